@@ -37,3 +37,25 @@ def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
     _native.lib.capseal_sha256_blocks(
         ffi.from_buffer("uint8_t[]", view), n, block_bytes, ffi.from_buffer("uint8_t[]", out, require_writable=True)
     )
+
+
+def leaf_digests(data: Any) -> NDArray[np.uint8]:
+    """Return the SHA-256 of each 4096-byte block, the last zero-padded; shape (blocks, 32)."""
+    view = memoryview(data).cast("B")
+    whole, rest = divmod(len(view), 4096)
+    out = np.empty((whole + bool(rest), DIGEST_BYTES), np.uint8)
+    digest_blocks(view[: whole * 4096], 4096, out[:whole])
+    if rest:
+        digest_blocks(bytes(view[whole * 4096 :]).ljust(4096, b"\0"), 4096, out[whole:])
+    return out
+
+
+def segment_digests(data: Any) -> NDArray[np.uint8]:
+    """Return the index entry of each 512 KiB segment of a run, the last may be short; shape (segments, 32)."""
+    leaves = leaf_digests(data)
+    segments = -(-len(leaves) // 128)
+    blocks = np.zeros((segments * 128, DIGEST_BYTES), np.uint8)
+    blocks[: len(leaves)] = leaves
+    out = np.empty((segments, DIGEST_BYTES), np.uint8)
+    digest_blocks(blocks, 4096, out)
+    return out

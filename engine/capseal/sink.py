@@ -1,0 +1,194 @@
+"""Where bytes go. A file appears under its final name only on commit(), whole and synced; never before.
+
+Sinks are context managers: leaving one that was not committed aborts it and leaves no trace.
+"""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol, Self
+
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """Two outputs in place of one: the seal, and the payload as a file of its own."""
+
+    seal: str | os.PathLike[str]
+    payload: str | os.PathLike[str]
+
+
+class Sink(Protocol):
+    """What the pipeline writes to."""
+
+    ordered: bool
+    """Writes must come in order, from one thread at a time."""
+
+    def write_at(self, offset: int, data: memoryview | bytes) -> None:
+        """Write all of data at that offset."""
+
+    def commit(self) -> None:
+        """Make the output appear."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None:
+        """Abort, unless committed."""
+
+
+class FileSink:
+    """A file that does not exist until commit(): written beside its final name, synced, then renamed.
+
+    overwrite: replace what has that name. Otherwise FileExistsError is raised, when the sink is made,
+    to say so before the work, and again on commit().
+    """
+
+    ordered = False
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.path = os.path.realpath(path) if overwrite else os.fspath(path)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+        if not overwrite and os.path.lexists(self.path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+        self._overwrite = overwrite
+        folder, name = os.path.split(self.path)
+        self.folder = folder or "."
+        self._part = os.path.join(self.folder, f".{name[:200]}.{secrets.token_hex(8)}.part")
+        self._open = False
+        try:
+            self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            # The name that the user knows, not the temporary one.
+            raise type(error)(error.errno, error.strerror, self.path) from None
+        self._open = True
+
+    def write_at(self, offset: int, data: memoryview | bytes) -> None:
+        view = memoryview(data)
+        while view:
+            count = os.pwrite(self.fd, view, offset)
+            view = view[count:]
+            offset += count
+
+    def commit(self) -> None:
+        commit_all([self])
+
+    def publish(self) -> None:
+        """Give the file its final name; commit_all() calls this once everything is synced."""
+        if self._overwrite:
+            os.replace(self._part, self.path)
+        else:
+            _link_new(self._part, self.path)
+        self._open = False
+        os.close(self.fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._open:
+            self._open = False
+            os.close(self.fd)
+            os.unlink(self._part)
+
+
+class StreamSink:
+    """The caller's file object: what was written stays written, commit() only flushes."""
+
+    ordered = True
+
+    def __init__(self, stream: Any, *, owned: bool = False) -> None:
+        self._stream = stream
+        self._owned = owned
+        self._position = 0
+        self._start = stream.tell() if stream.seekable() else None
+
+    def write_at(self, offset: int, data: memoryview | bytes) -> None:
+        if offset != self._position:
+            if self._start is None:
+                raise OSError(errno.ESPIPE, f"stream at byte {self._position} cannot go to {offset}")
+            self._stream.seek(self._start + offset)
+        view = memoryview(data)
+        while view:
+            view = view[self._stream.write(view) :]
+        self._position = offset + len(data)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether offsets may come in any order."""
+        return self._start is not None
+
+    def commit(self) -> None:
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._owned:
+            self._stream.close()
+
+
+def open_sink(target: PathOrFile, *, overwrite: bool = False) -> FileSink | StreamSink:
+    """Return the sink for a path or a writable binary file object. Raises OSError.
+
+    A path that names a device or a named pipe is written to, never replaced.
+    """
+    if not isinstance(target, str | os.PathLike):
+        return StreamSink(target)
+    try:
+        mode = os.stat(target).st_mode
+    except OSError:
+        mode = stat.S_IFREG
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return FileSink(target, overwrite=overwrite)
+    return StreamSink(open(target, "wb", buffering=0), owned=True)
+
+
+def commit_all(sinks: Iterable[FileSink]) -> None:
+    """Make several files appear: all are synced before the first gets its name.
+
+    The last one is the one that gives the others their meaning: where naming it fails, the new names
+    before it are taken back.
+    """
+    sinks = list(sinks)
+    for sink in sinks:
+        os.fsync(sink.fd)
+    published: list[str] = []
+    try:
+        for sink in sinks:
+            sink.publish()
+            published.append(sink.path)
+    except OSError:
+        for path in published:
+            os.unlink(path)
+        raise
+    for folder in dict.fromkeys(sink.folder for sink in sinks):
+        _sync_folder(folder)
+
+
+def _link_new(part: str, path: str) -> None:
+    try:
+        # Unlike rename, link never replaces a file that appeared meanwhile.
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise FileExistsError(error.errno, error.strerror, path) from None
+        # A file system without hard links.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+        os.rename(part, path)
+    else:
+        os.unlink(part)
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,166 @@
+"""Where bytes come from: regular files read at any offset, streams read in order.
+
+A source fills the caller's buffer and keeps nothing of what it read.
+"""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol
+
+from . import zipping
+from .errors import SourceChangedError
+
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+
+class Source(Protocol):
+    """What the pipeline reads from."""
+
+    name: str
+    """For messages, and the default name of what is sealed."""
+    size: int | None
+    """Bytes from offset 0 to the end; None where only the end will tell."""
+    ordered: bool
+    """Reads must come in order, from one thread at a time."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the buffer from that offset and return the bytes read: fewer only at the end."""
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from that offset without consuming them: fewer only at the end."""
+
+    def rebase(self, offset: int) -> None:
+        """Make that offset the new offset 0; an ordered source must just have been read up to it."""
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError where the source is not what it was when it was opened."""
+
+    def close(self) -> None:
+        """Release what the source holds; calling it again does nothing."""
+
+
+class FileSource:
+    """A regular file, read with pread: any offset, any number of threads."""
+
+    ordered = False
+
+    def __init__(self, fd: int, name: str, *, start: int = 0, close: Callable[[], None]) -> None:
+        self.name = name
+        self._fd = fd
+        self._start = start
+        self._opened_as = os.fstat(fd)
+        self.size: int | None = max(0, self._opened_as.st_size - start)
+        self.close = close
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        done = 0
+        while done < len(buffer):
+            count = os.preadv(self._fd, [buffer[done:]], self._start + offset + done)
+            if count == 0:
+                break
+            done += count
+        return done
+
+    def peek(self, offset: int, size: int) -> bytes:
+        return os.pread(self._fd, size, self._start + offset)
+
+    def rebase(self, offset: int) -> None:
+        self._start += offset
+        self.size = max(0, self._opened_as.st_size - self._start)
+
+    def check_unchanged(self) -> None:
+        then, now = self._opened_as, os.fstat(self._fd)
+        if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+            raise SourceChangedError(
+                f"{self.name}: changed while it was being read ({then.st_size} bytes before, {now.st_size} after)"
+            )
+
+
+class StreamSource:
+    """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly."""
+
+    ordered = True
+
+    def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
+        self.name = name
+        self.size = size
+        self._stream = stream
+        self._position = 0
+        self._peeked = b""
+        self.close = close
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        self._check_position(offset)
+        done = min(len(self._peeked), len(buffer))
+        buffer[:done] = self._peeked[:done]
+        self._peeked = self._peeked[done:]
+        while done < len(buffer):
+            count = self._stream.readinto(buffer[done:])
+            if count is None:
+                raise BlockingIOError(errno.EAGAIN, f"{self.name}: stream is in non-blocking mode")
+            if count == 0:
+                break
+            done += count
+        self._position += done
+        return done
+
+    def peek(self, offset: int, size: int) -> bytes:
+        self._check_position(offset)
+        if len(self._peeked) < size:
+            buffer = bytearray(size)
+            count = self.read_into(offset, memoryview(buffer))
+            self._peeked = bytes(buffer[:count])
+            self._position = offset
+        return self._peeked[:size]
+
+    def rebase(self, offset: int) -> None:
+        self._check_position(offset)
+        self._position = 0
+        if self.size is not None:
+            self.size -= offset
+
+    def check_unchanged(self) -> None:
+        """A stream is read once: there is nothing to compare it with."""
+
+    def _check_position(self, offset: int) -> None:
+        if offset != self._position:
+            raise io.UnsupportedOperation(f"{self.name}: a stream at byte {self._position} cannot go to {offset}")
+
+
+def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = False) -> Source:
+    """Open a path or a binary file object; of a file object, what follows its position is read.
+
+    folders: a folder is taken too, as the zip of what is in it (see zipping). Raises OSError.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _open_path(os.fspath(source), folders=folders, deflate=deflate)
+    name = source.name if isinstance(getattr(source, "name", None), str) else "stream"
+    try:
+        start = source.tell()
+        fd = source.fileno()
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+    except (OSError, AttributeError):
+        regular = False
+    if regular:
+        return FileSource(fd, name, start=start, close=_nothing)
+    if not hasattr(source, "readinto"):
+        raise TypeError(f"{name}: a binary file object with readinto is needed, not {type(source).__name__}")
+    return StreamSource(source, name, close=_nothing)
+
+
+def _open_path(path: str, *, folders: bool, deflate: bool) -> Source:
+    if folders and os.path.isdir(path):
+        archive = zipping.ZipStream(path, deflate=deflate)
+        name = os.path.basename(os.path.abspath(path)) + ".zip"
+        return StreamSource(archive, name, size=archive.size, close=archive.close)
+    file = open(path, "rb", buffering=0)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return FileSource(file.fileno(), path, close=file.close)
+    return StreamSource(file, path, close=file.close)
+
+
+def _nothing() -> None:
+    """The caller's file object stays open: who opened it closes it."""
