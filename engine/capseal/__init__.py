@@ -1,0 +1,117 @@
+"""capseal: ship huge app updates that nobody on the way can read or alter.
+
+Names are imported when they are first used, so that importing capseal costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .acceptance import Expect, Verified
+    from .errors import (
+        CapsealError,
+        FormatError,
+        KeyFileError,
+        NotForUsError,
+        RejectedError,
+        RollbackError,
+        SignatureError,
+        SourceChangedError,
+        TamperedError,
+        TransferError,
+        TruncatedError,
+        UsageError,
+    )
+    from .keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
+    from .reader import SealedFile, open
+    from .resealing import cosign, rewrap
+    from .sealing import seal
+    from .seals import Envelope, Seal
+    from .sink import Detached
+    from .statement import Attachment, Statement
+    from .trust import Role, TrustedKey, TrustStore, load_trust
+    from .unsealing import unseal
+    from .verifying import Verifier, inspect, verify
+
+_HOMES = {
+    "acceptance": ("Expect", "Verified"),
+    "errors": (
+        "CapsealError",
+        "FormatError",
+        "KeyFileError",
+        "NotForUsError",
+        "RejectedError",
+        "RollbackError",
+        "SignatureError",
+        "SourceChangedError",
+        "TamperedError",
+        "TransferError",
+        "TruncatedError",
+        "UsageError",
+    ),
+    "keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
+    "reader": ("SealedFile", "open"),
+    "resealing": ("cosign", "rewrap"),
+    "sealing": ("seal",),
+    "seals": ("Envelope", "Seal"),
+    "sink": ("Detached",),
+    "statement": ("Attachment", "Statement"),
+    "trust": ("Role", "TrustStore", "TrustedKey", "load_trust"),
+    "unsealing": ("unseal",),
+    "verifying": ("Verifier", "inspect", "verify"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Attachment",
+    "CapsealError",
+    "Detached",
+    "Envelope",
+    "Expect",
+    "FormatError",
+    "Identity",
+    "KeyFileError",
+    "NotForUsError",
+    "PrivateKey",
+    "PublicKey",
+    "RejectedError",
+    "Role",
+    "RollbackError",
+    "Seal",
+    "SealedFile",
+    "SignatureError",
+    "Signer",
+    "SourceChangedError",
+    "Statement",
+    "TamperedError",
+    "TransferError",
+    "TruncatedError",
+    "TrustStore",
+    "TrustedKey",
+    "UsageError",
+    "Verified",
+    "Verifier",
+    "__version__",
+    "cosign",
+    "inspect",
+    "load_private_key",
+    "load_public_key",
+    "load_trust",
+    "open",
+    "rewrap",
+    "seal",
+    "unseal",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from .params import DIGEST_BYTES
 
-_native: Any
 try:
     from . import _native
 except ImportError:  # built without a C compiler
@@ -35,7 +34,10 @@ def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
         return
     ffi = _native.ffi
     _native.lib.capseal_sha256_blocks(
-        ffi.from_buffer("uint8_t[]", view), n, block_bytes, ffi.from_buffer("uint8_t[]", out, require_writable=True)
+        ffi.from_buffer("uint8_t[]", view),
+        n,
+        block_bytes,
+        ffi.from_buffer("uint8_t[]", out, require_writable=True),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -62,7 +63,7 @@ class Identity(Protocol):
 class PublicKey:
     """An RSA public key of at least 3072 bits with exponent 65537."""
 
-    rsa: rsa.RSAPublicKey
+    rsa: RSAPublicKey
 
     def __post_init__(self) -> None:
         _check_strength(self.rsa)
@@ -76,6 +77,11 @@ class PublicKey:
     def pem(self) -> bytes:
         """SubjectPublicKeyInfo in PEM."""
         return self.rsa.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    @property
+    def signature_bytes(self) -> int:
+        """Size of every signature by this key, and of every session key wrapped for it."""
+        return (self.rsa.key_size + 7) // 8
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raise SignatureError unless this is an RSA-PSS signature of the message with a 32-byte salt."""
@@ -102,10 +108,10 @@ class PublicKey:
 class PrivateKey:
     """An RSA private key in memory: both a Signer and an Identity."""
 
-    rsa: rsa.RSAPrivateKey = field(repr=False)
+    rsa: RSAPrivateKey = field(repr=False)
     public_key: PublicKey
 
-    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+    def __init__(self, key: RSAPrivateKey) -> None:
         object.__setattr__(self, "rsa", key)
         object.__setattr__(self, "public_key", PublicKey(key.public_key()))
 
@@ -132,9 +138,7 @@ class PrivateKey:
 
     def pem(self, *, passphrase: bytes | None = None) -> bytes:
         """Return PKCS#8 PEM, encrypted where a passphrase is given."""
-        encryption: KeySerializationEncryption = (
-            BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-        )
+        encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
         return self.rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
     def save(self, path: str | os.PathLike[str], *, passphrase: bytes | None = None) -> None:
@@ -174,7 +178,7 @@ def load_private_key(
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         reason = "wrong passphrase, or the key is damaged" if encrypted else "the key is damaged or unsupported"
         raise KeyFileError(f"{name}: cannot load the private key: {reason}") from error
-    if not isinstance(key, rsa.RSAPrivateKey):
+    if not isinstance(key, RSAPrivateKey):
         raise KeyFileError(f"{name}: not an RSA key")
     try:
         return PrivateKey(key)
@@ -204,7 +208,7 @@ def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
             key = load_pem_public_key(piece)
         except (ValueError, UnsupportedAlgorithm) as error:
             raise KeyFileError(f"{name}: cannot load the public key: damaged or unsupported") from error
-        if not isinstance(key, rsa.RSAPublicKey):
+        if not isinstance(key, RSAPublicKey):
             raise KeyFileError(f"{name}: not an RSA key")
         try:
             keys.append(PublicKey(key))
@@ -224,7 +228,7 @@ def _read_pem(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
     return name, data
 
 
-def _check_strength(key: rsa.RSAPublicKey) -> None:
+def _check_strength(key: RSAPublicKey) -> None:
     if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
         raise KeyFileError(f"RSA key has {key.key_size} bits, from {MIN_RSA_BITS} to {MAX_RSA_BITS} are allowed")
     exponent = key.public_numbers().e

@@ -27,6 +27,10 @@ class Sink(Protocol):
 
     ordered: bool
     """Writes must come in order, from one thread at a time."""
+    seekable: bool
+    """Offsets may come in any order, from one thread at a time."""
+    folder: str | None
+    """Where the output will appear, if that is a place on disk."""
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         """Write all of data at that offset."""
@@ -48,6 +52,7 @@ class FileSink:
     """
 
     ordered = False
+    seekable = True
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.path = os.path.realpath(path) if overwrite else os.fspath(path)
@@ -57,8 +62,8 @@ class FileSink:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
         self._overwrite = overwrite
         folder, name = os.path.split(self.path)
-        self.folder = folder or "."
-        self._part = os.path.join(self.folder, f".{name[:200]}.{secrets.token_hex(8)}.part")
+        self.folder: str | None = folder or "."
+        self._part = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.part")
         self._open = False
         try:
             self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -100,27 +105,24 @@ class StreamSink:
     """The caller's file object: what was written stays written, commit() only flushes."""
 
     ordered = True
+    folder: str | None = None
 
     def __init__(self, stream: Any, *, owned: bool = False) -> None:
         self._stream = stream
         self._owned = owned
         self._position = 0
-        self._start = stream.tell() if stream.seekable() else None
+        self.seekable = stream.seekable()
+        self._start = stream.tell() if self.seekable else 0
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         if offset != self._position:
-            if self._start is None:
+            if not self.seekable:
                 raise OSError(errno.ESPIPE, f"stream at byte {self._position} cannot go to {offset}")
             self._stream.seek(self._start + offset)
         view = memoryview(data)
         while view:
             view = view[self._stream.write(view) :]
         self._position = offset + len(data)
-
-    @property
-    def seekable(self) -> bool:
-        """Whether offsets may come in any order."""
-        return self._start is not None
 
     def commit(self) -> None:
         self._stream.flush()
@@ -133,7 +135,7 @@ class StreamSink:
             self._stream.close()
 
 
-def open_sink(target: PathOrFile, *, overwrite: bool = False) -> FileSink | StreamSink:
+def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
     """Return the sink for a path or a writable binary file object. Raises OSError.
 
     A path that names a device or a named pipe is written to, never replaced.
@@ -167,7 +169,7 @@ def commit_all(sinks: Iterable[FileSink]) -> None:
         for path in published:
             os.unlink(path)
         raise
-    for folder in dict.fromkeys(sink.folder for sink in sinks):
+    for folder in dict.fromkeys(os.path.dirname(sink.path) or "." for sink in sinks):
         _sync_folder(folder)
 
 

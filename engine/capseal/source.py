@@ -24,7 +24,9 @@ class Source(Protocol):
     size: int | None
     """Bytes from offset 0 to the end; None where only the end will tell."""
     ordered: bool
-    """Reads must come in order, from one thread at a time."""
+    """Reads must come from one thread at a time, and in order unless the source is seekable."""
+    seekable: bool
+    """Reads may come in any order."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill the buffer from that offset and return the bytes read: fewer only at the end."""
@@ -46,6 +48,7 @@ class FileSource:
     """A regular file, read with pread: any offset, any number of threads."""
 
     ordered = False
+    seekable = True
 
     def __init__(self, fd: int, name: str, *, start: int = 0, close: Callable[[], None]) -> None:
         self.name = name
@@ -87,13 +90,19 @@ class StreamSource:
     def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
         self.name = name
         self.size = size
-        self._stream = stream
-        self._position = 0
-        self._peeked = b""
         self.close = close
+        self.seekable = bool(getattr(stream, "seekable", lambda: False)())
+        self._stream = stream
+        self._start = 0
+        if self.seekable:
+            self._start = stream.tell()
+            self.size = max(0, stream.seek(0, os.SEEK_END) - self._start)
+            stream.seek(self._start)
+        self._position = 0
+        self._peeked = b""  # bytes at _position that the stream has given already
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        self._check_position(offset)
+        self._go_to(offset)
         done = min(len(self._peeked), len(buffer))
         buffer[:done] = self._peeked[:done]
         self._peeked = self._peeked[done:]
@@ -108,7 +117,7 @@ class StreamSource:
         return done
 
     def peek(self, offset: int, size: int) -> bytes:
-        self._check_position(offset)
+        self._go_to(offset)
         if len(self._peeked) < size:
             buffer = bytearray(size)
             count = self.read_into(offset, memoryview(buffer))
@@ -117,17 +126,23 @@ class StreamSource:
         return self._peeked[:size]
 
     def rebase(self, offset: int) -> None:
-        self._check_position(offset)
+        self._go_to(offset)
+        self._start += offset
         self._position = 0
         if self.size is not None:
-            self.size -= offset
+            self.size = max(0, self.size - offset)
 
     def check_unchanged(self) -> None:
         """A stream is read once: there is nothing to compare it with."""
 
-    def _check_position(self, offset: int) -> None:
-        if offset != self._position:
+    def _go_to(self, offset: int) -> None:
+        if offset == self._position:
+            return
+        if not self.seekable:
             raise io.UnsupportedOperation(f"{self.name}: a stream at byte {self._position} cannot go to {offset}")
+        self._stream.seek(self._start + offset)
+        self._position = offset
+        self._peeked = b""
 
 
 def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = False) -> Source:

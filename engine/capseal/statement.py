@@ -119,7 +119,12 @@ class Statement:
             value["policy"] = {"allow_downgrade_to": self.allow_downgrade_to}
         if self.attachments:
             value["attachments"] = [
-                {"name": a.name, "mediaType": a.media_type, "size": a.size, "digest": {"sha256": a.digest.hex()}}
+                {
+                    "name": a.name,
+                    "mediaType": a.media_type,
+                    "size": a.size,
+                    "digest": {"sha256": a.digest.hex()},
+                }
                 for a in self.attachments
             ]
         if self.custom is not None:

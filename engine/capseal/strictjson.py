@@ -26,7 +26,7 @@ def parse(data: bytes, where: str) -> Any:
         raise FormatError(f"{where}: lone surrogate in a string") from None
     except RecursionError:
         raise FormatError(f"{where}: nested too deeply") from None
-    except _Forbidden as error:
+    except _ForbiddenError as error:
         raise FormatError(f"{where}: {error}") from None
     return value
 
@@ -36,19 +36,19 @@ def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
 
 
-class _Forbidden(Exception):
+class _ForbiddenError(Exception):
     """A construct that JSON has and the format has not."""
 
 
 def _reject_number(text: str) -> NoReturn:
-    raise _Forbidden(f"number {text[:32]} is not an integer")
+    raise _ForbiddenError(f"number {text[:32]} is not an integer")
 
 
 def _integer(text: str) -> int:
     if len(text) > 17 or abs(value := int(text)) > MAX_INTEGER:
-        raise _Forbidden(f"integer {text[:32]} is beyond 2^53-1")
+        raise _ForbiddenError(f"integer {text[:32]} is beyond 2^53-1")
     if text == "-0":
-        raise _Forbidden("number -0 is not an integer")
+        raise _ForbiddenError("number -0 is not an integer")
     return value
 
 
@@ -57,7 +57,7 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(members):
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Forbidden(f"member {twice[:64]!r} appears twice")
+        raise _ForbiddenError(f"member {twice[:64]!r} appears twice")
     return value
 
 

@@ -48,7 +48,15 @@ def digest(index: bytes | memoryview, payload_bytes: int) -> bytes:
     """
     return hashlib.sha256(
         _DESCRIPTOR.pack(
-            _VERSION, _HASH_SHA256, _LOG_BLOCK_BYTES, 0, 0, payload_bytes, root(index, payload_bytes), b"", b""
+            _VERSION,
+            _HASH_SHA256,
+            _LOG_BLOCK_BYTES,
+            0,
+            0,
+            payload_bytes,
+            root(index, payload_bytes),
+            b"",
+            b"",
         )
     ).digest()
 

@@ -10,7 +10,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from .errors import SourceChangedError, UsageError
@@ -89,7 +89,7 @@ class ZipStream:
         """Close the file that is being read, if any."""
         self._pieces.close()
 
-    def _generate(self) -> Iterator[bytes]:
+    def _generate(self) -> Generator[bytes, None, None]:
         for entry in self._entries:
             yield _local_header(entry)
             if not entry.is_folder:

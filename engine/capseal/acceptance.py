@@ -1,0 +1,174 @@
+"""From the first byte of a seal to a statement that may be believed, step by step.
+
+Each step uses only what the step before has authenticated (docs/format.md, Reading order). The reader
+is a generator that yields how many bytes it needs next and is sent exactly those, so files, pipes and
+byte streams pushed from outside all go through the same code, which itself does no I/O.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .errors import FormatError, NotForUsError, RollbackError, TamperedError, TruncatedError
+from .params import DIGEST_BYTES, SEAL_HEADER_BYTES, SEGMENT_BYTES
+from .seals import Envelope, Seal, parse_header, seal_bytes_of
+from .source import Source
+from .statement import Statement
+from .tree import digest, index_entries, segment_count
+from .trust import Role, TrustedKey, TrustStore
+
+T = TypeVar("T")
+Steps = Generator[int, bytes, T]
+"""Yields the number of bytes wanted next, is sent them, returns the result."""
+
+_INDEX_CHUNK_BYTES = 1024 * 1024  # memory follows what arrives, never what a seal declares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """What a reader demands beyond a trusted signature; None demands nothing.
+
+    app, channel: the statement's must be equal. floor: the statement's sequence must be above it, or
+    above the lower number that the statement's own signed downgrade permit names. role: PRODUCTION
+    refuses what only a development key signed.
+    """
+
+    app: str | None = None
+    channel: str | None = None
+    floor: int | None = None
+    role: Role = Role.PRODUCTION
+
+    def check(self, statement: Statement) -> None:
+        """Raise NotForUsError or RollbackError."""
+        for name, wanted, found in (
+            ("app", self.app, statement.app),
+            ("channel", self.channel, statement.channel),
+        ):
+            if wanted is not None and wanted != found:
+                raise NotForUsError(f"bundle is for {name} {found!r}, expected {wanted!r}")
+        if self.floor is None:
+            return
+        permit = statement.allow_downgrade_to
+        floor = self.floor if permit is None else min(self.floor, permit)
+        if statement.sequence <= floor:
+            raise RollbackError(
+                f"sequence {statement.sequence} is not above {floor}, which was trusted before",
+                floor=floor,
+                sequence=statement.sequence,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A seal that passed, and the trusted keys whose signatures vouch for it.
+
+    After verify() and unseal() the payload passed too.
+    """
+
+    seal: Seal
+    signers: tuple[TrustedKey, ...]
+
+    @property
+    def statement(self) -> Statement:
+        """What the signers vouch for."""
+        return self.seal.statement
+
+    def check_run(self, first: int, data: memoryview) -> None:
+        """Raise TamperedError at the first segment of a run that differs from the signed index."""
+        entries = index_entries(data, whole_payload=self.statement.payload.size == len(data))
+        start = first * DIGEST_BYTES
+        expected = self.seal.index[start : start + entries.nbytes]
+        found = entries.tobytes()
+        if found == expected:
+            return
+        at = next(i for i in range(len(entries)) if _entry(found, i) != _entry(expected, i))
+        ours, signed = _shown(_entry(found, at)), _shown(_entry(expected, at))
+        segment = first + at
+        offset = segment * SEGMENT_BYTES
+        raise TamperedError(
+            f"segment {segment} at byte {offset}: digest {ours} differs from {signed} in the signed index; "
+            "the payload is corrupt or was altered",
+            segment=segment,
+            offset=offset,
+        )
+
+    def payload_ended(self, actual: int) -> TruncatedError:
+        """Return the error for a payload of another size than the signed one."""
+        expected = self.statement.payload.size
+        how = "ends early" if actual < expected else "goes on after its end"
+        return TruncatedError(
+            f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual
+        )
+
+
+def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
+    """Read a seal and authenticate it. Raises RejectedError."""
+    envelope = yield from _read_envelope()
+    pairs = [(signature.keyid, signature.sig) for signature in envelope.signatures]
+    signers = trust.check(envelope.message, pairs, role=expect.role)
+    statement = envelope.statement()
+    expect.check(statement)
+    index = yield from _read_index(statement)
+    found = digest(index, statement.payload.size)
+    if found != statement.payload.digest:
+        raise TamperedError(
+            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
+            "the seal is corrupt or was altered"
+        )
+    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
+    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
+    if any(padding):
+        raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
+    return Verified(Seal(envelope, statement, index), signers)
+
+
+def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
+    """Read what a seal claims, without any check of who says so. Raises FormatError."""
+    envelope = yield from _read_envelope()
+    return envelope, envelope.statement()
+
+
+def _read_envelope() -> Steps[Envelope]:
+    header = yield SEAL_HEADER_BYTES
+    return Envelope.parse((yield parse_header(header)))
+
+
+def _read_index(statement: Statement) -> Steps[bytes]:
+    index = bytearray()
+    total = DIGEST_BYTES * segment_count(statement.payload.size)
+    while len(index) < total:
+        index += yield min(_INDEX_CHUNK_BYTES, total - len(index))
+    return bytes(index)
+
+
+def pull(steps: Steps[T], source: Source) -> T:
+    """Drive steps from the start of a source, and make what follows its new start."""
+    position = 0
+    try:
+        wanted = next(steps)
+        while True:
+            buffer = bytearray(wanted)
+            count = source.read_into(position, memoryview(buffer))
+            position += count
+            if count < wanted:
+                raise seal_ended(position, position - count + wanted)
+            wanted = steps.send(bytes(buffer))
+    except StopIteration as stop:
+        source.rebase(position)
+        result: T = stop.value
+        return result
+
+
+def seal_ended(actual: int, expected: int) -> TruncatedError:
+    """Return the error for a seal that ends inside what it must hold."""
+    return TruncatedError(
+        f"seal ends early: {actual} bytes, at least {expected} are needed", expected=expected, actual=actual
+    )
+
+
+def _entry(index: bytes, i: int) -> bytes:
+    return index[i * DIGEST_BYTES : (i + 1) * DIGEST_BYTES]
+
+
+def _shown(digest: bytes) -> str:
+    return digest[:8].hex() + "…"

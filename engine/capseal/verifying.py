@@ -1,0 +1,187 @@
+"""verify(): check a sealed bundle with no secret. Verifier: the same, for bytes pushed as they arrive."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from .acceptance import Expect, Steps, Verified, accept_seal, parse_unverified, pull, seal_ended
+from .errors import TruncatedError, UsageError
+from .params import SEGMENT_BYTES
+from .pipeline import Progress, Pump, Run, payload_layout
+from .seals import Envelope
+from .source import PathOrFile, Source, open_source
+from .statement import Statement
+from .trust import TrustStore
+
+SealInput = str | os.PathLike[str] | bytes | BinaryIO
+"""A detached seal: its path, its bytes, or a binary file object."""
+
+
+def verify(
+    bundle: PathOrFile,
+    *,
+    trust: TrustStore,
+    expect: Expect = Expect(),
+    seal: SealInput | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Check a sealed bundle, every byte of it, and return what it says.
+
+    bundle: an attached sealed bundle or, with `seal`, a payload; a path or a readable binary file
+    object. Needs no secret. Raises RejectedError where the bundle is not acceptable, OSError.
+    """
+    with open_bundle(bundle, trust=trust, expect=expect, seal=seal) as (source, verified):
+
+        def work(run: Run, _: memoryview) -> memoryview:
+            verified.check_run(run.first, run.data)
+            return run.data
+
+        Pump(
+            source=source,
+            sink=None,
+            work=work,
+            read_layout=payload_layout,
+            total=verified.statement.payload.size,
+            ended_early=verified.payload_ended,
+            jobs=jobs,
+            progress=progress,
+        ).run()
+        check_end(source, verified)
+    return verified
+
+
+def inspect(bundle: PathOrFile) -> tuple[Envelope, Statement]:
+    """Return what a sealed bundle, or a detached seal, claims. Nothing of it is verified.
+
+    Raises FormatError, TruncatedError, OSError.
+    """
+    with _opened(open_source(bundle)) as source:
+        return pull(parse_unverified(), source)
+
+
+@contextmanager
+def open_bundle(
+    bundle: PathOrFile, *, trust: TrustStore, expect: Expect, seal: SealInput | None
+) -> Iterator[tuple[Source, Verified]]:
+    """Open a bundle and authenticate its seal; the source then stands at the payload's start."""
+    with _opened(open_source(bundle)) as source:
+        verified = pull(accept_seal(trust, expect), source) if seal is None else accept_detached(seal, trust, expect)
+        size = verified.statement.payload.size
+        if source.size is not None and source.size != size:
+            raise verified.payload_ended(source.size)
+        yield source, verified
+
+
+def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verified:
+    """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
+    with _opened(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
+        verified = pull(accept_seal(trust, expect), source)
+        if source.peek(0, 1):
+            expected = len(verified.seal.encode())
+            raise TruncatedError(
+                f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1
+            )
+        return verified
+
+
+def check_end(source: Source, verified: Verified) -> None:
+    """Raise TruncatedError where a payload that was read to its signed end goes on."""
+    size = verified.statement.payload.size
+    if source.peek(size, 1):
+        raise verified.payload_ended(size + 1)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Source]:
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+class Verifier:
+    """Checks a sealed bundle that arrives in pieces of any length; for embedding, does no I/O.
+
+    feed() returns what has become verified, so that a server can pass on exactly that; finish() says
+    that no more will come. After an error the verifier stays failed.
+    """
+
+    def __init__(self, *, trust: TrustStore, expect: Expect = Expect(), seal: SealInput | None = None) -> None:
+        """With a detached `seal`, what is fed is the payload alone. Raises RejectedError."""
+        self._pending = bytearray()
+        self._seal_bytes = 0
+        self._payload_bytes = 0
+        self._failed = False
+        self._verified: Verified | None = None
+        self._steps: Steps[Verified] = accept_seal(trust, expect)
+        self._wanted = next(self._steps)
+        if seal is not None:
+            self._verified = accept_detached(seal, trust, expect)
+
+    @property
+    def verified(self) -> Verified | None:
+        """The seal's verdict, from the moment that the seal was complete; says nothing of the payload."""
+        return self._verified
+
+    @property
+    def verified_payload_bytes(self) -> int:
+        """How far the payload is verified, in bytes from its start: whole segments."""
+        return self._payload_bytes
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Take the next bytes and return those that are now verified: all of the seal, then whole segments.
+
+        Raises RejectedError at the first bad segment; nothing of that call's bytes is returned then.
+        """
+        if self._failed:
+            raise UsageError("verifier was fed after it had failed")
+        self._failed = True
+        self._pending += data
+        released = b""
+        if self._verified is None:
+            released = self._feed_seal()
+        if self._verified is not None:
+            released += self._feed_payload(self._verified)
+        self._failed = False
+        return released
+
+    def finish(self) -> Verified:
+        """Return the verdict on the whole bundle. Raises TruncatedError where something is missing."""
+        if self._failed:
+            raise UsageError("verifier was finished after it had failed")
+        verified = self._verified
+        if verified is None:
+            raise seal_ended(self._seal_bytes + len(self._pending), self._seal_bytes + self._wanted)
+        if self._payload_bytes < verified.statement.payload.size:
+            raise verified.payload_ended(self._payload_bytes + len(self._pending))
+        return verified
+
+    def _feed_seal(self) -> bytes:
+        try:
+            while len(self._pending) >= self._wanted:
+                taken = bytes(self._pending[: self._wanted])
+                del self._pending[: self._wanted]
+                self._seal_bytes += self._wanted
+                self._wanted = self._steps.send(taken)
+        except StopIteration as stop:
+            verified: Verified = stop.value
+            self._verified = verified
+            return verified.seal.encode()
+        return b""
+
+    def _feed_payload(self, verified: Verified) -> bytes:
+        size = verified.statement.payload.size
+        if self._payload_bytes + len(self._pending) > size:
+            raise verified.payload_ended(self._payload_bytes + len(self._pending))
+        ready = len(self._pending)
+        if self._payload_bytes + ready < size:
+            ready -= ready % SEGMENT_BYTES
+        released = bytes(self._pending[:ready])
+        if ready:
+            verified.check_run(self._payload_bytes // SEGMENT_BYTES, memoryview(released))
+            self._payload_bytes += ready
+            del self._pending[:ready]
+        return released
