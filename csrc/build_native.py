@@ -33,9 +33,7 @@ ffibuilder.set_source(
         for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch")
     ],
     include_dirs=["csrc"],
-    depends=[
-        f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")
-    ],
+    depends=[f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")],
     # Without a C compiler the package still installs and falls back to hashlib.
     optional=True,
 )
