@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from device_course import course as course
+from device_course import saved_world as saved_world
 from device_world import World, make_world, quick_folder
 
 from capseal import PrivateKey
