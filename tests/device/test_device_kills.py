@@ -76,7 +76,7 @@ def _kill_at_random_times(world: World, folder: Path, kills: int, seed: int) -> 
         world.sealed(sequence)
         while killed < kills:
             steps = [f"{choose.choice(('install', 'stream'))} {sequence}", "activate", "boot", "confirm", "prune 1"]
-            code = worker.do(folder, *steps, kill_after_us=choose.randrange(1, 60_000))
+            code = worker.do(folder, *steps, kill_after_us=choose.randrange(1, 100_000))
             assert code in (0, -signal.SIGKILL, REJECTED), code
             killed += code == -signal.SIGKILL
             runs = sequence_of(store.boot(verify=True))

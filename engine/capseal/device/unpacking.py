@@ -14,7 +14,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -116,7 +116,13 @@ def _unpack_zip(content: io.RawIOBase, size: int, folder: int, limits: Limits) -
 
 
 class _Bounded(io.BufferedReader):
-    """zipfile reads a central directory, of whatever size is declared, in one call."""
+    """What zipfile reads from: it would read a central directory of any declared size into memory."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError as error:  # zipfile tries places before the start, and expects what files raise
+            raise OSError(errno.EINVAL, str(error)) from None
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _MAX_DIRECTORY_BYTES:
@@ -181,27 +187,30 @@ def _check_path(path: str) -> None:
         )
 
 
-def _check_names(entries: Iterable[_Entry]) -> None:
+def _check_names(entries: Collection[_Entry]) -> None:
     """Refuse names that are one name on a file system that ignores case or Unicode form."""
     spelling: dict[str, str] = {}
-    files: set[str] = set()
+    named: set[str] = set()
     for entry in entries:
-        parts = entry.path.split("/")
-        for depth in range(1, len(parts) + 1):
-            path = "/".join(parts[:depth])
-            key = _caseless(path)
-            other = spelling.setdefault(key, path)
-            whole = depth == len(parts)
+        key = _caseless(entry.path)
+        if key in named:
+            raise FormatError(f"archive entry {entry.path[:64]!r}: appears twice, as that or as {spelling[key][:64]!r}")
+        named.add(key)
+        for path in _lineage(entry.path):
+            other = spelling.setdefault(_caseless(path), path)
             if other != path:
                 raise FormatError(f"archive entry {path[:64]!r}: the same name as {other[:64]!r} on some file systems")
-            if key in files:
-                raise FormatError(f"archive entry {path[:64]!r}: appears twice, or as a file and as a folder")
-            if whole and not entry.info.is_dir():
-                files.add(key)
-    folders = {_caseless(path) for path in _folders(entries)}
+    folders = set(_folders(entries))
     for entry in entries:
-        if not entry.info.is_dir() and _caseless(entry.path) in folders:
+        if not entry.info.is_dir() and entry.path in folders:
             raise FormatError(f"archive entry {entry.path[:64]!r}: appears as a file and as a folder")
+
+
+def _lineage(path: str) -> Iterator[str]:
+    """Iterate over a path and every folder that it is in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _caseless(path: str) -> str:
@@ -227,10 +236,7 @@ def _folders(entries: Iterable[_Entry]) -> list[str]:
     """Return every folder, named or implied, parents first."""
     folders: set[str] = set()
     for entry in entries:
-        path = entry.path if entry.info.is_dir() else entry.parent
-        while path and path not in folders:
-            folders.add(path)
-            path = path.rpartition("/")[0]
+        folders.update(_lineage(entry.path if entry.info.is_dir() else entry.parent))
     return sorted(folders)
 
 
