@@ -78,7 +78,8 @@ class State:
 
     floor: the highest confirmed sequence, lowered only by a signed permit. highest: the same, never
     lowered. newest: the latest `created` of a confirmed statement, empty before the first. confirmed:
-    what ran well, the latest first.
+    what ran well, the latest first. shipped: sequence of the built-in bundle, which no permit goes
+    below; it comes with the app and is not saved.
     """
 
     app: str
@@ -90,6 +91,7 @@ class State:
     pending: Trial | None = None
     confirmed: tuple[Bundle, ...] = ()
     failed: tuple[Failure, ...] = ()
+    shipped: int = 0
 
     @property
     def current(self) -> Bundle | None:
@@ -129,7 +131,7 @@ class State:
                 )
         if sequence > self.highest:
             return
-        floor = self.floor if permit is None else min(self.floor, permit)
+        floor = self.floor if permit is None else max(self.shipped, min(self.floor, permit))
         if sequence <= floor:
             raise RollbackError(
                 f"sequence {sequence} is not above {floor}, which was trusted before", floor=floor, sequence=sequence
@@ -149,6 +151,7 @@ class State:
         pending = self.pending
         return replace(
             self,
+            shipped=sequence,
             floor=max(self.floor, sequence),
             highest=max(self.highest, sequence),
             staged=self.staged if self.staged is not None and self.staged.sequence > sequence else None,
