@@ -16,6 +16,12 @@ SealBytes = Callable[..., bytes]
 UnsealBytes = Callable[..., bytes]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out the long runs, unless -m says what to run."""
+    if not config.option.markexpr:
+        config.option.markexpr = "not soak"
+
+
 def _key() -> PrivateKey:
     return PrivateKey.generate(KEY_BITS)
 

@@ -59,6 +59,7 @@ class SealedFile(io.RawIOBase):
         expect: Expect,
         seal: SealInput | None,
     ) -> None:
+        self._opened = ExitStack()  # close() runs even where the rest fails
         with ExitStack() as stack:
             self._source, self.verified = stack.enter_context(
                 open_bundle(bundle, trust=trust, expect=expect, seal=seal)
@@ -101,16 +102,18 @@ class SealedFile(io.RawIOBase):
             raise ValueError("read from a closed file")
         with memoryview(buffer).cast("B") as view, self._lock:
             done = 0
-            while done < len(view) and self._position < self._size:
-                segment = segment_at(self._position)
+            position = self._position
+            while done < len(view) and position < self._size:
+                segment = segment_at(position)
                 if segment != self._current.segment:
                     self._move_to(segment)
-                start = self._position - plain_offset(segment)
+                start = position - plain_offset(segment)
                 stop = min(plain_offset(segment + 1), self._size) - plain_offset(segment)
                 count = min(len(view) - done, stop - start)
                 view[done : done + count] = self._current.plain[start : start + count]
                 done += count
-                self._position += count
+                position += count
+            self._position = position  # only now: a read that fails has read nothing
             return done
 
     def readall(self) -> bytes:
