@@ -1,0 +1,92 @@
+"""Seal and unseal a file: capseal against `cp` and against the peers, in the same rounds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .contestants import SCRIPTS, Contestant, Site, close_contestants, contestants, make_keys
+from .measure import Command, CommandError, Step, interleave, ratios
+from .plan import Plan
+
+
+def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> dict[str, Any]:
+    """Return the records of groups `seal` and `unseal` at one place."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="capseal-bench-", dir=where))
+        keys = stack.enter_context(TemporaryDirectory(prefix="capseal-keys-"))
+        make_keys(keys)
+        site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
+        write_random(site.plain, plan.size_bytes)
+        stack.callback(close_contestants, keys)
+        commands: list[Command] = []
+        skipped = []
+        for one in contestants(site, peers):
+            if place == "disk" and not one.every_round:
+                continue
+            reason = one.missing()
+            if reason is None:
+                try:
+                    one.prepare()
+                except CommandError as error:
+                    reason = str(error)
+            if reason is not None:
+                skipped.append({"group": "seal", "name": one.name, "reason": reason})
+                plan.say(f"  skipped: {one.name}: {reason}")
+                continue
+            commands += _commands(one, site, sync=place == "disk" and one.role != "capseal")
+        series, failed = interleave(
+            commands,
+            rounds=plan.rounds,
+            full=plan.full,
+            place=place,
+            folder=keys,
+            size_bytes=plan.size_bytes,
+            say=plan.say,
+        )
+        return {
+            "commands": [one.summary() for one in series],
+            "ratios": ratios(series),
+            "skipped": skipped + failed,
+        }
+
+
+def write_random(path: str, size_bytes: int) -> None:
+    """Write a file that does not compress, in a process of its own so that the driver stays small."""
+    subprocess.run([sys.executable, os.path.join(SCRIPTS, "random_file.py"), path, str(size_bytes)], check=True)
+
+
+def _commands(one: Contestant, site: Site, *, sync: bool) -> list[Command]:
+    def check() -> None:
+        if subprocess.run(["cmp", "-s", site.plain, one.unsealed], check=False).returncode:
+            raise CommandError(f"{one.name}: what it unsealed is not what it sealed")
+
+    shared = {"name": one.name, "role": one.role, "note": one.note, "cwd": one.cwd, "env": one.env}
+    if sync:
+        # capseal syncs its output before it appears; whoever does not, must not gain by it.
+        shared["name"] += " + sync"
+    synced_seal = [Step(("sync", *one.sealed))] if sync else []
+    synced_plain = [Step(("sync", one.unsealed))] if sync else []
+    alone = one.role == "ceiling"
+    return [
+        Command(
+            group="seal",
+            steps=[*one.seal, *synced_seal],
+            outputs=one.sealed,
+            leftovers=one.sealed if alone else (),
+            every_round=one.every_round,
+            **shared,
+        ),
+        Command(
+            group="unseal",
+            steps=one.after_seal or [*one.unseal, *synced_plain],
+            outputs=[one.unsealed],
+            leftovers=[one.unsealed, *one.sealed],
+            check=check,
+            every_round=one.every_round,
+            **shared,
+        ),
+    ]
