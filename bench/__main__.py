@@ -38,7 +38,9 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split(":")[0] + ".")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure capseal against its ceilings and its peers."
+    )
     parser.add_argument("--full", action="store_true", help="the long form: more rounds, every peer in each, 16 GiB")
     parser.add_argument("--rounds", type=int, help="rounds of A B C …; default: 3, with --full 5")
     parser.add_argument("--size", type=parse_size, default=GIB, help="what is sealed; default: 1GiB")

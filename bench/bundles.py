@@ -64,29 +64,35 @@ def _commands(one: Contestant, site: Site, *, sync: bool) -> list[Command]:
         if subprocess.run(["cmp", "-s", site.plain, one.unsealed], check=False).returncode:
             raise CommandError(f"{one.name}: what it unsealed is not what it sealed")
 
-    shared = {"name": one.name, "role": one.role, "note": one.note, "cwd": one.cwd, "env": one.env}
-    if sync:
-        # capseal syncs its output before it appears; whoever does not, must not gain by it.
-        shared["name"] += " + sync"
+    # capseal syncs its output before it appears; whoever does not, must not gain by it.
+    name = one.name + " + sync" if sync else one.name
     synced_seal = [Step(("sync", *one.sealed))] if sync else []
     synced_plain = [Step(("sync", one.unsealed))] if sync else []
-    alone = one.role == "ceiling"
+
+    def command(group: str, **more: Any) -> Command:
+        return Command(
+            group=group,
+            name=name,
+            role=one.role,
+            note=one.note,
+            cwd=one.cwd or site.folder,
+            env=one.env,
+            every_round=one.every_round,
+            **more,
+        )
+
     return [
-        Command(
-            group="seal",
+        command(
+            "seal",
             steps=[*one.seal, *synced_seal],
             outputs=one.sealed,
-            leftovers=one.sealed if alone else (),
-            every_round=one.every_round,
-            **shared,
+            leftovers=one.sealed if one.role == "ceiling" else (),
         ),
-        Command(
-            group="unseal",
+        command(
+            "unseal",
             steps=one.after_seal or [*one.unseal, *synced_plain],
             outputs=[one.unsealed],
             leftovers=[one.unsealed, *one.sealed],
             check=check,
-            every_round=one.every_round,
-            **shared,
         ),
     ]

@@ -178,7 +178,8 @@ def _scaling(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
         memory.axhline(value, color=CEILING, linestyle="--", linewidth=1.2)
         memory.annotate(
             f"a Python that only imports numpy and cryptography: {value:.0f} MiB",
-            (ticks[0] / GIB, value),
+            (0.02, value),
+            xycoords=("axes fraction", "data"),
             xytext=(0, -4),
             textcoords="offset points",
             color=CEILING,

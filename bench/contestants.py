@@ -63,10 +63,7 @@ class Contestant:
         """Return why this one cannot take part, None where it can."""
         found = pins.found()
         for name in self.needs:
-            if name in found:
-                present = found[name] is not None
-            else:
-                present = shutil.which(name) is not None
+            present = found[name] is not None if name in found else shutil.which(name) is not None
             if not present:
                 return f"{name} is not installed"
         return None
@@ -85,7 +82,15 @@ def make_keys(folder: str) -> None:
 
 def capseal_argv(site: Site, verb: str, source: str, sink: str = "", *, jobs: int = 0) -> tuple[str, ...]:
     """Return the command line of seal, verify or unseal. jobs: threads, 0 for one per core."""
-    return (sys.executable, os.path.join(SCRIPTS, "verb.py"), verb, source, sink, site.keys, str(jobs))
+    # The script that pip made, started as its first line says: by the interpreter beside it.
+    argv = [sys.executable, os.path.join(os.path.dirname(sys.executable), "capseal"), verb, source]
+    if verb == "seal":
+        argv += ["--app", APP, "--version", "1", "-s", site.key("key.pem"), "-r", site.key("key.pub"), "-o", sink]
+    else:
+        argv += ["--trust", site.key("key.pub")]
+    if verb == "unseal":
+        argv += ["-i", site.key("key.pem"), "-o", sink]
+    return (*argv, *(("-j", str(jobs)) if jobs else ()))
 
 
 def contestants(site: Site, names: Sequence[str] | None = None) -> list[Contestant]:

@@ -20,7 +20,7 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "cpu_flags": [flag for flag in ("aes", "vaes", "sha_ni", "avx2", "avx512f") if flag in _cpu_flags()],
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "system": platform.system(),
         "architecture": platform.machine(),
         "virtual": "hypervisor" in _cpu_flags(),
@@ -52,8 +52,6 @@ def warm_memory(size_bytes: int) -> None:
         return
     memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
     memory.close()
-
-
 
 
 def available_bytes() -> int:

@@ -68,9 +68,7 @@ def run_baseline(plan: Plan) -> dict[str, Any]:
     return series[0].summary()
 
 
-def _one_size(
-    plan: Plan, size_bytes: int, place: str, where: str
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+def _one_size(plan: Plan, size_bytes: int, place: str, where: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder, TemporaryDirectory() as keys:
         site = _sparse_site(folder, keys, size_bytes)
         series, failed = interleave(

@@ -14,7 +14,8 @@ from .measure import Command, Step, interleave
 from .plan import Plan
 from .verifying import seal_sparse
 
-RUNS = 20
+RUNS_PER_ROUND = 4
+"""A small command is over quickly, and its time scatters more."""
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")
 
 
@@ -28,7 +29,7 @@ def run(plan: Plan, where: str) -> dict[str, Any]:
         command = Command(name="capseal", group="verify", steps=[Step(argv)], role="capseal", cwd=folder)
         series, _ = interleave(
             [command],
-            rounds=RUNS if plan.full else max(plan.rounds, RUNS // 2),
+            rounds=RUNS_PER_ROUND * plan.rounds,
             full=True,
             place="tmpfs",
             folder=keys,

@@ -140,7 +140,7 @@ TARGETS = (
     memory_ratio("in memory, 1 thread: seal ≥ 0.85 × 1/(1/AES + 1/hash)", "seal_over_harmonic_bound", 0.85),
     memory_ratio("in memory: seal with 2 threads ≥ 1.8 × with one", "seal_two_threads_over_one", 1.8),
     Target("peak RSS of seal, 16 GiB − 1 GiB: ≤ 4 MiB", _memory_growth),
-    Target("peak RSS of seal, 16 GiB: ≤ 64 MiB over an interpreter with numpy and cryptography", _memory_over_interpreter),
+    Target("peak RSS of seal, 16 GiB: ≤ 64 MiB over a Python with numpy and cryptography", _memory_over_interpreter),
     Target("verify 1 MiB: ≤ 0.25 s", _small_verify),
     Target("verify 1 MiB: imports no module that it does not use", _unused_modules),
     Target("random read of 1 MiB from 4 GiB: touches ≤ 4 segments", _segments_touched),

@@ -66,9 +66,7 @@ def seal_sparse(site: Site, size_bytes: int) -> str:
 def _commands(site: Site, bundle: str) -> list[tuple[Command, str | None]]:
     blake3 = os.path.join(SCRIPTS, "blake3_file.py")
     signature = site.key("bundle.sig")
-    subprocess.run(
-        ["openssl", "dgst", "-sha256", "-sign", site.key("key.pem"), "-out", signature, bundle], check=True
-    )
+    subprocess.run(["openssl", "dgst", "-sha256", "-sign", site.key("key.pem"), "-out", signature, bundle], check=True)
     dgst = ("openssl", "dgst", "-sha256", "-verify", site.key("key.pub"), "-signature", signature, bundle)
     no_signature = "hashes only: no signature"
 

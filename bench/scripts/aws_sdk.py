@@ -21,6 +21,9 @@ keyring = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig()).cr
     )
 )
 framing = {"frame_length": int(frame_bytes)} if verb == "encrypt" and int(frame_bytes) else {}
-with open(source, "rb") as plain_or_sealed, open(target, "wb") as out:
-    with client.stream(mode=verb[0], source=plain_or_sealed, keyring=keyring, **framing) as stream:
-        shutil.copyfileobj(stream, out, CHUNK_BYTES)
+with (
+    open(source, "rb") as plain_or_sealed,
+    open(target, "wb") as out,
+    client.stream(mode=verb[0], source=plain_or_sealed, keyring=keyring, **framing) as stream,
+):
+    shutil.copyfileobj(stream, out, CHUNK_BYTES)

@@ -6,7 +6,6 @@ what is left is AES-GCM, hashing and everything that capseal adds to them.
 """
 
 import hashlib
-import io
 import json
 import statistics
 import sys
@@ -14,95 +13,18 @@ import threading
 import time
 from collections.abc import Callable
 
-import capseal
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from memory_files import FreeSink, FreeSource, KeptSink, MemorySource
+
+import capseal
 from capseal import pipeline, tree
 from capseal.params import SEGMENT_BYTES, TAG_BYTES
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
 RUN_BYTES = pipeline.RUN_SEGMENTS * SEGMENT_BYTES
 REPEATS = 3
 NONCE = bytes(12)
-
-
-class FreeSource(io.RawIOBase):
-    """A seekable file of that many bytes whose reads cost nothing: the buffer keeps what it holds."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset + (0, self._position, self._size)[whence]
-        return self._position
-
-    def readinto(self, buffer) -> int:
-        count = min(len(buffer), self._size - self._position)
-        self._position += count
-        return count
-
-
-class MemorySource(FreeSource):
-    """The same over real bytes, which are copied."""
-
-    def __init__(self, data: memoryview) -> None:
-        super().__init__(len(data))
-        self._data = data
-
-    def readinto(self, buffer) -> int:
-        start = self._position
-        count = super().readinto(buffer)
-        buffer[:count] = self._data[start : start + count]
-        return count
-
-
-class FreeSink(io.RawIOBase):
-    """A seekable file that drops what is written."""
-
-    def __init__(self) -> None:
-        self._position = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset
-        return offset
-
-    def write(self, data) -> int:
-        self._position += len(data)
-        return len(data)
-
-
-class KeptSink(FreeSink):
-    """A file in memory, to make a bundle that can be verified."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.data = bytearray(size)
-        self.end = 0
-
-    def write(self, data) -> int:
-        self.data[self._position : self._position + len(data)] = data
-        count = super().write(data)
-        self.end = max(self.end, self._position)
-        return count
 
 
 def on_threads(threads: int, work: Callable[[], None]) -> None:
@@ -157,7 +79,7 @@ def main() -> None:
     trust = capseal.TrustStore.of(key.public_key)
     kept = KeptSink(size + size // 1024 + 65536)
     capseal.seal(FreeSource(size), kept, **options)
-    bundle = memoryview(kept.data)[: kept.end]
+    bundle = kept.bundle()
 
     def seal(jobs: int) -> Callable[[], None]:
         return lambda: capseal.seal(FreeSource(size), FreeSink(), **options, jobs=jobs)
@@ -188,15 +110,14 @@ def main() -> None:
         for name, work in works.items():
             best = min(timed(work) for _ in range(REPEATS))
             rates[name].append(size / best)
-    # Two threads can be no more than twice one only where the machine itself gives each thread as much:
-    # so the same is measured for the ceilings.
-    pairs = {}
-    for name, step in (("AES-GCM encrypt", encrypt), ("hash kernel", hash_run)):
-        work = ceiling(step)
-        pairs[name] = [
-            2 * min(timed(work) for _ in range(REPEATS)) / min(timed(lambda w=work: on_threads(2, w)) for _ in range(REPEATS))
-            for _ in range(rounds)
-        ]
+    # Whether two threads can be twice one depends on the machine first: so the ceilings are asked too.
+    pairs: dict[str, list[float]] = {"AES-GCM encrypt": [], "hash kernel": []}
+    for _ in range(rounds):
+        for name, values in pairs.items():
+            work = works[f"{name}, 1 thread"]
+            one = min(timed(work) for _ in range(REPEATS))
+            two = min(timed(lambda work=work: on_threads(2, work)) for _ in range(REPEATS))
+            values.append(2 * one / two)
     bounds = [
         seal_rate * (1 / aes + 1 / hash_)
         for seal_rate, aes, hash_ in zip(
