@@ -1,6 +1,7 @@
 """The command line of the benchmark suite: python -m bench --help."""
 
 import argparse
+import importlib.util
 import json
 import os
 import shlex
@@ -9,10 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import bundles, machine, memory, pins, reads, scaling, small, targets, verifying
-from .machine import GIB, MIB
+from .contestants import close_contestants, make_keys
+from .machine import GIB
 from .plan import Plan, parse_size
 
 SCHEMA = "capseal-bench-v1"
@@ -34,7 +37,12 @@ def main() -> int:
 
         charts.draw(_load(options.chart), options.out)
         return 0
-    return _measure(options)
+    with TemporaryDirectory(prefix="capseal-keys-") as keys:
+        try:
+            make_keys(keys)
+            return _measure(options, keys)
+        finally:
+            close_contestants(keys)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: argparse.Namespace) -> int:
+def _measure(options: argparse.Namespace, keys: str) -> int:
     full = options.full
     plan = Plan(
         full=full,
@@ -65,6 +73,7 @@ def _measure(options: argparse.Namespace) -> int:
         size_bytes=options.size,
         verify_bytes=options.verify_size,
         max_bytes=options.max_size or (16 * GIB if full else GIB),
+        keys=keys,
         say=_say,
     )
     parts = options.only.split(",") if options.only else PARTS
@@ -86,10 +95,11 @@ def _measure(options: argparse.Namespace) -> int:
     }
     started = time.monotonic()
     machine.warm_memory(min(4 * GIB, 4 * plan.verify_bytes))
-    others_s = machine.wait_until_quiet(QUIET_TIMEOUT_S if plan.size_bytes > 64 * MIB else 0)
-    results["others_cpu_at_start"] = others_s
-    if others_s >= 0.1:
-        _say(f"warning: others use {others_s:.0%} of a core; figures will be disturbed")
+    if plan.size_bytes >= GIB:
+        others_s = machine.wait_until_quiet(QUIET_TIMEOUT_S)
+        results["others_cpu_at_start_s"] = others_s
+        if others_s >= 0.1:
+            _say(f"warning: others use {others_s:.0%} of a core; figures will be disturbed")
     for part in (part for part in PARTS if part in parts):
         _say(f"{part} ({time.monotonic() - started:.0f} s so far)")
         results[part] = _run_part(part, plan, options)
@@ -101,8 +111,10 @@ def _measure(options: argparse.Namespace) -> int:
         json.dump(results, file, indent=1)
         file.write("\n")
     _say(f"wrote {path} after {results['took_s']:.0f} s")
-    # In a process of its own: where matplotlib is absent, the figures are there all the same.
-    subprocess.run([sys.executable, "-m", "bench", "--chart", path, "--out", options.out], check=False)
+    if importlib.util.find_spec("matplotlib") is None:
+        _say("no pictures: matplotlib is not installed")
+    else:
+        subprocess.run([sys.executable, "-m", "bench", "--chart", path, "--out", options.out], check=True)
     targets.report(results)
     return 0
 

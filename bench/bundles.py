@@ -4,24 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .contestants import SCRIPTS, Contestant, Site, close_contestants, contestants, make_keys
+from .contestants import SCRIPTS, Contestant, Site, contestants
 from .measure import Command, CommandError, Step, interleave, ratios
 from .plan import Plan
 
 
 def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> dict[str, Any]:
     """Return the records of groups `seal` and `unseal` at one place."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="capseal-bench-", dir=where))
-        keys = stack.enter_context(TemporaryDirectory(prefix="capseal-keys-"))
-        make_keys(keys)
-        site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = Site(folder, plan.keys, os.path.join(folder, "bundle.bin"))
         write_random(site.plain, plan.size_bytes)
-        stack.callback(close_contestants, keys)
         commands: list[Command] = []
         skipped = []
         for one in contestants(site, peers):
@@ -43,7 +38,7 @@ def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> d
             rounds=plan.rounds,
             full=plan.full,
             place=place,
-            folder=keys,
+            folder=plan.keys,
             size_bytes=plan.size_bytes,
             say=plan.say,
         )

@@ -9,18 +9,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from .machine import GIB, MIB
 from .plan import shown
-
-try:
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except ImportError:
-    sys.exit("python -m bench: no pictures: matplotlib is not installed (pip install matplotlib)")
 
 Record = dict[str, Any]
 
@@ -31,6 +25,7 @@ TEXT = "#3c4043"
 CLIP = 14
 """Bars longer than so many times capseal's are cut off, with their figure at the cut."""
 
+plt.switch_backend("svg")  # needs no display; PNG is made all the same
 plt.rcParams.update(
     {
         "font.size": 10,
@@ -67,7 +62,7 @@ def draw(results: dict[str, Any], folder: str) -> list[str]:
     return paths
 
 
-def _peers(results: dict[str, Any], records: Sequence[Record], place: str) -> "Figure":
+def _peers(results: dict[str, Any], records: Sequence[Record], place: str) -> Figure:
     where = "in RAM (tmpfs)" if place == "tmpfs" else "on disk, synced"
     sides = [[one for one in records if one["group"] == group] for group in ("seal", "unseal")]
     figure, axes = plt.subplots(1, 2, figsize=(12, 1.9 + 0.36 * max(map(len, sides))))
@@ -80,7 +75,7 @@ def _peers(results: dict[str, Any], records: Sequence[Record], place: str) -> "F
     return _captioned(figure, results, "Median of the rounds, whole process, start included.")
 
 
-def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
+def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> Figure:
     records = [one for one in records if one["group"] == "seal" and one["role"] != "ceiling"]
     figure, axis = plt.subplots(figsize=(9, 1.9 + 0.34 * len(records)))
     _bars(axis, records, lambda one: one["peak_rss_bytes"] / MIB, lambda value: f"{value:,.0f} MiB")
@@ -91,7 +86,7 @@ def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> "Figure
     return _captioned(figure, results, "The largest of all rounds; what is below 10 MiB is shown as 10 MiB.")
 
 
-def _verify(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
+def _verify(results: dict[str, Any], records: Sequence[Record]) -> Figure:
     figure, axis = plt.subplots(figsize=(9, 1.9 + 0.36 * len(records)))
     _bars(axis, records, lambda one: one["wall_median_s"], lambda value: f"{value:.2f} s")
     axis.set_title(f"Verify {shown(records[0]['size_bytes'])}", loc="left", fontweight="bold", fontsize=11)
@@ -99,7 +94,7 @@ def _verify(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
     return _captioned(figure, results, "Median of the rounds, whole process, start included.")
 
 
-def _bars(axis: "Axes", records: Sequence[Record], value_of: Any, text_of: Any) -> None:
+def _bars(axis: Axes, records: Sequence[Record], value_of: Any, text_of: Any) -> None:
     """Draw one bar each, the shortest on top; ceilings become dashed lines."""
     bars = sorted((one for one in records if one["role"] != "ceiling"), key=value_of, reverse=True)
     ours = min((value_of(one) for one in bars if one["role"] == "capseal"), default=None)
@@ -141,7 +136,7 @@ def _bars(axis: "Axes", records: Sequence[Record], value_of: Any, text_of: Any) 
     axis.set_ylim(-0.6, len(bars) + 0.1)
 
 
-def _scaling(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
+def _scaling(results: dict[str, Any], records: Sequence[Record]) -> Figure:
     figure, (times, memory) = plt.subplots(1, 2, figsize=(12, 4.6))
     styles = {"seal": (OURS, "o"), "verify": ("#1f6fb2", "s"), "unseal": ("#c77700", "^")}
     for group, (color, marker) in styles.items():
@@ -191,7 +186,7 @@ def _scaling(results: dict[str, Any], records: Sequence[Record]) -> "Figure":
     )
 
 
-def _captioned(figure: "Figure", results: dict[str, Any], text: str) -> "Figure":
+def _captioned(figure: Figure, results: dict[str, Any], text: str) -> Figure:
     machine, versions = results["machine"], results["versions"]
     peers = ", ".join(f"{name} {peer['found']}" for name, peer in results["peers"].items() if peer["found"])
     virtual = ", virtual" if machine["virtual"] else ""
@@ -214,7 +209,7 @@ def _captioned(figure: "Figure", results: dict[str, Any], text: str) -> "Figure"
     return figure
 
 
-def _save(figure: "Figure", folder: str, name: str) -> list[str]:
+def _save(figure: Figure, folder: str, name: str) -> list[str]:
     paths = []
     for end, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
         path = os.path.join(folder, f"{name}.{end}")

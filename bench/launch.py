@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
 
 def cpu_ticks() -> tuple[int, int]:
@@ -20,7 +19,7 @@ def cpu_ticks() -> tuple[int, int]:
     return user + nice + system + irq + softirq, steal
 
 
-def spawn_and_wait(step: dict[str, Any], log_fd: int) -> tuple[int, float, int]:
+def spawn_and_wait(step: dict, log_fd: int) -> tuple[int, float, int]:
     """Run one program; return its exit status, CPU seconds and peak RSS in bytes."""
     out = step.get("stdout")
     actions = [

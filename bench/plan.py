@@ -12,13 +12,14 @@ _UNITS = {"KiB": 1024, "MiB": MIB, "GiB": GIB}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """size_bytes: the file that is sealed; verify_bytes: the bundle that is verified and read at random;
-    max_bytes: the end of the scaling run."""
+    max_bytes: the end of the scaling run. keys: a folder with what make_keys() wrote."""
 
     full: bool
     rounds: int
     size_bytes: int
     verify_bytes: int
     max_bytes: int
+    keys: str
     say: Callable[[str], None]
 
 

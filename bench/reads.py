@@ -7,7 +7,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .contestants import SCRIPTS, Site, make_keys
+from .contestants import SCRIPTS, Site
 from .plan import Plan
 from .verifying import seal_sparse
 
@@ -16,9 +16,8 @@ READS = 1000
 
 def run(plan: Plan, where: str) -> dict[str, Any]:
     """Return latency and segments touched over READS reads, and the rate of reading it all in order."""
-    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder, TemporaryDirectory() as keys:
-        make_keys(keys)
-        site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = Site(folder, plan.keys, os.path.join(folder, "bundle.bin"))
         bundle = seal_sparse(site, plan.verify_bytes)
         script = os.path.join(SCRIPTS, "random_reads.py")
         argv = [sys.executable, script, bundle, site.key("key.pem"), str(READS)]

@@ -6,7 +6,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .contestants import SCRIPTS, Site, capseal_argv, make_keys
+from .contestants import SCRIPTS, Site, capseal_argv
 from .machine import GIB, MIB, available_bytes
 from .measure import Command, Step, interleave, ratios
 from .plan import Plan, shown
@@ -40,8 +40,8 @@ def run(plan: Plan, tmpfs: str, disk: str) -> dict[str, Any]:
 
 def run_threads(plan: Plan, where: str) -> dict[str, Any]:
     """Return records of groups `seal`, `verify`, `unseal` with 1..N threads, and their ratios to one thread."""
-    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder, TemporaryDirectory() as keys:
-        site = _sparse_site(folder, keys, plan.size_bytes)
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = _sparse_site(folder, plan.keys, plan.size_bytes)
         commands = []
         for jobs in range(1, len(os.sched_getaffinity(0)) + 1):
             commands += _verbs(site, jobs=jobs)
@@ -50,7 +50,7 @@ def run_threads(plan: Plan, where: str) -> dict[str, Any]:
             rounds=plan.rounds,
             full=plan.full,
             place="tmpfs",
-            folder=keys,
+            folder=plan.keys,
             size_bytes=plan.size_bytes,
             say=plan.say,
         )
@@ -61,18 +61,23 @@ def run_baseline(plan: Plan) -> dict[str, Any]:
     """Return the record of an interpreter that imports numpy and cryptography and does nothing."""
     argv = (sys.executable, os.path.join(SCRIPTS, "baseline.py"))
     command = Command(name="import numpy, cryptography", group="baseline", steps=[Step(argv)], role="ceiling")
-    with TemporaryDirectory() as folder:
-        series, _ = interleave(
-            [command], rounds=plan.rounds, full=True, place="tmpfs", folder=folder, size_bytes=0, say=plan.say
-        )
+    series, _ = interleave(
+        [command], rounds=plan.rounds, full=True, place="tmpfs", folder=plan.keys, size_bytes=0, say=plan.say
+    )
     return series[0].summary()
 
 
 def _one_size(plan: Plan, size_bytes: int, place: str, where: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder, TemporaryDirectory() as keys:
-        site = _sparse_site(folder, keys, size_bytes)
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = _sparse_site(folder, plan.keys, size_bytes)
         series, failed = interleave(
-            _verbs(site), rounds=plan.rounds, full=True, place=place, folder=keys, size_bytes=size_bytes, say=plan.say
+            _verbs(site),
+            rounds=plan.rounds,
+            full=True,
+            place=place,
+            folder=plan.keys,
+            size_bytes=size_bytes,
+            say=plan.say,
         )
     return [one.summary() for one in series], failed
 
@@ -95,7 +100,6 @@ def _verbs(site: Site, *, jobs: int = 0) -> list[Command]:
 
 
 def _sparse_site(folder: str, keys: str, size_bytes: int) -> Site:
-    make_keys(keys)
     site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
     with open(site.plain, "wb") as file:
         file.truncate(size_bytes)

@@ -8,7 +8,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .contestants import SCRIPTS, Site, capseal_argv, make_keys
+from .contestants import SCRIPTS, Site, capseal_argv
 from .machine import MIB
 from .measure import Command, Step, interleave
 from .plan import Plan
@@ -21,9 +21,8 @@ _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")
 
 def run(plan: Plan, where: str) -> dict[str, Any]:
     """Return the wall time of `capseal verify` of 1 MiB and what it imports."""
-    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder, TemporaryDirectory() as keys:
-        make_keys(keys)
-        site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = Site(folder, plan.keys, os.path.join(folder, "bundle.bin"))
         bundle = seal_sparse(site, MIB)
         argv = capseal_argv(site, "verify", bundle)
         command = Command(name="capseal", group="verify", steps=[Step(argv)], role="capseal", cwd=folder)
@@ -32,7 +31,7 @@ def run(plan: Plan, where: str) -> dict[str, Any]:
             rounds=RUNS_PER_ROUND * plan.rounds,
             full=True,
             place="tmpfs",
-            folder=keys,
+            folder=plan.keys,
             size_bytes=0,
             say=lambda _: None,
         )
@@ -41,7 +40,10 @@ def run(plan: Plan, where: str) -> dict[str, Any]:
 
 
 def _imports(argv: tuple[str, ...], folder: str) -> dict[str, Any]:
-    """Return every imported module with its time, and those of which no function ever ran."""
+    """Return every imported module with its time, and those of which no function ever ran.
+
+    Python does not list what importlib.import_module() names itself, so count and total miss a few.
+    """
     timed = subprocess.run(
         [sys.executable, "-X", "importtime", *argv[1:]], capture_output=True, text=True, check=True, cwd=folder
     )
@@ -60,6 +62,5 @@ def _imports(argv: tuple[str, ...], folder: str) -> dict[str, Any]:
         "count": len(modules),
         "total_ms": sum(module["self_us"] for module in modules) / 1000,
         "slowest": sorted(modules, key=lambda module: -module["self_us"])[:20],
-        "capseal": [module["name"] for module in modules if module["name"].startswith("capseal")],
         **json.loads(used.stdout.splitlines()[-1]),
     }

@@ -4,12 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import pins
-from .contestants import SCRIPTS, Site, capseal_argv, make_keys
+from .contestants import SCRIPTS, Site, capseal_argv
 from .measure import Command, Step, interleave, ratios
 from .plan import Plan
 
@@ -18,11 +17,8 @@ READ_BLOCK = "2M"
 
 def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> dict[str, Any]:
     """Return the records of group `verify` at one place."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="capseal-bench-", dir=where))
-        keys = stack.enter_context(TemporaryDirectory(prefix="capseal-keys-"))
-        make_keys(keys)
-        site = Site(folder, keys, os.path.join(folder, "bundle.bin"))
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        site = Site(folder, plan.keys, os.path.join(folder, "bundle.bin"))
         bundle = seal_sparse(site, plan.verify_bytes)
         found = pins.found()
         commands = []
@@ -40,7 +36,7 @@ def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> d
             rounds=plan.rounds,
             full=plan.full,
             place=place,
-            folder=keys,
+            folder=plan.keys,
             size_bytes=0,
             say=plan.say,
         )

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PARTS = {"memory", "small", "bundles", "verify", "threads", "reads", "scaling"}
+PARTS_OF_COMMANDS = ("bundles", "verify", "scaling")
+OTHER_PARTS = ("memory", "small", "threads", "reads")
 RECORD = {
     "group",
     "name",
@@ -37,14 +38,18 @@ def bench(*arguments, check=True):
     )
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A run of everything on 1 MiB, with two peers: what it printed and what it wrote."""
-    folder = tmp_path_factory.mktemp("bench")
+def tiny_run(folder, *, parts):
+    """Run these parts on 1 MiB, with two peers; return what was printed and what was written."""
     sizes = ("--size", "1MiB", "--verify-size", "2MiB", "--max-size", "1MiB", "--rounds", "1")
     places = ("--tmpfs", folder, "--disk", folder, "--out", folder / "out")
-    done = bench(*sizes, *places, "--peers", "openssl enc,cryptography")
+    done = bench(*sizes, *places, "--peers", "openssl enc,cryptography", "--only", ",".join(parts))
     return done.stdout, json.loads((folder / "out" / "results.json").read_text()), folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The parts that time whole commands; the others are left to the soak run."""
+    return tiny_run(tmp_path_factory.mktemp("bench"), parts=PARTS_OF_COMMANDS)
 
 
 @pytest.fixture
@@ -57,14 +62,13 @@ def records_of(results):
     for part in ("bundles", "verify"):
         for place in results[part].values():
             yield from place["commands"]
-    yield from results["threads"]["commands"]
     yield from results["scaling"]["commands"]
 
 
 def test_results_have_the_documented_shape(tiny):
     _, results, _ = tiny
     assert results["schema"] == "capseal-bench-v1"
-    assert results.keys() > PARTS | {"machine", "versions", "peers", "command", "form", "rounds", "started"}
+    assert results.keys() > {*PARTS_OF_COMMANDS, "machine", "versions", "peers", "command", "form", "rounds", "started"}
     for record in records_of(results):
         assert record.keys() == RECORD
         assert all(run.keys() == RUN for run in record["runs"])
@@ -98,7 +102,7 @@ def test_results_say_what_was_run_but_not_where(tiny):
 
 
 def test_a_run_at_another_size_reaches_no_target_that_names_a_size(tiny):
-    stdout, _, folder = tiny
+    _, _, folder = tiny
     done = bench("--check", folder / "out" / "results.json", check=False)
     assert done.returncode == 1
     judged = [line for line in done.stdout.splitlines() if "GiB on" in line or "16 GiB" in line]
@@ -162,12 +166,24 @@ def test_ratios_pair_runs_of_the_same_round_and_leave_disturbed_ones_out(measure
     assert (ratio["pairs"], ratio["left_out_pairs"], ratio["disturbed_pairs"]) == (2, 1, 0)
 
 
-def test_pictures_are_drawn_from_results(tiny, tmp_path):
+def test_pictures_are_drawn_from_results(tiny):
     if importlib.util.find_spec("matplotlib") is None:
         message = "matplotlib is not installed"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     _, _, folder = tiny
-    bench("--chart", folder / "out" / "results.json", "--out", tmp_path)
     for name in ("peers-tmpfs", "peers-disk", "peers-memory", "verify", "scaling"):
-        assert (tmp_path / f"{name}.svg").read_text().startswith("<?xml")
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+        assert (folder / "out" / f"{name}.svg").read_text().startswith("<?xml")
+        assert (folder / "out" / f"{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.soak
+def test_every_other_part_measures_what_its_targets_ask_for(tmp_path):
+    _, results, _ = tiny_run(tmp_path, parts=OTHER_PARTS)
+    assert results["memory"]["seal_over_harmonic_bound"].keys() == {"min", "median", "max"}
+    assert results["memory"]["baseline"].keys() == RECORD
+    assert results["small"]["verify"].keys() == RECORD
+    assert "capseal.verifying" in results["small"]["imports"]["capseal"]
+    assert "capseal.verifying" not in results["small"]["imports"]["unused_capseal"]
+    assert results["reads"]["segments_touched_max"] <= 4
+    assert results["reads"]["p50_ms"] <= results["reads"]["p99_ms"]
+    assert {record["name"] for record in results["threads"]["commands"]} >= {"capseal -j 1"}

@@ -66,6 +66,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "capseal": sorted(name for name in loaded if name.split(".")[0] == "capseal"),
                 "unused_capseal": sorted(name for name in ours if name not in called),
                 "unused_packages": sorted((packages & in_python) - used_packages),
                 "packages": sorted(packages),
