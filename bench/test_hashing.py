@@ -90,9 +90,7 @@ def fsverity_digest(path: str) -> Callable[[], object]:
     return lambda: subprocess.run(["fsverity", "digest", path], check=True, stdout=subprocess.DEVNULL)
 
 
-def time_of(
-    benchmark: BenchmarkFixture, function: Callable[[], object], size_bytes: int = SIZE_BYTES
-) -> None:
+def time_of(benchmark: BenchmarkFixture, function: Callable[[], object], size_bytes: int = SIZE_BYTES) -> None:
     before = _hashing.kernel()
     try:
         benchmark.pedantic(function, rounds=10, warmup_rounds=1)
@@ -130,9 +128,7 @@ def test_blake3(benchmark: BenchmarkFixture, data: np.ndarray, threads: int) -> 
 
 
 @pytest.mark.skipif(shutil.which("fsverity") is None, reason="not installed: fsverity")
-@pytest.mark.skipif(
-    not os.path.isdir(SHARED_MEMORY), reason=f"no {SHARED_MEMORY}: fsverity would read a disk"
-)
+@pytest.mark.skipif(not os.path.isdir(SHARED_MEMORY), reason=f"no {SHARED_MEMORY}: fsverity would read a disk")
 def test_fsverity_digest(benchmark: BenchmarkFixture, data: np.ndarray) -> None:
     with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY) as file:
         data.tofile(file)
@@ -175,8 +171,7 @@ def main() -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         best = min(taken)
         print(
-            f"{name:<56}{SIZE_BYTES / best / 1e9:6.2f}{min(hashlib_s) / best:11.2f}"
-            f"   {low:.2f} {middle:.2f} {high:.2f}"
+            f"{name:<56}{SIZE_BYTES / best / 1e9:6.2f}{min(hashlib_s) / best:11.2f}   {low:.2f} {middle:.2f} {high:.2f}"
         )
 
 
