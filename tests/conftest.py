@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
 
 import capseal
@@ -17,7 +18,9 @@ UnsealBytes = Callable[..., bytes]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out the long runs, unless -m says what to run."""
+    """Leave out the long runs, unless -m says what to run; and let a busy machine be slow."""
+    hypothesis.settings.register_profile("capseal", deadline=None)
+    hypothesis.settings.load_profile("capseal")
     if not config.option.markexpr:
         config.option.markexpr = "not soak"
 

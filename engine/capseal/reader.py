@@ -59,16 +59,8 @@ class SealedFile(io.RawIOBase):
         expect: Expect,
         seal: SealInput | None,
     ) -> None:
-        self._opened = ExitStack()  # close() runs even where the rest fails
-        with ExitStack() as stack:
-            self._source, self.verified = stack.enter_context(
-                open_bundle(bundle, trust=trust, expect=expect, seal=seal)
-            )
-            if not self._source.seekable:
-                raise UsageError(f"{self._source.name}: cannot seek; unseal() reads streams")
-            self._cipher = open_cipher(self._source, self.verified, identity)
-            self._opened = stack.pop_all()
-        self._size = self.verified.statement.content.size
+        # First what close() needs: it runs even where opening fails.
+        self._opened = ExitStack()
         self._lock = threading.Lock()
         self._position = 0
         self._streak = 0  # segments read one after the other, the current one included
@@ -76,6 +68,15 @@ class SealedFile(io.RawIOBase):
         self._spare: list[_Slot] = []
         self._ahead: deque[tuple[int, Future[_Slot]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
+        with ExitStack() as stack:
+            self._source, self.verified = stack.enter_context(
+                open_bundle(bundle, trust=trust, expect=expect, seal=seal)
+            )
+            if not self._source.seekable:
+                raise UsageError(f"{self._source.name}: cannot seek; unseal() reads streams")
+            self._cipher = open_cipher(self._source, self.verified, identity)
+            self._size = self.verified.statement.content.size
+            self._opened = stack.pop_all()
 
     def readable(self) -> bool:
         return True
