@@ -20,6 +20,7 @@ from device_world import (
     files_of,
     read_tree,
     sequence_of,
+    state_of,
     update,
     write_tree,
 )
@@ -359,6 +360,14 @@ def test_a_used_permit_cannot_be_replayed(store: DeviceStore, world: World) -> N
         store.install(io.BytesIO(permit))
 
 
+def test_a_permit_of_the_same_second_is_not_younger(store: DeviceStore, world: World) -> None:
+    update(store, world, [5])
+    for later_s, refused in ((0, True), (1, False)):
+        permit = world.seal(3, allow_downgrade_to=2, created=EPOCH + timedelta(seconds=5 + later_s))
+        with pytest.raises(RollbackError) if refused else contextlib.nullcontext():
+            store.install(io.BytesIO(permit))
+
+
 def test_what_a_downgrade_withdrew_cannot_be_replayed_or_rolled_back_to(store: DeviceStore, world: World) -> None:
     update(store, world, [1, 4])
     store.install(io.BytesIO(world.seal(3, allow_downgrade_to=2, created=EPOCH + timedelta(days=1))))
@@ -396,6 +405,16 @@ def test_nothing_older_than_the_built_in_bundle_is_installed_or_run(world: World
         with pytest.raises(RollbackError):
             shipped.install(io.BytesIO(bundle))
     update(shipped, world, [5])
+
+
+def test_a_bundle_is_deleted_only_after_the_state_has_forgotten_it(world: World, root: Path) -> None:
+    update(world.store(root), world, [1, 3])
+    shipped = world.store(root, builtin_sequence=2)
+    shipped.install(world.sealed(4))
+    assert content_of(root, 1).exists()
+    shipped.prune()
+    assert not list((root / "bundles").glob("1-*"))
+    assert [bundle["sequence"] for bundle in state_of(root)["confirmed"]] == [3]
 
 
 # What is installed is changed

@@ -145,8 +145,8 @@ class DeviceStore:
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
+                self._disk.sweep_bundles({bundle.id for bundle in self._read().bundles()})
                 state = self._load()
-                self._disk.sweep_bundles({bundle.id for bundle in state.bundles()})
             self._disk.sweep_staging()
             expect = self._expect(state.floor)
             with arrive(source, seal=seal, trust=self._trust, expect=expect, staging=self._disk.staging) as arrival:
@@ -267,8 +267,8 @@ class DeviceStore:
             return []
         with self._changing() as state:
             kept = state.keep(keep)
-            if kept != state:
-                self._save(kept)
+            if kept != self._read():
+                self._save(kept)  # before anything is deleted that it names
             return self._disk.sweep_bundles({bundle.id for bundle in kept.bundles()})
 
     def verify(self) -> list[Checked]:
@@ -295,6 +295,10 @@ class DeviceStore:
             yield self._load()
 
     def _load(self) -> State:
+        """Return the state as this app sees it: without what is older than its built-in bundle."""
+        return self._read().built_in(self._builtin_sequence)
+
+    def _read(self) -> State:
         data = self._disk.load()
         state = State(app=self._app, channel=self._channel) if data is None else State.parse(data)
         if (state.app, state.channel) != (self._app, self._channel):
@@ -302,7 +306,7 @@ class DeviceStore:
                 f"{self._disk.root}: holds bundles of app {state.app!r}, channel {state.channel!r}, "
                 f"not of {self._app!r}, {self._channel!r}"
             )
-        return state.built_in(self._builtin_sequence)
+        return state
 
     def _save(self, state: State) -> None:
         self._disk.save(state.encode())
