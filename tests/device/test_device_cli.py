@@ -89,6 +89,26 @@ def test_a_changed_bundle_is_told_and_the_device_runs_another(device: Device, sa
     assert os.listdir(tmp_path / "store" / "staging") == []
 
 
+def test_the_demo_tells_the_whole_story(saved: World, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "capseal", "demo", str(saved.sealed(1))]
+    story = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert story.returncode == 0, story.stderr
+    told = [line for line in story.stdout.splitlines() if " v" in line and "runs" in line or "confirmed" in line]
+    for line, expected in zip(
+        told,
+        (
+            "v1 installed, started and confirmed",
+            "v2 altered on the way: REFUSED, v1 runs",
+            "v2 started but never confirmed: v1 runs again",
+            "not confirmed in 1 of 1 allowed starts",
+            "v3 installed, started and confirmed",
+            "v2 replayed: REFUSED, v3 runs",
+        ),
+        strict=True,
+    ):
+        assert line.endswith(expected)
+
+
 def test_help_and_version_need_no_library(tmp_path: Path) -> None:
     code = "import sys; import capseal.cli.device; sys.exit('numpy' in sys.modules or 'cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -209,7 +209,7 @@ class Device(RuleBasedStateMachine):
         assert {failure.digest for failure in status.failed} == {self.digest(key) for key in self.failed}
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.soak)])
 def test_the_device_does_what_the_model_says(
     tmp_path: Path, signer: PrivateKey, recipient: PrivateKey, examples: int
 ) -> None:

@@ -1,6 +1,7 @@
 """What a device store promises, operation by operation."""
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -309,6 +310,19 @@ def test_a_bad_download_is_dropped_at_its_first_bad_segment(store: DeviceStore, 
     assert download.given < 3_000_000
 
 
+def test_nothing_is_unpacked_before_the_last_byte_is_checked(
+    store: DeviceStore, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capseal.device.store.unpack", lambda *_, **__: pytest.fail("began to unpack"))
+    bundle = bytearray(world.seal(1, source=io.BytesIO(os.urandom(3_000_000)), name="model.bin"))
+    bundle[-1] ^= 1
+    path = tmp_path / "bundle"
+    path.write_bytes(bundle)
+    for source in (path, io.BytesIO(bundle)):
+        with pytest.raises(TamperedError):
+            store.install(source)
+
+
 def test_progress_counts_the_payload(store: DeviceStore, world: World) -> None:
     bundle = world.seal(1, source=io.BytesIO(os.urandom(3_000_000)), name="model.bin")
     size = capseal.inspect(io.BytesIO(bundle))[1].payload.size
@@ -426,6 +440,18 @@ def _change(path: Path) -> None:
     path.write_bytes(data)
 
 
+def _forge(content: Path) -> None:
+    """Change a file, and the manifest so that it fits."""
+    old = (content / "index.html").read_bytes()
+    new = old.replace(b"version", b"VERSION")
+    (content / "index.html").write_bytes(new)
+    manifest = content.parent / "manifest.json"
+    old_digest, new_digest = (hashlib.sha256(data).hexdigest().encode() for data in (old, new))
+    forged = manifest.read_bytes().replace(old_digest, new_digest)
+    assert new_digest in forged
+    manifest.write_bytes(forged)
+
+
 DAMAGES = {
     "changed": lambda content: _change(content / "index.html"),
     "longer": lambda content: (content / "index.html").write_bytes(b"x" * 100),
@@ -446,6 +472,7 @@ DAMAGES = {
     "everything": lambda content: shutil.rmtree(content.parent),
     "all content": lambda content: shutil.rmtree(content),
     "manifest changed": lambda content: _change(content.parent / "manifest.json"),
+    "manifest and content changed alike": lambda content: _forge(content),
     "manifest missing": lambda content: (content.parent / "manifest.json").unlink(),
     "seal missing": lambda content: (content.parent / "seal").unlink(),
     "seal changed": lambda content: _change(content.parent / "seal"),

@@ -4,7 +4,7 @@ A bundle is staged, then pending, then confirmed; or it is failed, which is reme
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import strictjson
@@ -91,7 +91,7 @@ class State:
     pending: Trial | None = None
     confirmed: tuple[Bundle, ...] = ()
     failed: tuple[Failure, ...] = ()
-    shipped: int = 0
+    shipped: int = field(default=0, compare=False)
 
     @property
     def current(self) -> Bundle | None:
