@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Sequence
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -25,6 +25,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # The caller named something that is there already, or is not a file: no fault of the machine.
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
+
+# What every error of typer's parser derives from; typer has no public name for it.
+_BAD_USAGE: Any = typer.BadParameter.__base__
 
 
 class Interrupted(BaseException):
@@ -100,13 +104,17 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
     except typer.Abort:
         complain("aborted")
         return USAGE
-    except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
-        usage = getattr(error, "ctx", None)
-        if message:  # there is none where help was printed instead
-            complain(message[:1].lower() + message[1:] + (f" (see {usage.command_path} --help)" if usage else ""))
-        return USAGE
+    except _BAD_USAGE as error:
+        return _complain_of_usage(error)
     except (CapsealError, OSError) as error:
         complain(line_of(error))
         return code_for(error)
     return DONE
+
+
+def _complain_of_usage(error: Any) -> int:
+    message = error.format_message().rstrip(".")
+    if message:  # there is none where help was printed instead
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        complain(message[:1].lower() + message[1:] + hint)
+    return USAGE
