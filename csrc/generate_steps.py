@@ -37,7 +37,7 @@ def shani_step() -> list[str]:
         return f"{16 * (GROUPS * i + group)}(%[w])"
 
     for i in streams:
-        code += [f"movdqa {32 * i}(%[state]), %%xmm{2 * i + 1}", f"movdqa {32 * i + 16}(%[state]), %%xmm{2 * i + 2}"]
+        code += [f"movdqa {32 * i + 16 * half}(%[state]), %%xmm{2 * i + 1 + half}" for half in (0, 1)]
     for group in range(GROUPS):
         for i in streams:
             last = newest[i]
@@ -72,8 +72,9 @@ def shani_step() -> list[str]:
             if group == GROUPS // 2:
                 code.append(f"prefetcht1 {stream_address('%[ahead]', '', i)}")
     for i in streams:
-        for offset, register in ((32 * i, 2 * i + 1), (32 * i + 16, 2 * i + 2)):
-            code += [f"paddd {offset}(%[state]), %%xmm{register}", f"movdqa %%xmm{register}, {offset}(%[state])"]
+        for half in (0, 1):
+            place, register = f"{32 * i + 16 * half}(%[state])", f"%%xmm{2 * i + 1 + half}"
+            code += [f"paddd {place}, {register}", f"movdqa {register}, {place}"]
     return code
 
 
@@ -107,7 +108,9 @@ def hybrid_rounds() -> Iterator[list[str]]:
         first += count
         registers = {s: (2 * i + 1, 2 * i + 2) for i, s in enumerate(streams)}
         before = [
-            f"vmovdqa {32 * s + 16 * half}(%[state]), %%xmm{registers[s][half]}" for s in streams for half in (0, 1)
+            f"vmovdqa {32 * s + 16 * half}(%[state]), %%xmm{registers[s][half]}"
+            for s in streams
+            for half in (0, 1)
         ]
         for pair in range(ROUND_PAIRS):
             for s in streams:
@@ -245,7 +248,8 @@ def hybrid_step() -> list[str]:
 
 
 def write(name: str, macro: str, code: list[str]) -> None:
-    lines = [f"/* Written by generate_steps.py, {len(code)} instructions. Do not edit. */", f"#define {macro} \\"]
+    lines = [f"/* Written by generate_steps.py, {len(code)} instructions. Do not edit. */"]
+    lines.append(f"#define {macro} \\")
     lines += [f'    "{instruction}\\n" \\' for instruction in code]
     lines[-1] = lines[-1][: -len(" \\")]
     with open(os.path.join(HERE, name), "w", encoding="ascii") as header:

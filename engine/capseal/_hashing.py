@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from .params import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
 
 try:
-    from . import _native
+    from ._native import ffi as _ffi
+    from ._native import lib as _lib
 except ImportError:  # built without a C compiler
-    _native = None
+    _ffi = _lib = None
 
 FALLBACK: Final = "hashlib"
 
@@ -27,10 +28,10 @@ FALLBACK: Final = "hashlib"
 def _usable() -> dict[str, int | None]:
     """Each kernel's number in the compiled module, or None for hashlib; the first is the one to take."""
     numbers: dict[str, int | None] = {}
-    if _native is not None:
-        for number in range(_native.lib.capseal_kernel_count()):
-            if _native.lib.capseal_kernel_usable(number):
-                numbers[_native.ffi.string(_native.lib.capseal_kernel_name(number)).decode("ascii")] = number
+    if _lib is not None:
+        for number in range(_lib.capseal_kernel_count()):
+            if _lib.capseal_kernel_usable(number):
+                numbers[_ffi.string(_lib.capseal_kernel_name(number)).decode("ascii")] = number
     # OpenSSL's assembly is faster than C without an instruction set behind it (docs/hashing.md).
     scalar = numbers.pop("scalar", None)
     numbers[FALLBACK] = None
@@ -69,9 +70,9 @@ def use(name: str) -> None:
 
 def cpu_features() -> tuple[str, ...]:
     """The instruction sets found that a kernel could use; empty without the compiled module."""
-    if _native is None:
+    if _lib is None:
         return ()
-    lib = _native.lib
+    lib = _lib
     found = lib.capseal_cpu_features()
     names = {
         lib.CAPSEAL_CPU_SHA: "sha",
@@ -91,7 +92,9 @@ def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
     view = _bytes_of(data)
     n = len(out)
     if block_bytes < 0 or len(view) != n * block_bytes or out.shape != (n, DIGEST_BYTES):
-        raise ValueError(f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has shape {out.shape}")
+        raise ValueError(
+            f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has shape {out.shape}"
+        )
     if out.dtype != np.uint8 or not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError("out is not a writable C-contiguous array of uint8")
     number = _NUMBERS[_chosen]
@@ -99,7 +102,7 @@ def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
         for i in range(n):
             out[i] = _digest(view[i * block_bytes : (i + 1) * block_bytes])
     elif n > 0:
-        _call(_native.lib.capseal_sha256_blocks, number, view, n, block_bytes, out=out)
+        _call(_lib.capseal_sha256_blocks, number, view, n, block_bytes, out=out)
 
 
 def leaf_digests(data: Any) -> NDArray[np.uint8]:
@@ -126,7 +129,7 @@ def _leaf_digests(view: memoryview, number: int | None) -> NDArray[np.uint8]:
         for i in range(len(out)):
             out[i] = _digest(view[i * BLOCK_BYTES : (i + 1) * BLOCK_BYTES], padded_to=BLOCK_BYTES)
     elif len(out) > 0:
-        _call(_native.lib.capseal_sha256_leaves, number, view, len(view), out=out)
+        _call(_lib.capseal_sha256_leaves, number, view, len(view), out=out)
     return out
 
 
@@ -135,9 +138,9 @@ def _segment_digests(view: memoryview, number: int | None) -> NDArray[np.uint8]:
     if number is None:
         for i in range(len(out)):
             leaves = _leaf_digests(view[i * SEGMENT_BYTES : (i + 1) * SEGMENT_BYTES], None)
-            out[i] = _digest(memoryview(leaves).cast("B"), padded_to=BLOCK_BYTES)
+            out[i] = _digest(leaves.tobytes(), padded_to=BLOCK_BYTES)
     elif len(out) > 0:
-        _call(_native.lib.capseal_sha256_segments, number, view, len(view), out=out)
+        _call(_lib.capseal_sha256_segments, number, view, len(view), out=out)
     return out
 
 
@@ -173,7 +176,7 @@ def _bytes_of(data: Any) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def _digest(view: memoryview, *, padded_to: int = 0) -> NDArray[np.uint8]:
+def _digest(view: bytes | memoryview, *, padded_to: int = 0) -> NDArray[np.uint8]:
     sha256 = hashlib.sha256(view)
     if len(view) < padded_to:
         sha256.update(bytes(padded_to - len(view)))
@@ -181,7 +184,7 @@ def _digest(view: memoryview, *, padded_to: int = 0) -> NDArray[np.uint8]:
 
 
 def _call(function: Any, number: int, view: memoryview, *sizes: int, out: NDArray[np.uint8]) -> None:
-    from_buffer = _native.ffi.from_buffer
+    from_buffer = _ffi.from_buffer
     error = function(
         number, from_buffer("uint8_t[]", view), *sizes, from_buffer("uint8_t[]", out, require_writable=True)
     )
