@@ -146,7 +146,7 @@ class PlainFile(io.RawIOBase):
         if self._ended:
             self._ciphertext[count : count + len(rest)] = rest
             count += len(rest)
-        self._ready = self._decryptor.run(Chunk(self._ciphertext[:count], self._ended), self._buffer)
+        self._ready = self._decryptor.run(Chunk(self._ciphertext[:count], count, self._ended), self._buffer)
         self._taken += count
         self._check.update(self._ready)
         if self._ended:
@@ -161,7 +161,7 @@ class PlainFile(io.RawIOBase):
         tail = session_key.iv + self._source.peek(max(0, size - 2 * BLOCK_BYTES), 2 * BLOCK_BYTES)
         last = Decryptor(SessionKey(tail[-2 * BLOCK_BYTES : -BLOCK_BYTES], session_key.key))
         buffer = chunk_buffer()
-        block = last.run(Chunk(memoryview(tail)[-BLOCK_BYTES:], False), buffer)
+        block = last.run(Chunk(memoryview(tail)[-BLOCK_BYTES:], BLOCK_BYTES, False), buffer)
         return size - padding_bytes(block, size)
 
 

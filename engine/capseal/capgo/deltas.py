@@ -4,6 +4,7 @@ All of them share one session key and one IV, so equal first blocks show as equa
 the format's doing, not a choice made here.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -62,7 +63,7 @@ def write_manifest(
     """
     target = os.path.abspath(sink)
     if os.path.lexists(target):
-        raise FileExistsError(f"{os.fspath(sink)}: exists already")
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(sink))
     if session_key is None:
         session = SessionKey.generate()
         session_key = session.sign(key)

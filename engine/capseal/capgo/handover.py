@@ -17,9 +17,10 @@ _INTERRUPTED_JOIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of the input. data: in the buffer that was given; last: it ends the input."""
+    """A part of the input. data: what became of it; taken: its bytes; last: it ends the input."""
 
     data: memoryview
+    taken: int
     last: bool
 
 

@@ -76,13 +76,13 @@ def encrypt_stream(
         nonlocal taken
         chunk = _read(source, taken, buffer)
         hasher.update(chunk.data)
-        taken += len(chunk.data)
+        taken += chunk.taken
         if not chunk.last:
             return chunk
         missing = BLOCK_BYTES - len(chunk.data) % BLOCK_BYTES
         padded = buffer[: len(chunk.data) + missing]
         padded[len(chunk.data) :] = bytes([missing]) * missing  # PKCS#7, RFC 5652, section 6.3
-        return Chunk(padded, True)
+        return Chunk(padded, chunk.taken, True)
 
     def cipher_and_write(chunk: Chunk) -> None:
         nonlocal written
@@ -90,7 +90,7 @@ def encrypt_stream(
         output.write_at(written, ciphertext[:count])
         written += count
         if progress is not None:
-            progress(len(chunk.data))
+            progress(chunk.taken)
 
     hand_over(read_and_hash, cipher_and_write)
     _check_whole(source, taken)
@@ -238,16 +238,16 @@ def _decrypt_stream(
         nonlocal taken, written
         chunk = _read(source, taken, ciphertext)
         plaintext = decryptor.run(chunk, buffer)
-        taken += len(chunk.data)
+        taken += chunk.taken
         if output is not None:
             output.write_at(written, plaintext)
         written += len(plaintext)
-        return Chunk(plaintext, chunk.last)
+        return Chunk(plaintext, chunk.taken, chunk.last)
 
     def hash_it(chunk: Chunk) -> None:
         check.update(chunk.data)
         if progress is not None:
-            progress(len(chunk.data))
+            progress(chunk.taken)
 
     hand_over(decipher_and_write, hash_it)
     _check_whole(source, taken)
@@ -264,13 +264,13 @@ class Decryptor:
 
     def run(self, chunk: Chunk, out: memoryview) -> memoryview:
         """Return the plaintext, a part of `out`. Raises TruncatedError, TamperedError."""
-        self._taken += len(chunk.data)
+        self._taken += chunk.taken
         if self._taken % BLOCK_BYTES or not self._taken:
             raise _ended_early(self._taken)
         count = self._cipher.update_into(chunk.data, out)
-        return (
-            out[: count - padding_bytes(out[count - BLOCK_BYTES : count], self._taken)] if chunk.last else out[:count]
-        )
+        if chunk.last:
+            count -= padding_bytes(out[count - BLOCK_BYTES : count], self._taken)
+        return out[:count]
 
 
 def padding_bytes(block: memoryview, end: int) -> int:
@@ -303,7 +303,7 @@ def _ended_early(actual: int) -> TruncatedError:
 
 def _read(source: Source, offset: int, buffer: memoryview) -> Chunk:
     count = source.read_into(offset, buffer[:CHUNK_BYTES])
-    return Chunk(buffer[:count], count < CHUNK_BYTES or not source.peek(offset + count, 1))
+    return Chunk(buffer[:count], count, count < CHUNK_BYTES or not source.peek(offset + count, 1))
 
 
 def _check_whole(source: Source, taken: int) -> None:

@@ -50,13 +50,13 @@ class SessionKey:
     @classmethod
     def recover(cls, text: str, key: PublicKey) -> "SessionKey":
         """Read that text. Raises FormatError, SignatureError."""
-        iv, value = _split(text)
+        iv, value = _split(text, "session key")
         return cls._checked(iv, key.recover(value, "session key"))
 
     @classmethod
     def unwrap_v1(cls, text: str, key: PrivateKey) -> "SessionKey":
         """Read that text as v1 wrote it. Raises FormatError, NotForUsError."""
-        iv, value = _split(text)
+        iv, value = _split(text, "session key")
         return cls._checked(iv, key.unwrap_v1(value, "session key"))
 
     @classmethod
@@ -68,11 +68,11 @@ class SessionKey:
         return cls(iv, key)
 
 
-def _split(text: str) -> tuple[bytes, bytes]:
+def _split(text: str, place: str) -> tuple[bytes, bytes]:
     parts = text.strip().split(":")
     if len(parts) != 2:
-        raise FormatError(f"session key: {len(parts)} parts between colons, expected IV and key")
-    return from_base64(parts[0], "session key: IV"), from_base64(parts[1], "session key: key")
+        raise FormatError(f"{place}: {len(parts)} parts between colons, expected IV and key")
+    return from_base64(parts[0], f"{place}: IV"), from_base64(parts[1], f"{place}: key")
 
 
 def sign_checksum(digest: bytes, key: PrivateKey, version: ChecksumVersion) -> str:
@@ -160,7 +160,7 @@ class Bundle:
 
 
 def _check_session_key(value: str, place: str) -> str:
-    iv, key = _split(value)
+    iv, key = _split(value, place)
     if (len(iv), len(key)) != (BLOCK_BYTES, VALUE_BYTES):
         raise FormatError(f"{place}: {len(iv)} and {len(key)} bytes, expected {BLOCK_BYTES} and {VALUE_BYTES}")
     return value

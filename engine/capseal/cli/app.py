@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, exits, inspecting, keys
+from . import bundles, capgo, exits, inspecting, keys
 
 app = typer.Typer(
     name="capseal",
@@ -39,6 +39,7 @@ def _options(
 for _topic in (bundles, inspecting):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
+app.add_typer(capgo.app, name="capgo")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
