@@ -17,6 +17,7 @@ import pytest
 from capseal import FormatError, RejectedError, SignatureError, SourceChangedError, TamperedError, TruncatedError, capgo
 from capseal.capgo import Bundle, ChecksumVersion, PrivateKey, SessionKey
 from capseal.capgo.handover import CHUNK_BYTES, Chunk, hand_over
+from capseal.capgo.streaming import padding_bytes
 from capseal.capgo.wire import sign_checksum
 from tools import require_tool
 
@@ -216,6 +217,23 @@ def test_spoilt_bundle_is_refused_and_leaves_no_file(
             capgo.verify(source, **settings)
     assert os.listdir(tmp_path) == ["in"]
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("count", range(1, 17))
+def test_padding_is_so_many_times_its_own_length(count: int) -> None:
+    good = bytes(16 - count) + bytes([count]) * count
+    assert padding_bytes(memoryview(good), 32) == count
+    for position in range(16 - count, 16):
+        bad = bytearray(good)
+        bad[position] ^= 0x40
+        with pytest.raises(TamperedError, match="byte 16: the last block has no padding"):
+            padding_bytes(memoryview(bad), 32)
+
+
+@pytest.mark.parametrize("last", [0, 17, 255])
+def test_padding_has_1_to_16_bytes(last: int) -> None:
+    with pytest.raises(TamperedError):
+        padding_bytes(memoryview(bytes([last]) * 16), 16)
 
 
 class Pipe(io.RawIOBase):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ..errors import SourceChangedError, TamperedError, TruncatedError
+from ..errors import TamperedError, TruncatedError
 from ..pipeline import Progress
 from ..sink import PathOrFile, Sink, open_sink
 from ..source import Source, open_source
@@ -93,7 +93,7 @@ def encrypt_stream(
             progress(chunk.taken)
 
     hand_over(read_and_hash, cipher_and_write)
-    _check_whole(source, taken)
+    source.check_unchanged()
     return hasher.digest(), taken
 
 
@@ -250,7 +250,7 @@ def _decrypt_stream(
             progress(chunk.taken)
 
     hand_over(decipher_and_write, hash_it)
-    _check_whole(source, taken)
+    source.check_unchanged()
     check.finish()
     return written
 
@@ -304,9 +304,3 @@ def _ended_early(actual: int) -> TruncatedError:
 def _read(source: Source, offset: int, buffer: memoryview) -> Chunk:
     count = source.read_into(offset, buffer[:CHUNK_BYTES])
     return Chunk(buffer[:count], count, count < CHUNK_BYTES or not source.peek(offset + count, 1))
-
-
-def _check_whole(source: Source, taken: int) -> None:
-    if source.size is not None and source.size != taken:
-        raise SourceChangedError(f"{source.name}: {taken} bytes were read, {source.size} were there at first")
-    source.check_unchanged()
