@@ -145,7 +145,8 @@ int capseal_sha256_blocks(int kernel, const uint8_t *data, size_t n, size_t bloc
     int error = check(kernel, data, n * block_bytes, out);
     if (error)
         return error;
-    digest(&kernels[kernel], data, n, block_bytes, out);
+    static const uint8_t nothing; /* empty blocks may come with no data at all */
+    digest(&kernels[kernel], data ? data : &nothing, n, block_bytes, out);
     return 0;
 }
 
@@ -165,14 +166,15 @@ int capseal_sha256_leaves(int kernel, const uint8_t *data, size_t data_bytes, ui
     int error = check(kernel, data, data_bytes, out);
     if (error)
         return error;
-    digest_leaves(&kernels[kernel], data, data_bytes, out);
+    if (data_bytes > 0)
+        digest_leaves(&kernels[kernel], data, data_bytes, out);
     return 0;
 }
 
 int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out)
 {
     enum { HASH_BLOCKS = 8 }; /* as many as the widest narrow stage takes */
-    uint8_t hash_blocks[HASH_BLOCKS][CAPSEAL_BLOCK_BYTES], digests[HASH_BLOCKS][CAPSEAL_DIGEST_BYTES];
+    uint8_t hash_blocks[HASH_BLOCKS * CAPSEAL_BLOCK_BYTES], digests[HASH_BLOCKS * CAPSEAL_DIGEST_BYTES];
     int error = check(kernel, data, data_bytes, out);
     if (error)
         return error;
@@ -182,13 +184,13 @@ int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, 
             now = most;
         size_t segments = (now + CAPSEAL_SEGMENT_BYTES - 1) / CAPSEAL_SEGMENT_BYTES;
         size_t leaves = (now + CAPSEAL_BLOCK_BYTES - 1) / CAPSEAL_BLOCK_BYTES;
-        digest_leaves(&kernels[kernel], data + done, now, hash_blocks[0]);
+        digest_leaves(&kernels[kernel], data + done, now, hash_blocks);
         /* Behind the last leaf there are zeros, and in all unused hash blocks. */
-        memset(hash_blocks[0] + leaves * CAPSEAL_DIGEST_BYTES, 0, sizeof hash_blocks - leaves * CAPSEAL_DIGEST_BYTES);
+        memset(hash_blocks + leaves * CAPSEAL_DIGEST_BYTES, 0, sizeof hash_blocks - leaves * CAPSEAL_DIGEST_BYTES);
         /* Two or three hash blocks cost no more than a full step's worth of them. */
         size_t lanes = narrow_lanes(&kernels[kernel]);
         size_t blocks = segments > 1 && segments < lanes ? lanes : segments;
-        digest(&kernels[kernel], hash_blocks[0], blocks, CAPSEAL_BLOCK_BYTES, digests[0]);
+        digest(&kernels[kernel], hash_blocks, blocks, CAPSEAL_BLOCK_BYTES, digests);
         memcpy(out, digests, segments * CAPSEAL_DIGEST_BYTES);
         out += segments * CAPSEAL_DIGEST_BYTES;
         done += now;

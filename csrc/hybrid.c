@@ -51,9 +51,9 @@ CAPSEAL_TARGET_BEGIN("avx512f,avx512bw,avx512vl,sha")
 static __attribute__((noinline)) void step(uint32_t (*state)[8], const uint8_t *wk_now, uint8_t *wk_next,
                                            const uint8_t *in, size_t stride)
 {
-    const uint8_t *in4;
+    const uint8_t *first, *in4, *ahead;
     __asm__ volatile(CAPSEAL_HYBRID_STEP
-                     : [in] "+r"(in), [in4] "=&r"(in4)
+                     : [in] "+r"(in), [in4] "=&r"(in4), [first] "=&r"(first), [ahead] "=&r"(ahead)
                      : [state] "r"(state), [wk_now] "r"(wk_now), [wk_next] "r"(wk_next), [stride] "r"(stride),
                        [stride3] "r"(3 * stride), [table] "r"(&table), [k] "r"(capseal_sha256_k)
                      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
@@ -62,25 +62,35 @@ static __attribute__((noinline)) void step(uint32_t (*state)[8], const uint8_t *
                        "xmm30", "xmm31");
 }
 
-/* Rounds alone, for the two chunks of a block which have no schedule beside them. */
+static inline void two_rounds(__m128i *source, __m128i *destination, __m128i wk)
+{
+    *destination = _mm_sha256rnds2_epu32(*destination, *source, wk);
+}
+
+/* Rounds alone, for the last chunks of all, which have no schedule beside them. */
 static __attribute__((noinline)) void rounds(uint32_t (*state)[8], const uint8_t *wk)
 {
     for (size_t first = 0; first < LANES; first += 4) {
-        __m128i s[4][2];
-        for (size_t i = 0; i < 4; i++)
-            for (int half = 0; half < 2; half++)
-                s[i][half] = _mm_load_si128((const __m128i *)state[first + i] + half);
-        for (size_t pair = 0; pair < 32; pair += 2)
-            for (size_t i = 0; i < 4; i++) {
-                const uint8_t *even = wk + wk_offset(first + i, pair), *odd = wk + wk_offset(first + i, pair + 1);
-                s[i][1] = _mm_sha256rnds2_epu32(s[i][1], s[i][0], _mm_loadl_epi64((const __m128i *)even));
-                s[i][0] = _mm_sha256rnds2_epu32(s[i][0], s[i][1], _mm_loadl_epi64((const __m128i *)odd));
+        __m128i abef[4], cdgh[4], *place = (__m128i *)state[first];
+        for (int i = 0; i < 4; i++)
+            abef[i] = place[2 * i], cdgh[i] = place[2 * i + 1];
+        const uint8_t *p = wk + wk_offset(first, 0);
+        for (int group = 0; group < 4; group++, p += 128)
+            for (int i = 0; i < 4; i++) {
+                __m128i four = _mm_load_si128((const __m128i *)(p + 32 * i));
+                two_rounds(&abef[i], &cdgh[i], four);
+                two_rounds(&cdgh[i], &abef[i], _mm_unpackhi_epi64(four, four));
             }
-        for (size_t i = 0; i < 4; i++)
-            for (int half = 0; half < 2; half++) {
-                __m128i *place = (__m128i *)state[first + i] + half;
-                _mm_store_si128(place, _mm_add_epi32(_mm_load_si128(place), s[i][half]));
+        for (int pair = 8; pair < 32; pair += 2, p += 128)
+            for (int i = 0; i < 4; i++) {
+                const uint8_t *two = p + i / 2 * 32 + i % 2 * 8;
+                two_rounds(&abef[i], &cdgh[i], _mm_loadl_epi64((const __m128i *)two));
+                two_rounds(&cdgh[i], &abef[i], _mm_loadl_epi64((const __m128i *)(two + 64)));
             }
+        for (int i = 0; i < 4; i++) {
+            place[2 * i] = _mm_add_epi32(place[2 * i], abef[i]);
+            place[2 * i + 1] = _mm_add_epi32(place[2 * i + 1], cdgh[i]);
+        }
     }
 }
 
@@ -88,7 +98,7 @@ CAPSEAL_TARGET_END
 
 void capseal_sha256_hybrid_x16(const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out)
 {
-    CAPSEAL_ALIGNED(64) uint8_t wk[2][WK_BYTES];
+    CAPSEAL_ALIGNED(64) uint8_t wk[2][WK_BYTES + 64];
     CAPSEAL_ALIGNED(64) uint8_t padding[WK_BYTES];
     CAPSEAL_ALIGNED(64) uint32_t state[LANES][8];
     uint8_t tails[LANES][128];
@@ -112,7 +122,7 @@ void capseal_sha256_hybrid_x16(const uint8_t *data, size_t n, size_t block_bytes
     memset(state, 0, sizeof state);
     for (size_t done = 0; done < n; done += LANES) {
         const uint8_t *first = data + done * block_bytes, *after = first + LANES * block_bytes;
-        for (size_t i = 0; i < LANES; i++)
+        for (size_t i = 0; i < LANES && !constant_padding; i++)
             capseal_tail_chunks(first + i * block_bytes, block_bytes, tails[i]);
         if (!first_is_scheduled) {
             /* Nothing was before: the rounds run on what nobody reads. */
@@ -128,12 +138,16 @@ void capseal_sha256_hybrid_x16(const uint8_t *data, size_t n, size_t block_bytes
             else
                 step(state, wk[now], wk[!now], tails[0] + (c - whole) * CAPSEAL_CHUNK_BYTES, sizeof tails[0]);
         }
-        rounds(state, wk[now]);
         if (constant_padding && done + LANES < n) {
+            /* Both chunks that are left have time to schedule the next blocks' first one. That it is
+               done twice brings its lines, from 16 pages not touched so far, closer beforehand. */
+            step(state, wk[now], wk[!now], after, block_bytes);
             step(state, padding, wk[now], after, block_bytes);
             first_is_scheduled = 1;
-        } else if (constant_padding) {
-            rounds(state, padding);
+        } else {
+            rounds(state, wk[now]);
+            if (constant_padding)
+                rounds(state, padding);
         }
         for (size_t i = 0; i < LANES; i++) {
             uint32_t digest[8];

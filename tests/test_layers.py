@@ -12,9 +12,9 @@ ROOT = Path(capseal.__file__).parent
 LAYERS = (
     {"_version", "errors", "params"},
     {"keys", "strictjson", "statement", "seals", "segments", "_hashing", "tree"},
-    {"trust", "zipping", "source", "sink", "pipeline", "acceptance"},
-    {"verifying", "unsealing", "sealing", "resealing", "reader"},
-    {"device", "server", "capgo", "cluster"},
+    {"certificates", "trust", "signers", "zipping", "source", "sink", "pipeline", "acceptance"},
+    {"verifying", "unsealing", "sealing", "resealing", "parts", "reader"},
+    {"embedding", "client", "device", "server", "capgo"},
     {"cli", "__main__"},
 )
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}

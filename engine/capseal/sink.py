@@ -9,8 +9,11 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
+
+from .errors import UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -21,6 +24,10 @@ class Detached:
 
     seal: str | os.PathLike[str]
     payload: str | os.PathLike[str]
+
+    def __post_init__(self) -> None:
+        if os.path.realpath(self.seal) == os.path.realpath(self.payload):
+            raise UsageError(f"{os.fspath(self.seal)}: seal and payload cannot be the same file")
 
 
 class Sink(Protocol):
@@ -71,15 +78,18 @@ class FileSink:
             self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             # The name that the user knows, not the temporary one.
-            raise type(error)(error.errno, error.strerror, self.path) from None
+            raise OSError(error.errno, error.strerror, self.path) from None
         self._open = True
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
-        while view:
-            count = os.pwrite(self.fd, view, offset)
-            view = view[count:]
-            offset += count
+        try:
+            while view:
+                count = os.pwrite(self.fd, view, offset)
+                view = view[count:]
+                offset += count
+        except OSError as error:  # which knows no name, and a full disk is one of several
+            raise OSError(error.errno, error.strerror, self.path) from None
 
     def commit(self) -> None:
         commit_all([self])
@@ -100,7 +110,8 @@ class FileSink:
         if self._open:
             self._open = False
             os.close(self.fd)
-            os.unlink(self._part)
+            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
+                os.unlink(self._part)
 
 
 class StreamSink:
