@@ -10,6 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .acceptance import Expect, Verified
+    from .device import DeviceStore
     from .errors import (
         CapsealError,
         FormatError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "acceptance": ("Expect", "Verified"),
+    "device": ("DeviceStore",),
     "errors": (
         "CapsealError",
         "FormatError",
@@ -70,6 +72,7 @@ __all__ = [
     "Attachment",
     "CapsealError",
     "Detached",
+    "DeviceStore",
     "Envelope",
     "Expect",
     "FormatError",
