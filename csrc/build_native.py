@@ -4,19 +4,39 @@ import os
 
 from cffi import FFI
 
-HERE = os.path.dirname(__file__)
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 ffibuilder = FFI()
-ffibuilder.cdef("int capseal_sha256_blocks(const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out);")
+ffibuilder.cdef(
+    """
+    int capseal_kernel_count(void);
+    const char *capseal_kernel_name(int kernel);
+    int capseal_kernel_usable(int kernel);
+
+    #define CAPSEAL_CPU_SHA ...
+    #define CAPSEAL_CPU_AVX2 ...
+    #define CAPSEAL_CPU_AVX512 ...
+    #define CAPSEAL_CPU_ARM_SHA2 ...
+    unsigned capseal_cpu_features(void);
+
+    int capseal_sha256_blocks(int kernel, const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out);
+    int capseal_sha256_leaves(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
+    int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
+    """
+)
 ffibuilder.set_source(
     "capseal._native",
     '#include "capseal_hash.h"',
-    sources=["csrc/scalar.c"],
+    # Relative paths: setuptools takes no other, and runs this from the project's root.
+    sources=[
+        f"csrc/{name}.c" for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch")
+    ],
     include_dirs=["csrc"],
-    depends=["csrc/capseal_hash.h"],
+    depends=[f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")],
     # Without a C compiler the package still installs and falls back to hashlib.
     optional=True,
 )
 
 if __name__ == "__main__":
-    ffibuilder.compile(verbose=True)
+    os.chdir(os.path.dirname(HERE))
+    ffibuilder.compile(tmpdir="engine", verbose=True)

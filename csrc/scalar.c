@@ -1,17 +1,5 @@
 /* The portable kernel: FIPS 180-4, section 6.2, as it is written there. */
-#include "capseal_hash.h"
-
-#include <string.h>
-
-static const uint32_t K[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+#include "kernels.h"
 
 static uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
@@ -20,58 +8,39 @@ static uint32_t load_be32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static void store_be32(uint8_t *p, uint32_t x)
+static void rounds(uint32_t (*state)[8], const uint32_t wk[64])
 {
-    p[0] = (uint8_t)(x >> 24);
-    p[1] = (uint8_t)(x >> 16);
-    p[2] = (uint8_t)(x >> 8);
-    p[3] = (uint8_t)x;
-}
-
-static void compress(uint32_t state[8], const uint8_t *p)
-{
-    uint32_t w[64];
-    for (int t = 0; t < 16; t++)
-        w[t] = load_be32(p + 4 * t);
-    for (int t = 16; t < 64; t++) {
-        uint32_t s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ w[t - 15] >> 3;
-        uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
-        w[t] = w[t - 16] + s0 + w[t - 7] + s1;
-    }
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    uint32_t *s = *state;
+    uint32_t a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
     for (int t = 0; t < 64; t++) {
-        uint32_t t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + K[t] + w[t];
+        uint32_t t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + wk[t];
         uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
     }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+    s[0] += a, s[1] += b, s[2] += c, s[3] += d;
+    s[4] += e, s[5] += f, s[6] += g, s[7] += h;
 }
 
-static void sha256(const uint8_t *data, size_t data_bytes, uint8_t *out)
+static void compress(uint32_t (*state)[8], const uint8_t *in, size_t stride, size_t chunks)
 {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    uint8_t tail[128] = {0};
-    size_t whole = data_bytes / 64, rest = data_bytes % 64;
-    for (size_t i = 0; i < whole; i++)
-        compress(state, data + 64 * i);
-    if (rest)
-        memcpy(tail, data + 64 * whole, rest);
-    tail[rest] = 0x80;
-    size_t tail_blocks = rest < 56 ? 1 : 2;
-    store_be32(tail + 64 * tail_blocks - 8, (uint32_t)((uint64_t)data_bytes >> 29));
-    store_be32(tail + 64 * tail_blocks - 4, (uint32_t)(data_bytes << 3));
-    for (size_t i = 0; i < tail_blocks; i++)
-        compress(state, tail + 64 * i);
-    for (int i = 0; i < 8; i++)
-        store_be32(out + 4 * i, state[i]);
+    (void)stride; /* one lane */
+    for (; chunks > 0; chunks--, in += CAPSEAL_CHUNK_BYTES) {
+        uint32_t w[64], wk[64];
+        for (int t = 0; t < 16; t++)
+            w[t] = load_be32(in + 4 * t);
+        for (int t = 16; t < 64; t++) {
+            uint32_t s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ w[t - 15] >> 3;
+            uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
+            w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+        }
+        for (int t = 0; t < 64; t++)
+            wk[t] = w[t] + capseal_sha256_k[t];
+        rounds(state, wk);
+    }
 }
 
-int capseal_sha256_blocks(const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out)
+void capseal_sha256_scalar(const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out)
 {
-    for (size_t i = 0; i < n; i++)
-        sha256(data + i * block_bytes, block_bytes, out + i * CAPSEAL_DIGEST_BYTES);
-    return 0;
+    static const struct capseal_engine engine = {1, compress, rounds};
+    capseal_digest_lanes(&engine, data, n, block_bytes, out);
 }

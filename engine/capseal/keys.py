@@ -138,7 +138,11 @@ class PrivateKey:
 
     def pem(self, *, passphrase: bytes | None = None) -> bytes:
         """Return PKCS#8 PEM, encrypted where a passphrase is given."""
-        encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+        if passphrase == b"":
+            raise KeyFileError("passphrase is empty: it would not protect the key")
+        encryption: KeySerializationEncryption = (
+            NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+        )
         return self.rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
     def save(self, path: str | os.PathLike[str], *, passphrase: bytes | None = None) -> None:

@@ -34,6 +34,7 @@ MAX_ATTACHMENTS: Final = 256
 MAX_CUSTOM_BYTES: Final = 64 * 1024
 MAX_INTEGER: Final = 2**53 - 1  # RFC 8259, section 6: what every JSON reader agrees on
 MAX_TEXT_CHARS: Final = 255
+MAX_NESTING: Final = 32  # objects and arrays inside one another, the outermost counted
 
 # RSA.
 MIN_RSA_BITS: Final = 3072

@@ -3,7 +3,9 @@
 import io
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from .keys import Identity
 from .params import SEGMENT_BYTES
 from .segments import plain_offset, segment_at
 from .source import PathOrFile
+from .tree import segment_count
 from .trust import TrustStore
 from .unsealing import open_cipher
 from .verifying import SealInput, open_bundle
@@ -38,6 +41,12 @@ def open(
     return SealedFile(bundle, identity=identity, trust=trust, expect=expect, seal=seal)
 
 
+_NONE = -2  # no segment, nor the one before any
+_AHEAD_SEGMENTS = 8
+_STREAK_SEGMENTS = 4
+"""Read-ahead starts after so many segments in a row: more than a read of 1 MiB ever touches."""
+
+
 class SealedFile(io.RawIOBase):
     """The plaintext of a sealed bundle, as a seekable binary file. Safe to share between threads."""
 
@@ -61,9 +70,11 @@ class SealedFile(io.RawIOBase):
         self._size = self.verified.statement.content.size
         self._lock = threading.Lock()
         self._position = 0
-        self._cached = -1  # number of the segment whose plaintext is in _plain
-        self._payload = memoryview(bytearray(SEGMENT_BYTES))
-        self._plain = memoryview(bytearray(SEGMENT_BYTES))
+        self._streak = 0  # segments read one after the other, the current one included
+        self._current = _Slot()
+        self._spare: list[_Slot] = []
+        self._ahead: deque[tuple[int, Future[_Slot]]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
 
     def readable(self) -> bool:
         return True
@@ -92,12 +103,12 @@ class SealedFile(io.RawIOBase):
             done = 0
             while done < len(view) and self._position < self._size:
                 segment = segment_at(self._position)
-                if segment != self._cached:
-                    self._load(segment)
+                if segment != self._current.segment:
+                    self._move_to(segment)
                 start = self._position - plain_offset(segment)
                 stop = min(plain_offset(segment + 1), self._size) - plain_offset(segment)
                 count = min(len(view) - done, stop - start)
-                view[done : done + count] = self._plain[start : start + count]
+                view[done : done + count] = self._current.plain[start : start + count]
                 done += count
                 self._position += count
             return done
@@ -109,17 +120,60 @@ class SealedFile(io.RawIOBase):
     def close(self) -> None:
         """Close the bundle; a file object that the caller opened stays open."""
         if not self.closed:
+            self._forget_ahead()
+            if self._pool is not None:
+                self._pool.shutdown()
             self._opened.close()
         super().close()
 
-    def _load(self, segment: int) -> None:
+    def _move_to(self, segment: int) -> None:
+        """Make that segment the current one; in a sequential read, have the next ones loaded meanwhile."""
+        self._streak = self._streak + 1 if segment == self._current.segment + 1 else 1
+        if self._ahead and self._ahead[0][0] == segment:
+            loaded = self._ahead.popleft()[1].result()
+            self._spare.append(self._current)
+            self._current = loaded
+        else:
+            self._forget_ahead()
+            self._load(segment, self._current)
+        if self._streak > _STREAK_SEGMENTS and not self._source.ordered:
+            self._read_ahead(segment)
+
+    def _read_ahead(self, segment: int) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "capseal-read")
+        upcoming = self._ahead[-1][0] + 1 if self._ahead else segment + 1
+        last = segment_count(self.verified.statement.payload.size) - 1
+        for number in range(upcoming, min(segment + _AHEAD_SEGMENTS, last) + 1):
+            slot = self._spare.pop() if self._spare else _Slot()
+            self._ahead.append((number, self._pool.submit(self._load, number, slot)))
+
+    def _forget_ahead(self) -> None:
+        for _, future in self._ahead:
+            future.cancel()
+        self._ahead.clear()
+
+    def _load(self, segment: int, slot: "_Slot") -> "_Slot":
+        """Read, check and decrypt a segment into a slot; a failed slot holds no segment."""
+        slot.segment = _NONE
         size = self.verified.statement.payload.size
         start = segment * SEGMENT_BYTES
-        payload = self._payload[: min(SEGMENT_BYTES, size - start)]
-        self._cached = -1
+        payload = slot.payload[: min(SEGMENT_BYTES, size - start)]
         count = self._source.read_into(start, payload)
         if count < len(payload):
             raise self.verified.payload_ended(start + count)
         self.verified.check_run(segment, payload)
-        self._cipher.decrypt_run(segment, payload, start + len(payload) == size, self._plain)
-        self._cached = segment
+        self._cipher.decrypt_run(segment, payload, start + len(payload) == size, slot.plain)
+        slot.segment = segment
+        return slot
+
+
+class _Slot:
+    """Buffers for one segment. segment: the number of the one whose plaintext is in `plain`."""
+
+    __slots__ = ("payload", "plain", "segment")
+
+    def __init__(self) -> None:
+        self.segment = _NONE
+        self.payload = memoryview(bytearray(SEGMENT_BYTES))
+        self.plain = memoryview(bytearray(SEGMENT_BYTES))

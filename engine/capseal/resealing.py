@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .acceptance import Expect, Verified
-from .errors import UsageError
+from .errors import FormatError, UsageError
 from .keys import Identity, PublicKey, Signer
 from .params import MAX_SIGNATURES, SEGMENT_BYTES
 from .pipeline import Progress, Pump, Run, payload_layout
@@ -100,7 +100,10 @@ def _reseal(
         open_sink(sink, overwrite=overwrite) as output,
     ):
         new = make(source, verified)
-        encoded = new.encode()
+        try:
+            encoded = new.encode()
+        except FormatError as error:  # too many recipients or signatures for one envelope
+            raise UsageError(str(error)) from None
         output.write_at(0, encoded)
 
         def work(run: Run, _: memoryview) -> memoryview:

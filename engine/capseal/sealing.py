@@ -160,7 +160,7 @@ def checked(statement: Statement) -> Statement:
         return Statement.parse(statement.encode())
     except FormatError as error:
         raise UsageError(str(error)) from None
-    except (TypeError, ValueError) as error:  # custom data that JSON cannot hold
+    except (TypeError, ValueError, RecursionError) as error:  # custom data that JSON cannot hold
         raise UsageError(f"statement: {error}") from error
 
 

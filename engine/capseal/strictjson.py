@@ -1,11 +1,12 @@
 """JSON as the format allows it: UTF-8, no duplicate members, no floats, integers up to 2^53-1 (RFC 8259, RFC 7493)."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from .errors import FormatError
-from .params import MAX_INTEGER
+from .params import MAX_INTEGER, MAX_NESTING
 
 T = TypeVar("T")
 
@@ -18,6 +19,7 @@ def parse(data: bytes, where: str) -> Any:
         raise FormatError(f"{where} at byte {error.start}: not UTF-8", offset=error.start) from None
     try:
         value = _DECODER.decode(text)
+        _check_nesting(value)
         # Escapes can spell lone surrogates, which no UTF-8 text can hold.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -25,7 +27,7 @@ def parse(data: bytes, where: str) -> Any:
     except UnicodeEncodeError:
         raise FormatError(f"{where}: lone surrogate in a string") from None
     except RecursionError:
-        raise FormatError(f"{where}: nested too deeply") from None
+        raise FormatError(f"{where}: nested deeper than {MAX_NESTING} levels") from None
     except _ForbiddenError as error:
         raise FormatError(f"{where}: {error}") from None
     return value
@@ -55,10 +57,21 @@ def _integer(text: str) -> int:
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(members)
     if len(value) != len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in members)
+        twice = next(name for name in counts if counts[name] > 1)
         raise _ForbiddenError(f"member {twice[:64]!r} appears twice")
     return value
+
+
+def _check_nesting(value: Any) -> None:
+    # Deterministic: the interpreter's own limit depends on who calls, and on its version.
+    level = [value] if type(value) in (dict, list) else []
+    for _ in range(MAX_NESTING):
+        children = (child for item in level for child in (item.values() if type(item) is dict else item))
+        level = [child for child in children if type(child) in (dict, list)]
+        if not level:
+            return
+    raise _ForbiddenError(f"nested deeper than {MAX_NESTING} levels")
 
 
 _DECODER = json.JSONDecoder(

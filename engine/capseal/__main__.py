@@ -1,0 +1,5 @@
+"""python -m capseal: the command line."""
+
+from .cli import main
+
+main()

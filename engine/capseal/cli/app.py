@@ -1,0 +1,49 @@
+"""The command `capseal`: every topic mounted, every error turned into one line and an exit code."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+from . import bundles, exits, inspecting, keys
+
+app = typer.Typer(
+    name="capseal",
+    cls=exits.Commands,
+    help="Ship huge app updates that nobody on the way can read or alter.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"capseal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# The order is that of --help. A topic that is a group of its own: app.add_typer(topic.app, name="topic").
+for _topic in (bundles, inspecting):
+    _topic.register(app)
+app.add_typer(keys.app, name="key")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line, by default this process's, and return its exit code."""
+    exits.catch_signals()
+    return exits.code_of(
+        lambda: typer.main.get_command(app).main(arguments, "capseal", standalone_mode=False), sys.stdout
+    )

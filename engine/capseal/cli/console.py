@@ -1,0 +1,57 @@
+"""The terminal and the standard streams: what is read, what is printed, and what may not reach a terminal."""
+
+import fcntl
+import io
+import json
+import os
+import sys
+from typing import Any, BinaryIO, cast
+
+import typer
+
+from ..errors import UsageError
+
+STANDARD = "-"
+
+
+def printable(text: str) -> str:
+    """Return text with everything escaped that could steer a terminal (C0, C1, bidi, lone surrogates)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """Print one line on standard output."""
+    typer.echo(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print one line on standard error."""
+    typer.echo(f"capseal: {printable(text)}", err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value on standard output, in ASCII: safe on a terminal and in any locale."""
+    typer.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+
+
+def open_input(path: str) -> str | BinaryIO:
+    """Return the path, or standard input for '-'."""
+    # Raw: a thread that is blocked in a buffered reader would crash the interpreter's shutdown.
+    return cast(BinaryIO, io.FileIO(0, "rb", closefd=False)) if path == STANDARD else path
+
+
+def open_output(path: str) -> str | BinaryIO:
+    """Return the path, or standard output for '-'. Raises UsageError where that is a terminal."""
+    if path != STANDARD:
+        return path
+    if sys.stdout.isatty():
+        raise UsageError("standard output is a terminal, and this is binary data; use -o FILE or a pipe")
+    appends = fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND
+    return cast(BinaryIO, (_Unseekable if appends else io.FileIO)(1, "wb", closefd=False))
+
+
+class _Unseekable(io.FileIO):
+    """A file opened with '>>': what is written lands at its end, wherever one seeks."""
+
+    def seekable(self) -> bool:
+        return False

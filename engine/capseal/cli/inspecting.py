@@ -1,0 +1,29 @@
+"""capseal inspect: what a seal claims, not verified."""
+
+from typing import Annotated
+
+import typer
+
+from . import console, options
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the command."""
+    app.command()(inspect)
+
+
+def inspect(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle or a detached seal; '-': stdin.")],
+    json: options.Json = False,
+) -> None:
+    """Print what a seal claims. Nothing of it is verified."""
+    import capseal
+
+    from . import reports
+
+    envelope, statement = capseal.inspect(console.open_input(bundle))
+    if json:
+        console.print_json(reports.claims(envelope, statement))
+    else:
+        for line in reports.claim_lines(envelope, statement):
+            console.say(line)

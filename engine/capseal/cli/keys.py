@@ -1,0 +1,65 @@
+"""capseal key: make key pairs, and show what a key file holds."""
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .console import say
+from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+
+app = typer.Typer(help="Make and show keys.", no_args_is_help=True)
+
+
+class Kind(StrEnum):
+    """What a key is for."""
+
+    SIGNING = "signing"
+    RECIPIENT = "recipient"
+
+
+@app.command()
+def generate(
+    kind: Annotated[Kind, typer.Argument(help="signing: vouches for bundles; recipient: opens them.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="Makes NAME.pem and NAME.pub.pem.")],
+    bits: Annotated[
+        int | None, typer.Option(metavar="N", help="RSA key size; default: 4096 to sign, 3072 to receive.")
+    ] = None,
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+) -> None:
+    """Make a key pair: NAME.pem is secret, NAME.pub.pem is not. Nothing is ever overwritten."""
+    from ..keys import PrivateKey
+    from ..params import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
+    from .files import NewFiles
+
+    name = output.removesuffix(".pem")
+    passphrases = Passphrases(passphrase_file, passphrase_fd)
+    with NewFiles([f"{name}.pem", f"{name}.pub.pem"]) as files:
+        secret = passphrases.new() if passphrase or passphrases.given else None
+        key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
+        files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
+        files.write(f"{name}.pub.pem", key.public_key.pem, mode=0o644)
+    say(f"{name}.pem and {name}.pub.pem: {kind} key {key.public_key.fingerprint}")
+
+
+@app.command()
+def show(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A PEM file: one private key, or public keys.")],
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+) -> None:
+    """Print the fingerprint of each key in a file: what seals call its kid or keyid."""
+    from ..keys import load_public_keys
+    from .options import load_private_key
+
+    passphrases = Passphrases(passphrase_file, passphrase_fd)
+    with open(file, "rb") as opened:
+        private = b"PRIVATE KEY-----" in opened.read(65536)
+    keys = [load_private_key(file, passphrases).public_key] if private else load_public_keys(file)
+    for key in keys:
+        say(
+            f"{key.fingerprint}  RSA-{key.rsa.key_size}  {'private' if private else 'public'}  {os.path.basename(file)}"
+        )

@@ -1,0 +1,114 @@
+"""Options that several commands share, and what they mean to the library."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from ..errors import KeyFileError, UsageError
+from .exits import line_of
+from .passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ..acceptance import Expect
+    from ..keys import PrivateKey, PublicKey
+    from ..trust import TrustStore
+
+T = TypeVar("T")
+
+Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
+Seal = Annotated[str | None, typer.Option("--seal", metavar="FILE", help="The detached seal of a payload.")]
+Trust = Annotated[
+    str | None,
+    typer.Option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
+]
+Signers = Annotated[
+    list[str] | None, typer.Option("-s", "--signer", metavar="FILE", help="Sign with this private key; repeatable.")
+]
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option("-r", "--recipient", metavar="FILE", help="Seal for the public keys in this file; repeatable."),
+]
+Identities = Annotated[
+    list[str] | None, typer.Option("-i", "--identity", metavar="FILE", help="Open with this private key; repeatable.")
+]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace the output if it exists.")]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="Threads; default: one per core.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+ExpectApp = Annotated[str | None, typer.Option("--app", metavar="ID", help="Reject bundles of any other app.")]
+ExpectChannel = Annotated[
+    str | None, typer.Option("--channel", metavar="NAME", help="Reject bundles of any other channel.")
+]
+MinSequence = Annotated[
+    int | None, typer.Option("--min-sequence", metavar="N", min=1, help="Reject bundles with a lower sequence.")
+]
+
+
+class RoleName(StrEnum):
+    """The roles of trust.Role, named here so that --help need not import the library."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+ExpectRole = Annotated[
+    RoleName, typer.Option("--role", help="'development' also accepts what a development key signed.")
+]
+
+
+def load_signers(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
+    """Load the keys to sign with. Raises UsageError where there is none."""
+    if not paths:
+        raise UsageError("no signer: give -s FILE, a private key, or make a project with 'capseal init'")
+    return [load_private_key(path, passphrases) for path in paths]
+
+
+def load_identities(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
+    """Load the keys to open with. Raises UsageError where there is none."""
+    if not paths:
+        raise UsageError("no identity: give -i FILE, a private key, or make a project with 'capseal init'")
+    return [load_private_key(path, passphrases) for path in paths]
+
+
+def load_private_key(path: str, passphrases: Passphrases) -> "PrivateKey":
+    """Load one private key. Raises KeyFileError."""
+    from .. import keys
+
+    return _loaded(path, lambda path: keys.load_private_key(path, passphrase=passphrases.of(path)))
+
+
+def load_recipients(paths: Sequence[str]) -> list["PublicKey"]:
+    """Load every public key of every file. Raises UsageError where there is none."""
+    from ..keys import load_public_keys
+
+    if not paths:
+        raise UsageError("no recipient: give -r FILE, a public key, or make a project with 'capseal init'")
+    return [key for path in paths for key in _loaded(path, load_public_keys)]
+
+
+def load_trust(path: str | None) -> "TrustStore":
+    """Load who may vouch. Raises UsageError where nobody is named."""
+    from .. import trust
+
+    if path is None:
+        raise UsageError("nobody is trusted: give --trust FILE, or make a project with 'capseal init'")
+    return _loaded(path, trust.load_trust)
+
+
+def expectation(*, app: str | None, channel: str | None, min_sequence: int | None, role: RoleName) -> "Expect":
+    """Return what the library shall demand of a bundle."""
+    from ..acceptance import Expect
+    from ..trust import Role
+
+    floor = None if min_sequence is None else min_sequence - 1
+    return Expect(app=app, channel=channel, floor=floor, role=Role(role.value))
+
+
+def _loaded(path: str, load: Callable[[str], T]) -> T:
+    try:
+        return load(path)
+    except OSError as error:
+        # A key that cannot be read is a key that cannot be used.
+        raise KeyFileError(line_of(error)) from error

@@ -1,0 +1,90 @@
+"""A progress bar on standard error, for what takes more than a second, where a person is looking."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+QUIET_S = 1.0
+
+
+@contextmanager
+def shown(label: str, path: str, *, output: str | None = None) -> Iterator[Callable[[int], None] | None]:
+    """Give the callback that moves the bar, or None where none can be shown.
+
+    path: what is read, its size is the bar's length; output: where results go. Standard output is
+    where another program may be drawing.
+    """
+    if not sys.stderr.isatty() or output == "-":
+        yield None
+        return
+    bar = _Bar(label, _size_of(path))
+    try:
+        yield bar.advance
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """A bar that appears with the first bytes that are done after QUIET_S."""
+
+    def __init__(self, label: str, total: int | None) -> None:
+        self._label = label
+        self._total = total
+        self._done = 0
+        self._started_s = time.monotonic()
+        self._shown: Progress | None = None
+
+    def advance(self, size: int) -> None:
+        self._done += size
+        if self._shown is None:
+            if time.monotonic() - self._started_s < QUIET_S:
+                return
+            self._shown = _make()
+            self._task = self._shown.add_task(self._label, total=self._total, completed=self._done)
+            self._shown.start()
+        self._shown.update(self._task, completed=self._done)
+
+    def close(self) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+
+
+def _make() -> "Progress":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def _size_of(path: str) -> int | None:
+    """Return how many bytes will be read, or None where only the end will tell."""
+    if path == "-":
+        return None
+    if os.path.isdir(path):
+        return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+    return os.path.getsize(path) if os.path.isfile(path) else None

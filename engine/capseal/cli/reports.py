@@ -1,0 +1,74 @@
+"""What verify and inspect tell, as JSON values and as lines."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..acceptance import Verified
+from ..errors import RejectedError
+from ..seals import Envelope
+from ..statement import Statement, to_base64
+
+
+def verdict(verified: Verified) -> dict[str, Any]:
+    """Return a positive verdict as JSON values."""
+    return {
+        "verified": True,
+        "statement": verified.statement.to_json(),
+        "signers": [{"keyid": signer.key.fingerprint, "role": signer.role.value} for signer in verified.signers],
+        "unchecked_signatures": _unchecked(verified),
+    }
+
+
+def verdict_lines(verified: Verified) -> Iterator[str]:
+    """Give a positive verdict in lines."""
+    statement = verified.statement
+    yield f"verified: {statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"
+    for signer in verified.signers:
+        yield f"  signed by {signer.key.fingerprint} ({signer.role.value})"
+    for keyid in _unchecked(verified):
+        yield f"  a signature by {keyid} was not checked: that key is not in the trust store"
+
+
+def rejection(error: RejectedError) -> dict[str, Any]:
+    """Return a negative verdict as JSON values."""
+    details = {name: value for name, value in vars(error).items() if value is not None}
+    return {"verified": False, "error": type(error).__name__, "message": str(error), **details}
+
+
+def claims(envelope: Envelope, statement: Statement) -> dict[str, Any]:
+    """Return what a seal claims as JSON values."""
+    signatures = []
+    for signature in envelope.signatures:
+        entry: dict[str, Any] = {"keyid": signature.keyid, "sig": to_base64(signature.sig)}
+        if signature.x5c:
+            entry["x5c"] = [to_base64(certificate) for certificate in signature.x5c]
+        signatures.append(entry)
+    return {"statement": statement.to_json(), "signatures": signatures, "verified": False}
+
+
+def claim_lines(envelope: Envelope, statement: Statement) -> Iterator[str]:
+    """Give what a seal claims in lines."""
+    yield "UNVERIFIED: this is what the seal claims; 'capseal verify' tells whether it is true"
+    yield f"  app         {statement.app}"
+    yield f"  version     {statement.version} (sequence {statement.sequence})"
+    yield f"  channel     {statement.channel}"
+    yield f"  created     {statement.to_json()['created']}"
+    content, payload = statement.content, statement.payload
+    yield f"  content     {content.name} ({content.media_type}, {content.size} bytes)"
+    yield f"  payload     {payload.size} bytes, fsverity-sha256 {payload.digest.hex()}"
+    for recipient in statement.encryption.recipients:
+        yield f"  recipient   {recipient.kid}"
+    for signature in envelope.signatures:
+        yield f"  signature   {signature.keyid} (not checked)"
+    if statement.allow_downgrade_to is not None:
+        yield f"  permits     going back to sequences above {statement.allow_downgrade_to}"
+    for attachment in statement.attachments:
+        yield f"  attachment  {attachment.name} ({attachment.media_type}, {attachment.size} bytes)"
+    if statement.custom is not None:
+        yield f"  custom      {json.dumps(statement.custom)}"
+
+
+def _unchecked(verified: Verified) -> list[str]:
+    checked = {signer.key.fingerprint for signer in verified.signers}
+    return [signature.keyid for signature in verified.seal.envelope.signatures if signature.keyid not in checked]

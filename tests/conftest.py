@@ -1,0 +1,109 @@
+"""Keys, trust stores and bundles in memory, for every test."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import capseal
+from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore
+
+APP = "com.example.game"
+KEY_BITS = 3072  # the smallest that is allowed, for speed
+
+SealBytes = Callable[..., bytes]
+UnsealBytes = Callable[..., bytes]
+
+
+def _key() -> PrivateKey:
+    return PrivateKey.generate(KEY_BITS)
+
+
+@pytest.fixture(scope="session")
+def signer() -> PrivateKey:
+    """A production key that `trust` trusts."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def signer2() -> PrivateKey:
+    """A second production key, trusted by `trust_both` only."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def development_signer() -> PrivateKey:
+    """A key that `development_trust` trusts for development."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def recipient() -> PrivateKey:
+    """The key that bundles are sealed for."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def other_recipient() -> PrivateKey:
+    """A key that bundles are not sealed for, unless a test says so."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def trust(signer: PrivateKey) -> TrustStore:
+    """Trusts `signer`."""
+    return TrustStore.of(signer.public_key)
+
+
+@pytest.fixture(scope="session")
+def trust_both(signer: PrivateKey, signer2: PrivateKey) -> TrustStore:
+    """Demands both `signer` and `signer2`."""
+    return TrustStore.of(signer.public_key, signer2.public_key, threshold=2)
+
+
+@pytest.fixture(scope="session")
+def development_trust(signer: PrivateKey, development_signer: PrivateKey) -> TrustStore:
+    """What a development build trusts: `signer`, and `development_signer` in its role."""
+    return TrustStore(
+        (TrustedKey(signer.public_key), TrustedKey(development_signer.public_key, Role.DEVELOPMENT)),
+    )
+
+
+@pytest.fixture(scope="session")
+def seal_bytes(signer: PrivateKey, recipient: PrivateKey) -> SealBytes:
+    """Return seal_bytes(content, **keywords of capseal.seal) -> the attached bundle."""
+
+    def seal_bytes(content: bytes, **keywords: Any) -> bytes:
+        settings: dict[str, Any] = {
+            "signer": signer,
+            "recipients": [recipient.public_key],
+            "app": APP,
+            "version": "1.2.3",
+            "sequence": 7,
+            "name": "dist.zip",
+            "jobs": 1,
+        } | keywords
+        output = io.BytesIO()
+        capseal.seal(io.BytesIO(content), output, **settings)
+        return output.getvalue()
+
+    return seal_bytes
+
+
+@pytest.fixture(scope="session")
+def unseal_bytes(trust: TrustStore, recipient: PrivateKey) -> UnsealBytes:
+    """Return unseal_bytes(bundle, **keywords of capseal.unseal) -> the content."""
+
+    def unseal_bytes(bundle: bytes, **keywords: Any) -> bytes:
+        settings: dict[str, Any] = {
+            "identity": recipient,
+            "trust": trust,
+            "expect": Expect(app=APP),
+            "jobs": 1,
+        } | keywords
+        output = io.BytesIO()
+        capseal.unseal(io.BytesIO(bundle), output, **settings)
+        return output.getvalue()
+
+    return unseal_bytes
