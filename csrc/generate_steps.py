@@ -108,9 +108,7 @@ def hybrid_rounds() -> Iterator[list[str]]:
         first += count
         registers = {s: (2 * i + 1, 2 * i + 2) for i, s in enumerate(streams)}
         before = [
-            f"vmovdqa {32 * s + 16 * half}(%[state]), %%xmm{registers[s][half]}"
-            for s in streams
-            for half in (0, 1)
+            f"vmovdqa {32 * s + 16 * half}(%[state]), %%xmm{registers[s][half]}" for s in streams for half in (0, 1)
         ]
         for pair in range(ROUND_PAIRS):
             for s in streams:

@@ -171,9 +171,7 @@ class StoredPayload:
             return
         for part, offset, size in pieces(self._release.parts, start, stop):
             for at in range(0, size, RUN_BYTES):
-                yield await self._read_part(
-                    part.path(self._release.payload_digest), offset + at, min(RUN_BYTES, size - at)
-                )
+                yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
 
     async def _read(self, offset: int, size: int) -> bytes | memoryview:
         runs = [
