@@ -81,7 +81,7 @@ def too_large(what: str, actual: int, limit: int) -> Problem:
 
 def too_slow(detail: str) -> Problem:
     """Return the problem for a body that comes too slowly."""
-    return Problem(408, "too-slow", "The request came too slowly", detail, headers={"Connection": "close"})
+    return Problem(408, "too-slow", "The request came too slowly", detail)
 
 
 def busy(detail: str) -> Problem:

@@ -1,6 +1,5 @@
 """What publishers do: the seal first, then the payload in any pieces and order, then publish; or withdraw."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,9 +17,6 @@ from .reading import described, links
 from .records import Release
 from .state import ServerState, app_state, check_token, named_release
 from .uploads import Receiver
-
-_LINGER_S = 2.0
-_LINGER_BYTES = 32 * 1024 * 1024
 
 
 async def begin_upload(request: Request) -> Response:
@@ -72,10 +68,9 @@ async def put_payload(request: Request) -> Response:
                 f"body of {receiver.received - start} bytes, {stop - start} were announced",
             )
     except RejectedError as error:
-        problem = rejected(error, received=receiver.received)
         await state.catalogue.give_up(upload)
         _count_rejected(state, error, upload)
-        return Refusal(problem)
+        raise rejected(error, received=receiver.received) from error
     finally:
         upload.receivers -= 1
         state.metrics.uploading.dec()
@@ -119,33 +114,6 @@ async def withdraw(request: Request) -> Response:
         members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
         state.log.info("withdrawn", extra={"members": members})
     return _answer(described(release), 200)
-
-
-class Refusal(Response):
-    """A problem in answer to a body that is still arriving.
-
-    Closing at once would reset the connection, and the client might never see why. So a little more is
-    read, and thrown away, after the answer.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        inner = problem.response()
-        super().__init__(inner.body, inner.status_code, {"Connection": "close"}, inner.media_type)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        try:
-            async with asyncio.timeout(_LINGER_S):
-                thrown_away = 0
-                while thrown_away < _LINGER_BYTES:
-                    message = await receive()
-                    thrown_away += len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        break
-        except (TimeoutError, Problem):
-            pass
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _named_upload(request: Request) -> Upload:
