@@ -1,19 +1,30 @@
 """Keys, trust stores and bundles in memory, for every test."""
 
 import io
+import os
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
 
 import capseal
 from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore
+from command import Desk, lay_out
 
 APP = "com.example.game"
 KEY_BITS = 3072  # the smallest that is allowed, for speed
 
 SealBytes = Callable[..., bytes]
 UnsealBytes = Callable[..., bytes]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out the long runs, unless -m says what to run; and let a busy machine be slow."""
+    hypothesis.settings.register_profile("capseal", deadline=None)
+    hypothesis.settings.load_profile("capseal")
+    if not config.option.markexpr:
+        config.option.markexpr = "not soak"
 
 
 def _key() -> PrivateKey:
@@ -107,3 +118,18 @@ def unseal_bytes(trust: TrustStore, recipient: PrivateKey) -> UnsealBytes:
         return output.getvalue()
 
     return unseal_bytes
+
+
+@pytest.fixture(scope="session")
+def desk(
+    tmp_path_factory: pytest.TempPathFactory,
+    signer: PrivateKey,
+    signer2: PrivateKey,
+    recipient: PrivateKey,
+    other_recipient: PrivateKey,
+    seal_bytes: SealBytes,
+) -> Desk:
+    """Keys, a bundle of two segments and its sealed form as files, for the command line."""
+    keys = {"signer": signer, "signer2": signer2, "device": recipient, "other": other_recipient}
+    content = os.urandom(900_000)
+    return lay_out(tmp_path_factory.mktemp("desk"), keys, content, seal_bytes(content))

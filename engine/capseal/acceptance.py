@@ -14,7 +14,7 @@ from .params import DIGEST_BYTES, SEAL_HEADER_BYTES, SEGMENT_BYTES
 from .seals import Envelope, Seal, parse_header, seal_bytes_of
 from .source import Source
 from .statement import Statement
-from .tree import digest, index_entries, segment_count
+from .tree import differing, digest, index_entries, segment_count
 from .trust import Role, TrustedKey, TrustStore
 
 T = TypeVar("T")
@@ -75,14 +75,13 @@ class Verified:
 
     def check_run(self, first: int, data: memoryview) -> None:
         """Raise TamperedError at the first segment of a run that differs from the signed index."""
-        entries = index_entries(data, whole_payload=self.statement.payload.size == len(data))
+        found = index_entries(data, whole_payload=self.statement.payload.size == len(data))
         start = first * DIGEST_BYTES
-        expected = self.seal.index[start : start + entries.nbytes]
-        found = entries.tobytes()
+        expected = self.seal.index[start : start + len(found)]
         if found == expected:
             return
-        at = next(i for i in range(len(entries)) if _entry(found, i) != _entry(expected, i))
-        ours, signed = _shown(_entry(found, at)), _shown(_entry(expected, at))
+        at = int(differing(found, expected)[0])
+        ours, signed = _shown(found[at * DIGEST_BYTES :]), _shown(expected[at * DIGEST_BYTES :])
         segment = first + at
         offset = segment * SEGMENT_BYTES
         raise TamperedError(
@@ -94,11 +93,7 @@ class Verified:
 
     def payload_ended(self, actual: int) -> TruncatedError:
         """Return the error for a payload of another size than the signed one."""
-        expected = self.statement.payload.size
-        how = "ends early" if actual < expected else "goes on after its end"
-        return TruncatedError(
-            f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual
-        )
+        return payload_ended(self.statement, actual)
 
 
 def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
@@ -108,18 +103,16 @@ def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     signers = trust.check(envelope.message, pairs, role=expect.role)
     statement = envelope.statement()
     expect.check(statement)
-    index = yield from _read_index(statement)
-    found = digest(index, statement.payload.size)
-    if found != statement.payload.digest:
-        raise TamperedError(
-            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
-            "the seal is corrupt or was altered"
-        )
-    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
-    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
-    if any(padding):
-        raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
-    return Verified(Seal(envelope, statement, index), signers)
+    return Verified((yield from _read_rest(envelope, statement)), signers)
+
+
+def parse_seal() -> Steps[Seal]:
+    """Read a whole seal without any check of who says so: it only has to agree with itself.
+
+    Raises FormatError, TamperedError where index and statement differ.
+    """
+    envelope, statement = yield from parse_unverified()
+    return (yield from _read_rest(envelope, statement))
 
 
 def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
@@ -131,6 +124,21 @@ def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
 def _read_envelope() -> Steps[Envelope]:
     header = yield SEAL_HEADER_BYTES
     return Envelope.parse((yield parse_header(header)))
+
+
+def _read_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
+    index = yield from _read_index(statement)
+    found = digest(index, statement.payload.size)
+    if found != statement.payload.digest:
+        raise TamperedError(
+            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
+            "the seal is corrupt or was altered"
+        )
+    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
+    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
+    if any(padding):
+        raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
+    return Seal(envelope, statement, index)
 
 
 def _read_index(statement: Statement) -> Steps[bytes]:
@@ -159,15 +167,18 @@ def pull(steps: Steps[T], source: Source) -> T:
         return result
 
 
+def payload_ended(statement: Statement, actual: int) -> TruncatedError:
+    """Return the error for a payload of another size than its statement's."""
+    expected = statement.payload.size
+    how = "ends early" if actual < expected else "goes on after its end"
+    return TruncatedError(f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual)
+
+
 def seal_ended(actual: int, expected: int) -> TruncatedError:
     """Return the error for a seal that ends inside what it must hold."""
     return TruncatedError(
         f"seal ends early: {actual} bytes, at least {expected} are needed", expected=expected, actual=actual
     )
-
-
-def _entry(index: bytes, i: int) -> bytes:
-    return index[i * DIGEST_BYTES : (i + 1) * DIGEST_BYTES]
 
 
 def _shown(digest: bytes) -> str:

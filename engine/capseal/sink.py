@@ -4,12 +4,16 @@ Sinks are context managers: leaving one that was not committed aborts it and lea
 """
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
+
+from .errors import UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -20,6 +24,10 @@ class Detached:
 
     seal: str | os.PathLike[str]
     payload: str | os.PathLike[str]
+
+    def __post_init__(self) -> None:
+        if os.path.realpath(self.seal) == os.path.realpath(self.payload):
+            raise UsageError(f"{os.fspath(self.seal)}: seal and payload cannot be the same file")
 
 
 class Sink(Protocol):
@@ -63,21 +71,25 @@ class FileSink:
         self._overwrite = overwrite
         folder, name = os.path.split(self.path)
         self.folder: str | None = folder or "."
-        self._part = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.part")
+        short = os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
+        self._part = os.path.join(folder, f".{short}.{secrets.token_hex(8)}.part")
         self._open = False
         try:
             self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             # The name that the user knows, not the temporary one.
-            raise type(error)(error.errno, error.strerror, self.path) from None
+            raise OSError(error.errno, error.strerror, self.path) from None
         self._open = True
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
-        while view:
-            count = os.pwrite(self.fd, view, offset)
-            view = view[count:]
-            offset += count
+        try:
+            while view:
+                count = os.pwrite(self.fd, view, offset)
+                view = view[count:]
+                offset += count
+        except OSError as error:  # which knows no name, and a full disk is one of several
+            raise OSError(error.errno, error.strerror, self.path) from None
 
     def commit(self) -> None:
         commit_all([self])
@@ -98,7 +110,8 @@ class FileSink:
         if self._open:
             self._open = False
             os.close(self.fd)
-            os.unlink(self._part)
+            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
+                os.unlink(self._part)
 
 
 class StreamSink:
@@ -111,7 +124,7 @@ class StreamSink:
         self._stream = stream
         self._owned = owned
         self._position = 0
-        self.seekable = stream.seekable()
+        self.seekable = stream.seekable() and not _appends(stream)
         self._start = stream.tell() if self.seekable else 0
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
@@ -121,7 +134,10 @@ class StreamSink:
             self._stream.seek(self._start + offset)
         view = memoryview(data)
         while view:
-            view = view[self._stream.write(view) :]
+            count = self._stream.write(view)
+            if count is None:
+                raise BlockingIOError(errno.EAGAIN, "stream is in non-blocking mode, or its write() gives no count")
+            view = view[count:]
         self._position = offset + len(data)
 
     def commit(self) -> None:
@@ -133,6 +149,14 @@ class StreamSink:
     def __exit__(self, *exception: object) -> None:
         if self._owned:
             self._stream.close()
+
+
+def _appends(stream: Any) -> bool:
+    # As `>>` in a shell opens it: whatever the position, every write goes to the end.
+    try:
+        return bool(fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_APPEND)
+    except (OSError, AttributeError):
+        return False
 
 
 def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
@@ -179,7 +203,7 @@ def _link_new(part: str, path: str) -> None:
         os.link(part, path)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise FileExistsError(error.errno, error.strerror, path) from None
+            raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
         # A file system without hard links.
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None

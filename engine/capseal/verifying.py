@@ -10,7 +10,7 @@ from .acceptance import Expect, Steps, Verified, accept_seal, parse_unverified, 
 from .errors import TruncatedError, UsageError
 from .params import SEGMENT_BYTES
 from .pipeline import Progress, Pump, Run, payload_layout
-from .seals import Envelope
+from .seals import Envelope, Seal
 from .source import PathOrFile, Source, open_source
 from .statement import Statement
 from .trust import TrustStore
@@ -79,12 +79,15 @@ def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verif
     """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
     with _opened(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
         verified = pull(accept_seal(trust, expect), source)
-        if source.peek(0, 1):
-            expected = len(verified.seal.encode())
-            raise TruncatedError(
-                f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1
-            )
+        check_seal_end(source, verified.seal)
         return verified
+
+
+def check_seal_end(source: Source, seal: Seal) -> None:
+    """Raise TruncatedError where a detached seal that was read to its end goes on."""
+    if source.peek(0, 1):
+        expected = len(seal.encode())
+        raise TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
 def check_end(source: Source, verified: Verified) -> None:
@@ -115,6 +118,7 @@ class Verifier:
         self._seal_bytes = 0
         self._payload_bytes = 0
         self._failed = False
+        self._finished = False
         self._verified: Verified | None = None
         self._steps: Steps[Verified] = accept_seal(trust, expect)
         self._wanted = next(self._steps)
@@ -136,8 +140,8 @@ class Verifier:
 
         Raises RejectedError at the first bad segment; nothing of that call's bytes is returned then.
         """
-        if self._failed:
-            raise UsageError("verifier was fed after it had failed")
+        if self._failed or self._finished:
+            raise UsageError(f"verifier was fed after it had {'failed' if self._failed else 'finished'}")
         self._failed = True
         self._pending += data
         released = b""
@@ -152,11 +156,14 @@ class Verifier:
         """Return the verdict on the whole bundle. Raises TruncatedError where something is missing."""
         if self._failed:
             raise UsageError("verifier was finished after it had failed")
+        self._failed = True
         verified = self._verified
         if verified is None:
             raise seal_ended(self._seal_bytes + len(self._pending), self._seal_bytes + self._wanted)
         if self._payload_bytes < verified.statement.payload.size:
             raise verified.payload_ended(self._payload_bytes + len(self._pending))
+        self._failed = False
+        self._finished = True
         return verified
 
     def _feed_seal(self) -> bytes:
