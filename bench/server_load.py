@@ -147,7 +147,9 @@ def wait_until_up(port: int) -> None:
 # The clients' side.
 
 
-def read_ranges(one: Server, path: str, size: int, stop: threading.Event, check: Callable[[int, memoryview], None]) -> int:
+def read_ranges(
+    one: Server, path: str, size: int, stop: threading.Event, check: Callable[[int, memoryview], None]
+) -> int:
     """Read ranges at random until told to stop; return the bytes that passed the check."""
     buffer = memoryview(bytearray(READ_BYTES))
     connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=60)
@@ -255,9 +257,7 @@ def load(folder: Path, *, seconds: float, readers: int, publishers: int, size: i
 
         began = time.perf_counter()
         reading = on_threads(readers, lambda i: read_ranges(one, path, payload_bytes, stop, check))
-        publishing = on_threads(
-            publishers, lambda i: publish_bundles(one, folder, keys, f"p{i}", 24 * MIB, stop)
-        )
+        publishing = on_threads(publishers, lambda i: publish_bundles(one, folder, keys, f"p{i}", 24 * MIB, stop))
         memory: list[int] = []
         while time.perf_counter() - began < seconds:
             time.sleep(min(1.0, seconds / 5))
