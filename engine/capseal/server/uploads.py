@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
 
+import numpy as np
+
 from ..acceptance import Verified
 from ..embedding import RUN_BYTES, Chunk
 from ..errors import RejectedError, TransferError
@@ -115,4 +117,5 @@ class Receiver:
 
     def _new_buffer(self) -> memoryview:
         grid = (self._part_start // PART_BYTES + 1) * PART_BYTES
-        return memoryview(bytearray(min(grid, self._stop) - self._part_start))
+        # Not a bytearray: that is zeroed at once, which holds the event loop for milliseconds.
+        return memoryview(np.empty(min(grid, self._stop) - self._part_start, np.uint8))
