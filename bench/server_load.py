@@ -11,6 +11,7 @@ so that no disk is measured. Prints one JSON object.
 import argparse
 import asyncio
 import contextlib
+import gc
 import http.client
 import io
 import json
@@ -98,6 +99,7 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str) -
         await server.serve(sockets=[listener])
         beating.cancel()
 
+    gc.freeze()  # as `capseal serve` does
     if stalls_wanted == "1":
         asyncio.run(main())
         callbacks.sort()

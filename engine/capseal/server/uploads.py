@@ -118,4 +118,4 @@ class Receiver:
     def _new_buffer(self) -> memoryview:
         grid = (self._part_start // PART_BYTES + 1) * PART_BYTES
         # Not a bytearray: that is zeroed at once, which holds the event loop for milliseconds.
-        return memoryview(np.empty(min(grid, self._stop) - self._part_start, np.uint8))
+        return np.empty(min(grid, self._stop) - self._part_start, np.uint8).data
