@@ -1,7 +1,8 @@
 """Publishing: the signature is the authorisation, every segment is verified, appearance is atomic."""
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import httpx
 import pytest
 from serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
 
-from capseal import PrivateKey, Role, TrustStore
+from capseal import PrivateKey, Role, TamperedError, TrustStore
+from capseal.embedding import accept
 from capseal.params import SEGMENT_BYTES
 from capseal.server import Limits
+from capseal.server.parts import Part
+from capseal.server.uploads import PartBuffers, Receiver
 
 BundleMaker = Callable[..., Bundle]
 
@@ -123,6 +127,27 @@ def test_a_flipped_bit_is_refused_at_its_segment_and_nothing_stays_stored(
     assert (k + 1) * SEGMENT_BYTES <= problem["received"] <= (k + 6) * SEGMENT_BYTES
     assert listed_files(store) == []
     assert live.client.get(links["self"]).status_code == 404
+
+
+def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustStore) -> None:
+    bad = bytearray(bundle.payload)
+    bad[17 * SEGMENT_BYTES] ^= 1
+    stored: list[Part] = []
+
+    async def put(part: Part, data: memoryview) -> None:
+        stored.append(part)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(bad)
+
+    async def run() -> None:
+        verified = accept(bundle.seal, trust=trust)
+        async with Receiver(verified, put, PartBuffers(2), start=0, stop=len(bad)) as receiver:
+            await receiver.receive(chunks())
+
+    with pytest.raises(TamperedError):
+        asyncio.run(run())
+    assert stored == [Part(0, 16)]
 
 
 def test_publishing_again_answers_the_same(live: Live, bundle: Bundle) -> None:

@@ -25,6 +25,7 @@ from .pace import Pace
 from .problems import Problem
 from .state import ServerState, app_state
 from .storage import Storage
+from .uploads import PartBuffers
 
 LOGGER = "capseal.server"
 
@@ -71,7 +72,13 @@ def create_app(
     log = logging.getLogger(LOGGER)
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log)
     state = ServerState(
-        catalogue=catalogue, limits=limits, metrics=Metrics(), log=log, verify_reads=verify_reads, token=token
+        catalogue=catalogue,
+        limits=limits,
+        metrics=Metrics(),
+        log=log,
+        buffers=PartBuffers(limits.uploads),
+        verify_reads=verify_reads,
+        token=token,
     )
 
     @asynccontextmanager

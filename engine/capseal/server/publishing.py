@@ -55,7 +55,7 @@ async def put_payload(request: Request) -> Response:
     upload.receivers += 1
     state.metrics.uploading.inc()
     try:
-        async with Receiver(upload.verified, put, start=start, stop=stop) as receiver:
+        async with Receiver(upload.verified, put, state.buffers, start=start, stop=stop) as receiver:
             try:
                 await receiver.receive(request.stream())
             finally:

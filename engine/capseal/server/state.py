@@ -13,6 +13,7 @@ from .limits import Limits
 from .metrics import Metrics
 from .problems import Problem
 from .records import Place, Release
+from .uploads import PartBuffers
 
 _MAX_SEQUENCE_DIGITS = 16
 
@@ -25,6 +26,7 @@ class ServerState:
     limits: Limits
     metrics: Metrics
     log: Logger
+    buffers: PartBuffers
     verify_reads: bool
     token: str | None = field(repr=False)
 

@@ -14,6 +14,26 @@ PutPart = Callable[[Part, memoryview], Awaitable[None]]
 """Stores a verified part; the bytes are its own until it returns."""
 
 
+class PartBuffers:
+    """Buffers of one part each, kept for the next: the first touch of fresh memory costs as much as hashing it."""
+
+    def __init__(self, most: int) -> None:
+        """most: how many are kept while nobody uses them."""
+        self._most = most
+        self._spare: list[memoryview] = []
+
+    def take(self) -> memoryview:
+        """Return a buffer of PART_BYTES whose content is whatever it was."""
+        # Neither a bytearray, which is zeroed at once, nor NumPy's huge pages, each zeroed when it is first
+        # touched: both hold the event loop for milliseconds.
+        return self._spare.pop() if self._spare else memoryview(mmap.mmap(-1, PART_BYTES))
+
+    def give(self, buffer: memoryview) -> None:
+        """Take a buffer back that nobody else reads any more."""
+        if len(self._spare) < self._most:
+            self._spare.append(buffer)
+
+
 class Receiver:
     """Takes the bytes of a run of segments in pieces of any length, verifies them, stores them as parts.
 
@@ -22,16 +42,18 @@ class Receiver:
     for what is in flight, so that nothing is stored after it has been left.
     """
 
-    def __init__(self, verified: Verified, put: PutPart, *, start: int, stop: int) -> None:
+    def __init__(self, verified: Verified, put: PutPart, buffers: PartBuffers, *, start: int, stop: int) -> None:
         """start, stop: bytes in the payload, both where a segment starts or the payload ends."""
         self._verified = verified
         self._put = put
+        self._buffers = buffers
         self._stop = stop
         self._part_start = start
         self._checked = start
         self.received = start
         """How far the bytes came, as an offset in the payload."""
-        self._buffer = self._new_buffer()
+        self._whole_buffer = buffers.take()
+        self._buffer = self._cut_buffer()
         self._check: asyncio.Task[None] | None = None
         self._store: asyncio.Task[None] | None = None
 
@@ -92,13 +114,16 @@ class Receiver:
         first = self._part_start // SEGMENT_BYTES
         part = Part(first, -(-stop // SEGMENT_BYTES) - first)
         data = self._buffer[: stop - self._part_start]
-        self._store = asyncio.create_task(self._put_part(part, data))
+        self._store = asyncio.create_task(self._put_part(part, data, self._whole_buffer))
         self._part_start = stop
         if stop < self._stop:
-            self._buffer = self._new_buffer()
+            self._whole_buffer = self._buffers.take()
+            self._buffer = self._cut_buffer()
 
-    async def _put_part(self, part: Part, data: memoryview) -> None:
+    async def _put_part(self, part: Part, data: memoryview, whole_buffer: memoryview) -> None:
         await self._put(part, data)
+        # Only now, and not after a failure: a put that was cancelled may still be reading.
+        self._buffers.give(whole_buffer)
 
     async def _settle_store(self) -> None:
         if self._store is not None:
@@ -115,8 +140,6 @@ class Receiver:
             await self._start_store(whole)
         await self._settle_store()
 
-    def _new_buffer(self) -> memoryview:
+    def _cut_buffer(self) -> memoryview:
         grid = (self._part_start // PART_BYTES + 1) * PART_BYTES
-        # Neither a bytearray, which is zeroed at once, nor NumPy's huge pages, each zeroed when it is first
-        # touched: both hold the event loop for milliseconds.
-        return memoryview(mmap.mmap(-1, min(grid, self._stop) - self._part_start))
+        return self._whole_buffer[: min(grid, self._stop) - self._part_start]
