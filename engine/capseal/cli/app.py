@@ -19,6 +19,7 @@ _TOPICS = {
     "inspecting": ("inspect",),
     "resealing": ("rewrap", "cosign"),
     "parting": ("split", "join"),
+    "server": ("serve", "publish", "fetch", "withdraw"),
     "demo": ("demo",),
     "doctor": ("doctor",),
     "keys": ("key",),

@@ -1,0 +1,9 @@
+"""The other end of a capseal server: publish, fetch, and releases as sources (extra `client`)."""
+
+from .connection import Connection
+from .fetching import Fetched, fetch
+from .publishing import publish, withdraw
+from .remote import RangeSource, open_release
+from .token import load_token
+
+__all__ = ["Connection", "Fetched", "RangeSource", "fetch", "load_token", "open_release", "publish", "withdraw"]
