@@ -10,6 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .acceptance import Expect, Verified
+    from .certificates import Chain
     from .errors import (
         CapsealError,
         FormatError,
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
     from .resealing import cosign, rewrap
     from .sealing import seal
     from .seals import Envelope, Seal
+    from .signers import CertifiedSigner
     from .sink import Detached
     from .statement import Attachment, Statement
-    from .trust import Role, TrustedKey, TrustStore, load_trust
+    from .trust import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
     from .unsealing import unseal
     from .verifying import Verifier, inspect, verify
 
 _HOMES = {
     "acceptance": ("Expect", "Verified"),
+    "certificates": ("Chain",),
     "errors": (
         "CapsealError",
         "FormatError",
@@ -56,9 +59,10 @@ _HOMES = {
     "resealing": ("cosign", "rewrap"),
     "sealing": ("seal",),
     "seals": ("Envelope", "Seal"),
+    "signers": ("CertifiedSigner",),
     "sink": ("Detached",),
     "statement": ("Attachment", "Statement"),
-    "trust": ("Role", "TrustStore", "TrustedKey", "load_trust"),
+    "trust": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
     "unsealing": ("unseal",),
     "verifying": ("Verifier", "inspect", "verify"),
 }
@@ -67,6 +71,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Attachment",
     "CapsealError",
+    "CertifiedSigner",
+    "Chain",
     "Detached",
     "Envelope",
     "Expect",
@@ -89,6 +95,7 @@ __all__ = [
     "TransferError",
     "TruncatedError",
     "TrustStore",
+    "TrustedCertificate",
     "TrustedKey",
     "UsageError",
     "Verified",
