@@ -465,7 +465,7 @@ def test_unusable_files_are_refused_and_named(tmp_path, company):
         (b"x" * 70000, load_certificates, "larger than"),
         (b"", load_crls, "no PEM revocation list"),
         (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", load_crls, "unusable revocation list"),
-        (delta.public_bytes(Encoding.PEM), load_crls, "critical extension 2.5.29.27"),
+        (delta.public_bytes(Encoding.PEM), load_crls, "revocation list with critical extension 2.5.29.27"),
     ):
         path.write_bytes(data)
         with pytest.raises(KeyFileError, match=rf"file\.pem: {message}"):

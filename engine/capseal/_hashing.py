@@ -92,7 +92,9 @@ def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
     view = _bytes_of(data)
     n = len(out)
     if block_bytes < 0 or len(view) != n * block_bytes or out.shape != (n, DIGEST_BYTES):
-        raise ValueError(f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has shape {out.shape}")
+        raise ValueError(
+            f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has shape {out.shape}"
+        )
     if out.dtype != np.uint8 or not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError("out is not a writable C-contiguous array of uint8")
     number = _NUMBERS[_chosen]
