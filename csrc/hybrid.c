@@ -51,9 +51,9 @@ CAPSEAL_TARGET_BEGIN("avx512f,avx512bw,avx512vl,sha")
 static __attribute__((noinline)) void step(uint32_t (*state)[8], const uint8_t *wk_now, uint8_t *wk_next,
                                            const uint8_t *in, size_t stride)
 {
-    const uint8_t *in4;
+    const uint8_t *first, *in4, *ahead;
     __asm__ volatile(CAPSEAL_HYBRID_STEP
-                     : [in] "+r"(in), [in4] "=&r"(in4)
+                     : [in] "+r"(in), [in4] "=&r"(in4), [first] "=&r"(first), [ahead] "=&r"(ahead)
                      : [state] "r"(state), [wk_now] "r"(wk_now), [wk_next] "r"(wk_next), [stride] "r"(stride),
                        [stride3] "r"(3 * stride), [table] "r"(&table), [k] "r"(capseal_sha256_k)
                      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",

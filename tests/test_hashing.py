@@ -111,7 +111,7 @@ EDGES = sorted(
 @pytest.mark.parametrize("size", EDGES)
 def test_index_entries_are_the_digests_of_zero_padded_hash_blocks(kernel: str, size: int) -> None:
     data = POOL[:size]
-    assert _hashing.segment_digests(data).tobytes() == expected_segments(data.tobytes())
+    assert _hashing.segment_digests(data) == expected_segments(data.tobytes())
 
 
 @pytest.mark.parametrize("segments", [4, 5, 8, 9, 17])
@@ -121,8 +121,8 @@ def test_runs_longer_than_one_batch_of_hash_blocks_give_every_entry(kernel: str,
     _hashing.use(_hashing.FALLBACK)
     expected = _hashing.segment_digests(data)
     _hashing.use(kernel)
-    assert expected.shape == (segments, DIGEST_BYTES)
-    assert (_hashing.segment_digests(data) == expected).all()
+    assert len(expected) == segments * DIGEST_BYTES
+    assert _hashing.segment_digests(data) == expected
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 65537, 70000])
@@ -130,13 +130,12 @@ def test_leaves_pad_only_the_last_block(kernel: str, size: int) -> None:
     data = POOL[:size].tobytes()
     padded = data + bytes(-size % BLOCK_BYTES)
     leaves = _hashing.leaf_digests(data)
-    assert leaves.shape == (len(padded) // BLOCK_BYTES, DIGEST_BYTES)
-    assert leaves.tobytes() == expected_blocks(padded, BLOCK_BYTES, len(leaves))
+    assert leaves == expected_blocks(padded, BLOCK_BYTES, len(padded) // BLOCK_BYTES)
 
 
 def test_no_bytes_have_no_digests(kernel: str) -> None:
-    assert _hashing.leaf_digests(b"").shape == (0, DIGEST_BYTES)
-    assert _hashing.segment_digests(b"").shape == (0, DIGEST_BYTES)
+    assert _hashing.leaf_digests(b"") == b""
+    assert _hashing.segment_digests(b"") == b""
     assert digests(b"", BLOCK_BYTES, 0) == b""
 
 
@@ -147,7 +146,7 @@ def test_any_contiguous_buffer_will_do(kernel: str) -> None:
         mapped[:] = plain
         for buffer in (plain, bytearray(plain), memoryview(plain), mapped, np.frombuffer(plain, np.uint64)):
             assert digests(buffer, BLOCK_BYTES, 20) == expected
-            assert _hashing.leaf_digests(buffer).tobytes() == expected
+            assert _hashing.leaf_digests(buffer) == expected
 
 
 @pytest.mark.parametrize(
@@ -168,10 +167,9 @@ def test_sizes_that_do_not_agree_are_refused(
 
 
 def test_an_output_that_cannot_be_written_as_bytes_is_refused(kernel: str) -> None:
-    read_only = np.empty((1, 32), np.uint8)
-    read_only.flags.writeable = False
-    for out in (read_only, np.empty((1, 32), np.uint16), np.empty((1, 64), np.uint8)[:, ::2]):
-        with pytest.raises(ValueError, match="writable"):
+    scattered = np.empty((1, 64), np.uint8)[:, ::2]
+    for out in (bytes(32), memoryview(bytearray(32)).toreadonly(), scattered):
+        with pytest.raises((TypeError, ValueError), match=r"writable|C-contiguous"):
             _hashing.digest_blocks(bytes(4096), 4096, out)
 
 
@@ -216,7 +214,7 @@ def test_threads_that_hash_at_once_get_their_own_results(kernel: str) -> None:
     wrong: list[int] = []
 
     def work(i: int) -> None:
-        results = [_hashing.segment_digests(inputs[i]).tobytes() for _ in range(4)]
+        results = [_hashing.segment_digests(inputs[i]) for _ in range(4)]
         if results != [expected[i]] * 4:
             wrong.append(i)
 

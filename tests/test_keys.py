@@ -147,6 +147,17 @@ def test_damaged_keys_are_refused(signer):
         load_public_key(signer.public_key.pem[:200])
 
 
+def test_a_key_whose_private_half_does_not_fit_is_refused(signer):
+    numbers = signer.rsa.private_numbers()
+    halves = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+    halves |= {"d": numbers.d ^ 1 << 40, "dmp1": numbers.dmp1 ^ 1 << 40}
+    damaged = rsa.RSAPrivateNumbers(**halves, public_numbers=numbers.public_numbers)
+    key = damaged.private_key(unsafe_skip_rsa_key_validation=True)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(KeyFileError, match="damaged"):
+        load_private_key(pem)
+
+
 def test_a_huge_file_is_not_read_as_a_key(tmp_path):
     path = tmp_path / "huge"
     with path.open("wb") as file:

@@ -53,7 +53,7 @@ def slow_digest(data: bytes) -> bytes:
 
 
 def our_digest(data: bytes) -> bytes:
-    index = tree.index_entries(memoryview(data), whole_payload=True).tobytes()
+    index = tree.index_entries(memoryview(data), whole_payload=True)
     assert len(index) == 32 * tree.segment_count(len(data))
     return tree.digest(index, len(data))
 
@@ -85,13 +85,22 @@ def test_roots_over_many_levels_agree_with_the_slow_tree(segments):
 @given(st.integers(1, 5), st.binary(min_size=1, max_size=100))
 def test_entries_are_the_same_however_the_payload_is_cut_into_runs(run_segments, tail):
     data = published_bytes(5 * SEGMENT_BYTES) + tail
-    whole = tree.index_entries(memoryview(data)).tobytes()
+    whole = tree.index_entries(memoryview(data))
     step = run_segments * SEGMENT_BYTES
-    cut = b"".join(tree.index_entries(memoryview(data)[i : i + step]).tobytes() for i in range(0, len(data), step))
+    cut = b"".join(tree.index_entries(memoryview(data)[i : i + step]) for i in range(0, len(data), step))
     assert cut == whole
 
 
 def test_the_digest_binds_the_size():
     assert our_digest(b"a") != our_digest(b"a\0")
-    index = tree.index_entries(memoryview(b"a"), whole_payload=True).tobytes()
+    index = tree.index_entries(memoryview(b"a"), whole_payload=True)
     assert tree.digest(index, 1) != tree.digest(index, 2)
+
+
+def test_differing_entries_are_all_named_in_order() -> None:
+    index = bytes(range(256)) * 3
+    changed = bytearray(index)
+    for entry in (0, 7, 23):
+        changed[entry * 32 + 31] ^= 1
+    assert tree.differing(bytes(changed), index).tolist() == [0, 7, 23]
+    assert tree.differing(index, index).tolist() == []

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .params import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
 
 try:
@@ -83,65 +80,63 @@ def cpu_features() -> tuple[str, ...]:
     return tuple(name for bit, name in names.items() if found & bit)
 
 
-def digest_blocks(data: Any, block_bytes: int, out: NDArray[np.uint8]) -> None:
-    """Write the SHA-256 of each block of `data` into `out`.
+def digest_blocks(data: Any, block_bytes: int, out: Any) -> None:
+    """Write the SHA-256 of each of n blocks of `data` into `out`.
 
-    data: any C-contiguous buffer of n * block_bytes bytes; out: writable uint8 array of shape
-    (n, 32) that does not overlap it. Raises ValueError where the sizes do not agree.
+    data: any C-contiguous buffer of n * block_bytes bytes; out: any writable C-contiguous buffer of
+    n * 32 bytes that does not overlap it. Raises ValueError where the sizes do not agree.
     """
     view = _bytes_of(data)
-    n = len(out)
-    if block_bytes < 0 or len(view) != n * block_bytes or out.shape != (n, DIGEST_BYTES):
-        raise ValueError(
-            f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has shape {out.shape}"
-        )
-    if out.dtype != np.uint8 or not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out is not a writable C-contiguous array of uint8")
+    digests = _bytes_of(out)
+    n, rest = divmod(len(digests), DIGEST_BYTES)
+    if block_bytes < 0 or rest or len(view) != n * block_bytes:
+        raise ValueError(f"{len(view)} bytes are not {n} blocks of {block_bytes}, or out has {len(digests)} bytes")
+    if digests.readonly and n > 0:
+        raise ValueError("out is not writable")
     number = _NUMBERS[_chosen]
     if number is None:
         for i in range(n):
-            out[i] = _digest(view[i * block_bytes : (i + 1) * block_bytes])
+            digests[i * DIGEST_BYTES : (i + 1) * DIGEST_BYTES] = _digest(view[i * block_bytes : (i + 1) * block_bytes])
     elif n > 0:
-        _call(_lib.capseal_sha256_blocks, number, view, n, block_bytes, out=out)
+        _call(_lib.capseal_sha256_blocks, number, view, n, block_bytes, out=digests)
 
 
-def leaf_digests(data: Any) -> NDArray[np.uint8]:
+def leaf_digests(data: Any) -> bytes:
     """SHA-256 of each block of 4096 bytes, the last one zero-padded (docs/format.md, Tree and index).
 
-    data: any C-contiguous buffer. Gives an array of shape (blocks, 32).
+    data: any C-contiguous buffer. Gives 32 bytes per block.
     """
     return _leaf_digests(_bytes_of(data), _NUMBERS[_chosen])
 
 
-def segment_digests(data: Any) -> NDArray[np.uint8]:
+def segment_digests(data: Any) -> bytes:
     """The index entry of each segment: SHA-256 of its zero-padded hash block of leaves.
 
     data: any C-contiguous buffer that starts where a segment starts, 524288 bytes a segment, the
-    last may be shorter. Gives an array of shape (segments, 32). A payload of one block alone, whose
-    root is its leaf, is the caller's business (docs/format.md, Tree and index).
+    last may be shorter. Gives 32 bytes per segment. A payload of one block alone, whose root is its
+    leaf, is the caller's business (docs/format.md, Tree and index).
     """
     return _segment_digests(_bytes_of(data), _NUMBERS[_chosen])
 
 
-def _leaf_digests(view: memoryview, number: int | None) -> NDArray[np.uint8]:
-    out = np.empty((-(-len(view) // BLOCK_BYTES), DIGEST_BYTES), np.uint8)
+def _leaf_digests(view: memoryview, number: int | None) -> bytes:
     if number is None:
-        for i in range(len(out)):
-            out[i] = _digest(view[i * BLOCK_BYTES : (i + 1) * BLOCK_BYTES], padded_to=BLOCK_BYTES)
-    elif len(out) > 0:
+        blocks = (view[i : i + BLOCK_BYTES] for i in range(0, len(view), BLOCK_BYTES))
+        return b"".join(_digest(block, padded_to=BLOCK_BYTES) for block in blocks)
+    out = bytearray(-(-len(view) // BLOCK_BYTES) * DIGEST_BYTES)
+    if out:
         _call(_lib.capseal_sha256_leaves, number, view, len(view), out=out)
-    return out
+    return bytes(out)
 
 
-def _segment_digests(view: memoryview, number: int | None) -> NDArray[np.uint8]:
-    out = np.empty((-(-len(view) // SEGMENT_BYTES), DIGEST_BYTES), np.uint8)
+def _segment_digests(view: memoryview, number: int | None) -> bytes:
     if number is None:
-        for i in range(len(out)):
-            leaves = _leaf_digests(view[i * SEGMENT_BYTES : (i + 1) * SEGMENT_BYTES], None)
-            out[i] = _digest(leaves.tobytes(), padded_to=BLOCK_BYTES)
-    elif len(out) > 0:
+        leaves = (_leaf_digests(view[i : i + SEGMENT_BYTES], None) for i in range(0, len(view), SEGMENT_BYTES))
+        return b"".join(_digest(hash_block, padded_to=BLOCK_BYTES) for hash_block in leaves)
+    out = bytearray(-(-len(view) // SEGMENT_BYTES) * DIGEST_BYTES)
+    if out:
         _call(_lib.capseal_sha256_segments, number, view, len(view), out=out)
-    return out
+    return bytes(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +171,14 @@ def _bytes_of(data: Any) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def _digest(view: bytes | memoryview, *, padded_to: int = 0) -> NDArray[np.uint8]:
+def _digest(view: bytes | memoryview, *, padded_to: int = 0) -> bytes:
     sha256 = hashlib.sha256(view)
     if len(view) < padded_to:
         sha256.update(bytes(padded_to - len(view)))
-    return np.frombuffer(sha256.digest(), np.uint8)
+    return sha256.digest()
 
 
-def _call(function: Any, number: int, view: memoryview, *sizes: int, out: NDArray[np.uint8]) -> None:
+def _call(function: Any, number: int, view: memoryview, *sizes: int, out: bytearray | memoryview) -> None:
     from_buffer = _ffi.from_buffer
     error = function(
         number, from_buffer("uint8_t[]", view), *sizes, from_buffer("uint8_t[]", out, require_writable=True)

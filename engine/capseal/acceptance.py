@@ -15,7 +15,7 @@ from .params import DIGEST_BYTES, SEAL_HEADER_BYTES, SEGMENT_BYTES
 from .seals import Envelope, Seal, parse_header, seal_bytes_of
 from .source import Source
 from .statement import Statement
-from .tree import digest, index_entries, segment_count
+from .tree import differing, digest, index_entries, segment_count
 from .trust import Role, TrustedKey, TrustStore
 
 T = TypeVar("T")
@@ -78,14 +78,13 @@ class Verified:
 
     def check_run(self, first: int, data: memoryview) -> None:
         """Raise TamperedError at the first segment of a run that differs from the signed index."""
-        entries = index_entries(data, whole_payload=self.statement.payload.size == len(data))
+        found = index_entries(data, whole_payload=self.statement.payload.size == len(data))
         start = first * DIGEST_BYTES
-        expected = self.seal.index[start : start + entries.nbytes]
-        found = entries.tobytes()
+        expected = self.seal.index[start : start + len(found)]
         if found == expected:
             return
-        at = next(i for i in range(len(entries)) if _entry(found, i) != _entry(expected, i))
-        ours, signed = _shown(_entry(found, at)), _shown(_entry(expected, at))
+        at = int(differing(found, expected)[0])
+        ours, signed = _shown(found[at * DIGEST_BYTES :]), _shown(expected[at * DIGEST_BYTES :])
         segment = first + at
         offset = segment * SEGMENT_BYTES
         raise TamperedError(
@@ -168,10 +167,6 @@ def seal_ended(actual: int, expected: int) -> TruncatedError:
     return TruncatedError(
         f"seal ends early: {actual} bytes, at least {expected} are needed", expected=expected, actual=actual
     )
-
-
-def _entry(index: bytes, i: int) -> bytes:
-    return index[i * DIGEST_BYTES : (i + 1) * DIGEST_BYTES]
 
 
 def _shown(digest: bytes) -> str:

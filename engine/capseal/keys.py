@@ -178,16 +178,29 @@ def load_private_key(
     if encrypted and passphrase is None:
         raise KeyFileError(f"{name}: the key is encrypted and no passphrase was given")
     try:
-        key = load_pem_private_key(data, passphrase() if encrypted and passphrase else None)
+        # OpenSSL's own check tests the primes anew, 0.3 s for 4096 bits; _check_pair finds damage in 3 ms.
+        key = load_pem_private_key(
+            data, passphrase() if encrypted and passphrase else None, unsafe_skip_rsa_key_validation=True
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         reason = "wrong passphrase, or the key is damaged" if encrypted else "the key is damaged or unsupported"
         raise KeyFileError(f"{name}: cannot load the private key: {reason}") from error
     if not isinstance(key, RSAPrivateKey):
         raise KeyFileError(f"{name}: not an RSA key")
     try:
-        return PrivateKey(key)
+        private_key = PrivateKey(key)
     except KeyFileError as error:
         raise KeyFileError(f"{name}: {error}") from None
+    _check_pair(name, private_key)
+    return private_key
+
+
+def _check_pair(name: str, key: PrivateKey) -> None:
+    """Raise KeyFileError where the private half does not fit the public one: sign and verify once."""
+    try:
+        key.public_key.verify(key.sign(b"capseal/v1 key check"), b"capseal/v1 key check")
+    except (SignatureError, ValueError) as error:
+        raise KeyFileError(f"{name}: cannot load the private key: it is damaged") from error
 
 
 def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:

@@ -185,7 +185,7 @@ def _encrypt(
         with lock:  # runs end in any order
             missing = run.first * DIGEST_BYTES - len(index)
             index.extend(bytes(max(0, missing)))
-            index[run.first * DIGEST_BYTES : run.first * DIGEST_BYTES + entries.nbytes] = entries.tobytes()
+            index[run.first * DIGEST_BYTES : run.first * DIGEST_BYTES + len(entries)] = entries
             content_bytes += len(run.data)
         return payload
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import struct
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from . import _hashing
-from .params import BLOCK_BYTES, BLOCKS_PER_SEGMENT, DIGEST_BYTES, SEGMENT_BYTES
+from .params import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DESCRIPTOR = struct.Struct("<BBBBIQ64s32s144s")
 _VERSION = 1
@@ -15,8 +17,8 @@ _HASH_SHA256 = 1
 _LOG_BLOCK_BYTES = 12
 
 
-def index_entries(run: memoryview, *, whole_payload: bool = False) -> NDArray[np.uint8]:
-    """Return the index entries of a run of segments, shape (segments, 32).
+def index_entries(run: memoryview, *, whole_payload: bool = False) -> bytes:
+    """Return the index entries of a run of segments, 32 bytes each.
 
     run: payload bytes from the start of a segment; only the payload's last segment may be short.
     whole_payload: the run is all of the payload. A payload of one block has no hash block: its entry
@@ -31,14 +33,13 @@ def root(index: bytes | memoryview, payload_bytes: int) -> bytes:
     """Return the 32-byte root over an index of 32-byte entries, one per segment."""
     if payload_bytes == 0:
         return bytes(DIGEST_BYTES)
-    level = np.frombuffer(index, np.uint8).reshape(-1, DIGEST_BYTES)
-    while len(level) > 1:
-        blocks = -(-len(level) // BLOCKS_PER_SEGMENT)
-        padded = np.zeros((blocks * BLOCKS_PER_SEGMENT, DIGEST_BYTES), np.uint8)
-        padded[: len(level)] = level
-        level = np.empty((blocks, DIGEST_BYTES), np.uint8)
-        _hashing.digest_blocks(padded, BLOCK_BYTES, level)
-    return level.tobytes()
+    level = bytes(index)
+    while len(level) > DIGEST_BYTES:
+        blocks = -(-len(level) // BLOCK_BYTES)
+        upper = bytearray(blocks * DIGEST_BYTES)
+        _hashing.digest_blocks(level.ljust(blocks * BLOCK_BYTES, b"\0"), BLOCK_BYTES, upper)
+        level = bytes(upper)
+    return level
 
 
 def digest(index: bytes | memoryview, payload_bytes: int) -> bytes:
@@ -64,3 +65,13 @@ def digest(index: bytes | memoryview, payload_bytes: int) -> bytes:
 def segment_count(payload_bytes: int) -> int:
     """Return how many segments, and so index entries, a payload of that size has."""
     return -(-payload_bytes // SEGMENT_BYTES)
+
+
+def differing(found: bytes, expected: bytes) -> "NDArray[np.intp]":
+    """Return which entries of two equally long indexes differ: their positions, ascending."""
+    # Imported here: a bundle that is as it should be never gets to this point, and numpy takes longer
+    # to import than a small bundle takes to verify.
+    import numpy as np
+
+    entries = [np.frombuffer(index, np.uint8).reshape(-1, DIGEST_BYTES) for index in (found, expected)]
+    return np.flatnonzero((entries[0] != entries[1]).any(axis=1))
