@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
+    from .parts import join, split
     from .reader import SealedFile, open
     from .resealing import cosign, rewrap
     from .sealing import seal
@@ -55,6 +56,7 @@ _HOMES = {
         "UsageError",
     ),
     "keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
+    "parts": ("join", "split"),
     "reader": ("SealedFile", "open"),
     "resealing": ("cosign", "rewrap"),
     "sealing": ("seal",),
@@ -103,12 +105,14 @@ __all__ = [
     "__version__",
     "cosign",
     "inspect",
+    "join",
     "load_private_key",
     "load_public_key",
     "load_trust",
     "open",
     "rewrap",
     "seal",
+    "split",
     "unseal",
     "verify",
 ]

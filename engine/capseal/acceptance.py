@@ -96,11 +96,7 @@ class Verified:
 
     def payload_ended(self, actual: int) -> TruncatedError:
         """Return the error for a payload of another size than the signed one."""
-        expected = self.statement.payload.size
-        how = "ends early" if actual < expected else "goes on after its end"
-        return TruncatedError(
-            f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual
-        )
+        return payload_ended(self.statement, actual)
 
 
 def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
@@ -111,18 +107,16 @@ def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     statement = envelope.statement()
     signers = trust.check_signed_at(signers, statement.created, role=expect.role)
     expect.check(statement)
-    index = yield from _read_index(statement)
-    found = digest(index, statement.payload.size)
-    if found != statement.payload.digest:
-        raise TamperedError(
-            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
-            "the seal is corrupt or was altered"
-        )
-    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
-    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
-    if any(padding):
-        raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
-    return Verified(Seal(envelope, statement, index), signers)
+    return Verified((yield from _read_rest(envelope, statement)), signers)
+
+
+def parse_seal() -> Steps[Seal]:
+    """Read a whole seal without any check of who says so: it only has to agree with itself.
+
+    Raises FormatError, TamperedError where index and statement differ.
+    """
+    envelope, statement = yield from parse_unverified()
+    return (yield from _read_rest(envelope, statement))
 
 
 def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
@@ -134,6 +128,21 @@ def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
 def _read_envelope() -> Steps[Envelope]:
     header = yield SEAL_HEADER_BYTES
     return Envelope.parse((yield parse_header(header)))
+
+
+def _read_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
+    index = yield from _read_index(statement)
+    found = digest(index, statement.payload.size)
+    if found != statement.payload.digest:
+        raise TamperedError(
+            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
+            "the seal is corrupt or was altered"
+        )
+    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
+    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
+    if any(padding):
+        raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
+    return Seal(envelope, statement, index)
 
 
 def _read_index(statement: Statement) -> Steps[bytes]:
@@ -160,6 +169,13 @@ def pull(steps: Steps[T], source: Source) -> T:
         source.rebase(position)
         result: T = stop.value
         return result
+
+
+def payload_ended(statement: Statement, actual: int) -> TruncatedError:
+    """Return the error for a payload of another size than its statement's."""
+    expected = statement.payload.size
+    how = "ends early" if actual < expected else "goes on after its end"
+    return TruncatedError(f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual)
 
 
 def seal_ended(actual: int, expected: int) -> TruncatedError:

@@ -69,15 +69,18 @@ class FileSink:
             self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             # The name that the user knows, not the temporary one.
-            raise type(error)(error.errno, error.strerror, self.path) from None
+            raise OSError(error.errno, error.strerror, self.path) from None
         self._open = True
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
-        while view:
-            count = os.pwrite(self.fd, view, offset)
-            view = view[count:]
-            offset += count
+        try:
+            while view:
+                count = os.pwrite(self.fd, view, offset)
+                view = view[count:]
+                offset += count
+        except OSError as error:  # which knows no name, and a full disk is one of several
+            raise OSError(error.errno, error.strerror, self.path) from None
 
     def commit(self) -> None:
         commit_all([self])
@@ -179,7 +182,7 @@ def _link_new(part: str, path: str) -> None:
         os.link(part, path)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise FileExistsError(error.errno, error.strerror, path) from None
+            raise OSError(error.errno, error.strerror, path) from None
         # A file system without hard links.
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None

@@ -10,7 +10,7 @@ from .acceptance import Expect, Steps, Verified, accept_seal, parse_unverified, 
 from .errors import TruncatedError, UsageError
 from .params import SEGMENT_BYTES
 from .pipeline import Progress, Pump, Run, payload_layout
-from .seals import Envelope
+from .seals import Envelope, Seal
 from .source import PathOrFile, Source, open_source
 from .statement import Statement
 from .trust import TrustStore
@@ -79,12 +79,15 @@ def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verif
     """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
     with _opened(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
         verified = pull(accept_seal(trust, expect), source)
-        if source.peek(0, 1):
-            expected = len(verified.seal.encode())
-            raise TruncatedError(
-                f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1
-            )
+        check_seal_end(source, verified.seal)
         return verified
+
+
+def check_seal_end(source: Source, seal: Seal) -> None:
+    """Raise TruncatedError where a detached seal that was read to its end goes on."""
+    if source.peek(0, 1):
+        expected = len(seal.encode())
+        raise TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
 def check_end(source: Source, verified: Verified) -> None:

@@ -8,6 +8,8 @@ inside the commands, so that starting up stays quick.
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 rejected, 2 usage, 3 environment, 128 + n for signal n."""
-    from .app import run
-
+    try:
+        from .app import run
+    except KeyboardInterrupt:  # before signals are ours
+        raise SystemExit(130) from None
     raise SystemExit(run())

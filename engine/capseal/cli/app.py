@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, exits, inspecting, keys
+from . import bundles, demo, doctor, exits, init, inspecting, keys, parting, resealing
 
 app = typer.Typer(
     name="capseal",
@@ -36,7 +36,7 @@ def _options(
 
 
 # The order is that of --help. A topic that is a group of its own: app.add_typer(topic.app, name="topic").
-for _topic in (bundles, inspecting):
+for _topic in (init, bundles, inspecting, resealing, parting, demo, doctor):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
 

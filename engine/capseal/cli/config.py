@@ -1,7 +1,6 @@
 """capseal.toml: what a project's command lines need not repeat."""
 
 import os
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +42,8 @@ def find() -> Config:
 
 def load(path: str) -> Config:
     """Load one configuration file. Raises UsageError, OSError."""
+    import tomllib
+
     try:
         with open(path, "rb") as file:
             values = tomllib.load(file)

@@ -20,8 +20,8 @@ def printable(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print one line on standard output."""
-    typer.echo(printable(text))
+    """Print one line on standard output. Raises OSError."""
+    _print(printable(text))
 
 
 def complain(text: str) -> None:
@@ -30,8 +30,15 @@ def complain(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value on standard output, in ASCII: safe on a terminal and in any locale."""
-    typer.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+    """Print a JSON value on standard output, in ASCII: safe on a terminal and in any locale. Raises OSError."""
+    _print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+
+
+def _print(text: str) -> None:
+    try:
+        typer.echo(text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def open_input(path: str) -> str | BinaryIO:

@@ -91,14 +91,16 @@ def code_of(command: Callable[[], Any], output: TextIO) -> int:
     """Run a command and return its exit code; its output is flushed, and a failure of that is told."""
     try:
         code = _parsed(command)
-        output.flush()
-    except Interrupted as interrupted:  # between the command's end and here
+        try:
+            output.flush()
+        except OSError as error:
+            # Python flushes once more at exit, and would fail with a message of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+            if code == DONE:
+                complain(f"standard output: {line_of(error)}")
+                code = ENVIRONMENT
+    except Interrupted as interrupted:  # before the command began, or after its end
         return SIGNALLED + interrupted.number
-    except OSError as error:
-        # Python flushes standard output once more at exit, and would fail with a message of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
-        complain(f"standard output: {line_of(error)}")
-        return ENVIRONMENT
     return code
 
 

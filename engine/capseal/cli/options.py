@@ -65,6 +65,14 @@ def load_signers(paths: Sequence[str], passphrases: Passphrases) -> list["Privat
     return [load_private_key(path, passphrases) for path in paths]
 
 
+def load_one_signer(paths: Sequence[str], passphrases: Passphrases) -> "PrivateKey":
+    """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
+    signers = load_signers(paths, passphrases)
+    if len(signers) > 1:
+        raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
+    return signers[0]
+
+
 def load_identities(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
     """Load the keys to open with. Raises UsageError where there is none."""
     if not paths:

@@ -53,8 +53,11 @@ class Passphrases:
 
     def _from_outside(self, given: str | int) -> bytes:
         if self._read is None:  # a descriptor can be read only once
-            with open(given, "rb") as file:
-                data = file.read(MAX_PASSPHRASE_BYTES + 1)
+            try:
+                with open(given, "rb") as file:
+                    data = file.read(MAX_PASSPHRASE_BYTES + 1)
+            except OSError as error:
+                raise KeyFileError(f"passphrase from {given}: {(error.strerror or str(error)).lower()}") from error
             self._read = _checked(data.removesuffix(b"\n").removesuffix(b"\r"))
         return self._read
 

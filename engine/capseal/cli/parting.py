@@ -1,0 +1,54 @@
+"""capseal split and join: attached <-> detached."""
+
+from typing import Annotated
+
+import typer
+
+from . import console, options, progress
+
+SealPart = Annotated[str, typer.Option("--seal", metavar="FILE", help="The seal, a file of its own.")]
+PayloadPart = Annotated[str, typer.Option("--payload", metavar="FILE", help="The payload, a file of its own.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands."""
+    app.command()(split)
+    app.command()(join)
+
+
+def split(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="An attached sealed bundle; '-': stdin.")],
+    seal: SealPart,
+    payload: PayloadPart,
+    force: options.Force = False,
+) -> None:
+    """Write seal and payload of a bundle as two files. Bytes are copied; nothing is verified."""
+    import capseal
+
+    with progress.shown("Splitting", bundle) as advance:
+        capseal.split(
+            console.open_input(bundle),
+            capseal.Detached(seal=seal, payload=payload),
+            overwrite=force,
+            progress=advance,
+        )
+
+
+def join(
+    seal: SealPart,
+    payload: PayloadPart,
+    output: options.Output,
+    force: options.Force = False,
+) -> None:
+    """Write seal and payload as one bundle. Bytes are copied; nothing is verified."""
+    import capseal
+
+    target = console.open_output(output)
+    with progress.shown("Joining", payload, output=output) as advance:
+        capseal.join(
+            console.open_input(payload),
+            target,
+            seal=seal,
+            overwrite=force,
+            progress=advance,
+        )
