@@ -1,6 +1,7 @@
 """Signers that are more than a PEM key: with certificates, in a hardware module, behind a command."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-from .certificates import Chain
+from .certificates import Chain, load_chain
 from .errors import KeyFileError
-from .keys import PublicKey, Signer
+from .keys import PublicKey, Signer, load_private_key, load_public_key
 from .params import PSS_SALT_BYTES, RSA_EXPONENT
 
 PKCS11_SCHEME = "pkcs11:"
+COMMAND_SCHEME = "command:"
 _COMMAND_TIMEOUT_S = 120.0
 _MAX_PIN_BYTES = 256
 
@@ -45,6 +47,40 @@ class CertifiedSigner:
 def certificates_of(signer: Signer) -> tuple[bytes, ...]:
     """Return the certificates, in DER, that go with a signer's signatures; none for most signers."""
     return signer.chain.der if isinstance(signer, CertifiedSigner) else ()
+
+
+def load_signer(reference: str, *, secret: Callable[[], bytes] | None = None) -> Signer:
+    """Return the signer that a reference names, with its certificates where it has some.
+
+    reference: a PEM private key; `pkcs11:` and the rest of a URI (RFC 7512); or `command:`, a public
+    key file, `:` and a command line. Certificates are in NAME.crt.pem beside NAME.pem or NAME.pub.pem,
+    or where a URI's x-chain says. secret: called for the passphrase or PIN. Raises KeyFileError, OSError.
+    """
+    signer: Signer
+    if reference.startswith(PKCS11_SCHEME):
+        uri = Pkcs11Uri.parse(reference)
+        signer, chain = Pkcs11Signer(uri, pin=secret), uri.chain
+    elif reference.startswith(COMMAND_SCHEME):
+        public, _, line = reference.removeprefix(COMMAND_SCHEME).partition(":")
+        command = shlex.split(line)
+        if not command:
+            raise KeyFileError(
+                f"{COMMAND_SCHEME}{public}: no command; write {COMMAND_SCHEME}PUBLIC.pem:PROGRAM ARGUMENTS"
+            )
+        signer, chain = CommandSigner(command, load_public_key(public)), _chain_beside(public)
+    else:
+        signer, chain = load_private_key(reference, passphrase=secret), _chain_beside(reference)
+    return signer if chain is None else CertifiedSigner(signer, load_chain(chain, signer.public_key))
+
+
+def chain_file_of(key_file: str) -> str:
+    """Return where the certificates of a key file are looked for: NAME.crt.pem."""
+    return key_file.removesuffix(".pub.pem").removesuffix(".pem") + ".crt.pem"
+
+
+def _chain_beside(key_file: str) -> str | None:
+    path = chain_file_of(key_file)
+    return path if os.path.exists(path) else None
 
 
 @dataclass(frozen=True)
@@ -83,13 +119,17 @@ class CommandSigner:
 
 @dataclass(frozen=True)
 class Pkcs11Uri:
-    """What names a key in a hardware module (RFC 7512). id: bytes, or None."""
+    """What names a key in a hardware module (RFC 7512). id: bytes, or None.
+
+    chain: our own attribute `x-chain`, a PEM file with the certificates of the key.
+    """
 
     module: str
     token: str
     object: str | None = None
     id: bytes | None = None
     pin_source: str | None = None
+    chain: str | None = None
 
     @classmethod
     def parse(cls, uri: str) -> "Pkcs11Uri":
@@ -114,10 +154,11 @@ class Pkcs11Uri:
             object=unquote(found["object"]) if "object" in found else None,
             id=unquote_to_bytes(found["id"]) if "id" in found else None,
             pin_source=unquote(found["pin-source"]).removeprefix("file:") if "pin-source" in found else None,
+            chain=unquote(found["x-chain"]) if "x-chain" in found else None,
         )
 
 
-_URI_NAMES = ("token", "object", "id", "type", "module-path", "pin-source")
+_URI_NAMES = ("token", "object", "id", "type", "module-path", "pin-source", "x-chain")
 
 
 class Pkcs11Signer:

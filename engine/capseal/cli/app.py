@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, demo, doctor, exits, init, inspecting, keys, parting, resealing
+from . import bundles, demo, doctor, exits, init, inspecting, keys, parting, resealing, trust
 
 app = typer.Typer(
     name="capseal",
@@ -39,6 +39,7 @@ def _options(
 for _topic in (init, bundles, inspecting, resealing, parting, demo, doctor):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
+app.add_typer(trust.app, name="trust")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -12,10 +12,12 @@ from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ..acceptance import Expect
-    from ..keys import PrivateKey, PublicKey
+    from ..keys import PrivateKey, PublicKey, Signer
     from ..trust import TrustStore
 
 T = TypeVar("T")
+
+MAX_STORE_BYTES = 1024 * 1024
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
@@ -25,7 +27,13 @@ Trust = Annotated[
     typer.Option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
 ]
 Signers = Annotated[
-    list[str] | None, typer.Option("-s", "--signer", metavar="FILE", help="Sign with this private key; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "-s",
+        "--signer",
+        metavar="FILE|URI",
+        help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
+    ),
 ]
 Recipients = Annotated[
     list[str] | None,
@@ -58,16 +66,21 @@ ExpectRole = Annotated[
 ]
 
 
-def load_signers(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
+def load_signers(references: Sequence[str], passphrases: Passphrases) -> list["Signer"]:
     """Load the keys to sign with. Raises UsageError where there is none."""
-    if not paths:
+    from ..signers import load_signer
+
+    if not references:
         raise UsageError("no signer: give -s FILE, a private key, or make a project with 'capseal init'")
-    return [load_private_key(path, passphrases) for path in paths]
+    return [
+        _loaded(reference, lambda reference: load_signer(reference, secret=passphrases.of(reference)))
+        for reference in references
+    ]
 
 
-def load_one_signer(paths: Sequence[str], passphrases: Passphrases) -> "PrivateKey":
+def load_one_signer(references: Sequence[str], passphrases: Passphrases) -> "Signer":
     """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
-    signers = load_signers(paths, passphrases)
+    signers = load_signers(references, passphrases)
     if len(signers) > 1:
         raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
     return signers[0]
