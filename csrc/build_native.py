@@ -32,7 +32,12 @@ ffibuilder.set_source(
         f"csrc/{name}.c" for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch")
     ],
     include_dirs=["csrc"],
-    depends=[f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")],
+    # What they are built from besides, which also puts it into the source distribution.
+    depends=[
+        *(f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")),
+        "csrc/build_native.py",
+        "csrc/generate_steps.py",
+    ],
     # Without a C compiler the package still installs and falls back to hashlib.
     optional=True,
 )

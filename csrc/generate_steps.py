@@ -252,8 +252,7 @@ def hybrid_schedule(batch: int) -> list[Instruction]:
         for t in (first, first + 1):
             words[t] = vector("vpaddd", words[t], sigma(words[t - 2], 17, 19, 10))
         even, odd = (
-            make(f"vpaddd {4 * t}(%[k])%{{{{1to8%}}}}, %%ymm{{0}}, %%ymm{{d}}", words[t])
-            for t in (first, first + 1)
+            make(f"vpaddd {4 * t}(%[k])%{{{{1to8%}}}}, %%ymm{{0}}, %%ymm{{d}}", words[t]) for t in (first, first + 1)
         )
         offset = 512 + (first // 2 - 8) * 64
         store(vector("vpunpckldq", even, odd), offset)

@@ -13,7 +13,7 @@
 #define CAPSEAL_CHUNK_BYTES 64
 #define CAPSEAL_MAX_LANES 16
 
-#if defined(__GNUC__) && defined(__x86_64__)
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__ILP32__)
 #define CAPSEAL_X86_64 1
 #elif defined(__GNUC__) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
 #define CAPSEAL_ARM64 1

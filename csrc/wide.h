@@ -8,6 +8,9 @@
 #ifndef CAPSEAL_WIDE_H
 #define CAPSEAL_WIDE_H
 
+/* Only unrolled do the words stay in registers; gcc at -O2 would not do it by itself. */
+#define UNROLL16 _Pragma("GCC unroll 16")
+
 #define BIG_SIGMA0(x) XOR3(ROTR(x, 2), ROTR(x, 13), ROTR(x, 22))
 #define BIG_SIGMA1(x) XOR3(ROTR(x, 6), ROTR(x, 11), ROTR(x, 25))
 #define SIGMA0(x) XOR3(ROTR(x, 7), ROTR(x, 18), SHR(x, 3))
@@ -70,6 +73,7 @@ static void compress(uint32_t (*state)[8], const uint8_t *in, size_t stride, siz
         EIGHT_ROUNDS(WK_OF_WORD, 0);
         EIGHT_ROUNDS(WK_OF_WORD, 8);
         for (int t = 16; t < 64; t += 16) {
+            UNROLL16
             for (int i = 0; i < 16; i++)
                 NEXT_WORD(i);
             EIGHT_ROUNDS(WK_OF_WORD, t);

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
 
 import capseal
@@ -14,6 +15,14 @@ KEY_BITS = 3072  # the smallest that is allowed, for speed
 
 SealBytes = Callable[..., bytes]
 UnsealBytes = Callable[..., bytes]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out the long runs, unless -m says what to run; and let a busy machine be slow."""
+    hypothesis.settings.register_profile("capseal", deadline=None)
+    hypothesis.settings.load_profile("capseal")
+    if not config.option.markexpr:
+        config.option.markexpr = "not soak"
 
 
 def _key() -> PrivateKey:

@@ -21,8 +21,7 @@ BLOCK_SIZES = sorted(
 )
 # Around one step of 4, 8 and 16 lanes, and of several kernels' wide and narrow stages together.
 COUNTS = sorted(
-    {0, 1, 20, 21, 23, 28, 48, 53}
-    | {lanes * k + d for lanes in (4, 8, 16) for k in (1, 2) for d in (-1, 0, 1)}
+    {0, 1, 20, 21, 23, 28, 48, 53} | {lanes * k + d for lanes in (4, 8, 16) for k in (1, 2) for d in (-1, 0, 1)}
 )
 
 
@@ -159,9 +158,7 @@ def test_any_contiguous_buffer_will_do(kernel: str) -> None:
         (64, -64, (0, 32)),
     ],
 )
-def test_sizes_that_do_not_agree_are_refused(
-    kernel: str, size: int, block_bytes: int, shape: tuple[int, int]
-) -> None:
+def test_sizes_that_do_not_agree_are_refused(kernel: str, size: int, block_bytes: int, shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="blocks"):
         _hashing.digest_blocks(bytes(size), block_bytes, np.empty(shape, np.uint8))
 

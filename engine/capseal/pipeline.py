@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from .errors import UsageError
 from .params import BLOCK_BYTES, SEGMENT_BYTES
 from .sink import Sink
 from .source import Source
@@ -75,7 +76,9 @@ class Pump:
 
     def run(self) -> None:
         """Do it. Raises what work, source or sink raise; the sink is left uncommitted then."""
-        jobs = self.jobs or len(os.sched_getaffinity(0))
+        jobs = len(os.sched_getaffinity(0)) if self.jobs is None else self.jobs
+        if jobs < 1:
+            raise UsageError(f"{jobs} jobs asked for, at least 1 is needed")
         buffer_bytes = RUN_SEGMENTS * SEGMENT_BYTES
         if self.total is not None:
             jobs = max(1, min(jobs, -(-self.total // buffer_bytes)))

@@ -59,15 +59,8 @@ class SealedFile(io.RawIOBase):
         expect: Expect,
         seal: SealInput | None,
     ) -> None:
-        with ExitStack() as stack:
-            self._source, self.verified = stack.enter_context(
-                open_bundle(bundle, trust=trust, expect=expect, seal=seal)
-            )
-            if not self._source.seekable:
-                raise UsageError(f"{self._source.name}: cannot seek; unseal() reads streams")
-            self._cipher = open_cipher(self._source, self.verified, identity)
-            self._opened = stack.pop_all()
-        self._size = self.verified.statement.content.size
+        # First what close() needs: it runs even where opening fails.
+        self._opened = ExitStack()
         self._lock = threading.Lock()
         self._position = 0
         self._streak = 0  # segments read one after the other, the current one included
@@ -75,6 +68,15 @@ class SealedFile(io.RawIOBase):
         self._spare: list[_Slot] = []
         self._ahead: deque[tuple[int, Future[_Slot]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
+        with ExitStack() as stack:
+            self._source, self.verified = stack.enter_context(
+                open_bundle(bundle, trust=trust, expect=expect, seal=seal)
+            )
+            if not self._source.seekable:
+                raise UsageError(f"{self._source.name}: cannot seek; unseal() reads streams")
+            self._cipher = open_cipher(self._source, self.verified, identity)
+            self._size = self.verified.statement.content.size
+            self._opened = stack.pop_all()
 
     def readable(self) -> bool:
         return True
@@ -101,16 +103,18 @@ class SealedFile(io.RawIOBase):
             raise ValueError("read from a closed file")
         with memoryview(buffer).cast("B") as view, self._lock:
             done = 0
-            while done < len(view) and self._position < self._size:
-                segment = segment_at(self._position)
+            position = self._position
+            while done < len(view) and position < self._size:
+                segment = segment_at(position)
                 if segment != self._current.segment:
                     self._move_to(segment)
-                start = self._position - plain_offset(segment)
+                start = position - plain_offset(segment)
                 stop = min(plain_offset(segment + 1), self._size) - plain_offset(segment)
                 count = min(len(view) - done, stop - start)
                 view[done : done + count] = self._current.plain[start : start + count]
                 done += count
-                self._position += count
+                position += count
+            self._position = position  # only now: a read that fails has read nothing
             return done
 
     def readall(self) -> bytes:

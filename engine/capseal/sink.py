@@ -4,6 +4,7 @@ Sinks are context managers: leaving one that was not committed aborts it and lea
 """
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -63,7 +64,8 @@ class FileSink:
         self._overwrite = overwrite
         folder, name = os.path.split(self.path)
         self.folder: str | None = folder or "."
-        self._part = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.part")
+        short = os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
+        self._part = os.path.join(folder, f".{short}.{secrets.token_hex(8)}.part")
         self._open = False
         try:
             self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -114,7 +116,7 @@ class StreamSink:
         self._stream = stream
         self._owned = owned
         self._position = 0
-        self.seekable = stream.seekable()
+        self.seekable = stream.seekable() and not _appends(stream)
         self._start = stream.tell() if self.seekable else 0
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
@@ -124,7 +126,10 @@ class StreamSink:
             self._stream.seek(self._start + offset)
         view = memoryview(data)
         while view:
-            view = view[self._stream.write(view) :]
+            count = self._stream.write(view)
+            if count is None:
+                raise BlockingIOError(errno.EAGAIN, "stream is in non-blocking mode, or its write() gives no count")
+            view = view[count:]
         self._position = offset + len(data)
 
     def commit(self) -> None:
@@ -136,6 +141,14 @@ class StreamSink:
     def __exit__(self, *exception: object) -> None:
         if self._owned:
             self._stream.close()
+
+
+def _appends(stream: Any) -> bool:
+    # As `>>` in a shell opens it: whatever the position, every write goes to the end.
+    try:
+        return bool(fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_APPEND)
+    except (OSError, AttributeError):
+        return False
 
 
 def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
@@ -182,7 +195,7 @@ def _link_new(part: str, path: str) -> None:
         os.link(part, path)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise OSError(error.errno, error.strerror, path) from None
+            raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
         # A file system without hard links.
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None

@@ -153,14 +153,10 @@ def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = Fa
     if isinstance(source, str | os.PathLike):
         return _open_path(os.fspath(source), folders=folders, deflate=deflate)
     name = source.name if isinstance(getattr(source, "name", None), str) else "stream"
-    try:
-        start = source.tell()
-        fd = source.fileno()
-        regular = stat.S_ISREG(os.fstat(fd).st_mode)
-    except (OSError, AttributeError):
-        regular = False
-    if regular:
-        return FileSource(fd, name, start=start, close=_nothing)
+    # Only a plain file's descriptor holds the bytes that its read() gives: gzip's holds packed ones.
+    raw = getattr(source, "raw", source)
+    if isinstance(raw, io.FileIO) and stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        return FileSource(raw.fileno(), name, start=source.tell(), close=_nothing)
     if not hasattr(source, "readinto"):
         raise TypeError(f"{name}: a binary file object with readinto is needed, not {type(source).__name__}")
     return StreamSource(source, name, close=_nothing)

@@ -118,6 +118,7 @@ class Verifier:
         self._seal_bytes = 0
         self._payload_bytes = 0
         self._failed = False
+        self._finished = False
         self._verified: Verified | None = None
         self._steps: Steps[Verified] = accept_seal(trust, expect)
         self._wanted = next(self._steps)
@@ -139,8 +140,8 @@ class Verifier:
 
         Raises RejectedError at the first bad segment; nothing of that call's bytes is returned then.
         """
-        if self._failed:
-            raise UsageError("verifier was fed after it had failed")
+        if self._failed or self._finished:
+            raise UsageError(f"verifier was fed after it had {'failed' if self._failed else 'finished'}")
         self._failed = True
         self._pending += data
         released = b""
@@ -155,11 +156,14 @@ class Verifier:
         """Return the verdict on the whole bundle. Raises TruncatedError where something is missing."""
         if self._failed:
             raise UsageError("verifier was finished after it had failed")
+        self._failed = True
         verified = self._verified
         if verified is None:
             raise seal_ended(self._seal_bytes + len(self._pending), self._seal_bytes + self._wanted)
         if self._payload_bytes < verified.statement.payload.size:
             raise verified.payload_ended(self._payload_bytes + len(self._pending))
+        self._failed = False
+        self._finished = True
         return verified
 
     def _feed_seal(self) -> bytes:

@@ -1,0 +1,173 @@
+"""What capseal must reach, and whether results reach it. A miss is printed as a miss."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .machine import GIB, MIB
+from .plan import shown
+
+Results = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One figure. reached: None where the size or the machine is not the one that the target is about."""
+
+    measured: str
+    reached: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A sentence that should be true, and how to find out; `find` returns None where it was not measured."""
+
+    text: str
+    find: Callable[[Results], Finding | None]
+
+
+def at_most(limit: float, *, part: str, place: str, group: str, versus: str, size_bytes: int) -> Target:
+    """Capseal's wall time is at most `limit` times another's, the median over pairs from the same round."""
+    other = versus + (" + sync" if place == "disk" else "")
+    fast = f"wall ≤ {limit:.2g} × {other}" if limit > 0.95 else f"≥ {1 / limit:.2g} × faster than {other}"
+
+    def find(results: Results) -> Finding | None:
+        for ratio in results.get(part, {}).get(place, {}).get("ratios", ()):
+            if ratio["group"] == group and ratio["versus"] == other:
+                measured = f"{ratio['median']:.2f} × its time ({ratio['min']:.2f} to {ratio['max']:.2f}"
+                if ratio["median"] < 1:
+                    measured += f"; {1 / ratio['median']:.2f} × faster"
+                measured += f"; {ratio['pairs']} pairs, {ratio['disturbed_pairs']} of them disturbed)"
+                return _sized(measured, ratio["median"] <= limit, ratio["size_bytes"], size_bytes)
+        return None
+
+    return Target(f"{group} {shown(size_bytes)} on {place}: {fast}", find)
+
+
+def memory_ratio(text: str, key: str, limit: float) -> Target:
+    """A ratio of the in-memory part is at least `limit`."""
+
+    def find(results: Results) -> Finding | None:
+        value = results.get("memory", {}).get(key)
+        if value is None:
+            return None
+        return Finding(f"{value['median']:.2f} ({value['min']:.2f} to {value['max']:.2f})", value["median"] >= limit)
+
+    return Target(text, find)
+
+
+def _memory_growth(results: Results) -> Finding | None:
+    peaks = _peaks(results)
+    if GIB not in peaks or max(peaks) == GIB:
+        return None
+    largest = max(peaks)
+    growth = peaks[largest] - peaks[GIB]
+    return _sized(f"{growth / MIB:+.1f} MiB at {shown(largest)}", growth <= 4 * MIB, largest, 16 * GIB)
+
+
+def _memory_over_interpreter(results: Results) -> Finding | None:
+    peaks = _peaks(results)
+    baseline = results.get("memory", {}).get("baseline")
+    if not peaks or baseline is None:
+        return None
+    largest = max(peaks)
+    over = peaks[largest] - baseline["peak_rss_bytes"]
+    measured = f"{over / MIB:+.1f} MiB over {baseline['peak_rss_bytes'] / MIB:.0f} MiB, at {shown(largest)}"
+    return _sized(measured, over <= 64 * MIB, largest, 16 * GIB)
+
+
+def _peaks(results: Results) -> dict[int, int]:
+    records = results.get("scaling", {}).get("commands", ())
+    return {record["size_bytes"]: record["peak_rss_bytes"] for record in records if record["group"] == "seal"}
+
+
+def _small_verify(results: Results) -> Finding | None:
+    if "small" not in results:
+        return None
+    record = results["small"]["verify"]
+    measured = f"{record['wall_min_s']:.3f} s least, {record['wall_median_s']:.3f} s median of {record['runs_counted']}"
+    return Finding(measured, record["wall_median_s"] <= 0.25)
+
+
+def _unused_modules(results: Results) -> Finding | None:
+    if "small" not in results:
+        return None
+    imports = results["small"]["imports"]
+    unused = imports["unused_capseal"] + imports["unused_packages"]
+    measured = f"{imports['count']} modules in {imports['total_ms']:.0f} ms; unused: {', '.join(unused) or 'none'}"
+    return Finding(measured, not unused)
+
+
+def _segments_touched(results: Results) -> Finding | None:
+    reads = results.get("reads")
+    if reads is None:
+        return None
+    most = reads["segments_touched_max"]
+    measured = (
+        f"at most {most}, on average {reads['segments_touched_mean']:.2f}; p50 {reads['p50_ms']:.2f} ms, "
+        f"p99 {reads['p99_ms']:.2f} ms over {reads['reads']} reads; "
+        f"in order {reads['sequential_bytes_per_s'] / 1e9:.2f} GB/s"
+    )
+    return _sized(measured, most <= 4, reads["bundle_bytes"], 4 * GIB)
+
+
+def _sized(measured: str, reached: bool, size_bytes: int, wanted_bytes: int) -> Finding:
+    if size_bytes != wanted_bytes:
+        return Finding(f"{measured}, but measured at {shown(size_bytes)}", None)
+    return Finding(measured, reached)
+
+
+def _bundle(limit: float, place: str, group: str, versus: str) -> Target:
+    return at_most(limit, part="bundles", place=place, group=group, versus=versus, size_bytes=GIB)
+
+
+def _verify(limit: float, versus: str) -> Target:
+    return at_most(limit, part="verify", place="tmpfs", group="verify", versus=versus, size_bytes=4 * GIB)
+
+
+TARGETS = (
+    _bundle(1.0, "tmpfs", "seal", "cp"),
+    _bundle(1 / 2, "tmpfs", "seal", "age"),
+    _bundle(1 / 4, "tmpfs", "seal", "openssl enc (CBC) + dgst"),
+    _bundle(1 / 4, "tmpfs", "seal", "openssl enc (CTR) + dgst"),
+    _bundle(1 / 5, "tmpfs", "seal", "gpg"),
+    _bundle(1.1, "disk", "seal", "cp"),
+    _verify(1.0, "blake3, all cores, mmap"),
+    _verify(1 / 3.5, "fsverity digest"),
+    _verify(1 / 3, "openssl dgst -verify"),
+    _bundle(1.1, "tmpfs", "unseal", "cp"),
+    _bundle(1.1, "disk", "unseal", "cp"),
+    memory_ratio("in memory, 1 thread: seal ≥ 0.85 × 1/(1/AES + 1/hash)", "seal_over_harmonic_bound", 0.85),
+    memory_ratio("in memory: seal with 2 threads ≥ 1.8 × with one", "seal_two_threads_over_one", 1.8),
+    Target("peak RSS of seal, 16 GiB − 1 GiB: ≤ 4 MiB", _memory_growth),
+    Target("peak RSS of seal, 16 GiB: ≤ 64 MiB over a Python with numpy and cryptography", _memory_over_interpreter),
+    Target("verify 1 MiB: ≤ 0.25 s", _small_verify),
+    Target("verify 1 MiB: imports no module that it does not use", _unused_modules),
+    Target("random read of 1 MiB from 4 GiB: touches ≤ 4 segments", _segments_touched),
+)
+
+
+def judged(results: Results) -> Iterator[tuple[Target, str, Finding | None]]:
+    """Yield every target with its verdict and what was found."""
+    for target in TARGETS:
+        finding = target.find(results)
+        if finding is None:
+            verdict = "not measured"
+        elif finding.reached is None:
+            verdict = "not judged"
+        else:
+            verdict = "reached" if finding.reached else "NOT REACHED"
+        yield target, verdict, finding
+
+
+def report(results: Results) -> int:
+    """Print every target with its verdict; return 0 only where all are reached."""
+    verdicts = []
+    for target, verdict, finding in judged(results):
+        verdicts.append(verdict)
+        print(f"{verdict:12}  {target.text}")
+        if finding is not None:
+            print(f"{'':14}{finding.measured}")
+    reached = verdicts.count("reached")
+    print(f"{reached} of {len(verdicts)} reached; {verdicts.count('NOT REACHED')} not reached")
+    return 0 if reached == len(verdicts) else 1

@@ -1,0 +1,246 @@
+"""Where bytes go: nothing under the final name before commit()."""
+
+import io
+import os
+import stat
+import threading
+
+import pytest
+
+import capseal
+from capseal import Detached
+from capseal.sink import FileSink, StreamSink, commit_all, open_sink
+
+
+def _names(folder):
+    return sorted(child.name for child in folder.iterdir())
+
+
+def test_a_file_appears_only_on_commit(tmp_path):
+    path = tmp_path / "out"
+    with FileSink(path) as sink:
+        sink.write_at(3, b"def")
+        sink.write_at(0, b"abc")
+        assert not path.exists()
+        sink.commit()
+        assert path.read_bytes() == b"abcdef"
+    assert _names(tmp_path) == ["out"]
+
+
+def test_leaving_without_commit_leaves_no_trace(tmp_path):
+    with FileSink(tmp_path / "out") as sink:
+        sink.write_at(0, b"abc")
+    assert _names(tmp_path) == []
+    with pytest.raises(RuntimeError), FileSink(tmp_path / "out") as sink:
+        raise RuntimeError
+    assert _names(tmp_path) == []
+
+
+def test_what_exists_is_not_replaced_unless_asked(tmp_path):
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        FileSink(path)
+    with FileSink(path, overwrite=True) as sink:
+        sink.write_at(0, b"new")
+        assert path.read_bytes() == b"old"
+        sink.commit()
+    assert path.read_bytes() == b"new"
+
+
+def test_a_dangling_link_counts_as_existing(tmp_path):
+    (tmp_path / "out").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        FileSink(tmp_path / "out")
+
+
+def test_overwriting_through_a_link_keeps_the_link(tmp_path):
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    with FileSink(tmp_path / "link", overwrite=True) as sink:
+        sink.write_at(0, b"new")
+        sink.commit()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_file_that_appears_meanwhile_is_not_clobbered(tmp_path):
+    path = tmp_path / "out"
+    with FileSink(path) as sink:
+        sink.write_at(0, b"ours")
+        path.write_bytes(b"theirs")
+        with pytest.raises(FileExistsError):
+            sink.commit()
+    assert path.read_bytes() == b"theirs"
+    assert _names(tmp_path) == ["out"]
+
+
+def test_a_folder_that_vanished_is_not_reported_as_an_existing_file(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError), FileSink(folder / "out") as sink:
+        os.rename(folder, tmp_path / "moved")
+        try:
+            sink.commit()
+        finally:
+            os.rename(tmp_path / "moved", folder)
+    assert _names(folder) == []
+
+
+def test_without_hard_links_a_file_is_still_committed_and_not_clobbered(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with FileSink(tmp_path / "out") as sink:
+        sink.write_at(0, b"x")
+        sink.commit()
+    assert (tmp_path / "out").read_bytes() == b"x"
+    with FileSink(tmp_path / "out2") as sink:
+        (tmp_path / "out2").write_bytes(b"theirs")
+        with pytest.raises(FileExistsError):
+            sink.commit()
+    assert _names(tmp_path) == ["out", "out2"]
+
+
+def test_names_up_to_255_bytes_work_in_any_script(tmp_path):
+    for name in ("x" * 255, "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 85):
+        with FileSink(tmp_path / name) as sink:
+            sink.commit()
+        assert (tmp_path / name).exists()
+
+
+def test_errors_name_the_path_that_the_caller_gave(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        FileSink(tmp_path / "none" / "out")
+    assert caught.value.filename == str(tmp_path / "none" / "out")
+    with pytest.raises(IsADirectoryError):
+        FileSink(tmp_path)
+
+
+def test_output_files_follow_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with FileSink(tmp_path / "out") as sink:
+            sink.commit()
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_several_files_appear_together_or_not_at_all(tmp_path):
+    with FileSink(tmp_path / "a") as a, FileSink(tmp_path / "b") as b:
+        commit_all([a, b])
+    assert _names(tmp_path) == ["a", "b"]
+    with FileSink(tmp_path / "c") as c, FileSink(tmp_path / "d") as d:
+        (tmp_path / "d").write_bytes(b"theirs")
+        with pytest.raises(FileExistsError):
+            commit_all([c, d])
+    assert _names(tmp_path) == ["a", "b", "d"]
+    assert (tmp_path / "d").read_bytes() == b"theirs"
+
+
+def test_a_detached_pair_appears_together_or_not_at_all(tmp_path, signer, recipient):
+    def seal():
+        capseal.seal(
+            io.BytesIO(b"hi"), Detached(seal=tmp_path / "seal", payload=tmp_path / "payload"),
+            signer=signer, recipients=[recipient.public_key], app="a", version="1",
+        )  # fmt: skip
+
+    (tmp_path / "seal").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        seal()
+    assert _names(tmp_path) == ["seal"]
+    (tmp_path / "seal").unlink()
+    seal()
+    assert _names(tmp_path) == ["payload", "seal"]
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(signer, recipient, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        capseal.seal(
+            io.BytesIO(b"hi"), tmp_path / "out", signer=signer, recipients=[recipient.public_key], app="a", version="1"
+        )
+    assert _names(tmp_path) == []
+
+
+def test_short_writes_are_continued(tmp_path, monkeypatch):
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:3], offset))
+    with FileSink(tmp_path / "out") as sink:
+        sink.write_at(2, b"0123456789")
+        sink.commit()
+    assert (tmp_path / "out").read_bytes() == b"\0\0000123456789"
+
+    class Short(io.BytesIO):
+        def write(self, data):
+            return super().write(data[:3])
+
+    output = Short()
+    StreamSink(output).write_at(0, b"0123456789")
+    assert output.getvalue() == b"0123456789"
+
+
+def test_a_stream_is_written_from_its_position_on():
+    output = io.BytesIO(b"head")
+    output.seek(4)
+    sink = StreamSink(output)
+    sink.write_at(3, b"def")
+    sink.write_at(0, b"abc")
+    assert output.getvalue() == b"headabcdef"
+
+
+def test_a_stream_that_cannot_seek_says_so():
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+    sink = StreamSink(Pipe())
+    sink.write_at(0, b"abc")
+    with pytest.raises(OSError, match="stream at byte 3 cannot go to 9"):
+        sink.write_at(9, b"x")
+
+
+def test_a_write_that_gives_no_count_does_not_spin_forever():
+    class NonBlocking(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def seekable(self):
+            return False
+
+        def write(self, _):
+            return None
+
+    with pytest.raises(BlockingIOError):
+        StreamSink(NonBlocking()).write_at(0, b"x")
+
+
+def test_sealing_into_a_file_opened_for_appending_gives_a_good_bundle(tmp_path, trust, signer, recipient):
+    # Once the seal, written last, landed behind the payload: `capseal seal - >> file`.
+    path = tmp_path / "out"
+    with path.open("ab") as output:
+        capseal.seal(io.BytesIO(b"hi"), output, signer=signer, recipients=[recipient.public_key], app="a", version="1")
+    capseal.verify(path, trust=trust)
+
+
+def test_devices_and_named_pipes_are_written_to_not_replaced(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+    reader.start()
+    with open_sink(fifo) as sink:
+        assert isinstance(sink, StreamSink)
+        sink.write_at(0, b"hello")
+        sink.commit()
+    reader.join()
+    assert read == [b"hello"]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    with open_sink("/dev/null") as sink:
+        sink.write_at(0, b"x")
+        sink.commit()
