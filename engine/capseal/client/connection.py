@@ -1,0 +1,170 @@
+"""HTTP to a capseal server: every failure becomes one of capseal's errors, and only transfers are retried."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
+
+import httpx
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from ..errors import (
+    CapsealError,
+    FormatError,
+    NotForUsError,
+    RollbackError,
+    SignatureError,
+    TamperedError,
+    TransferError,
+    TruncatedError,
+    UsageError,
+)
+
+T = TypeVar("T")
+
+TIMEOUT_S = 30.0
+ATTEMPTS = 6
+FIRST_WAIT_S = 0.25
+MOST_WAIT_S = 10.0
+
+_PASSING = (408, 425, 429)
+_NO_UPLOAD = "urn:capseal:problem:no-upload"
+_PROBLEM_BYTES = 64 * 1024
+
+
+class StartOverError(TransferError):
+    """The server forgot what this request builds on, such as an upload; the whole may succeed later."""
+
+
+class Connection:
+    """A connection pool to one server; a context manager, usable from any number of threads.
+
+    url: of the server, `http://` or `https://`. token: a publisher's bearer token. attempts: how often
+    a transfer is tried, with exponential back-off and jitter between; a rejection is never retried.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        attempts: int = ATTEMPTS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Accept-Encoding": "identity"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            self._client = httpx.Client(
+                base_url=url, headers=headers, timeout=timeout_s, follow_redirects=False, transport=transport
+            )
+        except httpx.InvalidURL as error:
+            raise UsageError(f"{url[:200]!r} is not a URL: {error}") from error
+        if self._client.base_url.scheme not in ("http", "https"):
+            self._client.close()
+            raise UsageError(f"{url[:200]!r} is not an http:// or https:// URL")
+        self.url = url
+        self._attempts = attempts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._client.close()
+
+    def retried(self, transfer: Callable[[], T]) -> T:
+        """Return what a transfer returns; try again where it raises TransferError."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransferError) & retry_if_not_exception_type(StartOverError),
+            wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=MOST_WAIT_S),
+            stop=stop_after_attempt(self._attempts),
+            reraise=True,
+        )
+        return retrying(transfer)
+
+    def ask(self, method: str, path: str, **keywords: Any) -> Any:
+        """Send one request and return the JSON that answers it. Raises CapsealError."""
+        with self.stream(method, path, **keywords) as response, _failures(self.url):
+            body = response.read()
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise TransferError(f"{self.url}: answered {method} {path} with something that is not JSON") from error
+
+    @contextmanager
+    def stream(self, method: str, path: str, **keywords: Any) -> Iterator[httpx.Response]:
+        """Send one request and give the response, its body unread. Raises CapsealError for all but a success."""
+        with _failures(self.url), self._client.stream(method, path, **keywords) as response:
+            if not response.is_success:
+                raise self._error(response)
+            yield response
+
+    def _error(self, response: httpx.Response) -> CapsealError:
+        """Return the error that an answer other than success means."""
+        problem = _problem(response)
+        detail = problem.get("detail") or f"status {response.status_code}"
+        text = f"{self.url}: {detail}"
+        match problem.get("error"):
+            case "FormatError":
+                return FormatError(text, offset=_whole(problem, "offset"))
+            case "SignatureError":
+                return SignatureError(text)
+            case "NotForUsError":
+                return NotForUsError(text)
+            case "TamperedError":
+                return TamperedError(text, segment=_whole(problem, "segment"), offset=_whole(problem, "offset"))
+            case "TruncatedError":
+                return TruncatedError(
+                    text, expected=_whole(problem, "expected") or 0, actual=_whole(problem, "actual") or 0
+                )
+            case "RollbackError":
+                return RollbackError(
+                    text, floor=_whole(problem, "floor") or 0, sequence=_whole(problem, "sequence") or 0
+                )
+        if problem.get("type") == _NO_UPLOAD:
+            return StartOverError(text)
+        if response.is_server_error or response.status_code in _PASSING:
+            return TransferError(text)
+        return UsageError(text)
+
+
+@contextmanager
+def _failures(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.TransportError, httpx.StreamError) as error:
+        raise TransferError(f"{url}: {str(error) or type(error).__name__}") from error
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{url}: {error}") from error
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    """Return the RFC 9457 members of an answer, or none."""
+    if not response.headers.get("content-type", "").startswith("application/problem+json"):
+        return {}
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _PROBLEM_BYTES:
+            return {}
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(problem: dict[str, Any], name: str) -> int | None:
+    value = problem.get(name)
+    return value if type(value) is int else None

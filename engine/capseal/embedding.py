@@ -1,0 +1,173 @@
+"""Building blocks for a server of your own, whatever its framework: verified streams and verified ranges.
+
+Each comes twice: for asyncio (any ASGI framework, aiohttp) and for plain threads (WSGI). They hold no
+secret, pass a segment on only after it matched the signed index, and raise at the first one that does
+not. The asynchronous ones hash in worker threads and hand those at most 1 MiB at once, so that the
+event loop is never held for longer than a copy of that takes.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+from .acceptance import Expect, Verified
+from .params import SEGMENT_BYTES
+from .trust import TrustStore
+from .verifying import SealInput, Verifier, accept_detached
+
+Chunk = bytes | bytearray | memoryview
+
+Read = Callable[[int, int], Chunk]
+"""read(offset, size) returns that many bytes of the payload: fewer only at its end."""
+
+AsyncRead = Callable[[int, int], Awaitable[Chunk]]
+"""The same, awaited."""
+
+RUN_BYTES = 2 * SEGMENT_BYTES
+"""What is hashed at once: long enough to make a thread's hand-over cheap, short enough to copy unnoticed."""
+
+
+def accept(seal: SealInput, *, trust: TrustStore, expect: Expect = Expect()) -> Verified:
+    """Authenticate a detached seal; the verdict is what the range form works with.
+
+    Raises RejectedError, OSError.
+    """
+    return accept_detached(seal, trust, expect)
+
+
+class VerifiedStream:
+    """The verified bytes of a sealed bundle that arrives as an iterable of chunks: iterate over it once.
+
+    Yields the whole seal, then whole segments; with a detached `seal`, the payload alone. Raises
+    RejectedError at the first byte that is not acceptable, and where the input ends early or goes on.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        trust: TrustStore,
+        expect: Expect = Expect(),
+        seal: SealInput | None = None,
+    ) -> None:
+        self._chunks = chunks
+        self._verifier = Verifier(trust=trust, expect=expect, seal=seal)
+
+    @property
+    def verified(self) -> Verified | None:
+        """The seal's verdict, from the moment that the seal was complete; says nothing of the payload."""
+        return self._verifier.verified
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises RejectedError, and whatever the chunks raise."""
+        batch = _Batch()
+        for chunk in self._chunks:
+            for run in batch.add(chunk, hasty=self.verified is None):
+                released = self._verifier.feed(run)
+                if released:
+                    yield released
+        released = self._verifier.feed(batch.rest())
+        self._verifier.finish()
+        if released:
+            yield released
+
+
+class AsyncVerifiedStream:
+    """VerifiedStream for asyncio: takes any asynchronous iterable of chunks, such as an ASGI request's body."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterable[Chunk],
+        *,
+        trust: TrustStore,
+        expect: Expect = Expect(),
+        seal: SealInput | None = None,
+    ) -> None:
+        self._chunks = chunks
+        self._make = lambda: Verifier(trust=trust, expect=expect, seal=seal)
+        self._verifier: Verifier | None = None
+
+    @property
+    def verified(self) -> Verified | None:
+        """The seal's verdict, from the moment that the seal was complete; says nothing of the payload."""
+        return self._verifier.verified if self._verifier else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raises RejectedError, and whatever the chunks raise."""
+        self._verifier = verifier = await asyncio.to_thread(self._make)
+        batch = _Batch()
+        async for chunk in self._chunks:
+            for run in batch.add(chunk, hasty=verifier.verified is None):
+                released = await asyncio.to_thread(verifier.feed, run)
+                if released:
+                    yield released
+        released = await asyncio.to_thread(verifier.feed, batch.rest())
+        verifier.finish()
+        if released:
+            yield released
+
+
+def read_verified(verified: Verified, read: Read, start: int, stop: int) -> Iterator[memoryview]:
+    """Yield bytes [start, stop) of a payload from a storage reader, each segment checked before it is passed on.
+
+    Whole segments are read around the range. Raises TamperedError, TruncatedError, whatever `read`
+    raises, ValueError for a range outside the payload.
+    """
+    for offset, size in _runs(verified, start, stop):
+        run = memoryview(read(offset, size))
+        _check(verified, offset, size, run)
+        yield _inside(run, offset, start, stop)
+
+
+async def read_verified_async(
+    verified: Verified, read: AsyncRead, start: int, stop: int
+) -> AsyncGenerator[memoryview, None]:
+    """read_verified() for asyncio: `read` is awaited, hashing runs in worker threads."""
+    for offset, size in _runs(verified, start, stop):
+        run = memoryview(await read(offset, size))
+        await asyncio.to_thread(_check, verified, offset, size, run)
+        yield _inside(run, offset, start, stop)
+
+
+class _Batch:
+    """Collects small chunks into runs worth a verifier's call, and cuts large ones."""
+
+    def __init__(self) -> None:
+        self._held: list[Chunk] = []
+        self._held_bytes = 0
+
+    def add(self, chunk: Chunk, *, hasty: bool) -> Iterator[bytes]:
+        """Yield the runs that are ready; hasty: hold nothing back, as while the seal is arriving."""
+        view = memoryview(chunk)
+        for start in range(0, len(view), RUN_BYTES):
+            piece = view[start : start + RUN_BYTES]
+            self._held.append(piece)
+            self._held_bytes += len(piece)
+            if hasty or self._held_bytes >= SEGMENT_BYTES:
+                yield self.rest()
+
+    def rest(self) -> bytes:
+        held, self._held, self._held_bytes = b"".join(self._held), [], 0
+        return held
+
+
+def _runs(verified: Verified, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of the runs of whole segments around a range."""
+    size = verified.statement.payload.size
+    if not 0 <= start <= stop <= size:
+        raise ValueError(f"bytes {start} to {stop} are not inside a payload of {size} bytes")
+    if start == stop:
+        return
+    first = start - start % SEGMENT_BYTES
+    end = min(size, -(-stop // SEGMENT_BYTES) * SEGMENT_BYTES)
+    for offset in range(first, end, RUN_BYTES):
+        yield offset, min(RUN_BYTES, end - offset)
+
+
+def _check(verified: Verified, offset: int, size: int, run: memoryview) -> None:
+    if len(run) != size:
+        raise verified.payload_ended(offset + len(run))
+    verified.check_run(offset // SEGMENT_BYTES, run)
+
+
+def _inside(run: memoryview, offset: int, start: int, stop: int) -> memoryview:
+    return run[max(0, start - offset) : stop - offset]

@@ -1,0 +1,178 @@
+"""The ASGI application: routes, middleware, and what lives as long as it does."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import RejectedError, TransferError
+from ..trust import Role, TrustStore
+from . import problems, publishing, reading, status
+from .catalogue import Catalogue
+from .limits import DEFAULT_LIMITS, Limits
+from .metrics import Metrics
+from .pace import Pace
+from .problems import Problem
+from .state import ServerState, app_state
+from .storage import Storage
+
+LOGGER = "capseal.server"
+
+COLLECT_INTERVAL_S = 3600.0
+
+_RELEASES = "/v1/apps/{app}/channels/{channel}/releases"
+_UPLOAD = "/v1/uploads/{id}"
+
+_ROUTES: list[BaseRoute] = [
+    Route("/", status.page),
+    Route("/healthz", status.healthz),
+    Route("/metrics", status.metrics),
+    Route("/v1/apps", reading.list_apps),
+    Route("/v1/apps/{app}/channels/{channel}/latest", reading.get_latest),
+    Route(_RELEASES, reading.list_releases),
+    Route(_RELEASES + "/{sequence}", reading.get_release),
+    Route(_RELEASES + "/{sequence}", publishing.withdraw, methods=["DELETE"]),
+    Route(_RELEASES + "/{sequence}/seal", reading.get_seal),
+    Route(_RELEASES + "/{sequence}/payload", reading.get_payload),
+    Route("/v1/uploads", publishing.begin_upload, methods=["POST"]),
+    Route(_UPLOAD, publishing.get_upload),
+    Route(_UPLOAD, publishing.publish, methods=["POST"]),
+    Route(_UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
+    Route(_UPLOAD + "/payload", publishing.put_payload, methods=["PUT"]),
+]
+
+
+def create_app(
+    storage: Storage,
+    trust: TrustStore,
+    *,
+    token: str | None = None,
+    verify_reads: bool = False,
+    role: Role = Role.PRODUCTION,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Starlette:
+    """Return the server as an ASGI application.
+
+    storage: written by this application alone while it runs. trust: whose bundles are accepted.
+    token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
+    check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
+    development key signed.
+    """
+    log = logging.getLogger(LOGGER)
+    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log)
+    state = ServerState(
+        catalogue=catalogue, limits=limits, metrics=Metrics(), log=log, verify_reads=verify_reads, token=token
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await catalogue.load()
+        state.metrics.releases.set(catalogue.count())
+        collecting = asyncio.create_task(_collect_now_and_then(state))
+        yield
+        collecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await collecting
+
+    app = Starlette(
+        routes=_ROUTES,
+        lifespan=lifespan,
+        middleware=[Middleware(_Observed, state=state), Middleware(Pace, limits=limits)],
+        exception_handlers=_exception_handlers(),
+    )
+    app.state.server = state
+    app.state.log = log
+    return app
+
+
+def _exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Any]]:
+    return {
+        Problem: cast(Any, problems.on_problem),
+        RejectedError: cast(Any, _on_rejected),
+        TransferError: cast(Any, problems.on_transfer_error),
+        HTTPException: cast(Any, problems.on_http_exception),
+        ClientDisconnect: cast(Any, _on_disconnect),
+        500: cast(Any, _on_bug),
+    }
+
+
+async def _on_rejected(request: Request, error: RejectedError) -> Response:
+    state = app_state(request)
+    state.metrics.rejected.labels(type(error).__name__).inc()
+    state.log.warning("rejected", extra={"members": {"path": request.url.path[:200], "error": str(error)}})
+    return problems.rejected(error).response()
+
+
+async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
+    return Response(None, 400)  # nobody is there to read it; for the log
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return Problem(500, "bug", "The server failed", "this is a bug; see the server's log").response()
+
+
+async def _collect_now_and_then(state: ServerState) -> None:
+    while True:
+        await asyncio.sleep(COLLECT_INTERVAL_S)
+        try:
+            await state.catalogue.collect()
+        except TransferError as error:
+            state.log.error("collecting orphans failed", extra={"members": {"error": str(error)}})
+
+
+class _Observed:
+    """Counts and logs every request, once its response has ended."""
+
+    def __init__(self, app: ASGIApp, state: ServerState) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        status_code = 0
+        sent_bytes = 0
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status_code, sent_bytes
+            if message["type"] == "http.response.start":
+                status_code = message["status"]
+            sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            seconds = time.monotonic() - began
+            route = _route_of(scope)
+            self._state.metrics.requests.labels(scope["method"], route, str(status_code)).inc()
+            self._state.metrics.seconds.labels(route).observe(seconds)
+            members = {
+                "method": scope["method"],
+                "path": scope["path"][:300],
+                "status": status_code,
+                "bytes": sent_bytes,
+                "ms": round(seconds * 1000, 1),
+                "client": (scope.get("client") or ("",))[0],
+            }
+            self._state.log.info("request", extra={"members": members})
+
+
+def _route_of(scope: Scope) -> str:
+    """Return the path of the route that a request took: a label of bounded variety."""
+    for route in _ROUTES:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return "none"

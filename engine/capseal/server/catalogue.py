@@ -1,0 +1,354 @@
+"""What is published, as records in storage, and the one place that changes it.
+
+Layout (docs/server.md, Storage). A release is published by the appearance of its record and by nothing
+else; everything without a record, or an upload, that points to it is an orphan.
+
+    releases/APP/CHANNEL/SEQUENCE/release.json   the record: written last, atomically, never overwritten
+    releases/APP/CHANNEL/SEQUENCE/seal           the seal, as it was uploaded
+    payloads/DIGEST/FIRST-COUNT                  a part: COUNT verified segments from segment FIRST on
+    uploads/ID/seal                              the seal of an upload under way; ID is its SHA-256
+"""
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from logging import Logger
+
+from ..acceptance import Expect, Verified
+from ..errors import FormatError, RejectedError, RollbackError, TransferError
+from ..statement import Statement
+from ..tree import segment_count
+from ..trust import Role, TrustStore
+from ..verifying import accept_detached
+from .limits import Limits
+from .parts import Part, cover, missing_segments
+from .problems import Problem, busy
+from .records import Place, Release
+from .storage import Storage
+
+_MAX_RECORD_BYTES = 16 * 1024 * 1024
+_KEPT_SEALS = 64
+_RECORD_PATH = re.compile(r"releases/([^/]+)/([^/]+)/([0-9]{16})/release\.json")
+_UPLOAD_PATH = re.compile(r"uploads/([0-9a-f]{64})/seal")
+_PAYLOAD_PATH = re.compile(r"payloads/([0-9a-f]{64})/[^/]+")
+_RELEASE_FOLDER = re.compile(r"(releases/[^/]+/[^/]+/[0-9]{16})/[^/]+")
+
+
+@dataclass(slots=True)
+class Upload:
+    """A bundle on its way in: its seal was accepted, its parts arrive."""
+
+    id: str
+    verified: Verified
+    parts: list[Part]
+    receivers: int = 0
+    """Requests that are sending payload just now."""
+
+    @property
+    def digest(self) -> str:
+        """The payload's digest, in hex."""
+        return self.verified.statement.payload.digest.hex()
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """Runs of segments that are not there yet: first, and one past the last."""
+        return missing_segments(self.parts, segment_count(self.verified.statement.payload.size))
+
+
+class Catalogue:
+    """The releases and uploads of one storage; one process at a time may write to it."""
+
+    def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, limits: Limits, log: Logger) -> None:
+        self.storage = storage
+        self.limits = limits
+        self.log = log
+        self.uploads: dict[str, Upload] = {}
+        self._trust = trust
+        self._role = role
+        self._releases: dict[Place, dict[int, Release]] = {}
+        self._by_upload: dict[str, Release] = {}
+        self._floors: dict[Place, int] = {}
+        self._seals: dict[str, Verified] = {}
+        self._damaged = 0
+        self._changing = asyncio.Lock()
+
+    # Reading.
+
+    def places(self) -> list[Place]:
+        """Return every app and channel with a release that was not withdrawn, sorted."""
+        return sorted(place for place in self._releases if self.latest(place) is not None)
+
+    def count(self) -> int:
+        """Return how many releases are published and not withdrawn."""
+        return sum(one.withdrawn is None for releases in self._releases.values() for one in releases.values())
+
+    def releases(self, place: Place) -> list[Release]:
+        """Return the releases of an app and channel, newest first, withdrawn ones too."""
+        return sorted(self._releases.get(place, {}).values(), key=lambda one: one.sequence, reverse=True)
+
+    def release(self, place: Place, sequence: int) -> Release | None:
+        """Return a release, withdrawn or not."""
+        return self._releases.get(place, {}).get(sequence)
+
+    def release_of(self, upload_id: str) -> Release | None:
+        """Return the release that an upload became, unless it was withdrawn."""
+        release = self._by_upload.get(upload_id)
+        return release if release is not None and release.withdrawn is None else None
+
+    def latest(self, place: Place) -> Release | None:
+        """Return the release with the highest sequence that was not withdrawn."""
+        return next((one for one in self.releases(place) if one.withdrawn is None), None)
+
+    async def seal(self, release: Release) -> bytes:
+        """Return a release's seal. Raises TransferError where storage lost or altered it."""
+        try:
+            data = await self.storage.get(f"{release.folder}/seal", most=self.limits.seal_bytes)
+        except FileNotFoundError as error:
+            raise TransferError(f"storage: the seal of {release.folder} is gone") from error
+        found = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+        if found != release.seal_digest:
+            raise TransferError(
+                f"storage: seal of {release.folder} has digest {found[:16]}, its record says {release.seal_digest[:16]}"
+            )
+        return data
+
+    async def verified(self, release: Release) -> Verified:
+        """Return the verdict on a release's stored seal. Raises TransferError, RejectedError."""
+        kept = self._seals.pop(release.seal_digest, None)
+        if kept is None:
+            data = await self.seal(release)
+            expect = Expect(app=release.app, channel=release.channel, role=self._role)
+            kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
+        self._seals[release.seal_digest] = kept
+        while len(self._seals) > _KEPT_SEALS:
+            del self._seals[next(iter(self._seals))]
+        return kept
+
+    # Changing.
+
+    async def load(self) -> None:
+        """Read what storage holds, and collect the orphans. Once, before anything else."""
+        swept = await self.storage.sweep()
+        if swept:
+            self.log.info("swept half-written files", extra={"members": {"files": swept}})
+        paths = [one.path async for one in self.storage.list("releases")]
+        records = [match for match in map(_RECORD_PATH.fullmatch, paths) if match]
+        gate = asyncio.Semaphore(16)
+        async with asyncio.TaskGroup() as group:
+            for match in records:
+                group.create_task(self._load_record(match, gate))
+        for path in [one.path async for one in self.storage.list("uploads")]:
+            upload = _UPLOAD_PATH.fullmatch(path)
+            if upload:
+                await self._load_upload(upload[1])
+        await self.collect()
+
+    async def _load_record(self, match: re.Match[str], gate: asyncio.Semaphore) -> None:
+        place, sequence = (match[1], match[2]), int(match[3])
+        async with gate:
+            data = await self.storage.get(match[0], most=_MAX_RECORD_BYTES)
+        # The name alone raises the floor: a damaged record must not let an old sequence in again.
+        self._floors[place] = max(self._floors.get(place, 0), sequence)
+        try:
+            release = Release.parse(data)
+            if (release.app, release.channel, release.sequence) != (*place, sequence):
+                raise FormatError(f"record is for {release.folder}")
+        except FormatError as error:
+            self._damaged += 1
+            self.log.error("record ignored", extra={"members": {"path": match[0], "error": str(error)}})
+            return
+        self._add(release)
+
+    async def _load_upload(self, id: str) -> None:
+        try:
+            data = await self.storage.get(f"uploads/{id}/seal", most=self.limits.seal_bytes)
+            verified = await asyncio.to_thread(accept_detached, data, self._trust, Expect(role=self._role))
+        except (RejectedError, FileNotFoundError) as error:
+            self.log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
+            await self.storage.delete([f"uploads/{id}/seal"])
+            return
+        statement = verified.statement
+        if statement.sequence <= self._floors.get((statement.app, statement.channel), 0):
+            await self.storage.delete([f"uploads/{id}/seal"])  # published, or overtaken, just before the end
+            return
+        self.uploads[id] = Upload(id, verified, await self._stored_parts(statement))
+
+    def _add(self, release: Release) -> None:
+        place = (release.app, release.channel)
+        self._releases.setdefault(place, {})[release.sequence] = release
+        self._by_upload[release.seal_digest] = release
+        self._floors[place] = max(self._floors.get(place, 0), release.sequence)
+
+    async def begin(self, seal: bytes) -> Upload | Release:
+        """Accept a seal and begin its upload, or go on with it; return the release where it is published already.
+
+        Raises RejectedError, Problem.
+        """
+        verified = await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
+        id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
+        statement = verified.statement
+        if statement.payload.size > self.limits.bundle_bytes:
+            raise Problem(
+                413,
+                "too-large",
+                "Over a limit of this server",
+                f"payload of {statement.payload.size} bytes, at most {self.limits.bundle_bytes} are allowed",
+            )
+        async with self._changing:
+            published = self.release_of(id)
+            if published is not None:
+                return published
+            self._check_sequence(statement)
+            if id not in self.uploads:
+                if len(self.uploads) >= self.limits.open_uploads:
+                    raise busy(f"{len(self.uploads)} uploads are open, at most {self.limits.open_uploads} are allowed")
+                await self.storage.put(f"uploads/{id}/seal", seal)
+                self.uploads[id] = Upload(id, verified, await self._stored_parts(statement))
+            return self.uploads[id]
+
+    async def publish(self, upload: Upload) -> Release:
+        """Make a complete upload a release, at once and for all. Raises RollbackError, Problem, TransferError."""
+        statement = upload.verified.statement
+        async with self._changing:
+            published = self.release_of(upload.id)
+            if published is not None:
+                return published
+            if upload.id not in self.uploads:
+                raise Problem(404, "no-upload", "No such upload", f"upload {upload.id[:16]} was given up or collected")
+            self._check_sequence(statement)
+            # What storage lists decides, not what this process remembers.
+            upload.parts = await self._stored_parts(statement)
+            if upload.missing:
+                raise Problem(
+                    409,
+                    "incomplete",
+                    "The payload is not complete",
+                    f"{sum(stop - first for first, stop in upload.missing)} segments are missing",
+                )
+            seal = upload.verified.seal.encode()
+            release = Release(
+                app=statement.app,
+                channel=statement.channel,
+                sequence=statement.sequence,
+                version=statement.version,
+                created=statement.to_json()["created"],
+                published=_now(),
+                content_name=statement.content.name,
+                content_bytes=statement.content.size,
+                payload_digest=upload.digest,
+                payload_bytes=statement.payload.size,
+                seal_digest=upload.id,
+                seal_bytes=len(seal),
+                signers=tuple(signer.key.fingerprint for signer in upload.verified.signers),
+                parts=cover(upload.parts, segment_count(statement.payload.size)),
+            )
+            await self.storage.put(f"{release.folder}/seal", seal)
+            names = [part.path(release.payload_digest) for part in release.parts]
+            await self.storage.sync([*names, f"{release.folder}/seal"])
+            if not await self.storage.put_new(f"{release.folder}/release.json", release.encode()):
+                raise TransferError(f"storage: {release.folder} was published by another process")
+            await self.storage.sync([f"{release.folder}/release.json"])
+            self._add(release)
+            del self.uploads[upload.id]
+            await self.storage.delete([f"uploads/{upload.id}/seal"])
+        return release
+
+    async def give_up(self, upload: Upload) -> None:
+        """Forget an upload and delete what it stored."""
+        async with self._changing:
+            if self.uploads.pop(upload.id, None) is not None:
+                await self.storage.delete([f"uploads/{upload.id}/seal"])
+                await self._delete_unreferenced(upload.digest)
+
+    async def withdraw(self, release: Release) -> Release:
+        """Take a release back: its record stays, so that its sequence is never used again, its bytes go."""
+        async with self._changing:
+            current = self._releases[(release.app, release.channel)][release.sequence]
+            if current.withdrawn is not None:
+                return current
+            withdrawn = replace(current, withdrawn=_now())
+            path = f"{release.folder}/release.json"
+            await self.storage.put(path, withdrawn.encode())
+            await self.storage.sync([path])
+            self._add(withdrawn)
+            self._seals.pop(release.seal_digest, None)
+            await self.storage.delete([f"{release.folder}/seal"])
+            await self._delete_unreferenced(release.payload_digest)
+        return withdrawn
+
+    async def collect(self) -> int:
+        """Delete orphans and uploads that went stale; return how many objects."""
+        before = datetime.now(UTC) - timedelta(seconds=self.limits.upload_age_s)
+        last_put: dict[str, datetime] = {}
+        payloads = [one async for one in self.storage.list("payloads")]
+        for one in payloads:
+            match = _PAYLOAD_PATH.fullmatch(one.path)
+            if match:
+                last_put[match[1]] = max(last_put.get(match[1], one.modified), one.modified)
+        async for one in self.storage.list("uploads"):
+            match = _UPLOAD_PATH.fullmatch(one.path)
+            upload = self.uploads.get(match[1]) if match else None
+            if upload and not upload.receivers and max(one.modified, last_put.get(upload.digest, before)) < before:
+                self.log.info("stale upload given up", extra={"members": {"upload": upload.id}})
+                await self.give_up(upload)
+        if self._damaged:
+            # What a damaged record points to looks like an orphan, and may be all that is left of a release.
+            self.log.error("no orphans collected", extra={"members": {"damaged_records": self._damaged}})
+            return 0
+        deleted = 0
+        for digest in last_put:
+            async with self._changing:
+                deleted += await self._delete_unreferenced(digest)
+        folders: dict[str, list[str]] = {}
+        async for one in self.storage.list("releases"):
+            match = _RELEASE_FOLDER.fullmatch(one.path)
+            if match:
+                folders.setdefault(match[1], []).append(one.path)
+        for folder, paths in folders.items():
+            async with self._changing:
+                # Under the lock: a folder without a record now is not one that is just being published.
+                _, app, channel, sequence = folder.split("/")
+                release = self.release((app, channel), int(sequence))
+                if release is None or release.withdrawn is not None:
+                    orphans = [path for path in paths if path != f"{folder}/release.json"]
+                    await self.storage.delete(orphans)
+                    deleted += len(orphans)
+        if deleted:
+            self.log.info("orphans collected", extra={"members": {"objects": deleted}})
+        return deleted
+
+    async def _delete_unreferenced(self, digest: str) -> int:
+        """Delete a payload's parts, but those that a release or an upload needs. Only under the lock."""
+        if any(upload.digest == digest for upload in self.uploads.values()):
+            return 0
+        needed = {
+            part.path(digest)
+            for releases in self._releases.values()
+            for release in releases.values()
+            if release.payload_digest == digest and release.withdrawn is None
+            for part in release.parts
+        }
+        orphans = [one.path async for one in self.storage.list(f"payloads/{digest}") if one.path not in needed]
+        await self.storage.delete(orphans)
+        return len(orphans)
+
+    def _check_sequence(self, statement: Statement) -> None:
+        floor = self._floors.get((statement.app, statement.channel), 0)
+        if statement.sequence <= floor:
+            raise RollbackError(
+                f"sequence {statement.sequence} of {statement.app} on {statement.channel} is not above {floor}, "
+                "the highest that was published",
+                floor=floor,
+                sequence=statement.sequence,
+            )
+
+    async def _stored_parts(self, statement: Statement) -> list[Part]:
+        digest, size = statement.payload.digest.hex(), statement.payload.size
+        stored = [Part.parse(one.path, one.size, size) async for one in self.storage.list(f"payloads/{digest}")]
+        return [part for part in stored if part is not None]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,35 @@
+"""Prometheus metrics, in a registry of their own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """The server's counters; labels come from routes and classes only, never from what a client wrote."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "capseal_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "capseal_request_seconds",
+            "Time from a request's head to the end of its response.",
+            ("route",),
+            buckets=(0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600),
+            registry=self.registry,
+        )
+        self.sent = Counter("capseal_sent_bytes", "Payload bytes sent.", registry=self.registry)
+        self.received = Counter("capseal_received_bytes", "Payload bytes received.", registry=self.registry)
+        self.rejected = Counter("capseal_rejected", "Bundles rejected.", ("error",), registry=self.registry)
+        self.aborted = Counter(
+            "capseal_aborted_reads", "Responses aborted because the storage failed.", ("error",), registry=self.registry
+        )
+        self.uploading = Gauge("capseal_uploading", "Requests that are sending payload.", registry=self.registry)
+        self.releases = Gauge("capseal_releases", "Releases that are published.", registry=self.registry)
+
+    def text(self) -> bytes:
+        """Return the metrics in the text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,267 @@
+"""What devices ask for: latest, releases, seals, and payloads by range."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ..acceptance import Verified
+from ..embedding import RUN_BYTES, read_verified_async
+from ..errors import RejectedError, TransferError
+from .catalogue import Catalogue
+from .parts import Part, pieces
+from .problems import Problem, unavailable
+from .ranges import Span, precondition, wanted_spans
+from .records import Place, Release
+from .state import app_state, named_place, named_release
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
+
+PAYLOAD_TYPE = "application/octet-stream"
+SEAL_TYPE = "application/vnd.capseal.seal.v1"
+
+
+def links(release: Release) -> dict[str, str]:
+    """Return where a release's seal and payload are."""
+    base = f"/v1/apps/{release.app}/channels/{release.channel}/releases/{release.sequence}"
+    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload"}
+
+
+def described(release: Release) -> dict[str, Any]:
+    """Return a release as clients see it."""
+    return {
+        "app": release.app,
+        "channel": release.channel,
+        "sequence": release.sequence,
+        "version": release.version,
+        "created": release.created,
+        "published": release.published,
+        "withdrawn": release.withdrawn,
+        "content": {"name": release.content_name, "size": release.content_bytes},
+        "payload": {"size": release.payload_bytes, "digest": {"fsverity-sha256": release.payload_digest}},
+        "seal": {"size": release.seal_bytes, "digest": {"sha256": release.seal_digest}},
+        "signers": list(release.signers),
+        "links": links(release),
+    }
+
+
+def _json(request: Request, value: object) -> Response:
+    """Answer with JSON that is revalidated by its digest."""
+    body = json.dumps(value).encode()
+    return _document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', "application/json", REVALIDATE)
+
+
+def _document(request: Request, body: bytes, etag: str, media_type: str, caching: str) -> Response:
+    headers = {"ETag": etag, "Cache-Control": caching}
+    status = precondition(request.headers, etag)
+    if status is not None:
+        return Response(None, status, headers)
+    return Response(body, 200, headers, media_type)
+
+
+async def list_apps(request: Request) -> Response:
+    """GET /v1/apps: every app and channel with its latest release."""
+    catalogue = app_state(request).catalogue
+    latest = [release for place in catalogue.places() if (release := catalogue.latest(place))]
+    return _json(request, {"latest": [described(release) for release in latest]})
+
+
+async def list_releases(request: Request) -> Response:
+    """GET .../releases: all of one app and channel, newest first, withdrawn ones too."""
+    place = named_place(request)
+    releases = app_state(request).catalogue.releases(place)
+    if not releases:
+        raise _no_release(place)
+    return _json(request, {"releases": [described(release) for release in releases]})
+
+
+async def get_latest(request: Request) -> Response:
+    """GET .../latest: the release with the highest sequence."""
+    place = named_place(request)
+    release = app_state(request).catalogue.latest(place)
+    if release is None:
+        raise _no_release(place)
+    return _json(request, described(release))
+
+
+async def get_release(request: Request) -> Response:
+    """GET .../releases/SEQUENCE."""
+    return _json(request, described(named_release(request)))
+
+
+async def get_seal(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/seal: the seal's bytes."""
+    release = _readable(request)
+    etag = f'"{release.seal_digest}"'
+    unchanged = precondition(request.headers, etag)
+    if unchanged is not None or request.method == "HEAD":
+        headers = {"ETag": etag, "Cache-Control": IMMUTABLE}
+        if unchanged is None:
+            headers["Content-Length"] = str(release.seal_bytes)
+        return Response(None, unchanged or 200, headers, SEAL_TYPE)
+    body = await app_state(request).catalogue.seal(release)
+    return _document(request, body, etag, SEAL_TYPE, IMMUTABLE)
+
+
+async def get_payload(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/payload: all of it, one range or several."""
+    state = app_state(request)
+    release = _readable(request)
+    size, etag = release.payload_bytes, f'"{release.payload_digest}"'
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
+    unchanged = precondition(request.headers, etag)
+    if unchanged is not None:
+        return Response(None, unchanged, headers)
+    if request.method == "HEAD":
+        return Response(None, 200, {**headers, "Content-Length": str(size)}, PAYLOAD_TYPE)
+    spans = wanted_spans(request.headers, size, etag, most=state.limits.ranges)
+    payload = await StoredPayload.open(state.catalogue, release, verify=state.verify_reads)
+    if spans is None:
+        chunks = payload.chunks(0, size)
+        length, status = size, 200
+        headers["Content-Type"] = PAYLOAD_TYPE
+    elif len(spans) == 1:
+        ((start, stop),) = spans
+        chunks = payload.chunks(start, stop)
+        length, status = stop - start, 206
+        headers |= {"Content-Type": PAYLOAD_TYPE, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+    else:
+        boundary = secrets.token_hex(16)
+        heads = [_part_head(boundary, span, size) for span in spans]
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        chunks = _multipart(payload, spans, heads, tail)
+        length = sum(len(head) + stop - start for head, (start, stop) in zip(heads, spans, strict=True)) + len(tail)
+        status = 206
+        headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    headers["Content-Length"] = str(length)
+    return PayloadResponse(chunks, status, headers)
+
+
+Chunks = AsyncGenerator[bytes | memoryview, None]
+
+
+class StoredPayload:
+    """A release's payload in storage, read by range; verified on the way out where that is asked for."""
+
+    def __init__(self, catalogue: Catalogue, release: Release, verified: Verified | None) -> None:
+        self._catalogue = catalogue
+        self._release = release
+        self._verified = verified
+
+    @classmethod
+    async def open(cls, catalogue: Catalogue, release: Release, *, verify: bool) -> "StoredPayload":
+        """Open it; to verify, its seal is authenticated first. Raises TransferError where storage altered that."""
+        try:
+            return cls(catalogue, release, await catalogue.verified(release) if verify else None)
+        except RejectedError as error:
+            raise TransferError(f"storage: the seal of {release.folder} does not verify: {error}") from error
+
+    async def chunks(self, start: int, stop: int) -> Chunks:
+        """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
+        if self._verified is not None:
+            async for run in read_verified_async(self._verified, self._read, start, stop):
+                yield run
+            return
+        for part, offset, size in pieces(self._release.parts, start, stop):
+            for at in range(0, size, RUN_BYTES):
+                yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
+
+    async def _read(self, offset: int, size: int) -> bytes | memoryview:
+        runs = [
+            await self._read_part(part, at, count)
+            for part, at, count in pieces(self._release.parts, offset, offset + size)
+        ]
+        return runs[0] if len(runs) == 1 else b"".join(runs)
+
+    async def _read_part(self, part: Part, offset: int, size: int) -> memoryview:
+        path = part.path(self._release.payload_digest)
+        try:
+            data = await self._catalogue.storage.read(path, offset, size)
+        except FileNotFoundError as error:
+            raise TransferError(f"storage: {path} is gone") from error
+        if len(data) != size:
+            raise TransferError(f"storage: {path} ends at byte {offset + len(data)}, {offset + size} are expected")
+        return data
+
+
+class PayloadResponse(Response):
+    """Streams chunks; where they fail half-way, the response is aborted and not one wrong byte is sent."""
+
+    def __init__(self, chunks: Chunks, status: int, headers: dict[str, str]) -> None:
+        self._chunks = chunks
+        super().__init__(None, status, headers)
+        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["app"].state.server
+        gone = asyncio.create_task(_disconnected(receive))
+        started = False
+        try:
+            async for chunk in self._chunks:
+                if not started:
+                    # Only now: where the very first read fails, a proper answer is still possible.
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                    started = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                state.metrics.sent.inc(len(chunk))
+                if gone.done():
+                    return
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (RejectedError, TransferError) as error:
+            state.metrics.aborted.labels(type(error).__name__).inc()
+            members = {"path": scope["path"], "error": str(error), "started": started}
+            state.log.error("read aborted: the storage is corrupt or failed", extra={"members": members})
+            if not started:
+                await unavailable("what is stored is not what was published").response()(scope, receive, send)
+        except TimeoutError:
+            state.log.warning("read aborted: the client takes nothing", extra={"members": {"path": scope["path"]}})
+        finally:
+            gone.cancel()
+            await self._chunks.aclose()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _part_head(boundary: str, span: Span, size: int) -> bytes:
+    start, stop = span
+    return (
+        f"\r\n--{boundary}\r\nContent-Type: {PAYLOAD_TYPE}\r\nContent-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n"
+    ).encode()
+
+
+async def _multipart(payload: StoredPayload, spans: Sequence[Span], heads: Sequence[bytes], tail: bytes) -> Chunks:
+    for (start, stop), head in zip(spans, heads, strict=True):
+        # The head goes out with bytes that were read, so that a failing read is noticed before anything is sent.
+        before = head
+        async for chunk in payload.chunks(start, stop):
+            if before:
+                yield before
+                before = b""
+            yield chunk
+    yield tail
+
+
+def _readable(request: Request) -> Release:
+    release = named_release(request)
+    if release.withdrawn is not None:
+        raise Problem(
+            410,
+            "withdrawn",
+            "The release was withdrawn",
+            f"sequence {release.sequence} was withdrawn at {release.withdrawn}",
+        )
+    return release
+
+
+def _no_release(place: Place) -> Problem:
+    return Problem(404, "no-release", "No such release", f"no release of app {place[0]} on channel {place[1]}")

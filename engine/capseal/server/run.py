@@ -1,0 +1,84 @@
+"""serve(): the application on uvicorn, with TLS, limits, logs and a graceful end."""
+
+import logging
+import os
+import ssl
+import sys
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ..errors import KeyFileError
+from .app import LOGGER
+from .limits import DEFAULT_LIMITS, Limits
+from .logs import log_to
+from .protocol import limited_protocol
+
+MIN_TOKEN_CHARS = 16
+_MAX_TOKEN_BYTES = 4096
+
+
+def make_server(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    limits: Limits = DEFAULT_LIMITS,
+    certificate: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+) -> uvicorn.Server:
+    """Return a uvicorn server for the application; its run() serves until SIGTERM or SIGINT.
+
+    certificate, key: PEM files; with them TLS 1.2 or later is spoken, and nothing else. After a signal
+    no connection is accepted and transfers have limits.shutdown_s to end. Raises OSError,
+    KeyFileError where certificate and key cannot be used.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=limited_protocol(limits),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=int(limits.keep_alive_s),
+        timeout_graceful_shutdown=int(limits.shutdown_s),
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        raise KeyFileError(f"{certificate}, {key}: not a usable certificate and key: {error.reason}") from error
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return uvicorn.Server(config)
+
+
+def log_as_json(level: int = logging.INFO) -> None:
+    """Send the server's logs, and uvicorn's, to standard error as JSON lines."""
+    handler = log_to(sys.stderr)
+    for name in (LOGGER, "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(level)
+
+
+def load_token(path: str | os.PathLike[str]) -> str:
+    """Return the bearer token that a file holds. Raises KeyFileError, OSError."""
+    with open(path, "rb") as file:
+        data = file.read(_MAX_TOKEN_BYTES + 1)
+    try:
+        token = data.decode("ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    if len(token) < MIN_TOKEN_CHARS or len(data) > _MAX_TOKEN_BYTES or not token.isprintable() or " " in token:
+        raise KeyFileError(
+            f"{os.fspath(path)}: not a token: one line of at least {MIN_TOKEN_CHARS} printable ASCII characters"
+        )
+    return token

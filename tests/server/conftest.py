@@ -1,0 +1,48 @@
+"""Bundles and live servers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from serving import Bundle, Live, live_server, make_bundle, some_bytes
+
+from capseal import PrivateKey, TrustStore
+
+BundleMaker = Callable[..., Bundle]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipient: PrivateKey) -> Bundle:
+    """Sequence 7, 20 segments and a bit: two parts."""
+    return make_bundle(tmp_path_factory.mktemp("bundle"), signer, recipient, content=some_bytes(20.3), sequence=7)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, signer: PrivateKey, recipient: PrivateKey) -> BundleMaker:
+    """Return sealed(sequence=..., content=..., **keywords of capseal.seal) -> Bundle."""
+
+    def sealed(*, sequence: int, content: bytes = b"hello", by: PrivateKey = signer, **keywords: object) -> Bundle:
+        return make_bundle(tmp_path, by, recipient, content=content, sequence=sequence, **keywords)
+
+    return sealed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A folder for a storage."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def live(store: Path, trust: TrustStore) -> Iterator[Live]:
+    """A server with the defaults."""
+    with live_server(str(store), trust) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, trust: TrustStore, bundle: Bundle) -> Iterator[Live]:
+    """A server that verifies reads and has published `bundle`; for tests that only read."""
+    with live_server(str(tmp_path_factory.mktemp("store")), trust, verify_reads=True) as live:
+        live.publish(bundle).raise_for_status()
+        yield live
