@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from .keys import PublicKey, load_public_key, load_public_keys
 from .params import SIGNING_RSA_BITS
 from .signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from .trust import Role, TrustStore, load_trust
+from .worktree import is_tracked
 
 SOON = timedelta(days=60)
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
@@ -101,7 +101,7 @@ def _private_keys(setup: Setup) -> Iterator[Finding]:
             yield _error(
                 path, f"the private key is in the web folder {setup.web}, and would be shipped with it", "move it out"
             )
-        if _tracked_by_git(path):
+        if is_tracked(path):
             yield _error(
                 path,
                 "the private key is tracked by git",
@@ -277,16 +277,6 @@ def _sibling(path: str, ending: str) -> str:
 def _is_below(path: str, folder: str) -> bool:
     folder = os.path.realpath(folder)
     return os.path.commonpath([os.path.realpath(path), folder]) == folder
-
-
-def _tracked_by_git(path: str) -> bool:
-    folder, name = os.path.split(os.path.abspath(path))
-    try:
-        command = ["git", "-C", folder, "ls-files", "--error-unmatch", "--", name]
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:  # no git, so nothing is tracked by it here
-        return False
-    return done.returncode == 0
 
 
 def _reason(error: CapsealError | OSError, path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, demo, doctor, exits, init, inspecting, keys, parting, resealing, trust
+from . import bundles, demo, doctor, exits, init, inspecting, keys, log, parting, release, resealing, trust
 
 app = typer.Typer(
     name="capseal",
@@ -36,10 +36,11 @@ def _options(
 
 
 # The order is that of --help. A topic that is a group of its own: app.add_typer(topic.app, name="topic").
-for _topic in (init, bundles, inspecting, resealing, parting, demo, doctor):
+for _topic in (init, release, bundles, inspecting, resealing, parting, demo, doctor):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
 app.add_typer(trust.app, name="trust")
+app.add_typer(log.app, name="log")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

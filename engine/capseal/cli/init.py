@@ -16,6 +16,7 @@ DEVELOPMENT = f"{FOLDER}/development"
 RECIPIENT = f"{FOLDER}/recipient"
 TRUST = f"{FOLDER}/trust.json"
 DEVELOPMENT_TRUST = f"{FOLDER}/trust-development.json"
+LOG = "releases.log"
 IGNORE = f"{FOLDER}/.gitignore"
 
 _GITIGNORE = "# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
@@ -114,6 +115,7 @@ def _toml(app: str, web: str | None) -> str:
         f'identities = ["{RECIPIENT}.pem"]',
         f'trust = "{TRUST}"',
         f'development_trust = "{DEVELOPMENT_TRUST}"',
+        f'log = "{LOG}"',
     ]
     return "\n".join(lines) + "\n"
 
@@ -131,4 +133,4 @@ def _tell(app: str, web: str | None, paper: str, *, csr: bool) -> None:
         console.say(f"{path:<28} {what}")
     if csr:
         console.say(f"next: have {paper} signed, then 'capseal key import CHAIN.pem'")
-    console.say(f"next: capseal release {web or 'WEBDIR'} --version 1.0.0")
+    console.say(f"next: capseal release{'' if web else ' WEBDIR'} --version 1.0.0")
