@@ -20,9 +20,11 @@ def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> d
         commands: list[Command] = []
         skipped = []
         for one in contestants(site, peers):
-            if place == "disk" and not one.every_round:
-                continue
+            if place == "disk" and one.role == "peer" and not (plan.full and one.every_round):
+                continue  # the peers that are slow in RAM are no faster on disk
             reason = one.missing()
+            if one.full_only and not plan.full:
+                reason = "takes too long for the short form"
             if reason is None:
                 try:
                     one.prepare()

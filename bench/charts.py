@@ -76,13 +76,15 @@ def _peers(results: dict[str, Any], records: Sequence[Record], place: str) -> Fi
 
 
 def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> Figure:
-    records = [one for one in records if one["group"] == "seal" and one["role"] != "ceiling"]
-    figure, axis = plt.subplots(figsize=(9, 1.9 + 0.34 * len(records)))
-    _bars(axis, records, lambda one: one["peak_rss_bytes"] / MIB, lambda value: f"{value:,.0f} MiB")
-    axis.set_title(
-        f"Memory to seal {shown(records[0]['size_bytes'])}: peak RSS", loc="left", fontweight="bold", fontsize=11
-    )
-    axis.set_xlabel("MiB of peak resident memory; lower is better")
+    sides = [
+        [one for one in records if one["group"] == group and one["role"] != "ceiling"] for group in ("seal", "unseal")
+    ]
+    figure, axes = plt.subplots(1, 2, figsize=(12, 1.9 + 0.36 * max(map(len, sides))))
+    size = shown(sides[0][0]["size_bytes"])
+    for axis, side, title in zip(axes, sides, (f"Memory to seal {size}", f"Memory to unseal {size}"), strict=True):
+        _bars(axis, side, lambda one: one["peak_rss_bytes"] / MIB, lambda value: f"{value:,.0f} MiB")
+        axis.set_title(title, loc="left", fontweight="bold", fontsize=11)
+        axis.set_xlabel("MiB of peak resident memory; lower is better")
     return _captioned(figure, results, "The largest of all rounds; what is below 10 MiB is shown as 10 MiB.")
 
 

@@ -43,6 +43,7 @@ class Contestant:
 
     needs: what must be installed: programs, or names in pins.toml. prepare: makes keys, untimed. sealed,
     unsealed: the files that appear. after_seal: gives the unseal steps where they depend on what sealing said.
+    every_round: False for those that the short form runs once; full_only: it leaves them out.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Contestant:
     cwd: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     every_round: bool = False
+    full_only: bool = False
 
     def missing(self) -> str | None:
         """Return why this one cannot take part, None where it can."""
@@ -107,7 +109,7 @@ def contestants(site: Site, names: Sequence[str] | None = None) -> list[Contesta
         _script(site, "tink streaming", "tink_stream.py", [site.key("tink.json")], needs=["tink"], note=_NO_SIGNATURE),
         _script(site, "PyNaCl secretstream", "secretstream.py", [], needs=["pynacl"], note=_NO_SIGNATURE),
         _script(site, "aws-encryption-sdk, 1 MiB frames", "aws_sdk.py", ["1048576"], needs=_AWS),
-        _script(site, "aws-encryption-sdk, defaults", "aws_sdk.py", ["0"], needs=_AWS),
+        _script(site, "aws-encryption-sdk, defaults", "aws_sdk.py", ["0"], needs=_AWS, full_only=True),
         _rclone(site),
         _capgo(site),
     ]
@@ -264,6 +266,7 @@ def _script(
     needs: Sequence[str],
     note: str = "",
     every_round: bool = False,
+    full_only: bool = False,
 ) -> Contestant:
     stem = script.removesuffix(".py") + "".join(arguments[:1]).replace("/", "_")
     sealed, plain = site.at(stem[-100:] + ".sealed"), site.at(stem[-100:] + ".plain")
@@ -283,6 +286,7 @@ def _script(
         note=note,
         prepare=prepare,
         every_round=every_round,
+        full_only=full_only,
     )
 
 

@@ -1,5 +1,6 @@
 """Pinned and found versions of the peers; installing those that pip and npm have."""
 
+import functools
 import json
 import os
 import re
@@ -38,6 +39,7 @@ def capgo_cli() -> str | None:
     return path if shutil.which("node") and os.path.exists(path) else None
 
 
+@functools.cache
 def found() -> dict[str, str | None]:
     """Return name -> version of every pinned peer; None where it is absent."""
     pins = pinned()

@@ -1,6 +1,7 @@
 """Keys, trust stores and bundles in memory, for every test."""
 
 import io
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import capseal
 from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore
+from command import Desk, lay_out
 
 APP = "com.example.game"
 KEY_BITS = 3072  # the smallest that is allowed, for speed
@@ -116,3 +118,18 @@ def unseal_bytes(trust: TrustStore, recipient: PrivateKey) -> UnsealBytes:
         return output.getvalue()
 
     return unseal_bytes
+
+
+@pytest.fixture(scope="session")
+def desk(
+    tmp_path_factory: pytest.TempPathFactory,
+    signer: PrivateKey,
+    signer2: PrivateKey,
+    recipient: PrivateKey,
+    other_recipient: PrivateKey,
+    seal_bytes: SealBytes,
+) -> Desk:
+    """Keys, a bundle of two segments and its sealed form as files, for the command line."""
+    keys = {"signer": signer, "signer2": signer2, "device": recipient, "other": other_recipient}
+    content = os.urandom(900_000)
+    return lay_out(tmp_path_factory.mktemp("desk"), keys, content, seal_bytes(content))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import capseal
-from capseal import Detached, FormatError, TamperedError, TruncatedError
+from capseal import Detached, FormatError, TamperedError, TruncatedError, UsageError
 from capseal.params import MAGIC, SEGMENT_BYTES
 
 SIZES = [0, 1, SEGMENT_BYTES - 56, SEGMENT_BYTES - 55, 3 * SEGMENT_BYTES + 1]
@@ -108,3 +108,8 @@ def test_split_never_replaces_a_file_unless_told_to(existing, tmp_path, seal_byt
     assert (tmp_path / existing).read_bytes() == b"mine"
     capseal.split(io.BytesIO(bundle), Detached(tmp_path / "seal", tmp_path / "payload"), overwrite=True)
     assert (tmp_path / "seal").read_bytes() + (tmp_path / "payload").read_bytes() == bundle
+
+
+def test_seal_and_payload_cannot_be_one_file(tmp_path):
+    with pytest.raises(UsageError, match="cannot be the same file"):
+        Detached(tmp_path / "x", f"{tmp_path}/./x")

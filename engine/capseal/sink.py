@@ -9,8 +9,11 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
+
+from .errors import UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -21,6 +24,10 @@ class Detached:
 
     seal: str | os.PathLike[str]
     payload: str | os.PathLike[str]
+
+    def __post_init__(self) -> None:
+        if os.path.realpath(self.seal) == os.path.realpath(self.payload):
+            raise UsageError(f"{os.fspath(self.seal)}: seal and payload cannot be the same file")
 
 
 class Sink(Protocol):
@@ -103,7 +110,8 @@ class FileSink:
         if self._open:
             self._open = False
             os.close(self.fd)
-            os.unlink(self._part)
+            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
+                os.unlink(self._part)
 
 
 class StreamSink:

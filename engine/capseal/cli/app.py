@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, demo, doctor, exits, init, inspecting, keys, log, parting, release, resealing, trust
+from . import bundles, capgo, demo, doctor, exits, init, inspecting, keys, log, parting, release, resealing, trust
+from .console import say
 
 app = typer.Typer(
     name="capseal",
-    cls=exits.Commands,
     help="Ship huge app updates that nobody on the way can read or alter.",
+    epilog="Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupted.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -22,7 +23,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"capseal {__version__}")
+        say(f"capseal {__version__}")
         raise typer.Exit
 
 
@@ -41,11 +42,10 @@ for _topic in (init, release, bundles, inspecting, resealing, parting, demo, doc
 app.add_typer(keys.app, name="key")
 app.add_typer(trust.app, name="trust")
 app.add_typer(log.app, name="log")
+app.add_typer(capgo.app, name="capgo")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, by default this process's, and return its exit code."""
     exits.catch_signals()
-    return exits.code_of(
-        lambda: typer.main.get_command(app).main(arguments, "capseal", standalone_mode=False), sys.stdout
-    )
+    return exits.code_of(app, sys.argv[1:] if arguments is None else arguments, sys.stdout)

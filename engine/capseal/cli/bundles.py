@@ -49,6 +49,8 @@ def seal(
     """Encrypt and sign a bundle."""
     import capseal
 
+    from . import reports
+
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
     app = app or settings.app
@@ -63,7 +65,7 @@ def seal(
     else:
         sink = target
     with progress.shown("Sealing", source, output=output) as advance:
-        capseal.seal(
+        written = capseal.seal(
             console.open_input(source),
             sink,
             signer=options.load_signers(signer or settings.signers, passphrases),
@@ -79,6 +81,7 @@ def seal(
             jobs=jobs,
             progress=advance,
         )
+    reports.say_written(output, written.statement)
 
 
 def verify(
@@ -139,11 +142,13 @@ def unseal(
     """Check and decrypt a sealed bundle. The output appears only if everything checked out."""
     import capseal
 
+    from . import reports
+
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
     target = console.open_output(output)
     with progress.shown("Unsealing", bundle, output=output) as advance:
-        capseal.unseal(
+        verified = capseal.unseal(
             console.open_input(bundle),
             target,
             identity=options.load_identities(identity or settings.identities, passphrases),
@@ -154,6 +159,7 @@ def unseal(
             jobs=jobs,
             progress=advance,
         )
+    reports.say_written(output, verified.statement)
 
 
 def _default_output(source: str, *, detached: bool) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CapsealError, TamperedError
+from ..errors import CapsealError, TamperedError, UsageError
+from . import progress
 from .console import say
 
 if TYPE_CHECKING:
@@ -203,9 +204,11 @@ def _flip_bit(stage: Stage, payload_offset: int) -> None:
 
 
 def _size_of(path: str) -> int:
-    if not os.path.isdir(path):
-        return os.stat(path).st_size
-    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
+    os.stat(path)  # raises what is wrong with it
+    size = progress.size_of(path)
+    if size is None:
+        raise UsageError(f"{path}: neither a file nor a folder")
+    return size
 
 
 def _roomy_folder(size: int) -> str:

@@ -6,12 +6,11 @@ Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupte
 import errno
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, TextIO
 
 import typer
-from typer.core import TyperGroup
 
 from ..errors import CapsealError, KeyFileError, RejectedError, UsageError
 from .console import complain
@@ -22,8 +21,14 @@ USAGE = 2
 ENVIRONMENT = 3
 SIGNALLED = 128
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 # The caller named something that is there already, or is not a file: no fault of the machine.
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
+
+# What every error of typer's parser derives from; typer has no public name for it.
+_BAD_USAGE: Any = typer.BadParameter.__base__
 
 
 class Interrupted(BaseException):
@@ -32,20 +37,6 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-
-
-class Commands(TyperGroup):
-    """A group of commands whose expected errors become one line and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Interrupted as interrupted:
-            complain("interrupted" if interrupted.number == signal.SIGINT else "terminated")
-            raise typer.Exit(SIGNALLED + interrupted.number) from None
-        except (CapsealError, OSError) as error:
-            complain(line_of(error))
-            raise typer.Exit(code_for(error)) from None
 
 
 def code_for(error: CapsealError | OSError) -> int:
@@ -71,26 +62,23 @@ def line_of(error: CapsealError | OSError) -> str:
 
 def catch_signals() -> None:
     """Let SIGINT, SIGTERM and SIGHUP unwind the command, so that it leaves nothing half-made."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         # Whoever started us with a signal ignored (nohup, a job in the background) wants it ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # A second signal must not interrupt the tidying up that the first one started.
-    for other in _SIGNALS:
+    for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
 
 
-def code_of(command: Callable[[], Any], output: TextIO) -> int:
-    """Run a command and return its exit code; its output is flushed, and a failure of that is told."""
+def code_of(app: typer.Typer, arguments: Sequence[str], output: TextIO) -> int:
+    """Run a command line and return its exit code; its output is flushed, and a failure of that is told."""
     try:
-        code = _parsed(command)
+        code = _run(app, arguments)
         try:
             output.flush()
         except OSError as error:
@@ -99,21 +87,34 @@ def code_of(command: Callable[[], Any], output: TextIO) -> int:
             if code == DONE:
                 complain(f"standard output: {line_of(error)}")
                 code = ENVIRONMENT
-    except Interrupted as interrupted:  # before the command began, or after its end
+    except Interrupted as interrupted:
+        complain("interrupted" if interrupted.number == signal.SIGINT else "terminated")
         return SIGNALLED + interrupted.number
     return code
 
 
-def _parsed(command: Callable[[], Any]) -> int:
+def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    # Not app(): it exits with 1, which means rejected here, where standard output is a closed pipe.
+    command = typer.main.get_command(app)
     try:
-        return int(command() or DONE)
-    except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
-        context = getattr(error, "ctx", None)
-        if message:  # there is none where help was printed instead
-            hint = f" (see {context.command_path} --help)" if context else ""
-            complain(message[:1].lower() + message[1:] + hint)
-        return USAGE
+        with command.make_context("capseal", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
     except typer.Abort:
         complain("aborted")
         return USAGE
+    except _BAD_USAGE as error:
+        return _complain_of_usage(error)
+    except (CapsealError, OSError) as error:
+        complain(line_of(error))
+        return code_for(error)
+    return DONE
+
+
+def _complain_of_usage(error: Any) -> int:
+    message = error.format_message().rstrip(".")
+    if message:  # there is none where help was printed instead
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        complain(message[:1].lower() + message[1:] + hint)
+    return USAGE

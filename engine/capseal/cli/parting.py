@@ -25,13 +25,16 @@ def split(
     """Write seal and payload of a bundle as two files. Bytes are copied; nothing is verified."""
     import capseal
 
+    from . import reports
+
     with progress.shown("Splitting", bundle) as advance:
-        capseal.split(
+        written = capseal.split(
             console.open_input(bundle),
             capseal.Detached(seal=seal, payload=payload),
             overwrite=force,
             progress=advance,
         )
+    reports.say_written(payload, written.statement)
 
 
 def join(
@@ -43,12 +46,15 @@ def join(
     """Write seal and payload as one bundle. Bytes are copied; nothing is verified."""
     import capseal
 
+    from . import reports
+
     target = console.open_output(output)
     with progress.shown("Joining", payload, output=output) as advance:
-        capseal.join(
+        written = capseal.join(
             console.open_input(payload),
             target,
             seal=seal,
             overwrite=force,
             progress=advance,
         )
+    reports.say_written(output, written.statement)

@@ -23,7 +23,7 @@ def shown(label: str, path: str, *, output: str | None = None) -> Iterator[Calla
     if not sys.stderr.isatty() or output == "-":
         yield None
         return
-    bar = _Bar(label, _size_of(path))
+    bar = _Bar(label, None if path == "-" else size_of(path))
     try:
         yield bar.advance
     finally:
@@ -81,10 +81,8 @@ def _make() -> "Progress":
     )
 
 
-def _size_of(path: str) -> int | None:
-    """Return how many bytes will be read, or None where only the end will tell."""
-    if path == "-":
-        return None
+def size_of(path: str) -> int | None:
+    """Return how many bytes a file or folder holds, or None where only reading it will tell."""
     if os.path.isdir(path):
-        return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+        return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
     return os.path.getsize(path) if os.path.isfile(path) else None

@@ -8,6 +8,18 @@ from ..acceptance import Verified
 from ..errors import RejectedError
 from ..seals import Envelope
 from ..statement import Statement, to_base64
+from .console import STANDARD, say
+
+
+def title(statement: Statement) -> str:
+    """Return a bundle's name for people."""
+    return f"{statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"
+
+
+def say_written(output: str, statement: Statement) -> None:
+    """Print what was written where, unless it was standard output."""
+    if output != STANDARD:
+        say(f"{output}: {title(statement)}")
 
 
 def verdict(verified: Verified) -> dict[str, Any]:
@@ -22,8 +34,7 @@ def verdict(verified: Verified) -> dict[str, Any]:
 
 def verdict_lines(verified: Verified) -> Iterator[str]:
     """Give a positive verdict in lines."""
-    statement = verified.statement
-    yield f"verified: {statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"
+    yield f"verified: {title(verified.statement)}"
     for signer in verified.signers:
         yield f"  signed by {signer.key.fingerprint} ({signer.role.value})"
     for keyid in _unchecked(verified):

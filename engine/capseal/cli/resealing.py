@@ -32,11 +32,13 @@ def rewrap(
     """Seal the same payload for other recipients, with a new signature. With --seal, only a seal is written."""
     import capseal
 
+    from . import reports
+
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
     target = console.open_output(output)
     with progress.shown("Rewrapping", bundle, output=output) as advance:
-        capseal.rewrap(
+        written = capseal.rewrap(
             console.open_input(bundle),
             target,
             identity=options.load_identities(identity or settings.identities, passphrases),
@@ -49,6 +51,7 @@ def rewrap(
             jobs=jobs,
             progress=advance,
         )
+    reports.say_written(output, written.statement)
 
 
 def cosign(
@@ -69,11 +72,13 @@ def cosign(
     """Check a bundle and add a signature to those that it has. With --seal, only a seal is written."""
     import capseal
 
+    from . import reports
+
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
     target = console.open_output(output)
     with progress.shown("Cosigning", bundle, output=output) as advance:
-        capseal.cosign(
+        written = capseal.cosign(
             console.open_input(bundle),
             target,
             signer=options.load_one_signer(signer or settings.signers, passphrases),
@@ -84,3 +89,4 @@ def cosign(
             jobs=jobs,
             progress=advance,
         )
+    reports.say_written(output, written.statement)

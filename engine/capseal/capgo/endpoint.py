@@ -1,0 +1,180 @@
+"""Capgo's update endpoint, framework-neutral: a request's bytes in, the answer's JSON values out.
+
+The plugin posts what it runs, the server answers with a release or with a refusal; a refusal is an
+answer like any other, with status 200. No I/O, no clock, no storage: who mounts this finds the release.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import FormatError
+from .keys import KEY_ID_CHARS
+from .manifest import ManifestEntry
+from .wire import Bundle, ChecksumVersion
+
+MAX_REQUEST_BYTES = 64 * 1024
+BUILTIN = "builtin"
+"""What the plugin names the version that came with the app."""
+
+Version = tuple[int, int, int]
+
+_REQUEST_MEMBERS = ("app_id", "device_id", "platform", "version_name", "version_build", "plugin_version")
+_PLATFORMS = ("ios", "android", "electron")
+_VERSION = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
+_V3_SINCE: dict[int, Version] = {5: (5, 30, 0), 6: (6, 30, 0), 7: (7, 30, 0)}
+_MANIFEST_SINCE: dict[int, Version] = {5: (5, 10, 0), 6: (6, 25, 0), 7: (7, 0, 35)}
+_OLDEST_PLUGIN: Version = (5, 0, 0)
+
+_KINDS = {
+    "no_new_version_available": "up_to_date",
+    "key_id_mismatch": "blocked",
+    "disable_auto_update_under_native": "blocked",
+    "unsupported_plugin_version": "failed",
+    "no_channel": "failed",
+    "invalid_json_body": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRequest:
+    """What a device says of itself. Nothing of it is authenticated.
+
+    channel: None for the app's default channel; version_name: of the running bundle, the native one
+    where that is built in; version_build: of the native app; key_id: of the public key in the app.
+    """
+
+    app: str
+    channel: str | None
+    device_id: str
+    platform: str
+    version_name: str
+    version_build: str
+    plugin_version: Version
+    key_id: str | None
+
+    @classmethod
+    def parse(cls, body: bytes) -> "UpdateRequest":
+        """Parse a request's body; members that are not needed are ignored. Raises FormatError."""
+        if len(body) > MAX_REQUEST_BYTES:
+            raise FormatError(f"request: {len(body)} bytes, at most {MAX_REQUEST_BYTES} are allowed")
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            raise FormatError("request: not JSON") from None
+        if type(value) is not dict:
+            raise FormatError("request: expected an object")
+        texts = {name: _text(value, name) for name in _REQUEST_MEMBERS}
+        if texts["platform"] not in _PLATFORMS:
+            raise FormatError(f"request.platform: {texts['platform'][:64]!r} is none of {', '.join(_PLATFORMS)}")
+        plugin_version = _parse_version(texts["plugin_version"])
+        if plugin_version is None:
+            raise FormatError(f"request.plugin_version: {texts['plugin_version'][:64]!r} is not a version")
+        build = texts["version_build"]
+        return cls(
+            app=texts["app_id"],
+            channel=_optional_text(value, "defaultChannel"),
+            device_id=texts["device_id"],
+            platform=texts["platform"],
+            version_name=build if texts["version_name"] == BUILTIN else texts["version_name"],
+            version_build=build,
+            plugin_version=plugin_version[0],
+            key_id=_optional_text(value, "key_id"),
+        )
+
+    @property
+    def checksum_version(self) -> ChecksumVersion:
+        """Which checksum the plugin can read."""
+        return ChecksumVersion.V3 if _since(self.plugin_version, _V3_SINCE) else ChecksumVersion.V2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a channel offers. url: where the ciphertext is; manifest: the same as single files, or none."""
+
+    version: str
+    url: str
+    bundle: Bundle
+    manifest: Sequence[ManifestEntry] = ()
+
+
+def answer(request: UpdateRequest, release: Release | None) -> dict[str, Any]:
+    """Return the answer to a request. release: the latest of its app and channel, None where there is none."""
+    if release is None:
+        return refusal("no_channel", f"nothing is released for {request.app} on this channel")
+    if request.plugin_version < _OLDEST_PLUGIN:
+        return refusal("unsupported_plugin_version", "plugins before 5.0.0 cannot read this format")
+    ours = release.bundle.key_id
+    # Older plugins send an id of 4 characters, which compares with nothing.
+    if request.key_id is not None and len(request.key_id) == KEY_ID_CHARS and request.key_id != ours:
+        return refusal(
+            "key_id_mismatch",
+            "the app has another public key than the one that reads this bundle",
+            deviceKeyId=request.key_id,
+            bundleKeyId=ours,
+        )
+    if request.version_name == release.version:
+        return refusal("no_new_version_available", "No new version available")
+    if _below(release.version, request.version_build):
+        return refusal(
+            "disable_auto_update_under_native",
+            "the release is older than the native app",
+            version=release.version,
+            old=request.version_name,
+        )
+    found: dict[str, Any] = {
+        "version": release.version,
+        "url": release.url,
+        "session_key": release.bundle.session_key,
+        "checksum": release.bundle.checksum(request.checksum_version),
+    }
+    if release.manifest and _since(request.plugin_version, _MANIFEST_SINCE):
+        found["manifest"] = [entry.to_json(request.checksum_version) for entry in release.manifest]
+    return found
+
+
+def bad_request(error: FormatError) -> dict[str, Any]:
+    """Return the answer to a body that UpdateRequest.parse() refused."""
+    return refusal("invalid_json_body", f"Cannot parse body: {error}")
+
+
+def refusal(error: str, message: str, **more: str) -> dict[str, Any]:
+    """Return the answer that offers nothing. error: Capgo's code for the reason."""
+    return {"error": error, "message": message, "kind": _KINDS[error], **more}
+
+
+def _since(version: Version, first_of: dict[int, Version]) -> bool:
+    return version >= first_of.get(version[0], (0, 0, 0))
+
+
+def _below(release: str, native: str) -> bool:
+    """Whether both are semantic versions and the first one is the lower (semver.org, section 11)."""
+    ours, theirs = _parse_version(release), _parse_version(native)
+    if ours is None or theirs is None:
+        return False
+    return (ours[0], not ours[1]) < (theirs[0], not theirs[1])
+
+
+def _parse_version(text: str) -> tuple[Version, bool] | None:
+    """Return the numbers, absent ones as 0, and whether it is a pre-release; None where it is no version."""
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        return None
+    major, minor, patch = (int(number or 0) for number in match.group(1, 2, 3))
+    return (major, minor, patch), match.group(4) is not None
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    text = value.get(name)
+    if type(text) is not str or not text:
+        raise FormatError(f"request.{name}: expected a string that is not empty")
+    return text
+
+
+def _optional_text(value: dict[str, Any], name: str) -> str | None:
+    text = value.get(name)
+    if text is not None and type(text) is not str:
+        raise FormatError(f"request.{name}: expected a string")
+    return text or None

@@ -1,0 +1,294 @@
+"""A reader of sealed bundles, written from docs/format.md alone: nothing here comes from capseal.
+
+Section names in comments are those of docs/format.md.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import struct
+import unicodedata
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+SEGMENT, BLOCK, MAX = 524288, 4096, 2**53 - 1
+PAYLOAD_TYPE = "application/vnd.capseal.seal.v1+json"
+MGF = padding.MGF1(hashes.SHA256())
+
+
+class Rejected(Exception):
+    """kind: the error class that docs/format.md, Reject rules, gives this defect."""
+
+    def __init__(self, kind, why):
+        super().__init__(f"{kind}: {why}")
+        self.kind = kind
+
+
+def need(condition, kind, why):
+    if not condition:
+        raise Rejected(kind, why)
+
+
+# Conventions
+
+
+def parse_json(data):
+    def unique(pairs):
+        need(len(dict(pairs)) == len(pairs), "FormatError", "duplicate member")
+        return dict(pairs)
+
+    def integer(text):
+        need(text != "-0" and len(text) < 18 and abs(int(text)) <= MAX, "FormatError", f"integer {text[:20]}")
+        return int(text)
+
+    def number(text):
+        raise Rejected("FormatError", f"number {text[:20]} is not an integer")
+
+    def depth(value):
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return isinstance(value, (dict, list)) + max(map(depth, inner), default=0)
+
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=unique, parse_int=integer, parse_float=number, parse_constant=number
+        )
+        compact(value)
+    except (ValueError, RecursionError) as error:  # lone surrogates do not encode
+        raise Rejected("FormatError", error) from None
+    need(depth(value) <= 32, "FormatError", "nested too deeply")
+    return value
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def unbase64(text):
+    data = base64.b64decode(text, validate=True)
+    need(base64.b64encode(data).decode() == text, "FormatError", "base64 is not canonical")
+    return data
+
+
+# Seal, Statement: what each member may be. A name with ? is optional.
+
+
+def pattern(regex):
+    return lambda value: isinstance(value, str) and re.fullmatch(regex, value)
+
+
+def whole(least, most=MAX):
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def encoded(least, most):
+    return lambda value: isinstance(value, str) and least <= len(unbase64(value)) <= most
+
+
+def several(least, most, shape, key=None):
+    def check(value):
+        return (
+            isinstance(value, list)
+            and least <= len(value) <= most
+            and all(fits(item, shape) for item in value)
+            and (key is None or len({item[key] for item in value}) == len(value))
+        )
+
+    return check
+
+
+def printable(value):
+    visible = (
+        all(c == " " or unicodedata.category(c)[0] not in "CZ" for c in value) if isinstance(value, str) else False
+    )
+    return visible and 1 <= len(value) <= 255
+
+
+def file_name(value):
+    return printable(value) and value not in (".", "..") and not set(value) & set("/\\")
+
+
+def moment(value):
+    return pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")(value) and datetime.fromisoformat(value)
+
+
+def fits(value, shape):
+    if not isinstance(shape, dict):
+        return shape(value)
+    names = {name.lstrip("?") for name in shape}
+    return (
+        isinstance(value, dict)
+        and set(value) <= names
+        and all(fits(value[name.lstrip("?")], inner) if name.lstrip("?") in value else name[0] == "?" for name, inner in shape.items())
+    )  # fmt: skip
+
+
+NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+TOKEN = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+MEDIA_TYPE = pattern(f"{TOKEN}/{TOKEN}")
+HEX = pattern("[0-9a-f]{64}")
+ENVELOPE = {
+    "payload": encoded(0, MAX),
+    "payloadType": MEDIA_TYPE,
+    "signatures": several(1, 16, {"keyid": HEX, "sig": encoded(384, 1024), "?x5c": several(1, 8, encoded(0, MAX))}),
+}
+STATEMENT = {
+    "app": NAME,
+    "version": printable,
+    "sequence": whole(1),
+    "channel": NAME,
+    "created": moment,
+    "content": {"name": file_name, "mediaType": MEDIA_TYPE, "size": whole(0, 2**32 * (SEGMENT - 16) - 40)},
+    "payload": {"size": whole(1), "digest": {"fsverity-sha256": HEX}},
+    "encryption": {
+        "scheme": pattern("tink-aes256-gcm-hkdf-512kb"),
+        "commitment": encoded(32, 32),
+        "recipients": several(
+            1, 1024, {"kid": HEX, "alg": pattern("RSA-OAEP-256"), "encrypted_key": encoded(384, 1024)}, "kid"
+        ),
+    },
+    "?policy": {"allow_downgrade_to": whole(0)},
+    "?attachments": several(
+        1, 256, {"name": file_name, "mediaType": MEDIA_TYPE, "size": whole(0), "digest": {"sha256": HEX}}, "name"
+    ),
+    "?custom": lambda value: isinstance(value, dict) and len(compact(value)) <= 65536,
+}
+
+
+def check_shape(value, shape, what):
+    try:
+        need(fits(value, shape), "FormatError", f"{what} has not the right members")
+    except ValueError as error:
+        raise Rejected("FormatError", error) from None
+
+
+# Tree
+
+
+def blocks(data):
+    return [hashlib.sha256(data[i : i + BLOCK].ljust(BLOCK, b"\0")).digest() for i in range(0, len(data), BLOCK)]
+
+
+def index_entry(segment, alone):
+    leaves = blocks(segment)
+    return leaves[0] if alone and len(leaves) == 1 else blocks(b"".join(leaves))[0]
+
+
+def payload_digest(index, size):
+    while len(index) > 32:
+        index = b"".join(blocks(index))
+    return hashlib.sha256(struct.pack("<BBBBIQ64s32s144s", 1, 1, 12, 0, 0, size, index, b"", b"")).digest()
+
+
+def fingerprint(public):
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def hkdf(key, salt, info):
+    return HKDF(hashes.SHA256(), 32, salt, info).derive(key)
+
+
+# Reading order
+
+
+def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel=None, floor=None, seal_bytes=None):
+    """Return (statement, payload). trusted: pairs of role and PEM public key; seal_bytes: of a detached seal."""
+    keys = {}
+    for its_role, pem in trusted:
+        key = load_pem_public_key(pem)
+        need(3072 <= key.key_size <= 8192 and key.public_numbers().e == 65537, "KeyFileError", "weak key")
+        keys[fingerprint(key)] = (its_role, key)
+
+    def take(start, size):
+        need(start + size <= len(seal), "TruncatedError", f"seal ends within bytes {start} to {start + size}")
+        return seal[start : start + size]
+
+    seal = bundle[:seal_bytes]
+    head = take(0, 12)
+    need(head[:8] == b"\x89CAPSEAL", "FormatError", "magic")
+    length = int.from_bytes(head[8:], "big")
+    need(1 <= length <= 2**20, "FormatError", f"envelope of {length} bytes")
+    envelope_bytes = take(12, length)
+    envelope = parse_json(envelope_bytes)
+    check_shape(envelope, ENVELOPE, "envelope")
+    order = {"payload": 0, "payloadType": 0, "signatures": [{"keyid": 0, "sig": 0, "x5c": 0}]}
+    signatures = [{k: s[k] for k in order["signatures"][0] if k in s} for s in envelope["signatures"]]
+    canonical = compact({k: signatures if k == "signatures" else envelope[k] for k in order})
+    need(canonical == envelope_bytes, "FormatError", "envelope is not in the canonical encoding")
+
+    payload_type, body = envelope["payloadType"].encode(), unbase64(envelope["payload"])
+    message = b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type, len(body), body)
+    signers = {}
+    for signature in signatures:
+        if signature["keyid"] in keys:
+            its_role, key = keys[signature["keyid"]]
+            try:
+                key.verify(unbase64(signature["sig"]), message, padding.PSS(MGF, 32), hashes.SHA256())
+            except InvalidSignature:
+                raise Rejected("SignatureError", "a trusted key's signature does not fit") from None
+            signers[signature["keyid"]] = its_role
+    need(signers, "SignatureError", "no trusted signature")
+    roles = list(signers.values())
+    if not (role == "development" and "development" in roles):
+        need("production" in roles, "NotForUsError", "signed for development only")
+        need(roles.count("production") >= threshold, "SignatureError", "threshold")
+
+    need(envelope["payloadType"] == PAYLOAD_TYPE, "FormatError", "payloadType")
+    statement = parse_json(body)
+    check_shape(statement, STATEMENT, "statement")
+    size, content = statement["payload"]["size"], statement["content"]["size"]
+    segments = -(-(content + 40) // (SEGMENT - 16))
+    need(size == 40 + content + 16 * segments, "FormatError", "sizes disagree")
+    permit = statement.get("policy", {}).get("allow_downgrade_to")
+    need(permit is None or permit < statement["sequence"], "FormatError", "permit is not below the sequence")
+    need(app in (None, statement["app"]) and channel in (None, statement["channel"]), "NotForUsError", "app, channel")
+    if floor is not None:
+        lowest = floor if permit is None else min(floor, permit)
+        need(statement["sequence"] > lowest, "RollbackError", "sequence")
+
+    index = take(12 + length, 32 * segments)
+    digest = statement["payload"]["digest"]["fsverity-sha256"]
+    need(payload_digest(index, size).hex() == digest, "TamperedError", "index")
+    end = 12 + length + len(index)
+    need(not any(take(end, -end % BLOCK)), "FormatError", "padding")
+    end += -end % BLOCK
+    need(seal_bytes in (None, end), "TruncatedError", "bytes after the seal")
+
+    payload = bundle[end:] if seal_bytes is None else bundle[seal_bytes:]
+    need(len(payload) == size, "TruncatedError", f"payload of {len(payload)} bytes, not {size}")
+    for i in range(segments):
+        entry = index_entry(payload[i * SEGMENT : (i + 1) * SEGMENT], segments == 1 and size <= BLOCK)
+        need(entry == index[32 * i : 32 * i + 32], "TamperedError", f"segment {i}")
+    return statement, payload
+
+
+def decrypt(statement, payload, private):
+    """Return the plaintext of a payload that was verified."""
+    need(payload[0] == 40, "FormatError", "payload header")
+    salt, prefix, app = payload[1:33], payload[33:40], statement["app"].encode()
+    ours = fingerprint(private.public_key())
+    wrapped = [r["encrypted_key"] for r in statement["encryption"]["recipients"] if r["kid"] == ours]
+    need(wrapped, "NotForUsError", "no recipient matches")
+    try:
+        session_key = private.decrypt(unbase64(wrapped[0]), padding.OAEP(MGF, hashes.SHA256(), None))
+    except ValueError:
+        session_key = b""
+    need(len(session_key) == 32, "NotForUsError", "wrapped key does not open")
+    commitment = hkdf(session_key, salt, b"capseal/v1 commitment " + app)
+    need(commitment == unbase64(statement["encryption"]["commitment"]), "TamperedError", "commitment")
+    aead = AESGCM(hkdf(session_key, salt, b"capseal/v1 " + app))
+    plain = b""
+    for i, start in enumerate(range(0, len(payload), SEGMENT)):
+        last = start + SEGMENT >= len(payload)
+        nonce = prefix + i.to_bytes(4, "big") + bytes([last])
+        try:
+            plain += aead.decrypt(nonce, payload[start or 40 : start + SEGMENT], None)
+        except InvalidTag:
+            raise Rejected("TamperedError", f"tag of segment {i}") from None
+    return plain
