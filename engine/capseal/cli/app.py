@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import bundles, capgo, demo, doctor, exits, init, inspecting, keys, log, parting, release, resealing, trust
+from . import (
+    bundles,
+    capgo,
+    demo,
+    doctor,
+    exits,
+    init,
+    inspecting,
+    keys,
+    log,
+    parting,
+    release,
+    resealing,
+    server,
+    trust,
+)
 from .console import say
 
 app = typer.Typer(
@@ -37,7 +52,7 @@ def _options(
 
 
 # The order is that of --help. A topic that is a group of its own: app.add_typer(topic.app, name="topic").
-for _topic in (init, release, bundles, inspecting, resealing, parting, demo, doctor):
+for _topic in (init, release, bundles, inspecting, resealing, parting, server, demo, doctor):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
 app.add_typer(trust.app, name="trust")

@@ -14,9 +14,6 @@ from .limits import DEFAULT_LIMITS, Limits
 from .logs import log_to
 from .protocol import limited_protocol
 
-MIN_TOKEN_CHARS = 16
-_MAX_TOKEN_BYTES = 4096
-
 
 def make_server(
     app: ASGIApp,
@@ -67,18 +64,3 @@ def log_as_json(level: int = logging.INFO) -> None:
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(level)
-
-
-def load_token(path: str | os.PathLike[str]) -> str:
-    """Return the bearer token that a file holds. Raises KeyFileError, OSError."""
-    with open(path, "rb") as file:
-        data = file.read(_MAX_TOKEN_BYTES + 1)
-    try:
-        token = data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        token = ""
-    if len(token) < MIN_TOKEN_CHARS or len(data) > _MAX_TOKEN_BYTES or not token.isprintable() or " " in token:
-        raise KeyFileError(
-            f"{os.fspath(path)}: not a token: one line of at least {MIN_TOKEN_CHARS} printable ASCII characters"
-        )
-    return token
