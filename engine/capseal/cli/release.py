@@ -81,8 +81,7 @@ def release(
     with ExitStack() as stack:
         connection = None
         if server is not None:
-            from ..client import Connection
-            from ..server import load_token
+            from ..client import Connection, load_token
 
             token = None if token_file is None else load_token(token_file)
             connection = stack.enter_context(Connection(server, token=token))
