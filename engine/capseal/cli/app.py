@@ -11,6 +11,8 @@ from . import (
     bundles,
     capgo,
     demo,
+    dev,
+    device,
     doctor,
     exits,
     init,
@@ -52,12 +54,13 @@ def _options(
 
 
 # The order is that of --help. A topic that is a group of its own: app.add_typer(topic.app, name="topic").
-for _topic in (init, release, bundles, inspecting, resealing, parting, server, demo, doctor):
+for _topic in (init, dev, release, bundles, inspecting, resealing, parting, server, demo, doctor):
     _topic.register(app)
 app.add_typer(keys.app, name="key")
 app.add_typer(trust.app, name="trust")
 app.add_typer(log.app, name="log")
 app.add_typer(capgo.app, name="capgo")
+app.add_typer(device.app, name="device")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
