@@ -201,7 +201,7 @@ def _captioned(figure: Figure, results: dict[str, Any], text: str) -> Figure:
         f"({versions['openssl_in_cryptography']}), numpy {versions['numpy']}. Peers: {peers}.",
         f"Command: {results['command']}",
     ]
-    width = int(figure.get_size_inches()[0] * 15)
+    width = int(figure.get_size_inches()[0] * 17)
     wrapped = "\n".join(piece for line in lines for piece in textwrap.wrap(line, width))
     # In inches, so that the caption takes the same room under every picture.
     height = figure.get_size_inches()[1] + 0.15 * (wrapped.count("\n") + 1)

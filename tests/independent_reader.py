@@ -121,12 +121,13 @@ def moment(value):
 def fits(value, shape):
     if not isinstance(shape, dict):
         return shape(value)
-    names = {name.lstrip("?") for name in shape}
+    inner = {name.lstrip("?"): each for name, each in shape.items()}
     return (
         isinstance(value, dict)
-        and set(value) <= names
-        and all(fits(value[name.lstrip("?")], inner) if name.lstrip("?") in value else name[0] == "?" for name, inner in shape.items())
-    )  # fmt: skip
+        and set(value) <= set(inner)
+        and all(name in value or f"?{name}" in shape for name in inner)
+        and all(fits(value[name], inner[name]) for name in value)
+    )
 
 
 NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -199,6 +199,12 @@ def test_standard_input_and_output_may_be_files(desk: Desk, tmp_path):
         assert opened.out == content
 
 
+def test_a_message_never_gets_into_the_data(desk: Desk, tmp_path):
+    opening = " ".join(map(str, desk.opening))
+    lines = f"capseal unseal {desk.path('dist.sealed')} -o /dev/stdout {opening} | cmp - {desk.path('dist.zip')}"
+    shell(lines, cwd=tmp_path).succeeded()
+
+
 def test_detached_sealing_rewrap_cosign_and_join_fit_together(desk: Desk, tmp_path):
     seal = ["-o", "p", "--seal", "s", *desk.sealing]
     run("seal", desk.path("dist.zip"), *seal, cwd=tmp_path).succeeded()

@@ -12,11 +12,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .params import BLOCK_BYTES, SEGMENT_BYTES
-from .sink import Sink
-from .source import Source
+
+if TYPE_CHECKING:
+    from .sink import Sink
+    from .source import Source
 
 RUN_SEGMENTS = 4
 """Segments in a run: 2 MiB, long enough to hide a call's cost, short enough to stay in cache."""
@@ -52,8 +55,8 @@ def payload_layout(segment: int) -> int:
 class Pump:
     """Passes all of a source through `work` into a sink, once: Pump(...).run()."""
 
-    source: Source
-    sink: Sink | None
+    source: "Source"
+    sink: "Sink | None"
     work: Work
     read_layout: Layout
     write_layout: Layout = payload_layout
@@ -153,7 +156,7 @@ class Pump:
         if count < len(run.data):
             raise self.ended_early(start + count)
 
-    def _write(self, sink: Sink, first: int, result: memoryview) -> None:
+    def _write(self, sink: "Sink", first: int, result: memoryview) -> None:
         if not sink.ordered:
             sink.write_at(self.write_layout(first), result)
             return

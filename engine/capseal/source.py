@@ -10,7 +10,6 @@ import stat
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-from . import zipping
 from .errors import SourceChangedError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
@@ -164,6 +163,8 @@ def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = Fa
 
 def _open_path(path: str, *, folders: bool, deflate: bool) -> Source:
     if folders and os.path.isdir(path):
+        from . import zipping  # here, since few commands read folders
+
         archive = zipping.ZipStream(path, deflate=deflate)
         name = os.path.basename(os.path.abspath(path)) + ".zip"
         return StreamSource(archive, name, size=archive.size, close=archive.close)

@@ -455,7 +455,7 @@ def payloads() -> Iterator[Vector]:
     # From here on the seal is honest about a bad payload: only the holder of the key finds it.
 
     def resealed(parts: Parts, payload: bytes) -> Parts:
-        index = index_entries(memoryview(payload), whole_payload=True).tobytes()
+        index = index_entries(memoryview(payload), whole_payload=True)
         signed_digest = digest(index, len(payload)).hex()
         statement = with_(parts.statement, "payload.digest.fsverity-sha256", signed_digest)
         return replace(parts, statement=statement, index=index, payload=payload)

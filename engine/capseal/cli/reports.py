@@ -1,6 +1,7 @@
 """What verify and inspect tell, as JSON values and as lines."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,8 +18,8 @@ def title(statement: Statement) -> str:
 
 
 def say_written(output: str, statement: Statement) -> None:
-    """Print what was written where, unless it was standard output."""
-    if output != STANDARD:
+    """Print what was written where, unless that was standard output, under whatever name."""
+    if output != STANDARD and not os.path.samestat(os.stat(output), os.fstat(1)):
         say(f"{output}: {title(statement)}")
 
 
