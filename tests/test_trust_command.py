@@ -174,8 +174,16 @@ def test_a_key_can_come_from_a_file_descriptor(project, tmp_path):
 def test_a_command_signs_for_the_command_line(project, tmp_path):
     openssl = require_tool("openssl")
     options = "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256"
-    reference = f"command:keys/signing.pub.pem:{openssl} dgst {options} -sign keys/signing.pem"
-    sealed = str(tmp_path / "b.sealed")
-    run(project, "seal", "www", "--version", "1", "-o", sealed, "-s", reference)
-    run(project, "verify", "--trust", "keys/signing.crt.pem", sealed)
-    assert "no command" in run(project, "seal", "www", "--version", "1", "-s", "command:a.pem", code=2).stderr
+    command = f"{openssl} dgst {options} -sign keys/signing.pem"
+    seal = ("seal", "www", "--version", "1", "-f", "-o", str(tmp_path / "b.sealed"))
+    for signer in (
+        ("-s", f"command:keys/signing.pub.pem:{command}"),
+        ("-s", "keys/signing.pub.pem", "--signer-command", command),
+    ):
+        run(project, *seal, *signer)
+        run(project, "verify", "--trust", "keys/signing.crt.pem", str(tmp_path / "b.sealed"))
+    assert "no command" in run(project, *seal, "-s", "command:a.pem", code=2).stderr
+    # What is configured is a private key, which has no business beside a command.
+    assert "this is a private key" in run(project, *seal, "--signer-command", command, code=2).stderr
+    two = ("-s", "keys/signing.pub.pem", "-s", "keys/development.pub.pem", "--signer-command", command)
+    assert "signs with one" in run(project, *seal, *two, code=2).stderr

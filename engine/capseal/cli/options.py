@@ -35,6 +35,14 @@ Signers = Annotated[
         help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
     ),
 ]
+SignerCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--signer-command",
+        metavar="COMMAND",
+        help="Sign by this command: message in, signature out. -s is the public key.",
+    ),
+]
 Recipients = Annotated[
     list[str] | None,
     typer.Option("-r", "--recipient", metavar="FILE", help="Seal for the public keys in this file; repeatable."),
@@ -66,21 +74,28 @@ ExpectRole = Annotated[
 ]
 
 
-def load_signers(references: Sequence[str], passphrases: Passphrases) -> list["Signer"]:
-    """Load the keys to sign with. Raises UsageError where there is none."""
-    from ..signers import load_signer
+def load_signers(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> list["Signer"]:
+    """Load the keys to sign with; with a command, the public key of what it signs with.
+
+    Raises UsageError where there is none, or where there is a command and not one key.
+    """
+    from ..signers import COMMAND_SCHEME, load_signer
 
     if not references:
         raise UsageError("no signer: give -s FILE, a private key, or make a project with 'capseal init'")
+    if command is not None:
+        if len(references) > 1:
+            raise UsageError(f"{len(references)} signers: --signer-command signs with one, whose public key -s names")
+        references = [f"{COMMAND_SCHEME}{references[0]}:{command}"]
     return [
         _loaded(reference, lambda reference: load_signer(reference, secret=passphrases.of(reference)))
         for reference in references
     ]
 
 
-def load_one_signer(references: Sequence[str], passphrases: Passphrases) -> "Signer":
+def load_one_signer(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> "Signer":
     """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
-    signers = load_signers(references, passphrases)
+    signers = load_signers(references, passphrases, command=command)
     if len(signers) > 1:
         raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
     return signers[0]

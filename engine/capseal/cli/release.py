@@ -45,6 +45,7 @@ def release(
             help="Sign with this key (all of several sign); /dev/fd/N for a descriptor.",
         ),
     ] = None,
+    signer_command: options.SignerCommand = None,
     recipient: options.Recipients = None,
     trust: options.Trust = None,
     app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
@@ -78,6 +79,7 @@ def release(
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
     os.makedirs(folder, exist_ok=True)
+    passphrases = Passphrases(passphrase_file, None)
     with ExitStack() as stack:
         connection = None
         if server is not None:
@@ -88,7 +90,9 @@ def release(
         released = releasing.release(
             source,
             folder,
-            signers=options.load_signers(signer or settings.signers, Passphrases(passphrase_file, None)),
+            signers=options.load_signers(
+                signer or settings.signers, Passphrases(passphrase_file, None), command=signer_command
+            ),
             recipients=options.load_recipients(recipient or settings.recipients),
             app=app,
             version=version,
