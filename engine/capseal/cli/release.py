@@ -90,9 +90,7 @@ def release(
         released = releasing.release(
             source,
             folder,
-            signers=options.load_signers(
-                signer or settings.signers, Passphrases(passphrase_file, None), command=signer_command
-            ),
+            signers=options.load_signers(signer or settings.signers, passphrases, command=signer_command),
             recipients=options.load_recipients(recipient or settings.recipients),
             app=app,
             version=version,
