@@ -154,6 +154,19 @@ def test_a_bad_segment_is_noticed_when_it_is_read_and_others_stay_readable(bundl
         assert sealed.read() == CONTENT[plain_offset(3) :]
 
 
+def test_a_segment_with_a_good_tag_that_was_not_signed_is_noticed(seal_bytes, trust, recipient):
+    """Whoever has the session key can make one; only the index tells."""
+    key = {"entropy": lambda n: bytes(range(n))}
+    content = bytes(len(CONTENT))
+    ours, theirs = seal_bytes(CONTENT, **key), seal_bytes(content, **key)
+    cut = len(ours) - 1000 - SEGMENT_BYTES
+    mixed = io.BytesIO(ours[:cut] + theirs[cut:])
+    with capseal.open(mixed, identity=recipient, trust=trust) as sealed:
+        sealed.seek(-10, 2)
+        with pytest.raises(TamperedError, match=r"digest .* differs from .* in the signed index"):
+            sealed.read(10)
+
+
 def test_a_read_that_fails_does_not_move_the_position(bundle, trust, recipient):
     at = len(bundle) - 1000 - SEGMENT_BYTES // 2
     bad = bytearray(bundle)

@@ -106,9 +106,11 @@ class Pump:
                 thread.join()
         except BaseException:
             self._stop()
+            # Only a stream can keep a worker waiting for ever; any other is waited for to its end.
+            patience_s = _INTERRUPTED_JOIN_S if self.source.ordered else None
             for thread in threads:
                 if thread.ident is not None:
-                    thread.join(_INTERRUPTED_JOIN_S)
+                    thread.join(patience_s)
             raise
 
     def _worker(self, buffer_bytes: int) -> None:
@@ -158,7 +160,8 @@ class Pump:
 
     def _write(self, sink: "Sink", first: int, result: memoryview) -> None:
         if not sink.ordered:
-            sink.write_at(self.write_layout(first), result)
+            if not self._stopped:
+                sink.write_at(self.write_layout(first), result)
             return
         with self._turn:
             while self._next_write != first and not self._stopped:
