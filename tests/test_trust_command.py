@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,8 @@ def test_inits_certificate_is_valid_for_ten_years_and_travels_with_signatures(pr
     claims = json.loads(run(project, "inspect", "--json", str(tmp_path / "b.sealed")).stdout)
     assert len(claims["signatures"][0]["x5c"]) == 1
     run(project, "verify", str(tmp_path / "b.sealed"))
-    run(project, "verify", "--trust", "keys/signing.crt.pem", str(tmp_path / "b.sealed"))
+    verified = run(project, "verify", "--trust", "keys/signing.crt.pem", str(tmp_path / "b.sealed"))
+    assert "(production, certificate CN=com.example.game)" in verified.stdout
 
 
 def test_git_would_not_take_the_private_parts(project):
@@ -187,3 +189,22 @@ def test_a_command_signs_for_the_command_line(project, tmp_path):
     assert "this is a private key" in run(project, *seal, "--signer-command", command, code=2).stderr
     two = ("-s", "keys/signing.pub.pem", "-s", "keys/development.pub.pem", "--signer-command", command)
     assert "signs with one" in run(project, *seal, *two, code=2).stderr
+
+
+def test_the_development_server_shows_where_it_is_and_ends_when_it_is_told_to(project, tmp_path):
+    arguments = ("dev", "--port", "0", "--no-qr")
+    command = [sys.executable, "-m", "capseal", *arguments]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            url = server.stdout.readline().split()[0]
+            while "sealed dev-" not in server.stderr.readline():
+                assert server.poll() is None
+            fetched = ("fetch", url, "-o", str(tmp_path), "--channel", "development")
+            development = ("--role", "development", "--trust", "keys/trust-development.json")
+            assert "which no trusted key matches" in run(project, *fetched, code=1).stderr
+            run(project, *fetched, *development)
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
+    assert len(list(tmp_path.glob("*.payload"))) == 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .resealing import cosign, rewrap
     from .sealing import seal
     from .seals import Envelope, Seal
-    from .signers import CertifiedSigner
+    from .signers import CertifiedSigner, CommandSigner, Pkcs11Signer
     from .sink import Detached
     from .statement import Attachment, Statement
     from .trust import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
@@ -61,7 +61,7 @@ _HOMES = {
     "resealing": ("cosign", "rewrap"),
     "sealing": ("seal",),
     "seals": ("Envelope", "Seal"),
-    "signers": ("CertifiedSigner",),
+    "signers": ("CertifiedSigner", "CommandSigner", "Pkcs11Signer"),
     "sink": ("Detached",),
     "statement": ("Attachment", "Statement"),
     "trust": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
@@ -75,6 +75,7 @@ __all__ = [
     "CapsealError",
     "CertifiedSigner",
     "Chain",
+    "CommandSigner",
     "Detached",
     "Envelope",
     "Expect",
@@ -82,6 +83,7 @@ __all__ = [
     "Identity",
     "KeyFileError",
     "NotForUsError",
+    "Pkcs11Signer",
     "PrivateKey",
     "PublicKey",
     "RejectedError",
