@@ -16,9 +16,10 @@ import pytest
 
 from capseal import FormatError, RejectedError, SignatureError, SourceChangedError, TamperedError, TruncatedError, capgo
 from capseal.capgo import Bundle, ChecksumVersion, PrivateKey, SessionKey
-from capseal.capgo.handover import CHUNK_BYTES, Chunk, hand_over
+from capseal.capgo.handover import CHUNK_BYTES, Chunk, Slot, hand_over
 from capseal.capgo.streaming import padding_bytes
 from capseal.capgo.wire import sign_checksum
+from measured import measured
 from tools import require_tool
 
 V2, V3 = ChecksumVersion.V2, ChecksumVersion.V3
@@ -311,40 +312,52 @@ class BrokenError(Exception):
     """What the stages below fail with."""
 
 
-def test_error_of_either_stage_stops_both_and_is_raised_here() -> None:
+def endless(slot: Slot, _: Chunk) -> Chunk:
+    return Chunk(slot.source[:1], 1, False)
+
+
+def on(_: Slot, chunk: Chunk) -> Chunk:
+    return chunk
+
+
+def broken(*_: object) -> Any:
+    raise BrokenError
+
+
+@pytest.mark.parametrize(
+    "stages", [(broken, on, on), (endless, broken, on), (endless, on, broken)], ids=["1", "2", "3"]
+)
+def test_error_of_any_stage_stops_all_and_is_raised_here(stages: Any) -> None:
     threads = threading.active_count()
-
-    def endless(buffer: memoryview) -> Chunk:
-        return Chunk(buffer[:1], 1, False)
-
-    def broken(_: object) -> Any:
-        raise BrokenError
-
     with pytest.raises(BrokenError):
-        hand_over(broken, lambda _: None)
-    with pytest.raises(BrokenError):
-        hand_over(endless, broken)
+        hand_over(*stages)
     assert threading.active_count() == threads
 
 
-def test_stages_run_on_two_threads_in_order() -> None:
+def test_stages_run_on_threads_of_their_own_in_order() -> None:
     sent = iter(range(100))
     seen: list[int] = []
     names = set()
 
-    def first(buffer: memoryview) -> Chunk:
+    def first(slot: Slot, _: Chunk) -> Chunk:
         names.add(threading.current_thread().name)
         number = next(sent)
-        buffer[0] = number
-        return Chunk(buffer[:1], 1, number == 99)
+        slot.source[0] = number
+        return Chunk(slot.source[:1], 1, number == 99)
 
-    def second(chunk: Chunk) -> None:
+    def second(slot: Slot, chunk: Chunk) -> Chunk:
+        names.add(threading.current_thread().name)
+        slot.result[0] = chunk.data[0] + 1
+        return Chunk(slot.result[:1], 1, chunk.last)
+
+    def third(_: Slot, chunk: Chunk) -> Chunk:
         names.add(threading.current_thread().name)
         seen.append(chunk.data[0])
+        return chunk
 
-    hand_over(first, second)
-    assert seen == list(range(100))
-    assert len(names) == 2
+    hand_over(first, second, third)
+    assert seen == list(range(1, 101))
+    assert len(names) == 3
 
 
 PEAK = """
@@ -356,21 +369,14 @@ print(bundle.size)
 """
 
 
-def peak_bytes(*command: str) -> int:
-    """Run a fresh process and return its peak resident memory."""
-    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *command])
-    _, status, usage = os.wait4(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    return usage.ru_maxrss * 1024
-
-
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, key: PrivateKey) -> None:
     key.save(tmp_path)
     (tmp_path / "script.py").write_text(PEAK)
     with open(tmp_path / "in", "wb") as file:
-        os.truncate(file.fileno(), 256 * MIB)
-    interpreter = peak_bytes("-c", "pass")
-    used = peak_bytes(str(tmp_path / "script.py"), str(tmp_path / ".capgo_key_v2"), str(tmp_path / "in"))
+        os.truncate(file.fileno(), 128 * MIB)
+    script = [str(tmp_path / name) for name in ("script.py", ".capgo_key_v2", "in")]
+    _, interpreter = measured([sys.executable, "-c", "pass"])
+    _, used = measured([sys.executable, *script])
     assert used - interpreter <= 64 * MIB
 
 

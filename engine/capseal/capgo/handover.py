@@ -1,6 +1,6 @@
-"""Two stages on two threads: one fills buffers, the other takes them in order. Memory is constant.
+"""Stages on threads of their own: each does its part of a chunk and hands it on, in order. Memory is constant.
 
-CBC and SHA-256 are both serial, so a file has two chains of work, and each gets a core of its own.
+CBC and SHA-256 are both serial, so a file has two long chains of work, and each gets a core of its own.
 """
 
 import mmap
@@ -10,18 +10,30 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 CHUNK_BYTES = 1024 * 1024
-_BUFFERS = 4
+_SLOTS = 4
 _SPARE_BYTES = 32  # for a block of padding, and what update_into demands beyond its input
 _INTERRUPTED_JOIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """The buffers of one chunk: a stage reads from one and writes to the other."""
+
+    source: memoryview
+    result: memoryview
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of the input. data: what became of it; taken: its bytes; last: it ends the input."""
+    """A part of the input. data: what has become of it; taken: its bytes; last: it ends the input."""
 
     data: memoryview
     taken: int
     last: bool
+
+
+Stage = Callable[[Slot, Chunk], Chunk]
+"""Does its part of a chunk, in the slot's buffers; the first stage is given an empty one."""
 
 
 def chunk_buffer() -> memoryview:
@@ -29,46 +41,56 @@ def chunk_buffer() -> memoryview:
     return memoryview(mmap.mmap(-1, CHUNK_BYTES + _SPARE_BYTES))
 
 
-def hand_over(first: Callable[[memoryview], Chunk], second: Callable[[Chunk], None]) -> None:
-    """Call `first` with a buffer on a thread of its own, and `second` with what it returned on this one.
+def hand_over(*stages: Stage) -> None:
+    """Pass chunks through all stages until the last one; the last stage works on the caller's thread.
 
-    Ends after the last chunk. The first error of either stops both and is raised here.
+    The first error of any stage stops all of them and is raised here.
     """
-    free: SimpleQueue[memoryview] = SimpleQueue()
-    filled: SimpleQueue[tuple[memoryview, Chunk] | BaseException] = SimpleQueue()
+    queues: list[SimpleQueue[tuple[Slot, Chunk] | BaseException]] = [SimpleQueue() for _ in stages]
     stopped = threading.Event()
-    for _ in range(_BUFFERS):
-        free.put(chunk_buffer())
+    for _ in range(_SLOTS):
+        queues[0].put(_empty())
 
-    def fill() -> None:
-        try:
-            last = False
-            while not last:
-                buffer = free.get()
-                if stopped.is_set():
-                    return
-                chunk = first(buffer)
-                last = chunk.last
-                filled.put((buffer, chunk))
-        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            filled.put(error)
-
-    # A daemon: one that is stuck in a read must not keep an interrupted process alive.
-    thread = threading.Thread(target=fill, name="capseal-capgo", daemon=True)
-    thread.start()
-    try:
+    def work(number: int) -> None:
+        inbox, outbox = queues[number], queues[(number + 1) % len(queues)]
         last = False
         while not last:
-            item = filled.get()
+            item = inbox.get()
             if isinstance(item, BaseException):
                 raise item
-            buffer, chunk = item
-            second(chunk)
+            if stopped.is_set():
+                return
+            slot, chunk = item
+            chunk = stages[number](slot, chunk)
             last = chunk.last
-            free.put(buffer)
+            outbox.put((slot, chunk))
+
+    def work_for_caller(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            queues[-1].put(error)
+
+    # Daemons: one that is stuck in a read must not keep an interrupted process alive.
+    threads = [
+        threading.Thread(target=work_for_caller, args=(number,), name=f"capseal-capgo-{number}", daemon=True)
+        for number in range(len(stages) - 1)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        work(len(stages) - 1)
     except BaseException:
         stopped.set()
-        free.put(chunk_buffer())  # wakes a thread that waits for one
-        thread.join(_INTERRUPTED_JOIN_S)
+        for queue in queues:
+            queue.put(_empty())  # wakes who waits there
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(_INTERRUPTED_JOIN_S)
         raise
-    thread.join()
+    for thread in threads:
+        thread.join()
+
+
+def _empty() -> tuple[Slot, Chunk]:
+    return Slot(chunk_buffer(), chunk_buffer()), Chunk(memoryview(b""), 0, False)

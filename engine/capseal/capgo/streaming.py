@@ -14,7 +14,7 @@ from ..errors import TamperedError, TruncatedError
 from ..pipeline import Progress
 from ..sink import PathOrFile, Sink, open_sink
 from ..source import Source, open_source
-from .handover import CHUNK_BYTES, Chunk, chunk_buffer, hand_over
+from .handover import CHUNK_BYTES, Chunk, Slot, hand_over
 from .keys import PrivateKey, PublicKey
 from .wire import (
     BLOCK_BYTES,
@@ -67,32 +67,35 @@ def encrypt_stream(
     source: Source, output: Sink, session_key: SessionKey, *, progress: Progress | None = None
 ) -> tuple[bytes, int]:
     """Write the ciphertext of a source; return the SHA-256 and the size of what was read."""
-    cipher = Cipher(algorithms.AES(session_key.key), modes.CBC(session_key.iv)).encryptor()
-    ciphertext = chunk_buffer()
+    encryptor = Cipher(algorithms.AES(session_key.key), modes.CBC(session_key.iv)).encryptor()
     hasher = hashlib.sha256()
     taken = written = 0
 
-    def read_and_hash(buffer: memoryview) -> Chunk:
+    def read_and_hash(slot: Slot, _: Chunk) -> Chunk:
         nonlocal taken
-        chunk = _read(source, taken, buffer)
+        chunk = _read(source, taken, slot.source)
         hasher.update(chunk.data)
         taken += chunk.taken
-        if not chunk.last:
-            return chunk
-        missing = BLOCK_BYTES - len(chunk.data) % BLOCK_BYTES
-        padded = buffer[: len(chunk.data) + missing]
-        padded[len(chunk.data) :] = bytes([missing]) * missing  # PKCS#7, RFC 5652, section 6.3
-        return Chunk(padded, chunk.taken, True)
+        return chunk
 
-    def cipher_and_write(chunk: Chunk) -> None:
+    def encrypt_it(slot: Slot, chunk: Chunk) -> Chunk:
+        data = chunk.data
+        if chunk.last:
+            missing = BLOCK_BYTES - chunk.taken % BLOCK_BYTES
+            data = slot.source[: chunk.taken + missing]
+            data[chunk.taken :] = bytes([missing]) * missing  # PKCS#7, RFC 5652, section 6.3
+        count = encryptor.update_into(data, slot.result)
+        return Chunk(slot.result[:count], chunk.taken, chunk.last)
+
+    def write(_: Slot, chunk: Chunk) -> Chunk:
         nonlocal written
-        count = cipher.update_into(chunk.data, ciphertext)
-        output.write_at(written, ciphertext[:count])
-        written += count
+        output.write_at(written, chunk.data)
+        written += len(chunk.data)
         if progress is not None:
             progress(chunk.taken)
+        return chunk
 
-    hand_over(read_and_hash, cipher_and_write)
+    hand_over(read_and_hash, encrypt_it, write)
     source.check_unchanged()
     return hasher.digest(), taken
 
@@ -231,25 +234,28 @@ def _decrypt_stream(
     source: Source, output: Sink | None, session_key: SessionKey, check: Check, progress: Progress | None
 ) -> int:
     decryptor = Decryptor(session_key)
-    ciphertext = chunk_buffer()
     taken = written = 0
 
-    def decipher_and_write(buffer: memoryview) -> Chunk:
-        nonlocal taken, written
-        chunk = _read(source, taken, ciphertext)
-        plaintext = decryptor.run(chunk, buffer)
+    def read_and_decrypt(slot: Slot, _: Chunk) -> Chunk:
+        nonlocal taken
+        chunk = _read(source, taken, slot.source)
         taken += chunk.taken
-        if output is not None:
-            output.write_at(written, plaintext)
-        written += len(plaintext)
-        return Chunk(plaintext, chunk.taken, chunk.last)
+        return Chunk(decryptor.run(chunk, slot.result), chunk.taken, chunk.last)
 
-    def hash_it(chunk: Chunk) -> None:
+    def hash_it(_: Slot, chunk: Chunk) -> Chunk:
         check.update(chunk.data)
+        return chunk
+
+    def write(_: Slot, chunk: Chunk) -> Chunk:
+        nonlocal written
+        if output is not None:
+            output.write_at(written, chunk.data)
+        written += len(chunk.data)
         if progress is not None:
             progress(chunk.taken)
+        return chunk
 
-    hand_over(decipher_and_write, hash_it)
+    hand_over(read_and_decrypt, hash_it, write)
     source.check_unchanged()
     check.finish()
     return written
