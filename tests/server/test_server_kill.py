@@ -17,10 +17,10 @@ import httpx
 import pytest
 from serving import APP, CHANNEL, Bundle, Live, listed_files, live_server, some_bytes
 
-from capseal import CapsealError, TrustStore
+from capseal import CapsealError, TrustStore, UsageError, inspect
 from capseal.client import Connection, fetch, publish
 from capseal.params import SEGMENT_BYTES
-from capseal.server import Limits
+from capseal.server import Limits, Storage
 
 BundleMaker = Callable[..., Bundle]
 
@@ -73,8 +73,6 @@ def check_no_orphans(store: Path) -> None:
     for record in records:
         wanted |= {f"payloads/{record['payload_digest']}/{first:010d}-{count:02d}" for first, count in record["parts"]}
     uploads = [name for name in names if name.startswith("uploads/")]
-    from capseal import inspect
-
     digests = {inspect(store / name)[1].payload.digest.hex() for name in uploads}
     orphans = [
         name for name in names if name not in wanted and name not in uploads and name.split("/")[1] not in digests
@@ -203,3 +201,9 @@ def test_an_upload_that_was_published_just_before_the_kill_is_no_longer_listed(
     path.parent.mkdir(parents=True)
     path.write_bytes(bundle.seal)
     assert start_and_stop(stopped, trust) == before
+
+
+def test_a_folder_is_for_one_server_at_a_time(stopped: Path, trust: TrustStore) -> None:
+    with live_server(str(stopped), trust), pytest.raises(UsageError, match="another server uses this folder"):
+        Storage.open(str(stopped))
+    Storage.open(str(stopped)).close()

@@ -34,11 +34,12 @@ def test_a_published_bundle_can_be_read_back(live: Live, bundle: Bundle) -> None
     assert latest["payload"]["digest"]["fsverity-sha256"] == bundle.digest
 
 
-@pytest.mark.parametrize("size", [0, 1, 4000, SEGMENT_BYTES - 56, SEGMENT_BYTES - 55, 16 * SEGMENT_BYTES])
-def test_payloads_of_every_edge_size_pass(live: Live, sealed: BundleMaker, size: int) -> None:
-    small = sealed(sequence=1, content=bytes(size))
-    assert live.publish(small).status_code == 201
-    assert live.client.get(live.release_url(1) + "/payload").content == small.payload
+def test_payloads_of_every_edge_size_pass(live: Live, sealed: BundleMaker) -> None:
+    sizes = [0, 1, 4000, SEGMENT_BYTES - 57, SEGMENT_BYTES - 56, SEGMENT_BYTES - 55, 16 * SEGMENT_BYTES]
+    for sequence, size in enumerate(sizes, 1):
+        small = sealed(sequence=sequence, content=bytes(size))
+        assert live.publish(small).status_code == 201
+        assert live.client.get(live.release_url(sequence) + "/payload").content == small.payload
 
 
 def test_nothing_is_visible_before_publishing(live: Live, bundle: Bundle) -> None:

@@ -1,5 +1,7 @@
 """capseal serve, publish, fetch and withdraw: a server of bundles, and the way to and from it."""
 
+import gc
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +10,8 @@ from ..errors import UsageError
 from . import config, console, exits, options, progress
 
 if TYPE_CHECKING:
+    from uvicorn import Server
+
     from ..client import Connection
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The server, e.g. https://bundles.example.com.")]
@@ -57,24 +61,26 @@ def serve(
     from ..trust import Role
 
     limits = Limits() if max_bundle is None else Limits(bundle_bytes=max_bundle)
-    app = create_app(
-        Storage.open(store),
-        options.load_trust(trust or config.find().trust),
-        token=None if token_file is None else load_token(token_file),
-        verify_reads=verify_reads,
-        role=Role(role.value),
-        limits=limits,
-    )
-    server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)
-    log_as_json()
+    token = None if token_file is None else load_token(token_file)
+    trusted = options.load_trust(trust or config.find().trust)
+    with closing(Storage.open(store)) as storage:
+        app = create_app(storage, trusted, token=token, verify_reads=verify_reads, role=Role(role.value), limits=limits)
+        server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)
+        log_as_json()
+        # All that was imported stays: no collection need look at it while transfers wait.
+        gc.freeze()
+        _run(server, f"{host} port {port}")
+    if not server.started:
+        raise OSError(f"cannot serve {store}; the log above says why")
+
+
+def _run(server: "Server", place: str) -> None:
     try:
         server.run()
     except exits.Interrupted:  # uvicorn finished or aborted what was under way, then raised the signal again
         return
     except SystemExit as error:  # uvicorn could not listen
-        raise OSError(f"cannot listen on {host} port {port}; the log above says why") from error
-    if not server.started:
-        raise OSError(f"cannot serve {store}; the log above says why")
+        raise OSError(f"cannot listen on {place}; the log above says why") from error
 
 
 def publish(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -63,7 +63,7 @@ def create_app(
 ) -> Starlette:
     """Return the server as an ASGI application.
 
-    storage: written by this application alone while it runs. trust: whose bundles are accepted.
+    storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
     development key signed.
@@ -76,13 +76,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await catalogue.load()
-        state.metrics.releases.set(catalogue.count())
-        collecting = asyncio.create_task(_collect_now_and_then(state))
-        yield
-        collecting.cancel()
-        with suppress(asyncio.CancelledError):
-            await collecting
+        with closing(storage):
+            await catalogue.load()
+            state.metrics.releases.set(catalogue.count())
+            collecting = asyncio.create_task(_collect_now_and_then(state))
+            yield
+            collecting.cancel()
+            with suppress(asyncio.CancelledError):
+                await collecting
 
     app = Starlette(
         routes=_ROUTES,

@@ -99,7 +99,8 @@ class Catalogue:
 
     def latest(self, place: Place) -> Release | None:
         """Return the release with the highest sequence that was not withdrawn."""
-        return next((one for one in self.releases(place) if one.withdrawn is None), None)
+        listed = (one for one in self._releases.get(place, {}).values() if one.withdrawn is None)
+        return max(listed, key=lambda one: one.sequence, default=None)
 
     async def seal(self, release: Release) -> bytes:
         """Return a release's seal. Raises TransferError where storage lost or altered it."""

@@ -5,6 +5,7 @@ stands in catalogue.py.
 """
 
 import asyncio
+import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,7 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from ..embedding import Chunk
-from ..errors import TransferError
+from ..errors import TransferError, UsageError
 
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
@@ -50,12 +51,20 @@ class Storage:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
+        self._claim = -1 if self._folder is None else _claim(self._folder)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        if self._claim >= 0:
+            os.close(self._claim)
+            self._claim = -1
 
     @classmethod
     def open(cls, place: str) -> "Storage":
         """Open a local folder, made where it is missing, or an `s3://`, `gs://`, `az://` or `memory://` URL.
 
-        Credentials and endpoints of the clouds come from their usual environment variables.
+        Credentials and endpoints of the clouds come from their usual environment variables. A folder is
+        locked until close(). Raises UsageError where another process has it, TransferError.
         """
         scheme, separator, _ = place.partition("://")
         with _failures(f"cannot open {place}"):
@@ -123,6 +132,17 @@ class Storage:
             return 0
         with _failures("cannot sweep"):
             return await asyncio.to_thread(_sweep, self._folder)
+
+
+def _claim(folder: str) -> int:
+    """Lock a folder and return the descriptor that holds the lock, which a killed process cannot keep."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise UsageError(f"{folder}: another server uses this folder") from None
+    return fd
 
 
 def _sync(folder: str, paths: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Receiving payload: every segment is verified before it is stored, at most a few are in flight."""
 
 import asyncio
+import mmap
 from collections.abc import AsyncIterable, Awaitable, Callable
 
 from ..acceptance import Verified
@@ -93,7 +94,8 @@ class Receiver:
         data = self._buffer[: stop - self._part_start]
         self._store = asyncio.create_task(self._put_part(part, data))
         self._part_start = stop
-        self._buffer = self._new_buffer()
+        if stop < self._stop:
+            self._buffer = self._new_buffer()
 
     async def _put_part(self, part: Part, data: memoryview) -> None:
         await self._put(part, data)
@@ -115,4 +117,6 @@ class Receiver:
 
     def _new_buffer(self) -> memoryview:
         grid = (self._part_start // PART_BYTES + 1) * PART_BYTES
-        return memoryview(bytearray(min(grid, self._stop) - self._part_start))
+        # Neither a bytearray, which is zeroed at once, nor NumPy's huge pages, each zeroed when it is first
+        # touched: both hold the event loop for milliseconds.
+        return memoryview(mmap.mmap(-1, min(grid, self._stop) - self._part_start))
