@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+import capseal
 from tools import require_tool
 
 CHANGES = frozenset(
@@ -61,13 +62,14 @@ class Worker:
     """A running device_worker.py."""
 
     def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_WORKER.parent), str(_WORKER.parent.parent)])}
+        # The capseal that is tested here, wherever it is, is the one that the worker must use.
+        paths = [str(_WORKER.parent), str(_WORKER.parent.parent), str(Path(capseal.__file__).parent.parent)]
         self._process = subprocess.Popen(
             [*prefix, sys.executable, str(_WORKER), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
         )
 
     def do(self, root: Path, *steps: str, **job: object) -> int:

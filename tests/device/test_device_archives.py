@@ -14,6 +14,7 @@ from device_world import World, read_tree, state_of, update
 
 from capseal import FormatError, RejectedError
 from capseal.device import DeviceStore, Limits
+from capseal.device.unpacking import unpack
 
 LIMITS = Limits(content_bytes=2_000_000, entries=50, ratio=100)
 
@@ -223,6 +224,54 @@ def test_a_link_in_place_of_the_staging_folder_is_refused(world: World, tmp_path
     with pytest.raises(OSError, match="staging"):
         world.store(root).install(world.sealed(1))
     assert not everything(elsewhere)
+
+
+@pytest.mark.parametrize("planted", ["file", "link", "folder link"])
+def test_unpacking_replaces_nothing_and_follows_no_link(tmp_path: Path, planted: str) -> None:
+    content, victim = tmp_path / "content", tmp_path / "victim"
+    content.mkdir()
+    victim.mkdir()
+    (victim / "a").write_bytes(b"mine")
+    if planted == "folder link":
+        (content / "js").symlink_to(victim)
+    elif planted == "link":
+        (content / "b").symlink_to(victim / "b")
+    else:
+        (content / "b").write_bytes(b"mine")
+    folder = os.open(content, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match=r"File exists|symbolic link|symbolic links"):
+            unpack(
+                io.BytesIO(zip_of(("b", b"evil"), ("js/a", b"evil"))),  # type: ignore[arg-type]
+                "dist.zip",
+                "application/zip",
+                folder,
+                limits=LIMITS,
+            )
+    finally:
+        os.close(folder)
+    assert read_tree(victim) == {"a": b"mine"}
+    assert planted != "file" or (content / "b").read_bytes() == b"mine"
+
+
+def test_a_link_that_appears_while_unpacking_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, victim = tmp_path / "content", tmp_path / "victim"
+    content.mkdir()
+    victim.mkdir()
+    monkeypatch.setattr("capseal.device.unpacking._make_folder", lambda *_: (content / "js").symlink_to(victim))
+    folder = os.open(content, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match=r"Not a directory|symbolic link"):
+            unpack(
+                io.BytesIO(zip_of(("js/a", b"evil"))),  # type: ignore[arg-type]
+                "dist.zip",
+                "application/zip",
+                folder,
+                limits=LIMITS,
+            )
+    finally:
+        os.close(folder)
+    assert not everything(victim)
 
 
 def test_content_that_does_not_fit_the_disk_is_not_begun(
