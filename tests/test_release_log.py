@@ -86,6 +86,17 @@ def test_lines_cannot_be_removed_added_or_reordered(log, trust):
             verify_log(log, trust=[trust])
 
 
+def test_entries_of_two_histories_do_not_fit_together(log, trust, seal, signer, tmp_path):
+    other = tmp_path / "other.log"
+    for minutes in range(3):  # signed by the same key
+        append_entry(other, seal, signer=signer, now=NOW + timedelta(minutes=minutes))
+    ours, theirs = (path.read_bytes().splitlines(keepends=True) for path in (log, other))
+    for lines in ([ours[0], theirs[1]], [theirs[0], ours[1]], [*ours[:2], theirs[2]]):
+        log.write_bytes(b"".join(lines))
+        with pytest.raises(TamperedError, match="the line before is"):
+            verify_log(log, trust=[trust])
+
+
 def test_a_shortened_log_is_noticed_by_who_knows_a_later_head(log, trust):
     head = verify_log(log, trust=[trust])[-1].digest
     assert len(verify_log(log, trust=[trust], head=head)) == 3

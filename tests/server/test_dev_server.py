@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from starlette.routing import Mount
 
 import capseal
 from capseal import Expect, NotForUsError, Role, SignatureError, SourceChangedError, TamperedError, TrustStore
@@ -95,6 +96,16 @@ def test_a_change_that_hides_its_time_does_not_pass_the_index(bundle, web, devel
     payload = io.BytesIO(bytes(bundle.read(0, bundle.seal.statement.payload.size)))
     with pytest.raises(TamperedError):
         capseal.verify(payload, trust=development_trust, expect=DEVELOPMENT, seal=bundle.seal.encode())
+
+
+def test_the_server_checks_every_segment_against_the_signed_index(
+    web, development_signer, recipient, development_trust
+):
+    app = create_app(
+        str(web), signer=development_signer, recipients=[recipient.public_key], app=APP, trust=development_trust
+    )
+    (mounted,) = [route for route in app.routes if isinstance(route, Mount)]
+    assert mounted.app.state.server.verify_reads
 
 
 def test_an_empty_folder_is_a_bundle(tmp_path, development_signer, recipient):
