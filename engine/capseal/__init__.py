@@ -11,6 +11,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .acceptance import Expect, Verified
     from .certificates import Chain
+    from .device import DeviceStore
     from .errors import (
         CapsealError,
         FormatError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "acceptance": ("Expect", "Verified"),
     "certificates": ("Chain",),
+    "device": ("DeviceStore",),
     "errors": (
         "CapsealError",
         "FormatError",
@@ -77,6 +79,7 @@ __all__ = [
     "Chain",
     "CommandSigner",
     "Detached",
+    "DeviceStore",
     "Envelope",
     "Expect",
     "FormatError",

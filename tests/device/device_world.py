@@ -90,7 +90,7 @@ class World:
             "app": APP,
             "version": f"1.{sequence}.0",
             "sequence": sequence,
-            "created": EPOCH + timedelta(seconds=sequence),
+            "created": EPOCH + timedelta(seconds=min(sequence, 10**6)),
             "jobs": 1,
         } | keywords
         output = io.BytesIO()

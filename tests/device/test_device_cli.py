@@ -56,7 +56,9 @@ def test_the_life_of_a_bundle(device: Device, saved: World) -> None:
 
 def test_exit_codes_tell_what_went_wrong(device: Device, saved: World, tmp_path: Path) -> None:
     tampered = tmp_path / "tampered"
-    tampered.write_bytes(saved.sealed(1).read_bytes()[:-1] + b"!")
+    bundle = bytearray(saved.sealed(1).read_bytes())
+    bundle[-1] ^= 1
+    tampered.write_bytes(bundle)
     identity = saved.folder / "recipient.pem"
     for arguments, code, message in (
         (("install", tampered, "-i", identity), 1, "digest"),

@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,17 +67,26 @@ def test_an_error_at_any_change_of_the_disk_is_told_and_a_bundle_still_runs(
     assert outcomes["told"] > outcomes["overcome"]
 
 
+def _steps(install: str, sequence: int) -> tuple[str, ...]:
+    return (f"{install} {sequence}", "activate", "boot", "confirm", "prune 1")
+
+
 def _kill_at_random_times(world: World, folder: Path, kills: int, seed: int) -> tuple[int, int]:
     """Kill a device again and again while it takes updates; return the kills and the updates confirmed."""
     choose = random.Random(seed)
     store = world.store(folder)
-    floor = killed = confirmed = 0
+    world.sealed(1)
     with Worker(world.folder) as worker:
-        sequence = 1
+        assert worker.do(folder, "boot") == 0  # the worker has started
+        start_s = time.perf_counter()
+        assert worker.do(folder, *_steps("install", 1)) == 0
+        duration_us = int((time.perf_counter() - start_s) * 1e6)
+        floor, sequence = 1, 2
+        killed = confirmed = 0
         world.sealed(sequence)
         while killed < kills:
-            steps = [f"{choose.choice(('install', 'stream'))} {sequence}", "activate", "boot", "confirm", "prune 1"]
-            code = worker.do(folder, *steps, kill_after_us=choose.randrange(1, 100_000))
+            steps = _steps(choose.choice(("install", "stream")), sequence)
+            code = worker.do(folder, *steps, kill_after_us=choose.randrange(1, duration_us))
             assert code in (0, -signal.SIGKILL, REJECTED), code
             killed += code == -signal.SIGKILL
             runs = sequence_of(store.boot(verify=True))

@@ -374,6 +374,19 @@ def test_a_used_permit_cannot_be_replayed(store: DeviceStore, world: World) -> N
         store.install(io.BytesIO(permit))
 
 
+def test_a_permit_mends_the_release_of_the_highest_sequence(store: DeviceStore, world: World) -> None:
+    for bundle in (
+        world.seal(2**53 - 1, created=EPOCH),
+        world.seal(3, allow_downgrade_to=2, created=EPOCH + timedelta(days=1)),
+        world.seal(4, created=EPOCH + timedelta(days=2)),
+    ):
+        staged = store.install(io.BytesIO(bundle))
+        store.activate()
+        store.boot()
+        store.confirm()
+        assert store.status().floor == staged.sequence
+
+
 def test_a_permit_of_the_same_second_is_not_younger(store: DeviceStore, world: World) -> None:
     update(store, world, [5])
     for later_s, refused in ((0, True), (1, False)):

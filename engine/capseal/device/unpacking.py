@@ -118,12 +118,6 @@ def _unpack_zip(content: io.RawIOBase, size: int, folder: int, limits: Limits) -
 class _Bounded(io.BufferedReader):
     """What zipfile reads from: it would read a central directory of any declared size into memory."""
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        try:
-            return super().seek(offset, whence)
-        except ValueError as error:  # zipfile tries places before the start, and expects what files raise
-            raise OSError(errno.EINVAL, str(error)) from None
-
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _MAX_DIRECTORY_BYTES:
             raise FormatError(f"archive: directory of {size} bytes, at most {_MAX_DIRECTORY_BYTES} are allowed")
