@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import strictjson
-from .certificates import Chain, load_certificates, load_crls
 from .errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from .keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, write_new
 from .params import MAX_INTEGER, MAX_SIGNATURES
 from .seals import Signature
 from .strictjson import Members
+
+# Everything about certificates is imported where one is met: most stores trust bare keys, and X.509
+# would take a third of the start of a command.
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from .certificates import Chain
 
 STORE_TYPE = "capseal-trust-v1"
 MAX_ENTRIES = 256
@@ -36,7 +41,7 @@ class Role(StrEnum):
 class TrustedCertificate:
     """A CA's certificate, or a signer's own, and the role that those whom it vouches for are trusted in."""
 
-    certificate: x509.Certificate
+    certificate: "x509.Certificate"
     role: Role = Role.PRODUCTION
 
 
@@ -49,8 +54,8 @@ class TrustedKey:
 
     key: PublicKey
     role: Role = Role.PRODUCTION
-    chain: Chain | None = field(default=None, repr=False)
-    anchor: x509.Certificate | None = field(default=None, repr=False)
+    chain: "Chain | None" = field(default=None, repr=False)
+    anchor: "x509.Certificate | None" = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class TrustStore:
     keys: tuple[TrustedKey, ...] = ()
     threshold: int = 1
     certificates: tuple[TrustedCertificate, ...] = ()
-    crls: tuple[x509.CertificateRevocationList, ...] = ()
+    crls: "tuple[x509.CertificateRevocationList, ...]" = ()
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -142,7 +147,7 @@ class TrustStore:
                 refused.append(error)
         return self._enough(tuple(valid), refused, role)
 
-    def _by_certificate(self, chain: Chain, refused: list[SignatureError], now: datetime) -> TrustedKey | None:
+    def _by_certificate(self, chain: "Chain", refused: list[SignatureError], now: datetime) -> TrustedKey | None:
         """Return the chain's key if a trusted certificate vouches for it now; else note why not."""
         roles = {trusted.certificate: trusted.role for trusted in self.certificates}
         anchor = next((certificate for certificate in chain.certificates if certificate in roles), None)
@@ -227,19 +232,30 @@ def parse_store(value: object) -> TrustStore:
         TrustedKey(load_public_key(_pem(entry, "public_key")), _role(entry))
         for entry in _entries(members, "keys", ("role", "public_key"))
     ]
-    certificates = [
-        TrustedCertificate(certificate, _role(entry))
-        for entry in _entries(members, "certificates", ("role", "certificate"))
-        for certificate in load_certificates(_pem(entry, "certificate"))
-    ]
-    crls = members.array("crls", least=0, most=MAX_ENTRIES) if "crls" in members else []
+    certificates: list[TrustedCertificate] = []
+    for entry in _entries(members, "certificates", ("role", "certificate")):
+        from .certificates import load_certificates
+
+        certificates += (
+            TrustedCertificate(certificate, _role(entry))
+            for certificate in load_certificates(_pem(entry, "certificate"))
+        )
     return TrustStore(
         keys=tuple(keys),
         threshold=members.integer("threshold", least=1),
         certificates=tuple(certificates),
-        crls=tuple(crl for text in crls for crl in load_crls(str(text).encode("ascii", "replace"))),
+        crls=_parse_crls(members),
         version=members.integer("version", least=1, most=MAX_INTEGER) if "version" in members else 1,
     )
+
+
+def _parse_crls(members: Members) -> "tuple[x509.CertificateRevocationList, ...]":
+    if "crls" not in members:
+        return ()
+    from .certificates import load_crls
+
+    texts = members.array("crls", least=0, most=MAX_ENTRIES)
+    return tuple(crl for text in texts for crl in load_crls(str(text).encode("ascii", "replace")))
 
 
 def _entries(members: Members, name: str, required: tuple[str, ...]) -> list[Members]:
@@ -265,6 +281,8 @@ def _role(entry: Members) -> Role:
 def _store_of_pem(data: bytes) -> TrustStore:
     if b"-----BEGIN CERTIFICATE-----" not in data:
         return TrustStore.of(*load_public_keys(data))
+    from .certificates import load_certificates
+
     certificates = load_certificates(data)
     if len(certificates) != 1:
         # A chain ends in a root that vouches for many; nobody shall trust that one by accident.
@@ -272,7 +290,9 @@ def _store_of_pem(data: bytes) -> TrustStore:
     return TrustStore(certificates=(TrustedCertificate(certificates[0]),))
 
 
-def _chain_of(signature: Signature) -> Chain:
+def _chain_of(signature: Signature) -> "Chain":
+    from .certificates import Chain
+
     chain = Chain.parse(signature.x5c)
     if chain.key.fingerprint != signature.keyid:
         raise SignatureError(
