@@ -11,6 +11,7 @@ import struct
 import unicodedata
 from datetime import datetime
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -195,6 +196,26 @@ def hkdf(key, salt, info):
     return HKDF(hashes.SHA256(), 32, salt, info).derive(key)
 
 
+# Certificates
+
+
+def check_chain(signature):
+    """Return the first certificate's key: a chain must prove itself, whoever trusts it."""
+    ders = [unbase64(text) for text in signature["x5c"]]
+    try:
+        chain = [x509.load_der_x509_certificate(der) for der in ders]
+        for der, certificate, issuer in zip(ders, chain, [*chain[1:], chain[-1]], strict=True):
+            need(certificate.public_key().key_size >= 3072, "SignatureError", "weak key in a chain")
+            need(certificate.signature_hash_algorithm.digest_size >= 32, "SignatureError", "weak digest in a chain")
+            need(der.endswith(b"\0" + certificate.signature), "SignatureError", "unused bits in a chain")
+            certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Rejected("SignatureError", f"chain: {error}") from None
+    need(all(c.subject != c.issuer for c in chain[:-1]), "SignatureError", "chain goes on after its root")
+    need(fingerprint(chain[0].public_key()) == signature["keyid"], "SignatureError", "chain is for another key")
+    return chain[0].public_key()
+
+
 # Reading order
 
 
@@ -227,12 +248,14 @@ def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel
     message = b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type, len(body), body)
     signers = {}
     for signature in signatures:
-        if signature["keyid"] in keys:
-            its_role, key = keys[signature["keyid"]]
+        certified = check_chain(signature) if "x5c" in signature else None
+        its_role, key = keys.get(signature["keyid"], (None, certified))
+        if key is not None:
             try:
                 key.verify(unbase64(signature["sig"]), message, padding.PSS(MGF, 32), hashes.SHA256())
             except InvalidSignature:
-                raise Rejected("SignatureError", "a trusted key's signature does not fit") from None
+                raise Rejected("SignatureError", "a signature does not fit") from None
+        if its_role is not None:
             signers[signature["keyid"]] = its_role
     need(signers, "SignatureError", "no trusted signature")
     roles = list(signers.values())

@@ -12,9 +12,9 @@ ROOT = Path(capseal.__file__).parent
 LAYERS = (
     {"_version", "errors", "params"},
     {"keys", "strictjson", "statement", "seals", "segments", "_hashing", "tree"},
-    {"certificates", "trust", "signers", "zipping", "source", "sink", "pipeline", "acceptance"},
-    {"verifying", "unsealing", "sealing", "resealing", "parts", "reader"},
-    {"embedding", "client", "device", "server", "capgo"},
+    {"certificates", "trust", "signers", "zipping", "source", "sink", "pipeline", "acceptance", "project", "worktree"},
+    {"verifying", "unsealing", "sealing", "resealing", "parts", "reader", "trust_updates", "release_log", "diagnosis"},
+    {"embedding", "client", "device", "server", "development", "releasing", "capgo"},
     {"cli", "__main__"},
 )
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}

@@ -1,6 +1,7 @@
 """Who may vouch: thresholds of unique keys, roles, trust store files."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -16,16 +17,18 @@ from capseal import (
     TrustStore,
     load_trust,
 )
+from capseal.seals import Signature
 
 MESSAGE = b"message"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def _signed(*keys):
-    return [(key.public_key.fingerprint, key.sign(MESSAGE)) for key in keys]
+    return [Signature(key.public_key.fingerprint, key.sign(MESSAGE)) for key in keys]
 
 
 def _check(store, pairs, role=Role.PRODUCTION):
-    return [trusted.key for trusted in store.check(MESSAGE, pairs, role=role)]
+    return [trusted.key for trusted in store.check(MESSAGE, pairs, role=role, now=NOW)]
 
 
 def test_one_trusted_signature_is_enough_for_threshold_1(trust, signer, signer2):
@@ -50,7 +53,7 @@ def test_one_key_signing_many_times_counts_once(trust_both, signer):
 
 
 def test_a_bad_signature_by_a_trusted_key_is_refused_even_beside_good_ones(trust_both, trust, signer, signer2):
-    bad = (signer2.public_key.fingerprint, signer2.sign(b"other"))
+    bad = Signature(signer2.public_key.fingerprint, signer2.sign(b"other"))
     with pytest.raises(SignatureError, match="does not fit the signed bytes"):
         _check(trust_both, [*_signed(signer), bad])
     # For a store that does not know signer2, that signature is a stranger's: it decides nothing.
@@ -59,8 +62,8 @@ def test_a_bad_signature_by_a_trusted_key_is_refused_even_beside_good_ones(trust
 
 def test_a_keyid_selects_the_key_and_another_keys_signature_does_not_fit_it(trust_both, signer, signer2):
     swapped = [
-        (signer.public_key.fingerprint, signer2.sign(MESSAGE)),
-        (signer2.public_key.fingerprint, signer.sign(MESSAGE)),
+        Signature(signer.public_key.fingerprint, signer2.sign(MESSAGE)),
+        Signature(signer2.public_key.fingerprint, signer.sign(MESSAGE)),
     ]
     with pytest.raises(SignatureError):
         _check(trust_both, swapped)
@@ -70,7 +73,7 @@ def test_a_pss_salt_of_another_length_is_refused(trust, signer):
     scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 20)
     signature = signer.rsa.sign(MESSAGE, scheme, hashes.SHA256())
     with pytest.raises(SignatureError):
-        _check(trust, [(signer.public_key.fingerprint, signature)])
+        _check(trust, [Signature(signer.public_key.fingerprint, signature)])
 
 
 def test_a_development_key_is_refused_where_production_is_demanded(development_trust, development_signer):

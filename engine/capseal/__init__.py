@@ -10,6 +10,8 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .acceptance import Expect, Verified
+    from .certificates import Chain
+    from .device import DeviceStore
     from .errors import (
         CapsealError,
         FormatError,
@@ -30,14 +32,17 @@ if TYPE_CHECKING:
     from .resealing import cosign, rewrap
     from .sealing import seal
     from .seals import Envelope, Seal
+    from .signers import CertifiedSigner, CommandSigner, Pkcs11Signer
     from .sink import Detached
     from .statement import Attachment, Statement
-    from .trust import Role, TrustedKey, TrustStore, load_trust
+    from .trust import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
     from .unsealing import unseal
     from .verifying import Verifier, inspect, verify
 
 _HOMES = {
     "acceptance": ("Expect", "Verified"),
+    "certificates": ("Chain",),
+    "device": ("DeviceStore",),
     "errors": (
         "CapsealError",
         "FormatError",
@@ -58,9 +63,10 @@ _HOMES = {
     "resealing": ("cosign", "rewrap"),
     "sealing": ("seal",),
     "seals": ("Envelope", "Seal"),
+    "signers": ("CertifiedSigner", "CommandSigner", "Pkcs11Signer"),
     "sink": ("Detached",),
     "statement": ("Attachment", "Statement"),
-    "trust": ("Role", "TrustStore", "TrustedKey", "load_trust"),
+    "trust": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
     "unsealing": ("unseal",),
     "verifying": ("Verifier", "inspect", "verify"),
 }
@@ -69,13 +75,18 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Attachment",
     "CapsealError",
+    "CertifiedSigner",
+    "Chain",
+    "CommandSigner",
     "Detached",
+    "DeviceStore",
     "Envelope",
     "Expect",
     "FormatError",
     "Identity",
     "KeyFileError",
     "NotForUsError",
+    "Pkcs11Signer",
     "PrivateKey",
     "PublicKey",
     "RejectedError",
@@ -91,6 +102,7 @@ __all__ = [
     "TransferError",
     "TruncatedError",
     "TrustStore",
+    "TrustedCertificate",
     "TrustedKey",
     "UsageError",
     "Verified",

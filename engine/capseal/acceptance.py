@@ -7,6 +7,7 @@ byte streams pushed from outside all go through the same code, which itself does
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from .errors import FormatError, NotForUsError, RollbackError, TamperedError, TruncatedError
@@ -30,13 +31,15 @@ class Expect:
 
     app, channel: the statement's must be equal. floor: the statement's sequence must be above it, or
     above the lower number that the statement's own signed downgrade permit names. role: PRODUCTION
-    refuses what only a development key signed.
+    refuses what only a development key signed. now: when certificates must be valid, by default the
+    time of the check.
     """
 
     app: str | None = None
     channel: str | None = None
     floor: int | None = None
     role: Role = Role.PRODUCTION
+    now: datetime | None = None
 
     def check(self, statement: Statement) -> None:
         """Raise NotForUsError or RollbackError."""
@@ -99,9 +102,10 @@ class Verified:
 def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     """Read a seal and authenticate it. Raises RejectedError."""
     envelope = yield from _read_envelope()
-    pairs = [(signature.keyid, signature.sig) for signature in envelope.signatures]
-    signers = trust.check(envelope.message, pairs, role=expect.role)
+    now = expect.now or datetime.now(UTC)
+    signers = trust.check(envelope.message, envelope.signatures, role=expect.role, now=now)
     statement = envelope.statement()
+    signers = trust.check_signed_at(signers, statement.created, role=expect.role)
     expect.check(statement)
     return Verified((yield from _read_rest(envelope, statement)), signers)
 

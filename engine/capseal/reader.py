@@ -1,5 +1,6 @@
 """open(): a sealed bundle as a seekable file of plaintext, each segment checked before it is used."""
 
+import errno
 import io
 import os
 import threading
@@ -93,7 +94,7 @@ class SealedFile(io.RawIOBase):
             raise ValueError(f"whence is {whence}, expected 0, 1 or 2")
         position = bases[whence] + offset
         if position < 0:
-            raise ValueError(f"cannot seek to {position}, before the start")
+            raise OSError(errno.EINVAL, f"cannot seek to {position}, before the start")
         self._position = position
         return position
 

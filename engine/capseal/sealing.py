@@ -23,6 +23,7 @@ from .params import (
 from .pipeline import Progress, Pump, Run
 from .seals import Envelope, Seal, Signature, seal_bytes_of
 from .segments import Header, SegmentCipher, commitment, payload_bytes_of, plain_offset
+from .signers import certificates_of
 from .sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from .source import Source, open_source
 from .statement import Attachment, Content, Encryption, Payload, Recipient, Statement
@@ -144,7 +145,7 @@ def make_signature(message: bytes, signer: Signer) -> Signature:
         raise KeyFileError(
             f"signer {signer.public_key.fingerprint[:16]} returned a signature that its public key does not verify"
         ) from error
-    return Signature(signer.public_key.fingerprint, sig)
+    return Signature(signer.public_key.fingerprint, sig, certificates_of(signer))
 
 
 def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
@@ -219,7 +220,8 @@ def _sign(statement: Statement, index: bytes, content_bytes: int, signers: Seque
 def _envelope_bytes(statement: Statement, signers: Sequence[Signer]) -> int:
     """Return the size of the envelope that the statement will have once it is signed."""
     signatures = tuple(
-        Signature(signer.public_key.fingerprint, bytes(signer.public_key.signature_bytes)) for signer in signers
+        Signature(signer.public_key.fingerprint, bytes(signer.public_key.signature_bytes), certificates_of(signer))
+        for signer in signers
     )
     size = len(Envelope(statement.encode(), signatures).encode())
     if size > MAX_ENVELOPE_BYTES:

@@ -30,7 +30,7 @@ from .strictjson import Members
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-_CREATED = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Statement:
             "version": self.version,
             "sequence": self.sequence,
             "channel": self.channel,
-            "created": self.created.astimezone(UTC).strftime(_CREATED),
+            "created": shown_time(self.created),
             "content": {
                 "name": self.content.name,
                 "mediaType": self.content.media_type,
@@ -149,7 +149,7 @@ class Statement:
             version=members.text("version", check_text),
             sequence=members.integer("sequence", least=1),
             channel=members.text("channel", check_name),
-            created=_parse_created(members),
+            created=parse_time(members, "created"),
             content=_parse_content(members),
             payload=_parse_payload(members),
             encryption=_parse_encryption(members),
@@ -209,6 +209,23 @@ def check_fingerprint(value: str, place: str) -> str:
     return value
 
 
+def shown_time(time: datetime) -> str:
+    """Return a time as the format writes it: UTC, whole seconds."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def parse_time(members: Members, name: str) -> datetime:
+    """Return a member that is a time in its one spelling. Raises FormatError."""
+    text = members.take(name, str)
+    try:
+        time = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        time = None
+    if time is None or shown_time(time) != text:
+        raise FormatError(f"{members.place(name)}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
+    return time
+
+
 def to_base64(data: bytes) -> str:
     """Return padded standard base64 (RFC 4648, section 4)."""
     return base64.b64encode(data).decode("ascii")
@@ -223,17 +240,6 @@ def from_base64(value: str, place: str) -> bytes:
     if to_base64(data) != value:
         raise FormatError(f"{place}: not the canonical base64 of its bytes")
     return data
-
-
-def _parse_created(members: Members) -> datetime:
-    text = members.take("created", str)
-    try:
-        created = datetime.strptime(text, _CREATED).replace(tzinfo=UTC)
-    except ValueError:
-        created = None
-    if created is None or created.strftime(_CREATED) != text:
-        raise FormatError(f"{members.place('created')}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
-    return created
 
 
 def _parse_content(members: Members) -> Content:

@@ -10,8 +10,10 @@ import os
 import stat
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from .errors import SourceChangedError, UsageError
 
@@ -85,6 +87,27 @@ class ZipStream:
         self._piece = self._piece[count:]
         return count
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the zip from that offset: fewer only at the end. Leaves the stream where it is.
+
+        Only where nothing is deflated. Raises SourceChangedError, OSError.
+        """
+        if any(entry.method != _STORED for entry in self._entries):
+            raise UsageError("a deflated zip can only be read in order")
+        stop = min(offset + size, self.size)
+        read = bytearray()
+        at = max(0, bisect_right(self._entries, offset, key=attrgetter("offset")) - 1)
+        for entry in self._entries[at:]:
+            if entry.offset >= stop:
+                break
+            head = _local_header(entry)
+            read += _cut(head, entry.offset, offset, stop)
+            data = entry.offset + len(head)
+            start, end = max(offset, data), min(stop, data + entry.packed)
+            if start < end:
+                read += _read_file(entry, start - data, end - start)
+        return bytes(read + _cut(self._directory, self.size - len(self._directory), offset, stop))
+
     def close(self) -> None:
         """Close the file that is being read, if any."""
         self._pieces.close()
@@ -143,6 +166,22 @@ def _chunks(entry: _Entry) -> Iterator[bytes]:
             yield chunk
         if size != entry.size or os.fstat(file.fileno()).st_mtime_ns != entry.changed_ns:
             raise SourceChangedError(f"{entry.path}: changed while it was being read ({entry.size} bytes before)")
+
+
+def _read_file(entry: _Entry, offset: int, size: int) -> bytes:
+    with open(entry.path, "rb", buffering=0) as file:
+        data = bytearray()
+        while len(data) < size and (piece := os.pread(file.fileno(), size - len(data), offset + len(data))):
+            data += piece
+        status = os.fstat(file.fileno())
+        if len(data) != size or (status.st_size, status.st_mtime_ns) != (entry.size, entry.changed_ns):
+            raise SourceChangedError(f"{entry.path}: changed since it was read first ({entry.size} bytes then)")
+    return bytes(data)
+
+
+def _cut(piece: bytes, begins: int, start: int, stop: int) -> bytes:
+    """Return the part of a piece, which begins at an offset of the zip, that is in [start, stop)."""
+    return piece[max(0, start - begins) : max(0, stop - begins)]
 
 
 def _data(entry: _Entry) -> Iterator[bytes]:

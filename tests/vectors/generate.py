@@ -4,9 +4,15 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from making import (
     APP,
     DEVELOPMENT,
@@ -40,6 +46,41 @@ FOLDER = Path(__file__).parent
 BUNDLE, HELLO = make(b"hello")
 STATEMENT = dump(HELLO.statement)
 PLAIN = SEGMENT_BYTES - 16
+
+
+def certificate(key: Any, issuer: Any, name: str, digest: Any = None) -> bytes:
+    """Return a certificate in DER, the same at every call; its signature ends in a bit that is zero."""
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)]) for common in (name, "root")]
+    for serial in count(1):
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(names[0])
+            .issuer_name(names[1])
+            .public_key(key.private.rsa.public_key())
+            .serial_number(serial)
+            .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+            .add_extension(x509.BasicConstraints(ca=key is issuer, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+            .sign(issuer.private.rsa, digest or hashes.SHA256())
+        )
+        if made.signature[-1] % 2 == 0:
+            return made.public_bytes(Encoding.DER)
+    raise AssertionError
+
+
+def flipped(der: bytes) -> bytes:
+    """Return a certificate with one bit of its signature altered."""
+    return der[:-1] + bytes([der[-1] ^ 2])
+
+
+def with_unused_bit(der: bytes) -> bytes:
+    """Return a certificate whose last BIT STRING, the signature, says that it is one bit shorter."""
+    at = len(der) - len(x509.load_der_x509_certificate(der).signature) - 1
+    return der[:at] + b"\1" + der[at + 1 :]
+
+
+LEAF, ROOT = certificate(SIGNER, SIGNER2, "signer"), certificate(SIGNER2, SIGNER2, "root")
 
 
 def valid() -> Iterator[Vector]:
@@ -93,7 +134,7 @@ def valid() -> Iterator[Vector]:
     yield ok(
         "valid-statement-spelling", "signed JSON may have white space", b"hello", assemble(HELLO, statement=spaced)
     )
-    chain = [signed(STATEMENT)[0] | {"x5c": [to_base64(b"leaf"), to_base64(b"ca")]}]
+    chain = [signed(STATEMENT)[0] | {"x5c": [to_base64(LEAF), to_base64(ROOT)]}]
     yield ok("valid-x5c", "a signature with certificates", b"hello", assemble(HELLO, signatures=chain))
     yield ok("valid-detached", "seal and payload apart", b"hello", BUNDLE, **{"seal-bytes": "4096"})
 
@@ -196,6 +237,29 @@ def seals() -> Iterator[Vector]:
     yield signature("x5c-empty", "a certificate chain of none", [entry | {"x5c": []}])
     yield signature("x5c-9", "nine certificates", [entry | {"x5c": [to_base64(b"x")] * 9}])
     yield signature("x5c-number", "a certificate that is a number", [entry | {"x5c": [1]}])
+
+    weak = certificate(SIGNER, SIGNER2, "signer", hashes.SHA224())
+    for name, about, chain in (
+        ("not-a-certificate", "a certificate that is none", [b"leaf", ROOT]),
+        (
+            "altered",
+            "a bit of the first certificate's signature differs",
+            [flipped(LEAF), ROOT],
+        ),
+        (
+            "root-altered",
+            "a bit of the last certificate's signature differs",
+            [LEAF, flipped(ROOT)],
+        ),
+        ("unused-bits", "a certificate's signature claims an unused bit", [with_unused_bit(LEAF), ROOT]),
+        ("incomplete", "the chain does not end in a self-signed certificate", [LEAF]),
+        ("other-key", "a chain for another key than keyid's", [ROOT]),
+        ("order", "the issuer first", [ROOT, LEAF]),
+        ("after-the-root", "a certificate after the self-signed one", [LEAF, ROOT, ROOT]),
+        ("sha-224", "a certificate signed with SHA-224", [weak, ROOT]),
+    ):
+        x5c = [to_base64(der) for der in chain]
+        yield signature(f"x5c-{name}", about, [entry | {"x5c": x5c}], "SignatureError")
 
     message = pae("application/vnd.capseal.seal.v1+json", STATEMENT)
 

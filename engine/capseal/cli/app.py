@@ -15,6 +15,8 @@ from .console import say
 # is asked for is imported, so that no command waits for the modules of another.
 _TOPICS = {
     "init": ("init",),
+    "dev": ("dev",),
+    "release": ("release",),
     "bundles": ("seal", "verify", "unseal"),
     "inspecting": ("inspect",),
     "resealing": ("rewrap", "cosign"),
@@ -23,7 +25,10 @@ _TOPICS = {
     "demo": ("demo",),
     "doctor": ("doctor",),
     "keys": ("key",),
+    "trust": ("trust",),
+    "log": ("log",),
     "capgo": ("capgo",),
+    "device": ("device",),
 }
 
 

@@ -27,6 +27,7 @@ def seal(
         str | None, typer.Option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")
     ] = None,
     signer: options.Signers = None,
+    signer_command: options.SignerCommand = None,
     recipient: options.Recipients = None,
     app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
     sequence: Annotated[
@@ -68,7 +69,7 @@ def seal(
         written = capseal.seal(
             console.open_input(source),
             sink,
-            signer=options.load_signers(signer or settings.signers, passphrases),
+            signer=options.load_signers(signer or settings.signers, passphrases, command=signer_command),
             recipients=options.load_recipients(recipient or settings.recipients),
             app=app,
             version=version,

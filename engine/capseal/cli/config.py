@@ -15,10 +15,15 @@ class Config:
 
     app: str | None = None
     channel: str | None = None
+    web: str | None = None
     signers: tuple[str, ...] = ()
+    development_signers: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()
     trust: str | None = None
+    development_trust: str | None = None
+    server: str | None = None
+    log: str | None = None
 
 
 def find() -> Config:
@@ -81,11 +86,32 @@ def _paths(value: Any, place: str, folder: str) -> tuple[str, ...]:
     return tuple(_path(item, place, folder) for item in value)
 
 
+def _signers(value: Any, place: str, folder: str) -> tuple[str, ...]:
+    """Return references to signers; only what names a file is relative to the folder."""
+    if not isinstance(value, list):
+        raise UsageError(f"{place}: expected a list of signers, found {value!r}")
+    signers = []
+    for item in value:
+        text = _text(item, place, folder)
+        if text.startswith("command:"):
+            public, colon, line = text.removeprefix("command:").partition(":")
+            text = f"command:{_path(public, place, folder)}{colon}{line}"
+        elif not text.startswith("pkcs11:"):
+            text = _path(text, place, folder)
+        signers.append(text)
+    return tuple(signers)
+
+
 _READERS = {
     "app": _text,
     "channel": _text,
-    "signers": _paths,
+    "web": _path,
+    "signers": _signers,
+    "development_signers": _signers,
     "recipients": _paths,
     "identities": _paths,
     "trust": _path,
+    "development_trust": _path,
+    "server": _text,
+    "log": _path,
 }

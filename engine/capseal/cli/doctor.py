@@ -1,10 +1,13 @@
-"""capseal doctor: what this machine has for capseal, and how fast it hashes."""
+"""capseal doctor: what this machine has for capseal, how fast it hashes, and what is wrong with the project."""
 
 import platform
+from typing import Annotated
 
 import typer
 
-from .console import say
+from . import config, options
+from .console import print_json, say
+from .exits import REJECTED
 
 
 def register(app: typer.Typer) -> None:
@@ -12,8 +15,20 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor() -> None:
-    """Print versions, and the speed of each hash kernel that this machine can run."""
+def doctor(
+    json: options.Json = False,
+    project_only: Annotated[bool, typer.Option("--project", help="Check the project only, not the machine.")] = False,
+) -> None:
+    """Print versions and hash speeds, and check the project's keys, certificates and trust stores.
+
+    Ends with 1 where something is wrong with the project.
+    """
+    if not (json or project_only):
+        _machine()
+    _project(json=json)
+
+
+def _machine() -> None:
     import cryptography
     from cryptography.hazmat.backends.openssl.backend import backend
 
@@ -28,3 +43,37 @@ def doctor() -> None:
         say(f"hash kernel   {speed.kernel:<10} {speed.bytes_per_s / 1e9:5.2f} GB/s{used}")
     if _hashing.kernels() == (_hashing.FALLBACK,):
         say("hint          built without a C compiler: install one and reinstall capseal to hash faster")
+
+
+def _project(*, json: bool) -> None:
+    from datetime import UTC, datetime
+
+    from ..diagnosis import Setup, Severity, diagnose
+
+    settings = config.find()
+    if settings == config.Config():
+        if json:
+            print_json([])
+        else:
+            say("project       none here: 'capseal init' makes one")
+        return
+    setup = Setup(
+        app=settings.app,
+        web=settings.web,
+        signers=settings.signers,
+        development_signers=settings.development_signers,
+        recipients=settings.recipients,
+        identities=settings.identities,
+        trust=settings.trust,
+        development_trust=settings.development_trust,
+    )
+    findings = diagnose(setup, now=datetime.now(UTC))
+    if json:
+        print_json([{"severity": f.severity, "where": f.where, "what": f.what, "advice": f.advice} for f in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.severity:<13} {finding.where}: {finding.what}")
+            say(f"              -> {finding.advice}")
+        say(f"project       {settings.app}: {len(findings) or 'no'} findings")
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise typer.Exit(REJECTED)

@@ -48,3 +48,10 @@ class NewFiles:
             os.unlink(file)
         for folder in reversed(self._folders):
             os.rmdir(folder)
+
+
+def replace_file(path: str, data: bytes, *, mode: int) -> None:
+    """Put a file in place of the one that is there, or of none: at no time is there half of it."""
+    temporary = f"{path}.{os.getpid()}.new"
+    write_new(temporary, data, mode=mode)
+    os.replace(temporary, path)

@@ -1,28 +1,25 @@
-"""capseal init: keys, a trust store and capseal.toml, once per project."""
+"""capseal init: keys, certificates, trust stores and capseal.toml, once per project."""
 
+import json
 import os
 from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from . import config, console
 from .passphrases import PassphraseFd, PassphraseFile, Passphrases
 
 FOLDER = "keys"
 SIGNING = f"{FOLDER}/signing"
+DEVELOPMENT = f"{FOLDER}/development"
 RECIPIENT = f"{FOLDER}/recipient"
 TRUST = f"{FOLDER}/trust.json"
+DEVELOPMENT_TRUST = f"{FOLDER}/trust-development.json"
+LOG = "releases.log"
 IGNORE = f"{FOLDER}/.gitignore"
 
-_TOML = """\
-# What `capseal` commands need not be told in this folder and below. Paths are relative to this file.
-app = "{app}"
-signers = ["{signing}.pem"]
-recipients = ["{recipient}.pub.pem"]
-identities = ["{recipient}.pem"]
-trust = "{trust}"
-"""
-_GITIGNORE = "# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n"
+_GITIGNORE = "# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,40 +28,109 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    app: Annotated[str, typer.Option(metavar="ID", help="What the bundles are for, e.g. com.example.game.")],
+    app: Annotated[
+        str | None, typer.Option(metavar="ID", help="The app id; default: what capacitor.config or package.json says.")
+    ] = None,
+    web: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The web build; default: as capacitor.config says, or dist, www."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How long the certificates are valid; default: ten years.")
+    ] = None,
+    csr: Annotated[
+        bool, typer.Option("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
+    ] = False,
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
 ) -> None:
-    """Make keys, a trust store and capseal.toml in this folder. Nothing is ever overwritten."""
-    from ..errors import FormatError, UsageError
+    """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is ever overwritten."""
+    from ..certificates import DEFAULT_DAYS, make_certificate, make_request
     from ..keys import PrivateKey
     from ..params import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
-    from ..statement import check_name
-    from ..trust import TrustStore
+    from ..trust import Role, TrustedKey, TrustStore
     from .files import NewFiles
 
-    try:
-        check_name(app, "--app")
-    except FormatError as error:
-        raise UsageError(str(error)) from None
+    app, web = _found(app, web)
     passphrases = Passphrases(passphrase_file, passphrase_fd)
-    pairs = [f"{name}{end}" for name in (SIGNING, RECIPIENT) for end in (".pem", ".pub.pem")]
-    with NewFiles([*pairs, TRUST, config.FILE_NAME]) as files:
+    pairs = [f"{name}{end}" for name in (SIGNING, DEVELOPMENT, RECIPIENT) for end in (".pem", ".pub.pem")]
+    papers = [f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem", f"{DEVELOPMENT}.crt.pem"]
+    with NewFiles([*pairs, *papers, TRUST, DEVELOPMENT_TRUST, config.FILE_NAME]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
         signing = PrivateKey.generate(SIGNING_RSA_BITS)
-        recipient = PrivateKey.generate(RECIPIENT_RSA_BITS)
+        development, recipient = (PrivateKey.generate(RECIPIENT_RSA_BITS) for _ in range(2))
+        days = days or DEFAULT_DAYS
+        paper = make_request(signing, name=app) if csr else make_certificate(signing, name=app, days=days).pem
+        development_paper = make_certificate(development, name=f"{app} development", days=days).pem
+        production_trust = TrustStore.of(signing.public_key)
+        development_trust = TrustStore(
+            (TrustedKey(signing.public_key), TrustedKey(development.public_key, Role.DEVELOPMENT))
+        )
         files.make_folder(FOLDER, mode=0o700)
         if not os.path.lexists(IGNORE):
             files.write(IGNORE, _GITIGNORE.encode(), mode=0o644)
-        for name, key in ((SIGNING, signing), (RECIPIENT, recipient)):
+        for name, key in ((SIGNING, signing), (DEVELOPMENT, development), (RECIPIENT, recipient)):
             files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
             files.write(f"{name}.pub.pem", key.public_key.pem, mode=0o644)
-        files.write(TRUST, TrustStore.of(signing.public_key).to_json(), mode=0o644)
-        toml = _TOML.format(app=app, signing=SIGNING, recipient=RECIPIENT, trust=TRUST)
-        files.write(config.FILE_NAME, toml.encode(), mode=0o644)
-    console.say(f"{SIGNING}.pem       secret: signs bundles; keep it off devices and servers")
-    console.say(f"{RECIPIENT}.pem     secret: opens bundles; goes to the devices")
-    console.say(f"{TRUST}        public: who may vouch; goes to devices and servers")
-    console.say(f"{config.FILE_NAME}           found by every capseal command in this folder and below")
-    console.say("next: capseal seal dist.zip --version 1.0.0")
+        for path, data in (
+            (papers[0], paper),
+            (papers[1], development_paper),
+            (TRUST, production_trust.to_json()),
+            (DEVELOPMENT_TRUST, development_trust.to_json()),
+            (config.FILE_NAME, _toml(app, web).encode()),
+        ):
+            files.write(path, data, mode=0o644)
+    _tell(app, web, papers[0], csr=csr)
+
+
+def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
+    """Return app id and web folder: as given, else as found. Raises UsageError."""
+    from ..errors import FormatError
+    from ..project import find_web_app
+    from ..statement import check_name
+
+    try:
+        if app is not None:
+            check_name(app, "--app")
+    except FormatError as error:
+        raise UsageError(str(error)) from None
+    found = find_web_app(".")
+    if app is None and found.app is None:
+        raise UsageError("no app id found in capacitor.config or package.json; give --app ID")
+    if app is None:
+        console.say(f"app id {found.app}, as {found.source} says")
+    return app or str(found.app), web or found.web
+
+
+def _toml(app: str, web: str | None) -> str:
+    """Return capseal.toml. JSON's strings are TOML's, too."""
+    lines = [
+        "# What `capseal` commands need not be told in this folder and below. Paths are relative to this file.",
+        f"app = {json.dumps(app)}",
+        *([] if web is None else [f"web = {json.dumps(web, ensure_ascii=False)}"]),
+        f'signers = ["{SIGNING}.pem"]',
+        f'development_signers = ["{DEVELOPMENT}.pem"]',
+        f'recipients = ["{RECIPIENT}.pub.pem"]',
+        f'identities = ["{RECIPIENT}.pem"]',
+        f'trust = "{TRUST}"',
+        f'development_trust = "{DEVELOPMENT_TRUST}"',
+        f'log = "{LOG}"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tell(app: str, web: str | None, paper: str, *, csr: bool) -> None:
+    for path, what in (
+        (f"{SIGNING}.pem", "secret: signs releases; for the release machine only"),
+        (f"{DEVELOPMENT}.pem", "secret: signs what 'capseal dev' serves; for developers' machines"),
+        (f"{RECIPIENT}.pem", "secret: opens bundles; goes into the app, on the devices"),
+        (TRUST, "public: who may vouch in production builds; goes into them and to servers"),
+        (DEVELOPMENT_TRUST, "public: the same for development builds"),
+        (paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
+        (config.FILE_NAME, "public: found by every capseal command in this folder and below"),
+    ):
+        console.say(f"{path:<28} {what}")
+    if csr:
+        console.say(f"next: have {paper} signed, then 'capseal key import CHAIN.pem'")
+    console.say(f"next: capseal release{'' if web else ' WEBDIR'} --version 1.0.0")

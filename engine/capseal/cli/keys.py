@@ -63,3 +63,31 @@ def show(
         say(
             f"{key.fingerprint}  RSA-{key.rsa.key_size}  {'private' if private else 'public'}  {os.path.basename(file)}"
         )
+
+
+@app.command("import")
+def import_(
+    chain: Annotated[
+        str, typer.Argument(metavar="CHAIN.pem", help="The issued certificate and those above it, up to the root.")
+    ],
+    key: Annotated[
+        str, typer.Option("--key", metavar="NAME.pem", help="The key that was certified; NAME.pub.pem is beside it.")
+    ] = "keys/signing.pem",
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace the certificates that the key has.")] = False,
+) -> None:
+    """Check the certificates that a CA issued for a key, and put them beside it as NAME.crt.pem."""
+    from ..certificates import load_chain
+    from ..keys import load_public_key, write_new
+    from ..signers import chain_file_of
+    from .files import replace_file
+
+    output = chain_file_of(key)
+    loaded = load_chain(chain, load_public_key(output.removesuffix(".crt.pem") + ".pub.pem"))
+    if force:
+        replace_file(output, loaded.pem, mode=0o644)
+    else:
+        write_new(output, loaded.pem, mode=0o644)
+    own, root = loaded.certificates[0], loaded.certificates[-1]
+    say(f"{output}: {loaded.subject}, valid until {own.not_valid_after_utc:%Y-%m-%d}")
+    if root != own:
+        say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}'")

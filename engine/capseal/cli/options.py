@@ -12,10 +12,12 @@ from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ..acceptance import Expect
-    from ..keys import PrivateKey, PublicKey
+    from ..keys import PrivateKey, PublicKey, Signer
     from ..trust import TrustStore
 
 T = TypeVar("T")
+
+MAX_STORE_BYTES = 1024 * 1024
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
@@ -25,7 +27,21 @@ Trust = Annotated[
     typer.Option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
 ]
 Signers = Annotated[
-    list[str] | None, typer.Option("-s", "--signer", metavar="FILE", help="Sign with this private key; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "-s",
+        "--signer",
+        metavar="FILE|URI",
+        help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
+    ),
+]
+SignerCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--signer-command",
+        metavar="COMMAND",
+        help="Sign by this command: message in, signature out. -s is the public key.",
+    ),
 ]
 Recipients = Annotated[
     list[str] | None,
@@ -58,16 +74,28 @@ ExpectRole = Annotated[
 ]
 
 
-def load_signers(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
-    """Load the keys to sign with. Raises UsageError where there is none."""
-    if not paths:
+def load_signers(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> list["Signer"]:
+    """Load the keys to sign with; with a command, the public key of what it signs with.
+
+    Raises UsageError where there is none, or where there is a command and not one key.
+    """
+    from ..signers import COMMAND_SCHEME, load_signer
+
+    if not references:
         raise UsageError("no signer: give -s FILE, a private key, or make a project with 'capseal init'")
-    return [load_private_key(path, passphrases) for path in paths]
+    if command is not None:
+        if len(references) > 1:
+            raise UsageError(f"{len(references)} signers: --signer-command signs with one, whose public key -s names")
+        references = [f"{COMMAND_SCHEME}{references[0]}:{command}"]
+    return [
+        _loaded(reference, lambda reference: load_signer(reference, secret=passphrases.of(reference)))
+        for reference in references
+    ]
 
 
-def load_one_signer(paths: Sequence[str], passphrases: Passphrases) -> "PrivateKey":
+def load_one_signer(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> "Signer":
     """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
-    signers = load_signers(paths, passphrases)
+    signers = load_signers(references, passphrases, command=command)
     if len(signers) > 1:
         raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
     return signers[0]

@@ -9,6 +9,7 @@ from ..acceptance import Verified
 from ..errors import RejectedError
 from ..seals import Envelope
 from ..statement import Statement, to_base64
+from ..trust import TrustedKey
 from .console import STANDARD, say
 
 
@@ -28,7 +29,7 @@ def verdict(verified: Verified) -> dict[str, Any]:
     return {
         "verified": True,
         "statement": verified.statement.to_json(),
-        "signers": [{"keyid": signer.key.fingerprint, "role": signer.role.value} for signer in verified.signers],
+        "signers": [_signer(signer) for signer in verified.signers],
         "unchecked_signatures": _unchecked(verified),
     }
 
@@ -37,7 +38,8 @@ def verdict_lines(verified: Verified) -> Iterator[str]:
     """Give a positive verdict in lines."""
     yield f"verified: {title(verified.statement)}"
     for signer in verified.signers:
-        yield f"  signed by {signer.key.fingerprint} ({signer.role.value})"
+        certified = f", certificate {signer.chain.subject}" if signer.chain else ""
+        yield f"  signed by {signer.key.fingerprint} ({signer.role.value}{certified})"
     for keyid in _unchecked(verified):
         yield f"  a signature by {keyid} was not checked: that key is not in the trust store"
 
@@ -79,6 +81,11 @@ def claim_lines(envelope: Envelope, statement: Statement) -> Iterator[str]:
         yield f"  attachment  {attachment.name} ({attachment.media_type}, {attachment.size} bytes)"
     if statement.custom is not None:
         yield f"  custom      {json.dumps(statement.custom)}"
+
+
+def _signer(signer: TrustedKey) -> dict[str, str]:
+    certified = {"certificate": signer.chain.subject} if signer.chain else {}
+    return {"keyid": signer.key.fingerprint, "role": signer.role.value, **certified}
 
 
 def _unchecked(verified: Verified) -> list[str]:

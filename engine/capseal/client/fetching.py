@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..acceptance import Expect, Verified
 from ..errors import NotForUsError, TamperedError, UsageError
@@ -52,7 +52,7 @@ def fetch(
     RejectedError, TransferError, UsageError, OSError.
     """
     seal, source = find_release(connection, app=app, channel=channel, sequence=sequence)
-    expect = Expect(app=app, channel=channel, floor=expect.floor, role=expect.role)
+    expect = replace(expect, app=app, channel=channel)
     verified = accept_detached(seal, trust, expect)
     if sequence not in (None, verified.statement.sequence):
         raise NotForUsError(f"bundle has sequence {verified.statement.sequence}, asked for {sequence}")

@@ -1,0 +1,66 @@
+"""capseal log: show and check the release log."""
+
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from . import config, options
+from .console import print_json, say
+
+app = typer.Typer(
+    help="Who released what when: the append-only log that 'capseal release' writes.", no_args_is_help=True
+)
+
+File = Annotated[str | None, typer.Argument(metavar="[LOG]", help="The log; default: 'log' in capseal.toml.")]
+
+
+@app.command()
+def verify(
+    file: File = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="FILE", help="Who may have signed; repeat it for stores of the past."),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="A head that was seen before: it must still be in the log.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Check every entry's signature and the chain, and print the entries and the head."""
+    from ..release_log import FIRST, verify_log
+    from ..statement import shown_time
+
+    settings = config.find()
+    path = file or settings.log
+    if path is None:
+        raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
+    stores = [options.load_trust(store) for store in trust or (settings.trust,)]
+    logged = verify_log(path, trust=stores, head=head)
+    last = logged[-1].digest if logged else FIRST
+    if json:
+        entries = [
+            {
+                "number": item.entry.number,
+                "time": shown_time(item.entry.time),
+                "app": item.entry.app,
+                "channel": item.entry.channel,
+                "version": item.entry.version,
+                "sequence": item.entry.sequence,
+                "payload": item.entry.payload,
+                "seal": item.entry.seal,
+                "signers": list(item.entry.signers),
+                "by": [trusted.key.fingerprint for trusted in item.by],
+            }
+            for item in logged
+        ]
+        print_json({"verified": True, "head": last, "entries": entries})
+        return
+    for item in logged:
+        entry = item.entry
+        signers = ", ".join(signer[:16] for signer in entry.signers)
+        say(
+            f"{entry.number:>4}  {shown_time(entry.time)}  {entry.app} {entry.version} "
+            f"(sequence {entry.sequence}, {entry.channel})  signed by {signers}"
+        )
+    say(f"verified: {len(logged)} entries, head {last}")

@@ -1,0 +1,28 @@
+#!/bin/sh
+# From an empty folder with a small web app to an update that a device has installed: five commands.
+# Run it in an empty folder with `capseal` on the path. Leaves everything there to look at.
+set -eu
+
+mkdir www
+echo '<h1>Hello</h1>' > www/index.html
+echo '{"appId": "com.example.hello", "webDir": "www"}' > capacitor.config.json
+port=${PORT:-8417}
+
+# 1. Keys, certificates, trust stores, configuration.
+capseal init
+
+# 2. A server. It has the public trust store and nothing else: it cannot read bundles, and cannot make any.
+capseal serve store --port "$port" 2> server.log &
+server=$!
+trap 'kill "$server" 2> /dev/null || true' EXIT
+
+# 3. Seal, sign, verify as a device would, note in the release log, publish. It waits for a server that starts.
+capseal release --version 1.0.0 --server "http://127.0.0.1:$port"
+
+# 4. What a device does: fetch the latest, every segment checked as it arrives.
+mkdir download
+capseal fetch "http://127.0.0.1:$port" -o download
+
+# 5. And install it: verified again, decrypted, unpacked, staged for the next start.
+payload=$(echo download/*.payload)
+capseal device --root device --builtin www install "$payload" --seal "${payload%.payload}.seal"
