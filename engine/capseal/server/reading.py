@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..acceptance import Verified
-from ..embedding import RUN_BYTES, read_verified_async
+from ..embedding import RUN_BYTES, read_verified, read_verified_async
 from ..errors import RejectedError, TransferError
 from .catalogue import Catalogue
 from .parts import Part, pieces
@@ -154,7 +155,7 @@ class StoredPayload:
     """A release's payload in storage, read by range; verified on the way out where that is asked for."""
 
     def __init__(self, catalogue: Catalogue, release: Release, verified: Verified | None) -> None:
-        self._catalogue = catalogue
+        self._storage = catalogue.storage
         self._release = release
         self._verified = verified
 
@@ -168,30 +169,53 @@ class StoredPayload:
 
     async def chunks(self, start: int, stop: int) -> Chunks:
         """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
-        if self._verified is not None:
+        if self._verified is None:
+            for part, offset, size in pieces(self._release.parts, start, stop):
+                for at in range(0, size, RUN_BYTES):
+                    yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
+        elif self._storage.is_local:
+            # Read and hashed by one thread in one go: the bytes are still in its core's cache.
+            runs = read_verified(self._verified, self._read_now, start, stop)
+            while (run := await asyncio.to_thread(next, runs, None)) is not None:
+                yield run
+        else:
             async for run in read_verified_async(self._verified, self._read, start, stop):
                 yield run
-            return
-        for part, offset, size in pieces(self._release.parts, start, stop):
-            for at in range(0, size, RUN_BYTES):
-                yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
 
     async def _read(self, offset: int, size: int) -> bytes | memoryview:
-        runs = [
-            await self._read_part(part, at, count)
-            for part, at, count in pieces(self._release.parts, offset, offset + size)
-        ]
-        return runs[0] if len(runs) == 1 else b"".join(runs)
+        wanted = pieces(self._release.parts, offset, offset + size)
+        return _joined([await self._read_part(*one) for one in wanted])
+
+    def _read_now(self, offset: int, size: int) -> bytes | memoryview:
+        return _joined([self._read_part_now(*one) for one in pieces(self._release.parts, offset, offset + size)])
 
     async def _read_part(self, part: Part, offset: int, size: int) -> memoryview:
         path = part.path(self._release.payload_digest)
-        try:
-            data = await self._catalogue.storage.read(path, offset, size)
-        except FileNotFoundError as error:
-            raise TransferError(f"storage: {path} is gone") from error
-        if len(data) != size:
-            raise TransferError(f"storage: {path} ends at byte {offset + len(data)}, {offset + size} are expected")
-        return data
+        with _whole_part(path):
+            return _checked_size(path, offset, size, await self._storage.read(path, offset, size))
+
+    def _read_part_now(self, part: Part, offset: int, size: int) -> memoryview:
+        path = part.path(self._release.payload_digest)
+        with _whole_part(path):
+            return _checked_size(path, offset, size, self._storage.read_now(path, offset, size))
+
+
+@contextmanager
+def _whole_part(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TransferError(f"storage: {path} is gone") from error
+
+
+def _checked_size(path: str, offset: int, size: int, data: memoryview) -> memoryview:
+    if len(data) != size:
+        raise TransferError(f"storage: {path} ends at byte {offset + len(data)}, {offset + size} are expected")
+    return data
+
+
+def _joined(runs: list[memoryview]) -> bytes | memoryview:
+    return runs[0] if len(runs) == 1 else b"".join(runs)
 
 
 class PayloadResponse(Response):

@@ -101,6 +101,16 @@ class Storage:
         with _failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(await obstore.get_range_async(self._store, path, start=offset, length=size))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether a read is so quick that a worker thread may wait for it."""
+        return self._folder is not None
+
+    def read_now(self, path: str, offset: int, size: int) -> memoryview:
+        """Do what read() does, in the calling thread."""
+        with _failures(f"cannot read {size} bytes at {offset} of {path}"):
+            return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
+
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Yield the objects in a folder and all below it, in no order."""
         with _failures(f"cannot list {prefix}"):
