@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from capseal.capgo import PrivateKey
 from capseal.capgo.converting import PlainFile
 from capseal.capgo.handover import CHUNK_BYTES
 from capseal.capgo.streaming import Sha256Check
-from conftest import APP, SealBytes, UnsealBytes
+
+APP = "com.example.game"
+SealBytes = Callable[..., bytes]
+UnsealBytes = Callable[..., bytes]
+
 
 SIZES = [0, 1, 16, 4096, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES + 9]
 
