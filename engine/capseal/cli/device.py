@@ -103,10 +103,11 @@ def install(
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
 ) -> None:
-    """Check a sealed bundle completely, unpack it and stage it."""
+    """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
     store = _settings(context).store(identity, Passphrases(passphrase_file, passphrase_fd))
     with progress.shown("Installing", bundle) as advance:
-        staged = store.install(console.open_input(bundle), seal=seal, progress=advance)
+        source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
+        staged = store.install(source, seal=seal, progress=advance)
     console.say(f"staged: {_told(staged)}")
 
 

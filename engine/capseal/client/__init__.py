@@ -3,7 +3,17 @@
 from .connection import Connection
 from .fetching import Fetched, fetch
 from .publishing import publish, withdraw
-from .remote import RangeSource, open_release
+from .remote import PayloadStream, RangeSource, open_release
 from .token import load_token
 
-__all__ = ["Connection", "Fetched", "RangeSource", "fetch", "load_token", "open_release", "publish", "withdraw"]
+__all__ = [
+    "Connection",
+    "Fetched",
+    "PayloadStream",
+    "RangeSource",
+    "fetch",
+    "load_token",
+    "open_release",
+    "publish",
+    "withdraw",
+]

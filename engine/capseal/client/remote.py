@@ -1,11 +1,16 @@
 """A release on a server, as what the rest of capseal works with: the seal's bytes and a payload source."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ..errors import TransferError, TruncatedError
 from ..statement import check_name
 from .connection import ATTEMPTS, TIMEOUT_S, Connection
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_SEAL_BYTES = 64 * 1024 * 1024
 """The index of 1 TiB of payload; memory follows what arrives, up to this."""
@@ -125,3 +130,21 @@ class RangeSource:
 
     def close(self) -> None:
         """The connection stays open: who made it closes it."""
+
+
+class PayloadStream(io.RawIOBase):
+    """A RangeSource as a binary file that is read in order, one request per read."""
+
+    def __init__(self, source: RangeSource) -> None:
+        self._source = source
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Fill the buffer; fewer bytes only at the end. Raises TransferError."""
+        with memoryview(buffer).cast("B") as view:
+            count = self._source.read_into(self._position, view)
+        self._position += count
+        return count

@@ -5,6 +5,7 @@ built-in one.
 """
 
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ Problem = OSError | CapsealError
 Choice = tuple[State, Bundle | None, Problem | None]
 """The state after a choice, what was chosen, and why it is not something better."""
 
+_DOWNLOAD_BYTES = 8 * 1024 * 1024  # of one request
 _CONTENT = "content"
 _MANIFEST = "manifest.json"
 _SEAL = "seal"
@@ -137,11 +139,23 @@ class DeviceStore:
         """Check a sealed bundle completely, unpack it, and stage it in place of what was staged.
 
         source: an attached sealed bundle or, with `seal`, a payload: a path or a readable binary file
-        object, such as a download. A stream is checked as it arrives, and what is bad is dropped at
-        its first bad segment. A bundle that is staged or pending already is returned as it is. progress
-        is given the bytes of the payload as they are checked. Raises RejectedError, OSError,
-        UsageError, and what the stream raises.
+        object, such as a download; or the URL of a capseal server, for its latest release. A stream is
+        checked as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
+        staged or pending already is returned as it is. progress is given the bytes of the payload as
+        they are checked. Raises RejectedError, TransferError, OSError, UsageError, and what the stream
+        raises.
         """
+        if not (isinstance(source, str) and source.startswith(("https://", "http://"))):
+            return self._install(source, seal, progress)
+        if seal is not None:
+            raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
+        from ..client import PayloadStream, open_release  # the extra `client`, which files do not need
+
+        with open_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
+            download = io.BufferedReader(PayloadStream(payload), _DOWNLOAD_BYTES)
+            return self._install(download, served_seal, progress)
+
+    def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> Bundle:
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
