@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,14 +81,17 @@ class FileSink:
             # The name that the user knows, not the temporary one.
             raise OSError(error.errno, error.strerror, self.path) from None
         self._open = True
+        self._writing = threading.Lock()
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
         try:
-            while view:
-                count = os.pwrite(self.fd, view, offset)
-                view = view[count:]
-                offset += count
+            # The kernel lets one thread at a time write to a file, and others spin: here they sleep.
+            with self._writing:
+                while view:
+                    count = os.pwrite(self.fd, view, offset)
+                    view = view[count:]
+                    offset += count
         except OSError as error:  # which knows no name, and a full disk is one of several
             raise OSError(error.errno, error.strerror, self.path) from None
 

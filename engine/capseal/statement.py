@@ -218,10 +218,10 @@ def parse_time(members: Members, name: str) -> datetime:
     """Return a member that is a time in its one spelling. Raises FormatError."""
     text = members.take(name, str)
     try:
-        time = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        time = datetime.fromisoformat(text)
     except ValueError:
         time = None
-    if time is None or shown_time(time) != text:
+    if time is None or time.tzinfo is None or shown_time(time) != text:
         raise FormatError(f"{members.place(name)}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
     return time
 
