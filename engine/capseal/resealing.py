@@ -11,14 +11,14 @@ from .acceptance import Expect, Verified
 from .errors import FormatError, UsageError
 from .keys import Identity, PublicKey, Signer
 from .params import MAX_SIGNATURES, SEGMENT_BYTES
-from .pipeline import Progress, Pump, Run, payload_layout
+from .pipeline import Progress
 from .sealing import checked, make_signature, sign_statement, wrap_session_key
 from .seals import Seal
 from .sink import PathOrFile, open_sink
 from .source import Source
 from .trust import TrustStore
 from .unsealing import open_session_key
-from .verifying import SealInput, check_end, open_bundle
+from .verifying import SealInput, open_bundle, pump_payload
 
 
 def rewrap(
@@ -105,22 +105,13 @@ def _reseal(
         except FormatError as error:  # too many recipients or signatures for one envelope
             raise UsageError(str(error)) from None
         output.write_at(0, encoded)
-
-        def work(run: Run, _: memoryview) -> memoryview:
-            verified.check_run(run.first, run.data)
-            return run.data
-
-        Pump(
-            source=source,
+        pump_payload(
+            source,
+            verified,
             sink=output if seal is None else None,
-            work=work,
-            read_layout=payload_layout,
             write_layout=lambda segment: len(encoded) + segment * SEGMENT_BYTES,
-            total=verified.statement.payload.size,
-            ended_early=verified.payload_ended,
             jobs=jobs,
             progress=progress,
-        ).run()
-        check_end(source, verified)
+        )
         output.commit()
     return new

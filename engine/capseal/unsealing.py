@@ -6,12 +6,12 @@ from .acceptance import Expect, Verified
 from .errors import NotForUsError
 from .keys import Identity
 from .params import SEGMENT_BYTES
-from .pipeline import Progress, Pump, Run, payload_layout
+from .pipeline import Progress, Run
 from .segments import Header, SegmentCipher, check_commitment, plain_offset
 from .sink import open_sink
 from .source import PathOrFile, Source
 from .trust import TrustStore
-from .verifying import SealInput, check_end, open_bundle
+from .verifying import SealInput, open_bundle, pump_payload
 
 
 def unseal(
@@ -38,22 +38,18 @@ def unseal(
     ):
         cipher = open_cipher(source, verified, identity)
 
-        def work(run: Run, out: memoryview) -> memoryview:
-            verified.check_run(run.first, run.data)
+        def decrypt(run: Run, out: memoryview) -> memoryview:
             return cipher.decrypt_run(run.first, run.data, run.last, out)
 
-        Pump(
-            source=source,
+        pump_payload(
+            source,
+            verified,
+            transform=decrypt,
             sink=output,
-            work=work,
-            read_layout=payload_layout,
             write_layout=plain_offset,
-            total=verified.statement.payload.size,
-            ended_early=verified.payload_ended,
             jobs=jobs,
             progress=progress,
-        ).run()
-        check_end(source, verified)
+        )
         output.commit()
     return verified
 

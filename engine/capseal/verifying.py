@@ -4,16 +4,19 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .acceptance import Expect, Steps, Verified, accept_seal, parse_unverified, pull, seal_ended
 from .errors import TruncatedError, UsageError
 from .params import SEGMENT_BYTES
-from .pipeline import Progress, Pump, Run, payload_layout
+from .pipeline import Layout, Progress, Pump, Run, Work, payload_layout
 from .seals import Envelope, Seal
 from .source import PathOrFile, Source, open_source
 from .statement import Statement
 from .trust import TrustStore
+
+if TYPE_CHECKING:
+    from .sink import Sink
 
 SealInput = str | os.PathLike[str] | bytes | BinaryIO
 """A detached seal: its path, its bytes, or a binary file object."""
@@ -34,22 +37,7 @@ def verify(
     object. Needs no secret. Raises RejectedError where the bundle is not acceptable, OSError.
     """
     with open_bundle(bundle, trust=trust, expect=expect, seal=seal) as (source, verified):
-
-        def work(run: Run, _: memoryview) -> memoryview:
-            verified.check_run(run.first, run.data)
-            return run.data
-
-        Pump(
-            source=source,
-            sink=None,
-            work=work,
-            read_layout=payload_layout,
-            total=verified.statement.payload.size,
-            ended_early=verified.payload_ended,
-            jobs=jobs,
-            progress=progress,
-        ).run()
-        check_end(source, verified)
+        pump_payload(source, verified, jobs=jobs, progress=progress)
     return verified
 
 
@@ -90,9 +78,38 @@ def check_seal_end(source: Source, seal: Seal) -> None:
         raise TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
-def check_end(source: Source, verified: Verified) -> None:
-    """Raise TruncatedError where a payload that was read to its signed end goes on."""
+def pump_payload(
+    source: Source,
+    verified: Verified,
+    *,
+    transform: Work | None = None,
+    sink: "Sink | None" = None,
+    write_layout: Layout = payload_layout,
+    jobs: int | None,
+    progress: Progress | None,
+) -> None:
+    """Check a payload, at whose start the source stands, run by run and to its signed end.
+
+    transform: what to make of a run once all of its segments passed, by default the run itself; sink:
+    where that goes. Raises TamperedError, TruncatedError, and what transform, source or sink raise.
+    """
+
+    def work(run: Run, out: memoryview) -> memoryview:
+        verified.check_run(run.first, run.data)
+        return run.data if transform is None else transform(run, out)
+
     size = verified.statement.payload.size
+    Pump(
+        source=source,
+        sink=sink,
+        work=work,
+        read_layout=payload_layout,
+        write_layout=write_layout,
+        total=size,
+        ended_early=verified.payload_ended,
+        jobs=jobs,
+        progress=progress,
+    ).run()
     if source.peek(size, 1):
         raise verified.payload_ended(size + 1)
 
