@@ -138,8 +138,9 @@ def _read_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
             f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
             "the seal is corrupt or was altered"
         )
-    used = SEAL_HEADER_BYTES + len(envelope.encode()) + len(index)
-    padding = yield seal_bytes_of(len(envelope.encode()), statement.payload.size) - used
+    envelope_bytes = len(envelope.encode())
+    used = SEAL_HEADER_BYTES + envelope_bytes + len(index)
+    padding = yield seal_bytes_of(envelope_bytes, statement.payload.size) - used
     if any(padding):
         raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
     return Seal(envelope, statement, index)

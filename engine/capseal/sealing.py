@@ -109,13 +109,13 @@ def seal(
             spool = stack.enter_context(tempfile.TemporaryFile(dir=output.folder, buffering=0))
             result = fill(StreamSink(spool), 0)
             spool.seek(0)
-            join(result, spool, output)
+            _write_attached(result, spool, output)
         output.commit()
         return result
 
 
-def join(seal: Seal, payload: IO[bytes], output: Sink) -> None:
-    """Write the attached form: the seal, then the rest of the payload's file."""
+def _write_attached(seal: Seal, payload: IO[bytes], output: Sink) -> None:
+    """Write the attached form: the seal, then all of the spooled payload."""
     position = 0
     piece = seal.encode()
     while piece:
