@@ -22,19 +22,25 @@ ffibuilder.cdef(
     int capseal_sha256_blocks(int kernel, const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out);
     int capseal_sha256_leaves(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
     int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
+
+    void capseal_start_writeback(int fd, int64_t offset, int64_t size);
     """
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "capseal_hash.h"',
+    '#include "capseal_hash.h"\n#include "capseal_writeback.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=[
-        f"csrc/{name}.c" for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch")
+        f"csrc/{name}.c"
+        for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch", "writeback")
     ],
     include_dirs=["csrc"],
     # What they are built from besides, which also puts it into the source distribution.
     depends=[
-        *(f"csrc/{name}.h" for name in ("capseal_hash", "kernels", "wide", "shani_step", "hybrid_step")),
+        *(
+            f"csrc/{name}.h"
+            for name in ("capseal_hash", "capseal_writeback", "kernels", "wide", "shani_step", "hybrid_step")
+        ),
         "csrc/build_native.py",
         "csrc/generate_steps.py",
     ],

@@ -2,14 +2,18 @@
 
 import io
 import os
+import re
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 
 import capseal
-from capseal import Detached
+from capseal import Detached, _writeback
 from capseal.sink import FileSink, StreamSink, commit_all, open_sink
+from tools import require_tool
 
 
 def _names(folder):
@@ -244,3 +248,23 @@ def test_devices_and_named_pipes_are_written_to_not_replaced(tmp_path):
     with open_sink("/dev/null") as sink:
         sink.write_at(0, b"x")
         sink.commit()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or _writeback._lib is None, reason="needs Linux and capseal._native")
+def test_the_disk_is_at_work_before_the_file_is_complete(tmp_path):
+    program = """if True:
+        import sys
+        from capseal.sink import FileSink
+        with FileSink(sys.argv[1]) as sink:
+            for run in range(3):
+                sink.write_at(run * 65536, bytes(65536))
+            sink.commit()
+    """
+    log = tmp_path / "calls"
+    traced = [require_tool("strace"), "-f", "-e", "trace=pwrite64,sync_file_range,fsync", "-o", log]
+    subprocess.run([*traced, sys.executable, "-c", program, tmp_path / "out"], check=True, timeout=60)
+    calls = re.findall(r"^\d+ +(\w+)\(\d+(?:, ([^)]*))?\)", log.read_text(), re.MULTILINE)
+    assert [name for name, _ in calls[:7]] == ["pwrite64", "sync_file_range"] * 3 + ["fsync"]
+    assert [rest for name, rest in calls if name == "sync_file_range"] == [
+        f"{run * 65536}, 65536, SYNC_FILE_RANGE_WRITE" for run in range(3)
+    ]

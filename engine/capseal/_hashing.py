@@ -1,4 +1,4 @@
-"""SHA-256 of many equal blocks: the only importer of the compiled module, and its hashlib fallback.
+"""SHA-256 of many equal blocks: the compiled kernels, and their hashlib fallback.
 
 Public bytes only (ciphertext and digests) may be passed in: see csrc/capseal_hash.h. The GIL is
 free while the compiled module works. Without it, results are the same and only slower.

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
 
+from ._writeback import start_writeback
 from .errors import UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
@@ -85,6 +86,7 @@ class FileSink:
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
+        start, size = offset, len(view)
         try:
             # The kernel lets one thread at a time write to a file, and others spin: here they sleep.
             with self._writing:
@@ -94,6 +96,8 @@ class FileSink:
                     offset += count
         except OSError as error:  # which knows no name, and a full disk is one of several
             raise OSError(error.errno, error.strerror, self.path) from None
+        # The disk works while we do; commit() then waits for the last runs only.
+        start_writeback(self.fd, start, size)
 
     def commit(self) -> None:
         commit_all([self])
