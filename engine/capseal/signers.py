@@ -6,15 +6,18 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-from .certificates import Chain, load_chain
 from .errors import KeyFileError
 from .keys import PublicKey, Signer, load_private_key, load_public_key
 from .params import PSS_SALT_BYTES, RSA_EXPONENT
+
+if TYPE_CHECKING:
+    # Imported where it is needed: X.509 would double the time that the other signers take to load.
+    from .certificates import Chain
 
 PKCS11_SCHEME = "pkcs11:"
 COMMAND_SCHEME = "command:"
@@ -27,7 +30,7 @@ class CertifiedSigner:
     """A signer whose signatures carry its certificates (x5c)."""
 
     signer: Signer
-    chain: Chain
+    chain: "Chain"
 
     def __post_init__(self) -> None:
         ours, certified = self.signer.public_key.fingerprint, self.chain.key.fingerprint
@@ -70,7 +73,11 @@ def load_signer(reference: str, *, secret: Callable[[], bytes] | None = None) ->
         signer, chain = CommandSigner(command, load_public_key(public)), _chain_beside(public)
     else:
         signer, chain = load_private_key(reference, passphrase=secret), _chain_beside(reference)
-    return signer if chain is None else CertifiedSigner(signer, load_chain(chain, signer.public_key))
+    if chain is None:
+        return signer
+    from .certificates import load_chain
+
+    return CertifiedSigner(signer, load_chain(chain, signer.public_key))
 
 
 def chain_file_of(key_file: str) -> str:

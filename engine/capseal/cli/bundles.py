@@ -7,7 +7,6 @@ import typer
 
 from ..errors import RejectedError, UsageError
 from . import config, console, options, progress
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
 
 
 def register(app: typer.Typer) -> None:
@@ -44,13 +43,14 @@ def seal(
     deflate: Annotated[bool, typer.Option("--deflate", help="Compress what is in the folder.")] = False,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Encrypt and sign a bundle."""
     import capseal
 
     from . import reports
+    from .passphrases import Passphrases
 
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
@@ -137,13 +137,14 @@ def unseal(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check and decrypt a sealed bundle. The output appears only if everything checked out."""
     import capseal
 
     from . import reports
+    from .passphrases import Passphrases
 
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)

@@ -11,7 +11,6 @@ import typer
 from ..errors import FormatError, KeyFileError, UsageError
 from . import config, console, options, progress
 from .exits import line_of
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
 
 if TYPE_CHECKING:
     from ..capgo import Bundle, ChecksumVersion, PrivateKey, PublicKey
@@ -241,11 +240,12 @@ def to_capgo(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     json: options.Json = False,
     force: options.Force = False,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check a sealed bundle, and encrypt what is in it for the plugin."""
     from .. import capgo
+    from .passphrases import Passphrases
 
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)
@@ -283,11 +283,12 @@ def to_sealed(
     channel: Annotated[str | None, typer.Option(metavar="NAME", help="Default: production.")] = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check a Capgo bundle, and seal what is in it. With --record, the seal vouches for the Capgo file too."""
     from .. import capgo
+    from .passphrases import Passphrases
 
     settings = config.find()
     passphrases = Passphrases(passphrase_file, passphrase_fd)

@@ -7,7 +7,7 @@ import typer
 
 from ..errors import UsageError
 from . import config, console, exits, options
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from .passphrases import Passphrases
 
 _MODULES = ("segno", "starlette", "uvicorn", "watchfiles")
 
@@ -34,8 +34,8 @@ def dev(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen.")] = 8418,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Print the address as a QR code.")] = True,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Watch a folder, seal it with the development key at every change, and serve it. Production builds refuse it."""
     import importlib.util

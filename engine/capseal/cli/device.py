@@ -7,7 +7,7 @@ import typer
 
 from ..errors import UsageError
 from . import config, console, options, progress
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ..device import Bundle, DeviceStore, Running
@@ -100,8 +100,8 @@ def install(
     bundle: options.Bundle,
     seal: options.Seal = None,
     identity: options.Identities = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
     store = _settings(context).store(identity, Passphrases(passphrase_file, passphrase_fd))

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from . import config, console
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from . import config, console, options
+from .passphrases import Passphrases
 
 FOLDER = "keys"
 SIGNING = f"{FOLDER}/signing"
@@ -42,8 +42,8 @@ def init(
         bool, typer.Option("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
     ] = False,
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is ever overwritten."""
     from ..certificates import DEFAULT_DAYS, make_certificate, make_request

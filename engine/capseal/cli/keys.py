@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .console import say
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from .passphrases import Passphrases
 
 app = typer.Typer(help="Make and show keys.", no_args_is_help=True)
 
@@ -27,8 +28,8 @@ def generate(
         int | None, typer.Option(metavar="N", help="RSA key size; default: 4096 to sign, 3072 to receive.")
     ] = None,
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Make a key pair: NAME.pem is secret, NAME.pub.pem is not. Nothing is ever overwritten."""
     from ..keys import PrivateKey
@@ -48,8 +49,8 @@ def generate(
 @app.command()
 def show(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A PEM file: one private key, or public keys.")],
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Print the fingerprint of each key in a file: what seals call its kid or keyid."""
     from ..keys import load_public_keys

@@ -8,12 +8,12 @@ import typer
 
 from ..errors import KeyFileError, UsageError
 from .exits import line_of
-from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ..acceptance import Expect
     from ..keys import PrivateKey, PublicKey, Signer
     from ..trust import TrustStore
+    from .passphrases import Passphrases
 
 T = TypeVar("T")
 
@@ -50,6 +50,13 @@ Recipients = Annotated[
 Identities = Annotated[
     list[str] | None, typer.Option("-i", "--identity", metavar="FILE", help="Open with this private key; repeatable.")
 ]
+PassphraseFile = Annotated[
+    str | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
+]
+PassphraseFd = Annotated[
+    int | None,
+    typer.Option("--passphrase-fd", metavar="N", min=0, help="Read the passphrase from an open file descriptor."),
+]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace the output if it exists.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="Threads; default: one per core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -74,7 +81,9 @@ ExpectRole = Annotated[
 ]
 
 
-def load_signers(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> list["Signer"]:
+def load_signers(
+    references: Sequence[str], passphrases: "Passphrases", *, command: str | None = None
+) -> list["Signer"]:
     """Load the keys to sign with; with a command, the public key of what it signs with.
 
     Raises UsageError where there is none, or where there is a command and not one key.
@@ -93,7 +102,7 @@ def load_signers(references: Sequence[str], passphrases: Passphrases, *, command
     ]
 
 
-def load_one_signer(references: Sequence[str], passphrases: Passphrases, *, command: str | None = None) -> "Signer":
+def load_one_signer(references: Sequence[str], passphrases: "Passphrases", *, command: str | None = None) -> "Signer":
     """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
     signers = load_signers(references, passphrases, command=command)
     if len(signers) > 1:
@@ -101,14 +110,14 @@ def load_one_signer(references: Sequence[str], passphrases: Passphrases, *, comm
     return signers[0]
 
 
-def load_identities(paths: Sequence[str], passphrases: Passphrases) -> list["PrivateKey"]:
+def load_identities(paths: Sequence[str], passphrases: "Passphrases") -> list["PrivateKey"]:
     """Load the keys to open with. Raises UsageError where there is none."""
     if not paths:
         raise UsageError("no identity: give -i FILE, a private key, or make a project with 'capseal init'")
     return [load_private_key(path, passphrases) for path in paths]
 
 
-def load_private_key(path: str, passphrases: Passphrases) -> "PrivateKey":
+def load_private_key(path: str, passphrases: "Passphrases") -> "PrivateKey":
     """Load one private key. Raises KeyFileError."""
     from .. import keys
 

@@ -3,21 +3,10 @@
 import getpass
 import os
 from collections.abc import Callable
-from typing import Annotated
-
-import typer
 
 from ..errors import KeyFileError, UsageError
 
 MAX_PASSPHRASE_BYTES = 4096
-
-PassphraseFile = Annotated[
-    str | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
-]
-PassphraseFd = Annotated[
-    int | None,
-    typer.Option("--passphrase-fd", metavar="N", min=0, help="Read the passphrase from an open file descriptor."),
-]
 
 
 class Passphrases:

@@ -3,7 +3,7 @@
 import typer
 
 from . import config, console, options, progress
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from .passphrases import Passphrases
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +27,8 @@ def rewrap(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Seal the same payload for other recipients, with a new signature. With --seal, only a seal is written."""
     import capseal
@@ -68,8 +68,8 @@ def cosign(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check a bundle and add a signature to those that it has. With --seal, only a seal is written."""
     import capseal

@@ -8,7 +8,7 @@ import typer
 from ..errors import UsageError
 from . import config, options
 from .console import say
-from .passphrases import PassphraseFd, PassphraseFile, Passphrases
+from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -65,8 +65,8 @@ def add(
     threshold: Threshold = None,
     update: Update = None,
     signer: options.Signers = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Trust more keys or certificates, or take in newer revocation lists."""
     passphrases = Passphrases(passphrase_file, passphrase_fd)
@@ -83,8 +83,8 @@ def remove(
     threshold: Threshold = None,
     update: Update = None,
     signer: options.Signers = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Trust keys or certificates no longer."""
     passphrases = Passphrases(passphrase_file, passphrase_fd)
@@ -95,8 +95,8 @@ def remove(
 def cosign(
     update: Annotated[str, typer.Argument(metavar="UPDATE", help="An update that more than one has to sign.")],
     signer: options.Signers = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
     from ..trust_updates import cosign_update
