@@ -1,5 +1,6 @@
 """Where bytes go: nothing under the final name before commit()."""
 
+import errno
 import io
 import os
 import re
@@ -14,6 +15,10 @@ import capseal
 from capseal import Detached, _writeback
 from capseal.sink import FileSink, StreamSink, commit_all, open_sink
 from tools import require_tool
+
+
+def _no_links(source, target):
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)  # as FAT says
 
 
 def _names(folder):
@@ -158,6 +163,30 @@ def test_a_detached_pair_appears_together_or_not_at_all(tmp_path, signer, recipi
     (tmp_path / "seal").unlink()
     seal()
     assert _names(tmp_path) == ["payload", "seal"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_pair_that_cannot_replace_another_leaves_it_alone(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    first, second = tmp_path / "payload", tmp_path / "seal"
+    first.write_bytes(b"old payload")
+    with FileSink(first, overwrite=True) as a, FileSink(second, overwrite=True) as b:
+        a.write_at(0, b"new payload")
+        b.write_at(0, b"new seal")
+        second.mkdir()  # a folder cannot be replaced by a file
+        with pytest.raises(IsADirectoryError):
+            commit_all([a, b])
+    assert _names(tmp_path) == ["payload", "seal"]
+    assert first.read_bytes() == b"old payload"
+
+    second.rmdir()
+    with FileSink(first, overwrite=True) as a, FileSink(second, overwrite=True) as b:
+        a.write_at(0, b"new payload")
+        b.write_at(0, b"new seal")
+        commit_all([a, b])
+    assert _names(tmp_path) == ["payload", "seal"]
+    assert (first.read_bytes(), second.read_bytes()) == (b"new payload", b"new seal")
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(signer, recipient, tmp_path, monkeypatch):

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Protocol, Self
 from ._writeback import start_writeback
 from .errors import UsageError
 
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # what a file system without hard links says
+
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
 
@@ -101,6 +103,19 @@ class FileSink:
 
     def commit(self) -> None:
         commit_all([self])
+
+    def keep_replaced(self) -> str | None:
+        """Give the file that publish() will replace a second name, and return that; None where there is none."""
+        if not self._overwrite or not os.path.lexists(self.path):
+            return None
+        kept = f"{self._part}.old"
+        try:
+            os.link(self.path, kept)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise OSError(error.errno, error.strerror, self.path) from None
+            os.rename(self.path, kept)
+        return kept
 
     def publish(self) -> None:
         """Give the file its final name; commit_all() calls this once everything is synced."""
@@ -187,20 +202,29 @@ def commit_all(sinks: Iterable[FileSink]) -> None:
     """Make several files appear: all are synced before the first gets its name.
 
     The last one is the one that gives the others their meaning: where naming it fails, the new names
-    before it are taken back.
+    before it are taken back, and what had them is there again.
     """
     sinks = list(sinks)
     for sink in sinks:
         os.fsync(sink.fd)
-    published: list[str] = []
+    published: list[FileSink] = []
+    kept: list[str | None] = []
     try:
         for sink in sinks:
+            kept.append(None if sink is sinks[-1] else sink.keep_replaced())
             sink.publish()
-            published.append(sink.path)
-    except OSError:
-        for path in published:
-            os.unlink(path)
+            published.append(sink)
+    except BaseException:
+        for sink, old in zip(sinks, kept, strict=False):
+            if old is not None:
+                os.replace(old, sink.path)
+            elif sink in published:
+                os.unlink(sink.path)
         raise
+    finally:
+        for old in filter(None, kept):
+            with suppress(FileNotFoundError):
+                os.unlink(old)
     for folder in dict.fromkeys(os.path.dirname(sink.path) or "." for sink in sinks):
         _sync_folder(folder)
 
@@ -210,9 +234,8 @@ def _link_new(part: str, path: str) -> None:
         # Unlike rename, link never replaces a file that appeared meanwhile.
         os.link(part, path)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in _NO_LINKS:
             raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
-        # A file system without hard links.
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
         os.rename(part, path)
