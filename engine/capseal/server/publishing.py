@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from ..errors import RejectedError, RollbackError
 from ..params import SEGMENT_BYTES
-from .catalogue import Upload
 from .parts import Part
+from .payloads import ArrivingPayload, Upload
 from .problems import Problem, busy, rejected, too_large
 from .ranges import Span, parse_content_range
 from .reading import described, links
@@ -39,9 +39,14 @@ async def get_upload(request: Request) -> Response:
 async def put_payload(request: Request) -> Response:
     """PUT /v1/uploads/ID/payload, body: the payload or, with Content-Range, a run of its segments."""
     check_token(request, demanded=False)
-    state = app_state(request)
     upload = _named_upload(request)
-    start, stop = _announced_span(request, upload)
+    return await _receive(request, upload, upload.payload)
+
+
+async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
+    """Take segments of one of an upload's payloads, store what verifies, and answer with what is still missing."""
+    state = app_state(request)
+    start, stop = _announced_span(request, arriving.signed.size)
     receiving = sum(one.receivers for one in state.catalogue.uploads.values())
     if receiving >= state.limits.uploads:
         raise busy(f"{receiving} requests are sending payload, at most {state.limits.uploads} may at once")
@@ -49,13 +54,13 @@ async def put_payload(request: Request) -> Response:
     async def put(part: Part, data: memoryview) -> None:
         if upload.id not in state.catalogue.uploads:
             raise _no_upload(upload.id)
-        await state.catalogue.storage.put(part.path(upload.digest), data)
-        upload.parts.append(part)
+        await state.catalogue.storage.put(part.path(arriving.digest), data)
+        arriving.parts.append(part)
 
     upload.receivers += 1
     state.metrics.uploading.inc()
     try:
-        async with Receiver(upload.verified, put, state.buffers, start=start, stop=stop) as receiver:
+        async with Receiver(arriving.index, put, state.buffers, start=start, stop=stop) as receiver:
             try:
                 await receiver.receive(request.stream())
             finally:
@@ -128,9 +133,8 @@ def _no_upload(id: str) -> Problem:
     return Problem(404, "no-upload", "No such upload", f"upload {id[:16]!r} is unknown: begin it with its seal")
 
 
-def _announced_span(request: Request, upload: Upload) -> Span:
-    """Return the bytes of the payload that a request is about to send. Raises Problem."""
-    size = upload.verified.statement.payload.size
+def _announced_span(request: Request, size: int) -> Span:
+    """Return which bytes of a payload of that size a request is about to send. Raises Problem."""
     header = request.headers.get("content-range")
     start, stop = (0, size) if header is None else parse_content_range(header, size)
     if start % SEGMENT_BYTES or (stop % SEGMENT_BYTES and stop != size):
@@ -171,16 +175,21 @@ async def _whole_body(request: Request, most: int) -> bytes:
 
 def _described(upload: Upload) -> dict[str, Any]:
     statement = upload.verified.statement
-    size = statement.payload.size
     return {
         "id": upload.id,
         "app": statement.app,
         "channel": statement.channel,
         "sequence": statement.sequence,
-        "payload": {"size": size, "digest": {"fsverity-sha256": upload.digest}},
-        "missing": [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in upload.missing],
+        "payload": {"size": statement.payload.size, "digest": {"fsverity-sha256": upload.payload.digest}},
+        "missing": _missing(upload.payload),
         "links": {"self": f"/v1/uploads/{upload.id}", "payload": f"/v1/uploads/{upload.id}/payload"},
     }
+
+
+def _missing(arriving: ArrivingPayload) -> list[list[int]]:
+    """Return the spans of bytes that are not there yet."""
+    size = arriving.signed.size
+    return [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in arriving.missing]
 
 
 def _published(release: Release) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from ..errors import FormatError
 from ..statement import check_fingerprint, check_name
 from ..tree import segment_count
 from .parts import Part, missing_segments
+from .payloads import StoredPayload
 
 RECORD_TYPE = "capseal-release-v1"
 
@@ -38,6 +39,26 @@ class Release:
     def folder(self) -> str:
         """Where its record and seal are."""
         return f"releases/{self.app}/{self.channel}/{self.sequence:016d}"
+
+    @property
+    def payload(self) -> StoredPayload:
+        """The bundle's payload."""
+        return StoredPayload(self.payload_digest, self.payload_bytes, self.parts)
+
+    @property
+    def payloads(self) -> list[StoredPayload]:
+        """All that is stored for it, beside its seal."""
+        return [self.payload]
+
+    @property
+    def paths(self) -> list[str]:
+        """The names of the objects that its payloads are in."""
+        return [path for one in self.payloads for path in one.paths]
+
+    @property
+    def digests(self) -> set[str]:
+        """The digests of its payloads, in hex."""
+        return {one.digest for one in self.payloads}
 
     def encode(self) -> bytes:
         """Return the record."""
