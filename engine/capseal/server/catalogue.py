@@ -6,6 +6,7 @@ else; everything without a record, or an upload, that points to it is an orphan.
     releases/APP/CHANNEL/SEQUENCE/release.json   the record: written last, atomically, never overwritten
     releases/APP/CHANNEL/SEQUENCE/seal           the seal, as it was uploaded
     payloads/DIGEST/FIRST-COUNT                  a part: COUNT verified segments from segment FIRST on
+    payloads/DIGEST/index                        the index of a payload that is not in a seal: of a Capgo file
     uploads/ID/seal                              the seal of an upload under way; ID is its SHA-256
 """
 
@@ -15,18 +16,22 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from logging import Logger
+from typing import TypeVar
 
-from ..acceptance import Expect, Verified
+from ..acceptance import Expect, SignedIndex, Verified
+from ..capgo import Attached, attached
 from ..errors import FormatError, RejectedError, RollbackError, TransferError
 from ..statement import Payload, Statement
 from ..trust import Role, TrustStore
 from ..verifying import accept_detached
 from .limits import Limits
-from .parts import Part
-from .payloads import Upload
+from .parts import Part, index_path
+from .payloads import ArrivingPayload, Upload
 from .problems import Problem, busy, too_large
 from .records import Place, Release
 from .storage import Storage
+
+T = TypeVar("T")
 
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _KEPT_SEALS = 64
@@ -39,17 +44,22 @@ _RELEASE_FOLDER = re.compile(r"(releases/[^/]+/[^/]+/[0-9]{16})/[^/]+")
 class Catalogue:
     """The releases and uploads of one storage; one process at a time may write to it."""
 
-    def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, limits: Limits, log: Logger) -> None:
+    def __init__(
+        self, storage: Storage, trust: TrustStore, *, role: Role, limits: Limits, log: Logger, capgo: bool = False
+    ) -> None:
+        """capgo: demand, with a bundle, the Capgo file that its seal vouches for."""
         self.storage = storage
         self.limits = limits
         self.log = log
         self.uploads: dict[str, Upload] = {}
         self._trust = trust
         self._role = role
+        self._capgo = capgo
         self._releases: dict[Place, dict[int, Release]] = {}
         self._by_upload: dict[str, Release] = {}
         self._floors: dict[Place, int] = {}
         self._seals: dict[str, Verified] = {}
+        self._capgo_indexes: dict[str, SignedIndex] = {}
         self._damaged = 0
         self._changing = asyncio.Lock()
 
@@ -104,9 +114,37 @@ class Catalogue:
                 kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
             except RejectedError as error:
                 raise TransferError(f"storage: the seal of {release.folder} does not verify: {error}") from error
-        self._seals[release.seal_digest] = kept
-        while len(self._seals) > _KEPT_SEALS:
-            del self._seals[next(iter(self._seals))]
+        _keep(self._seals, release.seal_digest, kept)
+        return kept
+
+    async def capgo_of(self, release: Release) -> Attached | None:
+        """Return what a release's seal says of its Capgo file, or None where that was not published with it.
+
+        Raises TransferError where storage altered it.
+        """
+        if release.capgo is None:
+            return None
+        try:
+            found = attached((await self.verified(release)).statement)
+        except FormatError as error:
+            raise TransferError(f"storage: the seal of {release.folder} cannot be read: {error}") from error
+        if found is None or found.digest.hex() != release.capgo.digest or found.payload.size != release.capgo.size:
+            raise TransferError(f"storage: the record of {release.folder} names a Capgo file that its seal does not")
+        return found
+
+    async def capgo_index(self, release: Release) -> SignedIndex:
+        """Return what the segments of a release's Capgo file must be.
+
+        Raises TransferError where it has none, or storage lost or altered it.
+        """
+        found = await self.capgo_of(release)
+        if found is None:
+            raise TransferError(f"storage: {release.folder} has no Capgo file")
+        digest = found.digest.hex()
+        kept = self._capgo_indexes.pop(digest, None) or await self._stored_index(found.payload)
+        if kept is None:
+            raise TransferError(f"storage: {index_path(digest)} is gone, or altered")
+        _keep(self._capgo_indexes, digest, kept)
         return kept
 
     # Changing.
@@ -148,6 +186,7 @@ class Catalogue:
         try:
             data = await self.storage.get(f"uploads/{id}/seal", most=self.limits.seal_bytes)
             verified = await asyncio.to_thread(accept_detached, data, self._trust, Expect(role=self._role))
+            upload = Upload.begin(id, verified, capgo=self._capgo)
         except (RejectedError, FileNotFoundError) as error:
             self.log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
             await self.storage.delete([f"uploads/{id}/seal"])
@@ -156,7 +195,6 @@ class Catalogue:
         if statement.sequence <= self._floors.get((statement.app, statement.channel), 0):
             await self.storage.delete([f"uploads/{id}/seal"])  # published, or overtaken, just before the end
             return
-        upload = Upload.begin(id, verified)
         await self._look_up(upload)
         self.uploads[id] = upload
 
@@ -173,7 +211,7 @@ class Catalogue:
         """
         verified = await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
-        upload = Upload.begin(id, verified)
+        upload = Upload.begin(id, verified, capgo=self._capgo)
         for one in upload.payloads:
             if one.signed.size > self.limits.bundle_bytes:
                 raise too_large("payload", one.signed.size, self.limits.bundle_bytes)
@@ -189,6 +227,12 @@ class Catalogue:
                 await self._look_up(upload)
                 self.uploads[id] = upload
             return self.uploads[id]
+
+    async def put_index(self, arriving: ArrivingPayload, entries: bytes) -> None:
+        """Take the index of a payload, and keep it where it gives the signed digest. Raises RejectedError."""
+        index = await asyncio.to_thread(SignedIndex.checked, arriving.signed, entries)
+        await self.storage.put(index_path(arriving.digest), entries)
+        arriving.index = index
 
     async def publish(self, upload: Upload) -> Release:
         """Make a complete upload a release, at once and for all. Raises RollbackError, Problem, TransferError."""
@@ -222,6 +266,7 @@ class Catalogue:
                 seal_bytes=len(seal),
                 signers=tuple(signer.key.fingerprint for signer in upload.verified.signers),
                 parts=payload.parts,
+                capgo=None if upload.capgo is None else upload.capgo.stored(),
             )
             await self.storage.put(f"{release.folder}/seal", seal)
             await self.storage.sync([*release.paths, f"{release.folder}/seal"])
@@ -330,11 +375,32 @@ class Catalogue:
         """Let an upload have what storage lists of it."""
         for one in upload.payloads:
             one.parts = await self._stored_parts(one.signed)
+        if upload.capgo is not None:
+            upload.capgo.index = await self._stored_index(upload.capgo.signed)
 
     async def _stored_parts(self, payload: Payload) -> list[Part]:
         folder = f"payloads/{payload.digest.hex()}"
         stored = [Part.parse(one.path, one.size, payload.size) async for one in self.storage.list(folder)]
         return [part for part in stored if part is not None]
+
+    async def _stored_index(self, payload: Payload) -> SignedIndex | None:
+        """Return the index that is stored for a payload, or None where it is not the signed one."""
+        path = index_path(payload.digest.hex())
+        try:
+            entries = await self.storage.get(path, most=self.limits.seal_bytes)
+            return await asyncio.to_thread(SignedIndex.checked, payload, entries)
+        except FileNotFoundError:
+            return None
+        except RejectedError as error:
+            self.log.error("stored index ignored", extra={"members": {"path": path, "error": str(error)}})
+            return None
+
+
+def _keep(cache: dict[str, T], key: str, value: T) -> None:
+    """Remember what was used last, and forget what was not for the longest time."""
+    cache[key] = value
+    while len(cache) > _KEPT_SEALS:
+        del cache[next(iter(cache))]
 
 
 def _now() -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..acceptance import SignedIndex, Verified
+from ..capgo import attached
 from ..statement import Payload
 from ..tree import segment_count
 from .parts import Part, cover, missing_segments
@@ -24,10 +25,10 @@ class StoredPayload:
 
 @dataclass(slots=True)
 class ArrivingPayload:
-    """A payload on its way in. signed: what it must be; index: what each segment of it must be; parts: are stored."""
+    """A payload on its way in. signed: what it must be; index: None until it came; parts: are stored."""
 
     signed: Payload
-    index: SignedIndex
+    index: SignedIndex | None
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -37,8 +38,8 @@ class ArrivingPayload:
 
     @property
     def missing(self) -> list[tuple[int, int]]:
-        """Runs of segments that are not there yet: first, and one past the last."""
-        return missing_segments(self.parts, segment_count(self.signed.size))
+        """Runs of segments that are not there yet, all of them without an index: first, and one past the last."""
+        return missing_segments(self.parts if self.index else (), segment_count(self.signed.size))
 
     def stored(self) -> StoredPayload:
         """Return it as it is in storage, once nothing is missing."""
@@ -47,23 +48,34 @@ class ArrivingPayload:
 
 @dataclass(slots=True)
 class Upload:
-    """A bundle on its way in: its seal was accepted, its parts arrive. id: the seal's SHA-256, in hex."""
+    """A bundle on its way in: its seal was accepted, its parts arrive.
+
+    id: the seal's SHA-256, in hex; capgo: the Capgo file beside the bundle, where one is demanded.
+    """
 
     id: str
     verified: Verified
     payload: ArrivingPayload
+    capgo: ArrivingPayload | None = None
     receivers: int = 0
     """Requests that are sending payload just now."""
 
     @classmethod
-    def begin(cls, id: str, verified: Verified) -> "Upload":
-        """Return an upload of which nothing is stored."""
-        return cls(id, verified, ArrivingPayload(verified.statement.payload, verified.index))
+    def begin(cls, id: str, verified: Verified, *, capgo: bool) -> "Upload":
+        """Return an upload of which nothing is stored.
+
+        capgo: demand the Capgo file that the seal vouches for. Raises FormatError.
+        """
+        upload = cls(id, verified, ArrivingPayload(verified.statement.payload, verified.index))
+        found = attached(verified.statement) if capgo else None
+        if found is not None:
+            upload.capgo = ArrivingPayload(found.payload, None)
+        return upload
 
     @property
     def payloads(self) -> list[ArrivingPayload]:
         """All that must be complete before it is published."""
-        return [self.payload]
+        return [self.payload] if self.capgo is None else [self.payload, self.capgo]
 
     @property
     def digests(self) -> set[str]:

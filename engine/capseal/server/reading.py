@@ -34,9 +34,10 @@ _SLICE_BYTES = 256 * 1024
 
 
 def links(release: Release) -> dict[str, str]:
-    """Return where a release's seal and payload are."""
+    """Return where a release's seal, payload and, if it has one, Capgo file are."""
     base = f"/v1/apps/{release.app}/channels/{release.channel}/releases/{release.sequence}"
-    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload"}
+    capgo = {} if release.capgo is None else {"capgo": f"{base}/capgo"}
+    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload", **capgo}
 
 
 def described(release: Release) -> dict[str, Any]:
@@ -50,11 +51,16 @@ def described(release: Release) -> dict[str, Any]:
         "published": release.published,
         "withdrawn": release.withdrawn,
         "content": {"name": release.content_name, "size": release.content_bytes},
-        "payload": {"size": release.payload_bytes, "digest": {"fsverity-sha256": release.payload_digest}},
+        "payload": _described_payload(release.payload),
+        "capgo": None if release.capgo is None else _described_payload(release.capgo),
         "seal": {"size": release.seal_bytes, "digest": {"sha256": release.seal_digest}},
         "signers": list(release.signers),
         "links": links(release),
     }
+
+
+def _described_payload(stored: StoredPayload) -> dict[str, Any]:
+    return {"size": stored.size, "digest": {"fsverity-sha256": stored.digest}}
 
 
 def _json(request: Request, value: object) -> Response:
@@ -124,6 +130,15 @@ async def get_payload(request: Request) -> Response:
         return (await catalogue.verified(release)).index
 
     return await _send(request, release.payload, index)
+
+
+async def get_capgo(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/capgo: the Capgo file beside the bundle, as the payload."""
+    catalogue = app_state(request).catalogue
+    release = _readable(request)
+    if release.capgo is None:
+        raise Problem(404, "no-capgo", "No Capgo file", f"release {release.sequence} was published without one")
+    return await _send(request, release.capgo, lambda: catalogue.capgo_index(release))
 
 
 async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awaitable[SignedIndex]]) -> Response:
