@@ -131,7 +131,7 @@ def _send_index(begun: dict[str, Any], beside: _Beside | None, connection: Conne
     if not begun.get("capgo"):
         return begun
     if beside is None:
-        raise UsageError(f"{connection.url}: demands the Capgo file that the seal vouches for; give it, too (--capgo FILE)")
+        raise UsageError(f"{connection.url}: demands the Capgo file that the seal vouches for (--capgo FILE)")
     if begun["capgo"]["index_missing"]:
         path = begun["links"]["capgo_index"]
         answer: dict[str, Any] = connection.retried(lambda: connection.ask("PUT", path, content=beside.index))
