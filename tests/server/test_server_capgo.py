@@ -4,18 +4,19 @@ import asyncio
 import io
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from capgo_pair import Pair, make_pair
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, make_bundle, some_bytes
+from serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
 from test_server_command import serving
 
 import capseal
@@ -48,41 +49,7 @@ REQUEST: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A sealed bundle and the Capgo file that its seal vouches for; in `folder` as game.sealed and game.capgo."""
-
-    bundle: Bundle
-    ciphertext: bytes
-    record: capgo.Bundle
-    folder: Path
-
-    @property
-    def index(self) -> bytes:
-        return index_entries(memoryview(self.ciphertext), whole_payload=True)
-
-    @property
-    def digest(self) -> str:
-        found = capgo.attached(self.bundle.parsed.statement)
-        assert found is not None
-        return found.digest.hex()
-
-
 PairMaker = Callable[..., Pair]
-
-
-@pytest.fixture(scope="session")
-def capgo_key() -> capgo.PrivateKey:
-    return capgo.PrivateKey.generate()
-
-
-def make_pair(folder: Path, key: capgo.PrivateKey, *keys: Any, content: bytes, sequence: int, **keywords: Any) -> Pair:
-    record = capgo.encrypt(io.BytesIO(content), folder / "game.capgo", key=key, overwrite=True)
-    attachment, member = capgo.attach(record, folder / "game.capgo")
-    vouched = {"attachments": [attachment], "custom": {capgo.CUSTOM_MEMBER: member}}
-    bundle = make_bundle(folder, *keys, content=content, sequence=sequence, **vouched | keywords)
-    (folder / "game.sealed").write_bytes(bundle.seal + bundle.payload)
-    return Pair(bundle, (folder / "game.capgo").read_bytes(), record, folder)
 
 
 @pytest.fixture(scope="session")
@@ -253,6 +220,16 @@ def test_without_its_capgo_file_a_bundle_is_not_published(live: Live, pair: Pair
     assert live.client.get(live.release_url(7)).status_code == 404
 
 
+def test_without_its_index_in_storage_a_capgo_file_is_not_published(live: Live, store: Path, pair: Pair) -> None:
+    links = begun(live, pair)
+    live.client.put(links["capgo_index"], content=pair.index)
+    put(live, pair, links, 0, 19)
+    (store / "payloads" / pair.digest / "index").unlink()
+    assert live.client.post(links["self"]).status_code == 409
+    published(live, pair)
+    assert (store / "payloads" / pair.digest / "index").read_bytes() == pair.index
+
+
 def test_segments_may_come_in_any_order_but_not_before_the_index(live: Live, pair: Pair) -> None:
     links = begun(live, pair)
     early = put(live, pair, links, 0, 16)
@@ -281,8 +258,9 @@ def test_an_interrupted_upload_goes_on_in_another_server(store: Path, trust: Tru
         left = live.client.get(links["self"]).json()["capgo"]
         assert (left["index_missing"], left["missing"]) == (False, [[S, 2 * S], [5 * S, len(pair.ciphertext)]])
         published(live, pair)
-        received = f"\ncapseal_received_bytes_total {float(len(pair.ciphertext) - 4 * S)}\n"
-        assert received in live.client.get("/metrics").text
+        metrics = live.client.get("/metrics").text.splitlines()
+        (received,) = (line.split()[1] for line in metrics if line.startswith("capseal_received_bytes_total "))
+        assert float(received) == len(pair.ciphertext) - 4 * S
         assert live.client.get(live.release_url(7) + "/capgo").content == pair.ciphertext
 
 
@@ -327,10 +305,15 @@ def test_the_same_capgo_file_on_another_channel_needs_no_second_upload(
     assert live.client.get(live.release_url(7, channel="beta") + "/capgo").content == pair.ciphertext
 
 
-def test_a_capgo_file_over_the_limit_is_refused_by_its_seal(store: Path, trust: TrustStore, pair: Pair) -> None:
-    limit = len(pair.ciphertext) - 1
-    with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(bundle_bytes=limit)) as live:
-        assert live.begin(pair.bundle.seal).status_code == 413
+def test_a_capgo_file_over_the_limit_is_refused_by_its_seal(
+    store: Path, trust: TrustStore, capgo_key: capgo.PrivateKey, sealed: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    record = capgo.encrypt(io.BytesIO(bytes(S)), tmp_path / "large", key=capgo_key)
+    attachment, member = capgo.attach(record, tmp_path / "large")
+    small = sealed(sequence=1, attachments=[attachment], custom={capgo.CUSTOM_MEMBER: member})
+    for limit, status in ((S + 15, 413), (S + 16, 201)):
+        with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(bundle_bytes=limit)) as live:
+            assert live.begin(small.seal).status_code == status
 
 
 def test_a_seal_whose_capgo_file_cannot_be_read_is_refused(live: Live, sealed: Callable[..., Bundle]) -> None:
@@ -461,11 +444,13 @@ def test_a_strange_name_is_nothing_released(name: str, offered: Live) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit_is_refused_with_an_answer(chunked: bool, offered: Live) -> None:
-    body = json.dumps(REQUEST | {"custom_id": "x" * 300_000}).encode()
+    body = json.dumps(REQUEST | {"custom_id": "x" * 8_000_000}).encode()
     content = iter([body[at : at + 10_000] for at in range(0, len(body), 10_000)]) if chunked else body
     answer = httpx.post(offered.url + UPDATES, content=content)
     assert answer.status_code == 200
     assert refused(answer.json()) == ("invalid_json_body", "failed")
+    taken = re.search(r"request: (\d+) bytes", answer.json()["message"])
+    assert taken and int(taken[1]) < 1_000_000, "all of it was read into memory"
 
 
 @pytest.mark.parametrize("host", ["a b", "x[", '"><script>', "user@host", ""])
@@ -556,7 +541,7 @@ def test_a_record_that_names_too_few_parts_of_the_capgo_file_is_refused(
         Release.parse(json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("rot", ["part", "index", "cut", "gone", "record"])
+@pytest.mark.parametrize("rot", ["part", "index", "forged", "cut", "gone", "record"])
 def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore, pair: Pair) -> None:
     with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
         published(live, pair)
@@ -566,6 +551,11 @@ def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore
         data = bytearray(path.read_bytes())
         data[S + 7 if rot == "part" else 7] ^= 1
         path.write_bytes(data)
+    elif rot == "forged":  # altered, and the index made to fit
+        data = bytearray(pair.ciphertext)
+        data[7] ^= 1
+        (folder / "0000000000-16").write_bytes(data[: 16 * S])
+        (folder / "index").write_bytes(index_entries(memoryview(data)))
     elif rot == "cut":
         os.truncate(folder / "0000000000-16", 5)
     elif rot == "gone":
