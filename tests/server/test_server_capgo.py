@@ -230,6 +230,16 @@ def test_without_its_index_in_storage_a_capgo_file_is_not_published(live: Live, 
     assert (store / "payloads" / pair.digest / "index").read_bytes() == pair.index
 
 
+def test_a_stored_index_that_is_too_long_is_asked_for_again(store: Path, trust: TrustStore, pair: Pair) -> None:
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+        links = begun(live, pair)
+        live.client.put(links["capgo_index"], content=pair.index)
+    (store / "payloads" / pair.digest / "index").write_bytes(pair.index + bytes(32))
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+        assert live.client.get(links["self"]).json()["capgo"]["index_missing"] is True
+        published(live, pair)
+
+
 def test_segments_may_come_in_any_order_but_not_before_the_index(live: Live, pair: Pair) -> None:
     links = begun(live, pair)
     early = put(live, pair, links, 0, 16)

@@ -21,7 +21,9 @@ from typing import TypeVar
 from ..acceptance import Expect, SignedIndex, Verified
 from ..capgo import Attached, attached
 from ..errors import FormatError, RejectedError, RollbackError, TransferError
+from ..params import DIGEST_BYTES
 from ..statement import Payload, Statement
+from ..tree import segment_count
 from ..trust import Role, TrustStore
 from ..verifying import accept_detached
 from .limits import Limits
@@ -387,11 +389,11 @@ class Catalogue:
         """Return the index that is stored for a payload, or None where it is not the signed one."""
         path = index_path(payload.digest.hex())
         try:
-            entries = await self.storage.get(path, most=self.limits.seal_bytes)
+            entries = await self.storage.get(path, most=DIGEST_BYTES * segment_count(payload.size))
             return await asyncio.to_thread(SignedIndex.checked, payload, entries)
         except FileNotFoundError:
             return None
-        except RejectedError as error:
+        except (RejectedError, TransferError) as error:  # whoever needs it can send it again
             self.log.error("stored index ignored", extra={"members": {"path": path, "error": str(error)}})
             return None
 
