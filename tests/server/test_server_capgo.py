@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -596,6 +597,26 @@ def test_a_release_whose_seal_rotted_is_not_offered(store: Path, trust: TrustSto
         published(live, pair)
         (seal,) = store.glob("releases/**/seal")
         seal.write_bytes(pair.bundle.seal[:-1] + b"\1")
+        assert live.client.post(UPDATES, json=REQUEST).status_code == 503
+
+
+def test_the_version_that_is_offered_is_the_signed_one(store: Path, trust: TrustStore, pair: Pair) -> None:
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+        published(live, pair)
+    (record,) = store.rglob("release.json")
+    record.write_text(json.dumps(json.loads(record.read_bytes()) | {"version": "9.9.9"}))
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+        assert asked(live)["version"] == "1.0.7"
+
+
+def test_an_older_release_under_a_newer_name_is_not_offered(store: Path, trust: TrustStore, pair: Pair) -> None:
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+        published(live, pair)
+    (record,) = store.rglob("release.json")
+    shutil.copytree(record.parent, record.parent.with_name(f"{8:016d}"))
+    copy = record.parent.with_name(f"{8:016d}") / "release.json"
+    copy.write_text(json.dumps(json.loads(record.read_bytes()) | {"sequence": 8}))
+    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
         assert live.client.post(UPDATES, json=REQUEST).status_code == 503
 
 

@@ -116,6 +116,8 @@ class Catalogue:
                 kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
             except RejectedError as error:
                 raise TransferError(f"storage: the seal of {release.folder} does not verify: {error}") from error
+            if kept.statement.sequence != release.sequence:
+                raise TransferError(f"storage: the seal of {release.folder} has sequence {kept.statement.sequence}")
         _keep(self._seals, release.seal_digest, kept)
         return kept
 

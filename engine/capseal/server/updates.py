@@ -68,9 +68,11 @@ class CapgoUpdates:
         found = await catalogue.capgo_of(release)
         if found is None:
             return refusal("no_bundle", "the latest release has no Capgo file")
+        # What is signed, not what the record says.
+        version = (await catalogue.verified(release)).statement.version
         base = self.public_url or str(request.base_url)
         url = base.rstrip("/") + links(release)["capgo"]
-        return capgo.answer(asked, capgo.Release(version=release.version, url=url, bundle=found.bundle))
+        return capgo.answer(asked, capgo.Release(version=version, url=url, bundle=found.bundle))
 
 
 def _is_base(url: str) -> bool:
