@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from capgo_pair import Pair, make_pair
 from serving import Bundle, Live, live_server, make_bundle, some_bytes
 
 from capseal import PrivateKey, TrustStore, capgo
@@ -21,6 +22,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipie
 def capgo_key() -> capgo.PrivateKey:
     """The key of the apps in the field that read Capgo's format."""
     return capgo.PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+def pair(
+    tmp_path_factory: pytest.TempPathFactory,
+    capgo_key: capgo.PrivateKey,
+    signer: PrivateKey,
+    recipient: PrivateKey,
+) -> Pair:
+    """Sequence 7, version 1.0.7: 18 segments and a bit, two parts."""
+    folder = tmp_path_factory.mktemp("pair")
+    return make_pair(folder, capgo_key, signer, recipient, content=some_bytes(18.4), sequence=7)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from capgo_pair import Pair, make_pair
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
+from serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
 from test_server_command import serving
 
 import capseal
@@ -51,18 +51,6 @@ REQUEST: dict[str, Any] = {
 
 
 PairMaker = Callable[..., Pair]
-
-
-@pytest.fixture(scope="session")
-def pair(
-    tmp_path_factory: pytest.TempPathFactory,
-    capgo_key: capgo.PrivateKey,
-    signer: capseal.PrivateKey,
-    recipient: capseal.PrivateKey,
-) -> Pair:
-    """Sequence 7, version 1.0.7: 18 segments and a bit, two parts."""
-    folder = tmp_path_factory.mktemp("pair")
-    return make_pair(folder, capgo_key, signer, recipient, content=some_bytes(18.4), sequence=7)
 
 
 @pytest.fixture

@@ -55,11 +55,11 @@ def serve(
     capgo: Annotated[bool, typer.Option("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
     default_channel: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="For plugins that name none; default: capseal.toml's, or production."),
+        typer.Option(metavar="NAME", help="For Capgo plugins that name none; default: capseal.toml's, or production."),
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where plugins reach this server; default: what they were sent to."),
+        typer.Option(metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
     ] = None,
 ) -> None:
     """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM."""
