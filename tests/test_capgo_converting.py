@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import capseal
-from capseal import Expect, FormatError, NotForUsError, TamperedError, TruncatedError, TrustStore, capgo
+from capseal import Expect, NotForUsError, TamperedError, TruncatedError, TrustStore, capgo
 from capseal.capgo import PrivateKey
 from capseal.capgo.converting import PlainFile
 from capseal.capgo.handover import CHUNK_BYTES
@@ -158,35 +158,6 @@ def test_sealed_name_is_that_of_the_file(key: PrivateKey, sealing: dict[str, Any
         **sealing,
     )
     assert (seal.statement.content.name, seal.statement.content.media_type) == ("dist.zip", "application/zip")
-
-
-def test_seal_vouches_for_the_capgo_file_beside_it(
-    key: PrivateKey, sealing: dict[str, Any], trust: TrustStore, tmp_path: Path
-) -> None:
-    bundle = capgo.encrypt(io.BytesIO(b"zip"), tmp_path / "capgo.zip", key=key)
-    attachment, member = capgo.attach(bundle, tmp_path / "capgo.zip")
-    output = io.BytesIO()
-    capseal.seal(
-        io.BytesIO(b"zip"), output, name="x", attachments=[attachment], custom={capgo.CUSTOM_MEMBER: member}, **sealing
-    )
-    statement = capseal.verify(io.BytesIO(output.getvalue()), trust=trust).statement
-    found = capgo.attached(statement)
-    assert found == (bundle, attachment)
-    assert attachment.digest == sha256((tmp_path / "capgo.zip").read_bytes()).digest()
-    assert attachment.size == 16
-
-
-def test_seal_that_names_no_capgo_file_has_none(seal_bytes: SealBytes) -> None:
-    for custom in (None, {"other": 1}):
-        _, statement = capseal.inspect(io.BytesIO(seal_bytes(b"x", custom=custom)))
-        assert capgo.attached(statement) is None
-
-
-@pytest.mark.parametrize("member", [1, {}, {"attachment": "none", "bundle": {}}, {"attachment": 1, "bundle": {}}])
-def test_malformed_description_of_a_capgo_file_is_a_format_error(member: Any, seal_bytes: SealBytes) -> None:
-    _, statement = capseal.inspect(io.BytesIO(seal_bytes(b"x", custom={capgo.CUSTOM_MEMBER: member})))
-    with pytest.raises(FormatError, match=r"statement\.custom\.capgo"):
-        capgo.attached(statement)
 
 
 def test_plaintext_is_read_in_order_only(key: PrivateKey) -> None:

@@ -1,14 +1,20 @@
 """As a new user: from an empty folder to an installed update, with the script that the documentation shows."""
 
+import io
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
+
+from capseal import capgo
+from tools import require_tool
 
 SCRIPTS = Path(__file__).parent.parent / "examples" / "ci"
 PROMISED_S = 60.0
@@ -46,3 +52,22 @@ def test_five_commands_and_a_minute_lead_from_nothing_to_an_installed_update(tmp
     # What the server stored is neither the app nor anything that tells of it.
     stored = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
     assert b"Hello" not in stored and b"PRIVATE" not in stored
+
+
+def test_capgos_plugin_is_offered_what_the_script_published(tmp_path, environment):
+    require_tool("curl")
+    script = SCRIPTS / "capgo-commands.sh"
+    done = subprocess.run(["sh", str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads((tmp_path / "answer.json").read_bytes())
+    assert answer["version"] == "1.4.2"
+    plain = io.BytesIO()
+    capgo.decrypt(
+        tmp_path / "fetched",
+        plain,
+        key=capgo.load_public_key(tmp_path / ".capgo_key_v2.pub"),
+        session_key=answer["session_key"],
+        checksum=answer["checksum"],
+    )
+    with zipfile.ZipFile(plain) as zipped:
+        assert zipped.read("index.html") == b"<h1>Hello</h1>\n"

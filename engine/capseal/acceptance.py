@@ -14,7 +14,7 @@ from .errors import FormatError, NotForUsError, RollbackError, TamperedError, Tr
 from .params import DIGEST_BYTES, SEAL_HEADER_BYTES, SEGMENT_BYTES
 from .seals import Envelope, Seal, parse_header, seal_bytes_of
 from .source import Source
-from .statement import Statement
+from .statement import Payload, Statement
 from .tree import differing, digest, index_entries, segment_count
 from .trust import Role, TrustedKey, TrustStore
 
@@ -62,25 +62,34 @@ class Expect:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """A seal that passed, and the trusted keys whose signatures vouch for it.
+class SignedIndex:
+    """What every segment of a payload must be. entries: 32 bytes per segment, which give the payload's digest."""
 
-    After verify() and unseal() the payload passed too.
-    """
+    payload: Payload
+    entries: bytes
 
-    seal: Seal
-    signers: tuple[TrustedKey, ...]
-
-    @property
-    def statement(self) -> Statement:
-        """What the signers vouch for."""
-        return self.seal.statement
+    @classmethod
+    def checked(cls, payload: Payload, entries: bytes) -> "SignedIndex":
+        """Return the index of a payload whose size and digest are signed. Raises TruncatedError, TamperedError."""
+        expected = DIGEST_BYTES * segment_count(payload.size)
+        if len(entries) != expected:
+            raise TruncatedError(
+                f"index has {len(entries)} bytes, a payload of {payload.size} bytes needs {expected}",
+                expected=expected,
+                actual=len(entries),
+            )
+        found = digest(entries, payload.size)
+        if found != payload.digest:
+            raise TamperedError(
+                f"index gives digest {_shown(found)}, {_shown(payload.digest)} is signed; it is corrupt or was altered"
+            )
+        return cls(payload, entries)
 
     def check_run(self, first: int, data: memoryview) -> None:
-        """Raise TamperedError at the first segment of a run that differs from the signed index."""
-        found = index_entries(data, whole_payload=self.statement.payload.size == len(data))
+        """Raise TamperedError at the first segment of a run that differs."""
+        found = index_entries(data, whole_payload=self.payload.size == len(data))
         start = first * DIGEST_BYTES
-        expected = self.seal.index[start : start + len(found)]
+        expected = self.entries[start : start + len(found)]
         if found == expected:
             return
         at = int(differing(found, expected)[0])
@@ -96,7 +105,36 @@ class Verified:
 
     def payload_ended(self, actual: int) -> TruncatedError:
         """Return the error for a payload of another size than the signed one."""
-        return payload_ended(self.statement, actual)
+        return payload_ended(self.payload, actual)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A seal that passed, and the trusted keys whose signatures vouch for it.
+
+    After verify() and unseal() the payload passed too.
+    """
+
+    seal: Seal
+    signers: tuple[TrustedKey, ...]
+
+    @property
+    def statement(self) -> Statement:
+        """What the signers vouch for."""
+        return self.seal.statement
+
+    @property
+    def index(self) -> SignedIndex:
+        """What every segment of the payload must be."""
+        return SignedIndex(self.statement.payload, self.seal.index)
+
+    def check_run(self, first: int, data: memoryview) -> None:
+        """Raise TamperedError at the first segment of a run that differs from the signed index."""
+        self.index.check_run(first, data)
+
+    def payload_ended(self, actual: int) -> TruncatedError:
+        """Return the error for a payload of another size than the signed one."""
+        return payload_ended(self.statement.payload, actual)
 
 
 def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
@@ -132,12 +170,7 @@ def _read_envelope() -> Steps[Envelope]:
 
 def _read_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
     index = yield from _read_index(statement)
-    found = digest(index, statement.payload.size)
-    if found != statement.payload.digest:
-        raise TamperedError(
-            f"index gives digest {_shown(found)}, the statement says {_shown(statement.payload.digest)}; "
-            "the seal is corrupt or was altered"
-        )
+    SignedIndex.checked(statement.payload, index)
     envelope_bytes = len(envelope.encode())
     used = SEAL_HEADER_BYTES + envelope_bytes + len(index)
     padding = yield seal_bytes_of(envelope_bytes, statement.payload.size) - used
@@ -172,9 +205,9 @@ def pull(steps: Steps[T], source: Source) -> T:
         return result
 
 
-def payload_ended(statement: Statement, actual: int) -> TruncatedError:
-    """Return the error for a payload of another size than its statement's."""
-    expected = statement.payload.size
+def payload_ended(payload: Payload, actual: int) -> TruncatedError:
+    """Return the error for a payload of another size than the signed one."""
+    expected = payload.size
     how = "ends early" if actual < expected else "goes on after its end"
     return TruncatedError(f"payload {how}: {actual} bytes, the seal says {expected}", expected=expected, actual=actual)
 

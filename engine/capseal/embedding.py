@@ -9,7 +9,7 @@ event loop is never held for longer than a copy of that takes.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-from .acceptance import Expect, Verified
+from .acceptance import Expect, SignedIndex, Verified
 from .params import SEGMENT_BYTES
 from .trust import TrustStore
 from .verifying import SealInput, Verifier, accept_detached
@@ -106,25 +106,28 @@ class AsyncVerifiedStream:
             yield released
 
 
-def read_verified(verified: Verified, read: Read, start: int, stop: int) -> Iterator[memoryview]:
+def read_verified(verified: Verified | SignedIndex, read: Read, start: int, stop: int) -> Iterator[memoryview]:
     """Yield bytes [start, stop) of a payload from a storage reader, each segment checked before it is passed on.
 
-    Whole segments are read around the range. Raises TamperedError, TruncatedError, whatever `read`
-    raises, ValueError for a range outside the payload.
+    verified: the seal's verdict, or the index of another payload that a seal vouches for. Whole segments
+    are read around the range. Raises TamperedError, TruncatedError, whatever `read` raises, ValueError for
+    a range outside the payload.
     """
-    for offset, size in _runs(verified, start, stop):
+    index = verified.index if isinstance(verified, Verified) else verified
+    for offset, size in _runs(index, start, stop):
         run = memoryview(read(offset, size))
-        _check(verified, offset, size, run)
+        _check(index, offset, size, run)
         yield _inside(run, offset, start, stop)
 
 
 async def read_verified_async(
-    verified: Verified, read: AsyncRead, start: int, stop: int
+    verified: Verified | SignedIndex, read: AsyncRead, start: int, stop: int
 ) -> AsyncGenerator[memoryview, None]:
     """read_verified() for asyncio: `read` is awaited, hashing runs in worker threads."""
-    for offset, size in _runs(verified, start, stop):
+    index = verified.index if isinstance(verified, Verified) else verified
+    for offset, size in _runs(index, start, stop):
         run = memoryview(await read(offset, size))
-        await asyncio.to_thread(_check, verified, offset, size, run)
+        await asyncio.to_thread(_check, index, offset, size, run)
         yield _inside(run, offset, start, stop)
 
 
@@ -150,9 +153,9 @@ class _Batch:
         return held
 
 
-def _runs(verified: Verified, start: int, stop: int) -> Iterator[tuple[int, int]]:
+def _runs(index: SignedIndex, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Yield offset and size of the runs of whole segments around a range."""
-    size = verified.statement.payload.size
+    size = index.payload.size
     if not 0 <= start <= stop <= size:
         raise ValueError(f"bytes {start} to {stop} are not inside a payload of {size} bytes")
     if start == stop:
@@ -163,10 +166,10 @@ def _runs(verified: Verified, start: int, stop: int) -> Iterator[tuple[int, int]
         yield offset, min(RUN_BYTES, end - offset)
 
 
-def _check(verified: Verified, offset: int, size: int, run: memoryview) -> None:
+def _check(index: SignedIndex, offset: int, size: int, run: memoryview) -> None:
     if len(run) != size:
-        raise verified.payload_ended(offset + len(run))
-    verified.check_run(offset // SEGMENT_BYTES, run)
+        raise index.payload_ended(offset + len(run))
+    index.check_run(offset // SEGMENT_BYTES, run)
 
 
 def _inside(run: memoryview, offset: int, start: int, stop: int) -> memoryview:

@@ -61,18 +61,18 @@ def _copy_payload(source: Source, seal: Seal, sink: Sink, start: int, progress: 
     """Copy all that is left of the source to offset `start` of the sink."""
     size = seal.statement.payload.size
     if source.size is not None and source.size != size:
-        raise payload_ended(seal.statement, source.size)
+        raise payload_ended(seal.statement.payload, source.size)
     buffer = memoryview(bytearray(min(_COPY_BYTES, size)))
     position = 0
     while position < size:
         piece = buffer[: size - position]
         count = source.read_into(position, piece)
         if count < len(piece):
-            raise payload_ended(seal.statement, position + count)
+            raise payload_ended(seal.statement.payload, position + count)
         sink.write_at(start + position, piece)
         position += count
         if progress is not None:
             progress(count)
     if source.peek(size, 1):
-        raise payload_ended(seal.statement, size + 1)
+        raise payload_ended(seal.statement.payload, size + 1)
     source.check_unchanged()

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from capgo_pair import Pair, make_pair
 from serving import Bundle, Live, live_server, make_bundle, some_bytes
 
-from capseal import PrivateKey, TrustStore
+from capseal import PrivateKey, TrustStore, capgo
 
 BundleMaker = Callable[..., Bundle]
 
@@ -15,6 +16,24 @@ BundleMaker = Callable[..., Bundle]
 def bundle(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipient: PrivateKey) -> Bundle:
     """Sequence 7, 20 segments and a bit: two parts."""
     return make_bundle(tmp_path_factory.mktemp("bundle"), signer, recipient, content=some_bytes(20.3), sequence=7)
+
+
+@pytest.fixture(scope="session")
+def capgo_key() -> capgo.PrivateKey:
+    """The key of the apps in the field that read Capgo's format."""
+    return capgo.PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+def pair(
+    tmp_path_factory: pytest.TempPathFactory,
+    capgo_key: capgo.PrivateKey,
+    signer: PrivateKey,
+    recipient: PrivateKey,
+) -> Pair:
+    """Sequence 7, version 1.0.7: 18 segments and a bit, two parts."""
+    folder = tmp_path_factory.mktemp("pair")
+    return make_pair(folder, capgo_key, signer, recipient, content=some_bytes(18.4), sequence=7)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """kill -9 at any moment: what is listed verifies, what is not listed is collected."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -11,26 +12,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from capgo_pair import Pair, make_pair
 from serving import APP, CHANNEL, Bundle, Live, listed_files, live_server, some_bytes
 
-from capseal import CapsealError, TrustStore, UsageError, inspect
+from capseal import CapsealError, PrivateKey, TrustStore, UsageError, capgo, inspect
 from capseal.client import Connection, fetch, publish
 from capseal.params import SEGMENT_BYTES
 from capseal.server import Limits, Storage
 
 BundleMaker = Callable[..., Bundle]
+PairMaker = Callable[..., Pair]
 
 SERVE = """
 import socket, sys
 from capseal import load_trust
-from capseal.server import Storage, create_app, make_server
+from capseal.server import CapgoUpdates, Storage, create_app, make_server
 store, trust, fd = sys.argv[1:]
 listener = socket.socket(fileno=int(fd))
-make_server(create_app(Storage.open(store), load_trust(trust)), host="127.0.0.1", port=0).run(sockets=[listener])
+app = create_app(Storage.open(store), load_trust(trust), capgo=CapgoUpdates())
+make_server(app, host="127.0.0.1", port=0).run(sockets=[listener])
 """
 
 
@@ -58,6 +63,10 @@ def check_all_listed(url: str, folder: Path, trust: TrustStore) -> set[int]:
         for release in releases:
             fetched = fetch(one, app=APP, channel=CHANNEL, folder=folder, trust=trust, sequence=release["sequence"])
             Path(fetched.payload).unlink()
+            beside = capgo.attached(fetched.verified.statement)
+            if beside is not None:
+                got = httpx.get(url + release["links"]["capgo"]).content
+                assert hashlib.sha256(got).digest() == beside.attachment.digest
     return {release["sequence"] for release in releases}
 
 
@@ -72,8 +81,13 @@ def check_no_orphans(store: Path) -> None:
     }
     for record in records:
         wanted |= {f"payloads/{record['payload_digest']}/{first:010d}-{count:02d}" for first, count in record["parts"]}
+        if beside := record.get("capgo"):
+            wanted |= {f"payloads/{beside['digest']}/{first:010d}-{count:02d}" for first, count in beside["parts"]}
+            wanted.add(f"payloads/{beside['digest']}/index")
     uploads = [name for name in names if name.startswith("uploads/")]
-    digests = {inspect(store / name)[1].payload.digest.hex() for name in uploads}
+    statements = [inspect(store / name)[1] for name in uploads]
+    digests = {statement.payload.digest.hex() for statement in statements}
+    digests |= {beside.digest.hex() for statement in statements if (beside := capgo.attached(statement))}
     orphans = [
         name for name in names if name not in wanted and name not in uploads and name.split("/")[1] not in digests
     ]
@@ -81,7 +95,8 @@ def check_no_orphans(store: Path) -> None:
     assert wanted <= set(names)
 
 
-def survive_kills(folder: Path, trust: TrustStore, sealed: BundleMaker, kills: int) -> None:
+def survive_kills(folder: Path, trust: TrustStore, make: PairMaker, kills: int) -> None:
+    """Publish bundles with Capgo files, and read, while the server is killed again and again."""
     seed = int(os.environ.get("CAPSEAL_TEST_SEED", "5"))
     chance = random.Random(seed)
     store, out = folder / "store", folder / "out"
@@ -100,11 +115,9 @@ def survive_kills(folder: Path, trust: TrustStore, sealed: BundleMaker, kills: i
                 nonlocal sequence
                 while not stop.is_set():
                     sequence += 1
-                    bundle = sealed(sequence=sequence, content=some_bytes(chance.choice([1, 17, 24])))
-                    file = folder / "file"
-                    file.write_bytes(bundle.seal + bundle.payload)
+                    pair = make(sequence=sequence, content=some_bytes(chance.choice([1, 17, 24])))
                     with contextlib.suppress(CapsealError), Connection(url, attempts=1) as one:
-                        publish(file, one, jobs=2)
+                        publish(pair.folder / "game.sealed", one, capgo=pair.folder / "game.capgo", jobs=2)
                         acknowledged.add(sequence)
 
             def read_on() -> None:
@@ -126,14 +139,20 @@ def survive_kills(folder: Path, trust: TrustStore, sealed: BundleMaker, kills: i
     assert acknowledged
 
 
-def test_6_kills_lose_nothing_and_leave_no_orphans(tmp_path: Path, trust: TrustStore, sealed: BundleMaker) -> None:
-    survive_kills(tmp_path, trust, sealed, 6)
+@pytest.fixture
+def make(tmp_path: Path, capgo_key: capgo.PrivateKey, signer: PrivateKey, recipient: PrivateKey) -> PairMaker:
+    """Return make(content=..., sequence=...) -> Pair."""
+    return partial(make_pair, tmp_path, capgo_key, signer, recipient)
+
+
+def test_6_kills_lose_nothing_and_leave_no_orphans(tmp_path: Path, trust: TrustStore, make: PairMaker) -> None:
+    survive_kills(tmp_path, trust, make, 6)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_50_kills_lose_nothing_and_leave_no_orphans(tmp_path: Path, trust: TrustStore, sealed: BundleMaker) -> None:
-    survive_kills(tmp_path, trust, sealed, 50)
+def test_50_kills_lose_nothing_and_leave_no_orphans(tmp_path: Path, trust: TrustStore, make: PairMaker) -> None:
+    survive_kills(tmp_path, trust, make, 50)
 
 
 @pytest.fixture

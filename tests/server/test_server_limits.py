@@ -17,7 +17,7 @@ from serving import APP, TOKEN, Bundle, Live, listed_files, live_server
 
 from capseal import KeyFileError, TrustStore
 from capseal.params import SEGMENT_BYTES
-from capseal.server import Limits, create_app, load_token, make_server
+from capseal.server import CapgoUpdates, Limits, create_app, load_token, make_server
 from capseal.server.logs import JsonFormatter
 from capseal.server.storage import Storage
 from tools import require_tool
@@ -191,7 +191,7 @@ def malformed(random: random.Random, bundle: Bundle, upload: str) -> bytes:
         ]
     )
     length = random.choice([str(len(body)), "0", "-5", "99999999999999999999999", "1e3", "5, 6", "0x10"])
-    kind = random.randrange(12)
+    kind = random.randrange(14)
     head = "Host: x\r\n"
     if kind == 0:
         return random.randbytes(200)
@@ -225,6 +225,15 @@ def malformed(random: random.Random, bundle: Bundle, upload: str) -> bytes:
         return f"{method} {release} HTTP/1.1\r\n{head}\r\n".encode()
     if kind == 10:
         return f"PUT {upload}/payload HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n".encode() + body
+    if kind == 11:
+        path = random.choice([f"{upload}/capgo", f"{upload}/capgo/index", "/v1/capgo/updates"])
+        method = random.choice(["PUT", "POST", "GET"])
+        return (
+            f"{method} {path} HTTP/1.1\r\n{head}Content-Range: {span}\r\nContent-Length: {length}\r\n\r\n".encode()
+            + body
+        )
+    if kind == 12:
+        return f"POST /v1/capgo/updates HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n5\r\n".encode() + body
     conditions = "".join(f"{name}: {junk}\r\n" for name in ("If-Match", "If-None-Match", "If-Range"))
     return f"GET {release} HTTP/1.1\r\n{head}{conditions}\r\n".encode()
 
@@ -237,7 +246,7 @@ def survive_malformed_requests(store: Path, trust: TrustStore, bundle: Bundle, o
     seed = int(os.environ.get("CAPSEAL_TEST_SEED", "5"))
     chance = random.Random(seed)
     outside = listed_files(store.parent)
-    with live_server(str(store), trust, limits=Limits(idle_s=1, head_s=1)) as live:
+    with live_server(str(store), trust, limits=Limits(idle_s=1, head_s=1), capgo=CapgoUpdates()) as live:
         live.publish(bundle)
         upload = live.begin(other.seal).json()["links"]["self"]
         before = listed_files(store)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from capgo_pair import Pair
 from obstore.store import S3Store
 from serving import APP, TOKEN, Bundle, Live, live_server
 
 from capseal import TrustStore
 from capseal.client import Connection, fetch, publish
 from capseal.params import SEGMENT_BYTES
+from capseal.server import CapgoUpdates
 
 BUCKET = "bundles"
 
@@ -80,6 +82,19 @@ def test_publish_and_fetch_over_s3(bucket: str, tmp_path: Path, trust: TrustStor
         spans = live.client.get(live.release_url(7) + "/payload", headers={"Range": "bytes=0-9,9000000-9000009"})
         assert spans.status_code == 206
         live.client.delete(live.release_url(7), headers={"Authorization": f"Bearer {TOKEN}"}).raise_for_status()
+    assert objects(bucket) == [f"releases/{APP}/production/0000000000000007/release.json"]
+
+
+def test_a_capgo_file_is_kept_in_a_bucket_too(bucket: str, trust: TrustStore, pair: Pair) -> None:
+    with live_server(bucket, trust, capgo=CapgoUpdates(), verify_reads=True, token=TOKEN) as live:
+        with Connection(live.url, token=TOKEN) as one:
+            publish(pair.folder / "game.sealed", one, capgo=pair.folder / "game.capgo")
+        kept = [name for name in objects(bucket) if pair.digest in name]
+        assert [name.rpartition("/")[2] for name in kept] == ["0000000000-16", "0000000016-03", "index"]
+    with live_server(bucket, trust, capgo=CapgoUpdates(), verify_reads=True, token=TOKEN) as live:
+        url = live.release_url(7)
+        assert live.client.get(url + "/capgo").content == pair.ciphertext
+        live.client.delete(url, headers={"Authorization": f"Bearer {TOKEN}"}).raise_for_status()
     assert objects(bucket) == [f"releases/{APP}/production/0000000000000007/release.json"]
 
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .converting import CUSTOM_MEMBER, attach, attached, to_capgo, to_sealed
+    from .attaching import CUSTOM_MEMBER, Attached, attach, attached
+    from .converting import to_capgo, to_sealed
     from .deltas import write_manifest
     from .endpoint import Release, UpdateRequest, answer, bad_request
     from .keys import PrivateKey, PublicKey, load_private_key, load_public_key
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from .wire import Bundle, ChecksumVersion, SessionKey
 
 _HOMES = {
-    "converting": ("CUSTOM_MEMBER", "attach", "attached", "to_capgo", "to_sealed"),
+    "attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
+    "converting": ("to_capgo", "to_sealed"),
     "deltas": ("write_manifest",),
     "endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
     "keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
@@ -29,6 +31,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CUSTOM_MEMBER",
+    "Attached",
     "Bundle",
     "ChecksumVersion",
     "InsecureFormatWarning",

@@ -1,10 +1,8 @@
 """to_capgo(), to_sealed(): a bundle of one format as a bundle of the other, for the time of migration.
 
-Nothing is decrypted to disk on the way. A Capgo ciphertext can also travel beside a sealed bundle, as an
-attachment that the seal vouches for: then a server that has no secret can tell which bytes to serve.
+Nothing is decrypted to disk on the way.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -12,14 +10,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from .. import reader, sealing
 from ..acceptance import Expect
-from ..errors import FormatError
 from ..keys import Identity
 from ..pipeline import Progress
 from ..seals import Seal
 from ..sink import Detached, PathOrFile
 from ..source import open_source
-from ..statement import Attachment, Statement
-from ..strictjson import Members
 from ..trust import TrustStore
 from ..verifying import SealInput
 from .handover import CHUNK_BYTES, Chunk, chunk_buffer
@@ -29,10 +24,6 @@ from .wire import BLOCK_BYTES, Bundle, ChecksumVersion, SessionKey, recover_chec
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-CUSTOM_MEMBER = "capgo"
-"""The member of a statement's custom data that describes a Capgo ciphertext beside the bundle."""
-MEDIA_TYPE = "application/vnd.capgo.bundle"
 
 
 def to_capgo(
@@ -163,30 +154,3 @@ class PlainFile(io.RawIOBase):
         buffer = chunk_buffer()
         block = last.run(Chunk(memoryview(tail)[-BLOCK_BYTES:], BLOCK_BYTES, False), buffer)
         return size - padding_bytes(block, size)
-
-
-def attach(bundle: Bundle, ciphertext: str | os.PathLike[str]) -> tuple[Attachment, dict[str, Any]]:
-    """Return what makes a seal vouch for a Capgo ciphertext: an attachment, and a member of `custom`.
-
-    Give both to capseal.seal(): `attachments=[attachment], custom={CUSTOM_MEMBER: member}`. Reads the file
-    once. Raises OSError.
-    """
-    with open(ciphertext, "rb", buffering=0) as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-        size = os.fstat(file.fileno()).st_size
-    name = os.path.basename(ciphertext)
-    return Attachment(name, MEDIA_TYPE, size, digest), {"attachment": name, "bundle": bundle.to_json()}
-
-
-def attached(statement: Statement) -> tuple[Bundle, Attachment] | None:
-    """Return the Capgo ciphertext that a seal vouches for, or None where it names none. Raises FormatError."""
-    if statement.custom is None or CUSTOM_MEMBER not in statement.custom:
-        return None
-    where = f"statement.custom.{CUSTOM_MEMBER}"
-    members = Members(statement.custom[CUSTOM_MEMBER], where, required=("attachment", "bundle"))
-    name = members.take("attachment", str)
-    for attachment in statement.attachments:
-        if attachment.name == name:
-            bundle = Bundle.from_json(members.take("bundle", dict), members.place("bundle"))
-            return bundle, attachment
-    raise FormatError(f"{members.place('attachment')}: no attachment has the name {name[:64]!r}")

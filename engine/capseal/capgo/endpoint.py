@@ -34,6 +34,7 @@ _KINDS = {
     "disable_auto_update_under_native": "blocked",
     "unsupported_plugin_version": "failed",
     "no_channel": "failed",
+    "no_bundle": "failed",
     "invalid_json_body": "failed",
 }
 
@@ -103,7 +104,7 @@ class Release:
 def answer(request: UpdateRequest, release: Release | None) -> dict[str, Any]:
     """Return the answer to a request. release: the latest of its app and channel, None where there is none."""
     if release is None:
-        return refusal("no_channel", f"nothing is released for {request.app} on this channel")
+        return refusal("no_channel", f"nothing is released for {request.app[:128]!r} on this channel")
     if request.plugin_version < _OLDEST_PLUGIN:
         return refusal("unsupported_plugin_version", "plugins before 5.0.0 cannot read this format")
     ours = release.bundle.key_id

@@ -128,6 +128,11 @@ class Bundle:
     size: int
     digest: bytes
 
+    @property
+    def ciphertext_bytes(self) -> int:
+        """The size of the ciphertext."""
+        return self.size - self.size % BLOCK_BYTES + BLOCK_BYTES
+
     def checksum(self, version: ChecksumVersion) -> str:
         """Return the checksum text for plugins of that age."""
         return self.checksum_v3 if version is ChecksumVersion.V3 else self.checksum_v2

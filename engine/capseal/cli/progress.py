@@ -14,16 +14,17 @@ QUIET_S = 1.0
 
 
 @contextmanager
-def shown(label: str, path: str, *, output: str | None = None) -> Iterator[Callable[[int], None] | None]:
+def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callable[[int], None] | None]:
     """Give the callback that moves the bar, or None where none can be shown.
 
-    path: what is read, its size is the bar's length; output: where results go. Standard output is
+    paths: what is read, their size is the bar's length; output: where results go. Standard output is
     where another program may be drawing.
     """
     if not sys.stderr.isatty() or output == "-":
         yield None
         return
-    bar = _Bar(label, None if path == "-" else size_of(path))
+    sizes = [None if path == "-" else size_of(path) for path in paths]
+    bar = _Bar(label, None if None in sizes else sum(filter(None, sizes)))
     try:
         yield bar.advance
     finally:

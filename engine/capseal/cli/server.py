@@ -52,19 +52,41 @@ def serve(
     max_bundle: Annotated[
         int | None, typer.Option(metavar="BYTES", min=1, help="Largest payload; default: 64 GiB.")
     ] = None,
+    capgo: Annotated[bool, typer.Option("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
+    default_channel: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="For Capgo plugins that name none; default: capseal.toml's, or production."),
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
+    ] = None,
 ) -> None:
     """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM."""
+    if not capgo and (default_channel or public_url):
+        raise UsageError("--default-channel and --public-url are for --capgo")
     if (certificate is None) != (key is None):
         raise UsageError("--tls-certificate and --tls-key are given together")
     _need("server")
-    from ..server import Limits, Storage, create_app, load_token, log_as_json, make_server
+    from ..server import CapgoUpdates, Limits, Storage, create_app, load_token, log_as_json, make_server
     from ..trust import Role
 
     limits = Limits() if max_bundle is None else Limits(bundle_bytes=max_bundle)
     token = None if token_file is None else load_token(token_file)
-    trusted = options.load_trust(trust or config.find().trust)
+    settings = config.find()
+    trusted = options.load_trust(trust or settings.trust)
+    channel = default_channel or settings.channel or "production"
+    updates = CapgoUpdates(default_channel=channel, public_url=public_url) if capgo else None
     with closing(Storage.open(store)) as storage:
-        app = create_app(storage, trusted, token=token, verify_reads=verify_reads, role=Role(role.value), limits=limits)
+        app = create_app(
+            storage,
+            trusted,
+            token=token,
+            verify_reads=verify_reads,
+            role=Role(role.value),
+            limits=limits,
+            capgo=updates,
+        )
         server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)
         log_as_json()
         # All that was imported stays: no collection need look at it while transfers wait.
@@ -87,6 +109,9 @@ def publish(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal.")],
     url: Url,
     seal: options.Seal = None,
+    capgo: Annotated[
+        str | None, typer.Option("--capgo", metavar="FILE", help="The Capgo file that the seal vouches for.")
+    ] = None,
     token_file: TokenFile = None,
     jobs: Transfers = 4,
 ) -> None:
@@ -94,8 +119,9 @@ def publish(
     _need("client")
     from .. import client
 
-    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle) as advance:
-        release = client.publish(bundle, connection, seal=seal, jobs=jobs, progress=advance)
+    beside = () if capgo is None else (capgo,)
+    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle, *beside) as advance:
+        release = client.publish(bundle, connection, seal=seal, capgo=capgo, jobs=jobs, progress=advance)
     console.say(
         f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
     )

@@ -5,5 +5,6 @@ from .app import create_app
 from .limits import Limits
 from .run import log_as_json, make_server
 from .storage import Storage
+from .updates import CapgoUpdates
 
-__all__ = ["Limits", "Storage", "create_app", "load_token", "log_as_json", "make_server"]
+__all__ = ["CapgoUpdates", "Limits", "Storage", "create_app", "load_token", "log_as_json", "make_server"]

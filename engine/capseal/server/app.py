@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from .pace import Pace
 from .problems import Problem
 from .state import ServerState, app_state
 from .storage import Storage
+from .updates import CapgoUpdates
 from .uploads import PartBuffers
 
 LOGGER = "capseal.server"
@@ -45,11 +46,14 @@ _ROUTES: list[BaseRoute] = [
     Route(_RELEASES + "/{sequence}", publishing.withdraw, methods=["DELETE"]),
     Route(_RELEASES + "/{sequence}/seal", reading.get_seal),
     Route(_RELEASES + "/{sequence}/payload", reading.get_payload),
+    Route(_RELEASES + "/{sequence}/capgo", reading.get_capgo),
     Route("/v1/uploads", publishing.begin_upload, methods=["POST"]),
     Route(_UPLOAD, publishing.get_upload),
     Route(_UPLOAD, publishing.publish, methods=["POST"]),
     Route(_UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
     Route(_UPLOAD + "/payload", publishing.put_payload, methods=["PUT"]),
+    Route(_UPLOAD + "/capgo", publishing.put_capgo, methods=["PUT"]),
+    Route(_UPLOAD + "/capgo/index", publishing.put_capgo_index, methods=["PUT"]),
 ]
 
 
@@ -61,16 +65,18 @@ def create_app(
     verify_reads: bool = False,
     role: Role = Role.PRODUCTION,
     limits: Limits = DEFAULT_LIMITS,
+    capgo: CapgoUpdates | None = None,
 ) -> Starlette:
     """Return the server as an ASGI application.
 
     storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
-    development key signed.
+    development key signed. capgo: answer Capgo's plugin, and demand the Capgo file that a seal vouches for.
     """
     log = logging.getLogger(LOGGER)
-    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log)
+    routes = _ROUTES if capgo is None else [*_ROUTES, capgo.route()]
+    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, capgo=capgo is not None)
     state = ServerState(
         catalogue=catalogue,
         limits=limits,
@@ -93,9 +99,9 @@ def create_app(
                 await collecting
 
     app = Starlette(
-        routes=_ROUTES,
+        routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(_Observed, state=state), Middleware(Pace, limits=limits)],
+        middleware=[Middleware(_Observed, state=state, routes=routes), Middleware(Pace, limits=limits)],
         exception_handlers=_exception_handlers(),
     )
     app.state.server = state
@@ -141,9 +147,10 @@ async def _collect_now_and_then(state: ServerState) -> None:
 class _Observed:
     """Counts and logs every request, once its response has ended."""
 
-    def __init__(self, app: ASGIApp, state: ServerState) -> None:
+    def __init__(self, app: ASGIApp, state: ServerState, routes: Sequence[BaseRoute]) -> None:
         self._app = app
         self._state = state
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -164,7 +171,7 @@ class _Observed:
             await self._app(scope, receive, observed_send)
         finally:
             seconds = time.monotonic() - began
-            route = _route_of(scope)
+            route = _route_of(scope, self._routes)
             self._state.metrics.requests.labels(scope["method"], route, str(status_code)).inc()
             self._state.metrics.seconds.labels(route).observe(seconds)
             members = {
@@ -178,9 +185,9 @@ class _Observed:
             self._state.log.info("request", extra={"members": members})
 
 
-def _route_of(scope: Scope) -> str:
+def _route_of(scope: Scope, routes: Sequence[BaseRoute]) -> str:
     """Return the path of the route that a request took: a label of bounded variety."""
-    for route in _ROUTES:
+    for route in routes:
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
             return route.path
     return "none"

@@ -6,27 +6,34 @@ else; everything without a record, or an upload, that points to it is an orphan.
     releases/APP/CHANNEL/SEQUENCE/release.json   the record: written last, atomically, never overwritten
     releases/APP/CHANNEL/SEQUENCE/seal           the seal, as it was uploaded
     payloads/DIGEST/FIRST-COUNT                  a part: COUNT verified segments from segment FIRST on
+    payloads/DIGEST/index                        the index of a payload that is not in a seal: of a Capgo file
     uploads/ID/seal                              the seal of an upload under way; ID is its SHA-256
 """
 
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from logging import Logger
+from typing import TypeVar
 
-from ..acceptance import Expect, Verified
+from ..acceptance import Expect, SignedIndex, Verified
+from ..capgo import Attached, attached
 from ..errors import FormatError, RejectedError, RollbackError, TransferError
-from ..statement import Statement
+from ..params import DIGEST_BYTES
+from ..statement import Payload, Statement
 from ..tree import segment_count
 from ..trust import Role, TrustStore
 from ..verifying import accept_detached
 from .limits import Limits
-from .parts import Part, cover, missing_segments
-from .problems import Problem, busy
+from .parts import Part, index_path
+from .payloads import ArrivingPayload, Upload
+from .problems import Problem, busy, too_large
 from .records import Place, Release
 from .storage import Storage
+
+T = TypeVar("T")
 
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _KEPT_SEALS = 64
@@ -36,41 +43,25 @@ _PAYLOAD_PATH = re.compile(r"payloads/([0-9a-f]{64})/[^/]+")
 _RELEASE_FOLDER = re.compile(r"(releases/[^/]+/[^/]+/[0-9]{16})/[^/]+")
 
 
-@dataclass(slots=True)
-class Upload:
-    """A bundle on its way in: its seal was accepted, its parts arrive."""
-
-    id: str
-    verified: Verified
-    parts: list[Part]
-    receivers: int = 0
-    """Requests that are sending payload just now."""
-
-    @property
-    def digest(self) -> str:
-        """The payload's digest, in hex."""
-        return self.verified.statement.payload.digest.hex()
-
-    @property
-    def missing(self) -> list[tuple[int, int]]:
-        """Runs of segments that are not there yet: first, and one past the last."""
-        return missing_segments(self.parts, segment_count(self.verified.statement.payload.size))
-
-
 class Catalogue:
     """The releases and uploads of one storage; one process at a time may write to it."""
 
-    def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, limits: Limits, log: Logger) -> None:
+    def __init__(
+        self, storage: Storage, trust: TrustStore, *, role: Role, limits: Limits, log: Logger, capgo: bool = False
+    ) -> None:
+        """capgo: demand, with a bundle, the Capgo file that its seal vouches for."""
         self.storage = storage
         self.limits = limits
         self.log = log
         self.uploads: dict[str, Upload] = {}
         self._trust = trust
         self._role = role
+        self._capgo = capgo
         self._releases: dict[Place, dict[int, Release]] = {}
         self._by_upload: dict[str, Release] = {}
         self._floors: dict[Place, int] = {}
         self._seals: dict[str, Verified] = {}
+        self._capgo_indexes: dict[str, SignedIndex] = {}
         self._damaged = 0
         self._changing = asyncio.Lock()
 
@@ -116,15 +107,48 @@ class Catalogue:
         return data
 
     async def verified(self, release: Release) -> Verified:
-        """Return the verdict on a release's stored seal. Raises TransferError, RejectedError."""
+        """Return the verdict on a release's stored seal. Raises TransferError where storage lost or altered it."""
         kept = self._seals.pop(release.seal_digest, None)
         if kept is None:
             data = await self.seal(release)
             expect = Expect(app=release.app, channel=release.channel, role=self._role)
-            kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
-        self._seals[release.seal_digest] = kept
-        while len(self._seals) > _KEPT_SEALS:
-            del self._seals[next(iter(self._seals))]
+            try:
+                kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
+            except RejectedError as error:
+                raise TransferError(f"storage: the seal of {release.folder} does not verify: {error}") from error
+            if kept.statement.sequence != release.sequence:
+                raise TransferError(f"storage: the seal of {release.folder} has sequence {kept.statement.sequence}")
+        _keep(self._seals, release.seal_digest, kept)
+        return kept
+
+    async def capgo_of(self, release: Release) -> Attached | None:
+        """Return what a release's seal says of its Capgo file, or None where that was not published with it.
+
+        Raises TransferError where storage altered it.
+        """
+        if release.capgo is None:
+            return None
+        try:
+            found = attached((await self.verified(release)).statement)
+        except FormatError as error:
+            raise TransferError(f"storage: the seal of {release.folder} cannot be read: {error}") from error
+        if found is None or found.digest.hex() != release.capgo.digest or found.payload.size != release.capgo.size:
+            raise TransferError(f"storage: the record of {release.folder} names a Capgo file that its seal does not")
+        return found
+
+    async def capgo_index(self, release: Release) -> SignedIndex:
+        """Return what the segments of a release's Capgo file must be.
+
+        Raises TransferError where it has none, or storage lost or altered it.
+        """
+        found = await self.capgo_of(release)
+        if found is None:
+            raise TransferError(f"storage: {release.folder} has no Capgo file")
+        digest = found.digest.hex()
+        kept = self._capgo_indexes.pop(digest, None) or await self._stored_index(found.payload)
+        if kept is None:
+            raise TransferError(f"storage: {index_path(digest)} is gone, or altered")
+        _keep(self._capgo_indexes, digest, kept)
         return kept
 
     # Changing.
@@ -166,6 +190,7 @@ class Catalogue:
         try:
             data = await self.storage.get(f"uploads/{id}/seal", most=self.limits.seal_bytes)
             verified = await asyncio.to_thread(accept_detached, data, self._trust, Expect(role=self._role))
+            upload = Upload.begin(id, verified, capgo=self._capgo)
         except (RejectedError, FileNotFoundError) as error:
             self.log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
             await self.storage.delete([f"uploads/{id}/seal"])
@@ -174,7 +199,8 @@ class Catalogue:
         if statement.sequence <= self._floors.get((statement.app, statement.channel), 0):
             await self.storage.delete([f"uploads/{id}/seal"])  # published, or overtaken, just before the end
             return
-        self.uploads[id] = Upload(id, verified, await self._stored_parts(statement))
+        await self._look_up(upload)
+        self.uploads[id] = upload
 
     def _add(self, release: Release) -> None:
         place = (release.app, release.channel)
@@ -189,25 +215,28 @@ class Catalogue:
         """
         verified = await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
-        statement = verified.statement
-        if statement.payload.size > self.limits.bundle_bytes:
-            raise Problem(
-                413,
-                "too-large",
-                "Over a limit of this server",
-                f"payload of {statement.payload.size} bytes, at most {self.limits.bundle_bytes} are allowed",
-            )
+        upload = Upload.begin(id, verified, capgo=self._capgo)
+        for one in upload.payloads:
+            if one.signed.size > self.limits.bundle_bytes:
+                raise too_large("payload", one.signed.size, self.limits.bundle_bytes)
         async with self._changing:
             published = self.release_of(id)
             if published is not None:
                 return published
-            self._check_sequence(statement)
+            self._check_sequence(verified.statement)
             if id not in self.uploads:
                 if len(self.uploads) >= self.limits.open_uploads:
                     raise busy(f"{len(self.uploads)} uploads are open, at most {self.limits.open_uploads} are allowed")
                 await self.storage.put(f"uploads/{id}/seal", seal)
-                self.uploads[id] = Upload(id, verified, await self._stored_parts(statement))
+                await self._look_up(upload)
+                self.uploads[id] = upload
             return self.uploads[id]
+
+    async def put_index(self, arriving: ArrivingPayload, entries: bytes) -> None:
+        """Take the index of a payload, and keep it where it gives the signed digest. Raises RejectedError."""
+        index = await asyncio.to_thread(SignedIndex.checked, arriving.signed, entries)
+        await self.storage.put(index_path(arriving.digest), entries)
+        arriving.index = index
 
     async def publish(self, upload: Upload) -> Release:
         """Make a complete upload a release, at once and for all. Raises RollbackError, Problem, TransferError."""
@@ -220,15 +249,12 @@ class Catalogue:
                 raise Problem(404, "no-upload", "No such upload", f"upload {upload.id[:16]} was given up or collected")
             self._check_sequence(statement)
             # What storage lists decides, not what this process remembers.
-            upload.parts = await self._stored_parts(statement)
-            if upload.missing:
-                raise Problem(
-                    409,
-                    "incomplete",
-                    "The payload is not complete",
-                    f"{sum(stop - first for first, stop in upload.missing)} segments are missing",
-                )
+            await self._look_up(upload)
+            missing = sum(stop - first for one in upload.payloads for first, stop in one.missing)
+            if missing:
+                raise Problem(409, "incomplete", "The payload is not complete", f"{missing} segments are missing")
             seal = upload.verified.seal.encode()
+            payload = upload.payload.stored()
             release = Release(
                 app=statement.app,
                 channel=statement.channel,
@@ -238,16 +264,16 @@ class Catalogue:
                 published=_now(),
                 content_name=statement.content.name,
                 content_bytes=statement.content.size,
-                payload_digest=upload.digest,
-                payload_bytes=statement.payload.size,
+                payload_digest=payload.digest,
+                payload_bytes=payload.size,
                 seal_digest=upload.id,
                 seal_bytes=len(seal),
                 signers=tuple(signer.key.fingerprint for signer in upload.verified.signers),
-                parts=cover(upload.parts, segment_count(statement.payload.size)),
+                parts=payload.parts,
+                capgo=None if upload.capgo is None else upload.capgo.stored(),
             )
             await self.storage.put(f"{release.folder}/seal", seal)
-            names = [part.path(release.payload_digest) for part in release.parts]
-            await self.storage.sync([*names, f"{release.folder}/seal"])
+            await self.storage.sync([*release.paths, f"{release.folder}/seal"])
             if not await self.storage.put_new(f"{release.folder}/release.json", release.encode()):
                 raise TransferError(f"storage: {release.folder} was published by another process")
             await self.storage.sync([f"{release.folder}/release.json"])
@@ -261,7 +287,8 @@ class Catalogue:
         async with self._changing:
             if self.uploads.pop(upload.id, None) is not None:
                 await self.storage.delete([f"uploads/{upload.id}/seal"])
-                await self._delete_unreferenced(upload.digest)
+                for digest in upload.digests:
+                    await self._delete_unreferenced(digest)
 
     async def withdraw(self, release: Release) -> Release:
         """Take a release back: its record stays, so that its sequence is never used again, its bytes go."""
@@ -276,7 +303,8 @@ class Catalogue:
             self._add(withdrawn)
             self._seals.pop(release.seal_digest, None)
             await self.storage.delete([f"{release.folder}/seal"])
-            await self._delete_unreferenced(release.payload_digest)
+            for digest in release.digests:
+                await self._delete_unreferenced(digest)
         return withdrawn
 
     async def collect(self) -> int:
@@ -291,7 +319,9 @@ class Catalogue:
         async for one in self.storage.list("uploads"):
             match = _UPLOAD_PATH.fullmatch(one.path)
             upload = self.uploads.get(match[1]) if match else None
-            if upload and not upload.receivers and max(one.modified, last_put.get(upload.digest, before)) < before:
+            if upload is None or upload.receivers:
+                continue
+            if max(one.modified, *(last_put.get(digest, before) for digest in upload.digests)) < before:
                 self.log.info("stale upload given up", extra={"members": {"upload": upload.id}})
                 await self.give_up(upload)
         if self._damaged:
@@ -321,15 +351,15 @@ class Catalogue:
         return deleted
 
     async def _delete_unreferenced(self, digest: str) -> int:
-        """Delete a payload's parts, but those that a release or an upload needs. Only under the lock."""
-        if any(upload.digest == digest for upload in self.uploads.values()):
+        """Delete what is stored of a payload, but what a release or an upload needs. Only under the lock."""
+        if any(digest in upload.digests for upload in self.uploads.values()):
             return 0
         needed = {
-            part.path(digest)
+            path
             for releases in self._releases.values()
             for release in releases.values()
-            if release.payload_digest == digest and release.withdrawn is None
-            for part in release.parts
+            if digest in release.digests and release.withdrawn is None
+            for path in release.paths
         }
         orphans = [one.path async for one in self.storage.list(f"payloads/{digest}") if one.path not in needed]
         await self.storage.delete(orphans)
@@ -345,10 +375,36 @@ class Catalogue:
                 sequence=statement.sequence,
             )
 
-    async def _stored_parts(self, statement: Statement) -> list[Part]:
-        digest, size = statement.payload.digest.hex(), statement.payload.size
-        stored = [Part.parse(one.path, one.size, size) async for one in self.storage.list(f"payloads/{digest}")]
+    async def _look_up(self, upload: Upload) -> None:
+        """Let an upload have what storage lists of it."""
+        for one in upload.payloads:
+            one.parts = await self._stored_parts(one.signed)
+        if upload.capgo is not None:
+            upload.capgo.index = await self._stored_index(upload.capgo.signed)
+
+    async def _stored_parts(self, payload: Payload) -> list[Part]:
+        folder = f"payloads/{payload.digest.hex()}"
+        stored = [Part.parse(one.path, one.size, payload.size) async for one in self.storage.list(folder)]
         return [part for part in stored if part is not None]
+
+    async def _stored_index(self, payload: Payload) -> SignedIndex | None:
+        """Return the index that is stored for a payload, or None where it is not the signed one."""
+        path = index_path(payload.digest.hex())
+        try:
+            entries = await self.storage.get(path, most=DIGEST_BYTES * segment_count(payload.size))
+            return await asyncio.to_thread(SignedIndex.checked, payload, entries)
+        except FileNotFoundError:
+            return None
+        except (RejectedError, TransferError) as error:  # whoever needs it can send it again
+            self.log.error("stored index ignored", extra={"members": {"path": path, "error": str(error)}})
+            return None
+
+
+def _keep(cache: dict[str, T], key: str, value: T) -> None:
+    """Remember what was used last, and forget what was not for the longest time."""
+    cache[key] = value
+    while len(cache) > _KEPT_SEALS:
+        del cache[next(iter(cache))]
 
 
 def _now() -> str:

@@ -44,6 +44,11 @@ class Part(NamedTuple):
         return part if fits and stored_bytes == expected else None
 
 
+def index_path(digest: str) -> str:
+    """Return the name of the object that holds a payload's index, where no seal does."""
+    return f"payloads/{digest}/index"
+
+
 def missing_segments(parts: Iterable[Part], segments: int) -> list[tuple[int, int]]:
     """Return the runs of segments that no part holds: first, and one past the last."""
     missing = []

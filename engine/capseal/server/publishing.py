@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import RejectedError, RollbackError
-from ..params import SEGMENT_BYTES
-from .catalogue import Upload
+from ..params import DIGEST_BYTES, SEGMENT_BYTES
+from ..tree import segment_count
 from .parts import Part
+from .payloads import ArrivingPayload, Upload
 from .problems import Problem, busy, rejected, too_large
 from .ranges import Span, parse_content_range
 from .reading import described, links
@@ -23,7 +24,7 @@ async def begin_upload(request: Request) -> Response:
     """POST /v1/uploads, body: the seal. Answers with what is still missing of the payload."""
     check_token(request, demanded=False)
     state = app_state(request)
-    seal = await _whole_body(request, state.limits.seal_bytes)
+    seal = await _whole_body(request, "seal", state.limits.seal_bytes)
     begun = await state.catalogue.begin(seal)
     if isinstance(begun, Release):
         return _answer(_published(begun), 200, {"Location": links(begun)["self"]})
@@ -39,9 +40,39 @@ async def get_upload(request: Request) -> Response:
 async def put_payload(request: Request) -> Response:
     """PUT /v1/uploads/ID/payload, body: the payload or, with Content-Range, a run of its segments."""
     check_token(request, demanded=False)
+    upload = _named_upload(request)
+    return await _receive(request, upload, upload.payload)
+
+
+async def put_capgo(request: Request) -> Response:
+    """PUT /v1/uploads/ID/capgo, body: as for the payload, of the Capgo file; its index must be there."""
+    check_token(request, demanded=False)
+    upload = _named_upload(request)
+    return await _receive(request, upload, _demanded_capgo(upload))
+
+
+async def put_capgo_index(request: Request) -> Response:
+    """PUT /v1/uploads/ID/capgo/index, body: 32 bytes for each segment of the Capgo file."""
+    check_token(request, demanded=False)
     state = app_state(request)
     upload = _named_upload(request)
-    start, stop = _announced_span(request, upload)
+    arriving = _demanded_capgo(upload)
+    entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size))
+    if upload.id not in state.catalogue.uploads:
+        raise _no_upload(upload.id)
+    try:
+        await state.catalogue.put_index(arriving, entries)
+    except RejectedError as error:
+        raise await _rejected(state, upload, error) from error
+    return _answer(_described(upload), 200)
+
+
+async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
+    """Take segments of one of an upload's payloads, store what verifies, and answer with what is still missing."""
+    state = app_state(request)
+    if arriving.index is None:
+        raise Problem(409, "no-index", "The index is missing", "send the index before the segments")
+    start, stop = _announced_span(request, arriving.signed.size)
     receiving = sum(one.receivers for one in state.catalogue.uploads.values())
     if receiving >= state.limits.uploads:
         raise busy(f"{receiving} requests are sending payload, at most {state.limits.uploads} may at once")
@@ -49,13 +80,13 @@ async def put_payload(request: Request) -> Response:
     async def put(part: Part, data: memoryview) -> None:
         if upload.id not in state.catalogue.uploads:
             raise _no_upload(upload.id)
-        await state.catalogue.storage.put(part.path(upload.digest), data)
-        upload.parts.append(part)
+        await state.catalogue.storage.put(part.path(arriving.digest), data)
+        arriving.parts.append(part)
 
     upload.receivers += 1
     state.metrics.uploading.inc()
     try:
-        async with Receiver(upload.verified, put, state.buffers, start=start, stop=stop) as receiver:
+        async with Receiver(arriving.index, put, state.buffers, start=start, stop=stop) as receiver:
             try:
                 await receiver.receive(request.stream())
             finally:
@@ -68,9 +99,7 @@ async def put_payload(request: Request) -> Response:
                 f"body of {receiver.received - start} bytes, {stop - start} were announced",
             )
     except RejectedError as error:
-        await state.catalogue.give_up(upload)
-        _count_rejected(state, error, upload)
-        raise rejected(error, received=receiver.received) from error
+        raise await _rejected(state, upload, error, received=receiver.received) from error
     finally:
         upload.receivers -= 1
         state.metrics.uploading.dec()
@@ -124,13 +153,19 @@ def _named_upload(request: Request) -> Upload:
     return upload
 
 
+def _demanded_capgo(upload: Upload) -> ArrivingPayload:
+    if upload.capgo is None:
+        detail = "this server takes no Capgo files, or the seal vouches for none"
+        raise Problem(404, "no-capgo", "No Capgo file is expected", detail)
+    return upload.capgo
+
+
 def _no_upload(id: str) -> Problem:
     return Problem(404, "no-upload", "No such upload", f"upload {id[:16]!r} is unknown: begin it with its seal")
 
 
-def _announced_span(request: Request, upload: Upload) -> Span:
-    """Return the bytes of the payload that a request is about to send. Raises Problem."""
-    size = upload.verified.statement.payload.size
+def _announced_span(request: Request, size: int) -> Span:
+    """Return which bytes of a payload of that size a request is about to send. Raises Problem."""
     header = request.headers.get("content-range")
     start, stop = (0, size) if header is None else parse_content_range(header, size)
     if start % SEGMENT_BYTES or (stop % SEGMENT_BYTES and stop != size):
@@ -156,31 +191,51 @@ def _content_length(request: Request) -> int | None:
     return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else None
 
 
-async def _whole_body(request: Request, most: int) -> bytes:
+async def _whole_body(request: Request, what: str, most: int) -> bytes:
     length = _content_length(request)
     if length is not None and length > most:
-        raise too_large("seal", length, most)
+        raise too_large(what, length, most)
     body = bytearray()
     stream: AsyncIterator[bytes] = request.stream()
     async for chunk in stream:
         body += chunk
         if len(body) > most:
-            raise too_large("seal", len(body), most)
+            raise too_large(what, len(body), most)
     return bytes(body)
 
 
 def _described(upload: Upload) -> dict[str, Any]:
     statement = upload.verified.statement
-    size = statement.payload.size
     return {
         "id": upload.id,
         "app": statement.app,
         "channel": statement.channel,
         "sequence": statement.sequence,
-        "payload": {"size": size, "digest": {"fsverity-sha256": upload.digest}},
-        "missing": [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in upload.missing],
-        "links": {"self": f"/v1/uploads/{upload.id}", "payload": f"/v1/uploads/{upload.id}/payload"},
+        "payload": {"size": statement.payload.size, "digest": {"fsverity-sha256": upload.payload.digest}},
+        "missing": _missing(upload.payload),
+        "capgo": None if upload.capgo is None else _described_capgo(upload.capgo),
+        "links": {
+            "self": f"/v1/uploads/{upload.id}",
+            "payload": f"/v1/uploads/{upload.id}/payload",
+            "capgo": f"/v1/uploads/{upload.id}/capgo",
+            "capgo_index": f"/v1/uploads/{upload.id}/capgo/index",
+        },
     }
+
+
+def _described_capgo(arriving: ArrivingPayload) -> dict[str, Any]:
+    return {
+        "size": arriving.signed.size,
+        "digest": {"fsverity-sha256": arriving.digest},
+        "index_missing": arriving.index is None,
+        "missing": _missing(arriving),
+    }
+
+
+def _missing(arriving: ArrivingPayload) -> list[list[int]]:
+    """Return the spans of bytes that are not there yet."""
+    size = arriving.signed.size
+    return [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in arriving.missing]
 
 
 def _published(release: Release) -> dict[str, Any]:
@@ -192,7 +247,9 @@ def _answer(value: object, status: int, headers: dict[str, str] | None = None) -
     return Response(json.dumps(value), status, {**caching, **(headers or {})}, "application/json")
 
 
-def _count_rejected(state: ServerState, error: RejectedError, upload: Upload) -> None:
+async def _rejected(state: ServerState, upload: Upload, error: RejectedError, **members: Any) -> Problem:
+    """Give up an upload of which something differs from what is signed, and return the answer."""
+    await state.catalogue.give_up(upload)
     state.metrics.rejected.labels(type(error).__name__).inc()
-    members = {"upload": upload.id, "error": str(error)}
-    state.log.warning("upload rejected", extra={"members": members})
+    state.log.warning("upload rejected", extra={"members": {"upload": upload.id, "error": str(error)}})
+    return rejected(error, **members)

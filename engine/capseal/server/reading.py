@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,15 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..acceptance import Verified
+from ..acceptance import SignedIndex
 from ..embedding import RUN_BYTES, read_verified, read_verified_async
 from ..errors import RejectedError, TransferError
-from .catalogue import Catalogue
 from .parts import Part, pieces
+from .payloads import StoredPayload
 from .problems import Problem, unavailable
 from .ranges import Span, precondition, wanted_spans
 from .records import Place, Release
 from .state import app_state, named_place, named_release
+from .storage import Storage
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
@@ -33,9 +34,10 @@ _SLICE_BYTES = 256 * 1024
 
 
 def links(release: Release) -> dict[str, str]:
-    """Return where a release's seal and payload are."""
+    """Return where a release's seal, payload and, if it has one, Capgo file are."""
     base = f"/v1/apps/{release.app}/channels/{release.channel}/releases/{release.sequence}"
-    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload"}
+    capgo = {} if release.capgo is None else {"capgo": f"{base}/capgo"}
+    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload", **capgo}
 
 
 def described(release: Release) -> dict[str, Any]:
@@ -49,11 +51,16 @@ def described(release: Release) -> dict[str, Any]:
         "published": release.published,
         "withdrawn": release.withdrawn,
         "content": {"name": release.content_name, "size": release.content_bytes},
-        "payload": {"size": release.payload_bytes, "digest": {"fsverity-sha256": release.payload_digest}},
+        "payload": _described_payload(release.payload),
+        "capgo": None if release.capgo is None else _described_payload(release.capgo),
         "seal": {"size": release.seal_bytes, "digest": {"sha256": release.seal_digest}},
         "signers": list(release.signers),
         "links": links(release),
     }
+
+
+def _described_payload(stored: StoredPayload) -> dict[str, Any]:
+    return {"size": stored.size, "digest": {"fsverity-sha256": stored.digest}}
 
 
 def _json(request: Request, value: object) -> Response:
@@ -116,9 +123,28 @@ async def get_seal(request: Request) -> Response:
 
 async def get_payload(request: Request) -> Response:
     """GET .../releases/SEQUENCE/payload: all of it, one range or several."""
-    state = app_state(request)
+    catalogue = app_state(request).catalogue
     release = _readable(request)
-    size, etag = release.payload_bytes, f'"{release.payload_digest}"'
+
+    async def index() -> SignedIndex:
+        return (await catalogue.verified(release)).index
+
+    return await _send(request, release.payload, index)
+
+
+async def get_capgo(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/capgo: the Capgo file beside the bundle, as the payload."""
+    catalogue = app_state(request).catalogue
+    release = _readable(request)
+    if release.capgo is None:
+        raise Problem(404, "no-capgo", "No Capgo file", f"release {release.sequence} was published without one")
+    return await _send(request, release.capgo, lambda: catalogue.capgo_index(release))
+
+
+async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awaitable[SignedIndex]]) -> Response:
+    """Answer with a stored payload. index: returns what to check it against, where reads are verified."""
+    state = app_state(request)
+    size, etag = stored.size, f'"{stored.digest}"'
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
     unchanged = precondition(request.headers, etag)
     if unchanged is not None:
@@ -126,7 +152,7 @@ async def get_payload(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(None, 200, {**headers, "Content-Length": str(size)}, PAYLOAD_TYPE)
     spans = wanted_spans(request.headers, size, etag, most=state.limits.ranges)
-    payload = await StoredPayload.open(state.catalogue, release, verify=state.verify_reads)
+    payload = PayloadReader(state.catalogue.storage, stored, await index() if state.verify_reads else None)
     if spans is None:
         chunks = payload.chunks(0, size)
         length, status = size, 200
@@ -151,51 +177,43 @@ async def get_payload(request: Request) -> Response:
 Chunks = AsyncGenerator[bytes | memoryview, None]
 
 
-class StoredPayload:
-    """A release's payload in storage, read by range; verified on the way out where that is asked for."""
+class PayloadReader:
+    """A payload in storage, read by range; verified on the way out where there is an index to check it against."""
 
-    def __init__(self, catalogue: Catalogue, release: Release, verified: Verified | None) -> None:
-        self._storage = catalogue.storage
-        self._release = release
-        self._verified = verified
-
-    @classmethod
-    async def open(cls, catalogue: Catalogue, release: Release, *, verify: bool) -> "StoredPayload":
-        """Open it; to verify, its seal is authenticated first. Raises TransferError where storage altered that."""
-        try:
-            return cls(catalogue, release, await catalogue.verified(release) if verify else None)
-        except RejectedError as error:
-            raise TransferError(f"storage: the seal of {release.folder} does not verify: {error}") from error
+    def __init__(self, storage: Storage, stored: StoredPayload, index: SignedIndex | None) -> None:
+        self._storage = storage
+        self._stored = stored
+        self._index = index
 
     async def chunks(self, start: int, stop: int) -> Chunks:
         """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
-        if self._verified is None:
-            for part, offset, size in pieces(self._release.parts, start, stop):
+        if self._index is None:
+            for part, offset, size in pieces(self._stored.parts, start, stop):
                 for at in range(0, size, RUN_BYTES):
                     yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
         elif self._storage.is_local:
             # Read and hashed by one thread in one go: the bytes are still in its core's cache.
-            runs = read_verified(self._verified, self._read_now, start, stop)
+            runs = read_verified(self._index, self._read_now, start, stop)
             while (run := await asyncio.to_thread(next, runs, None)) is not None:
                 yield run
         else:
-            async for run in read_verified_async(self._verified, self._read, start, stop):
+            async for run in read_verified_async(self._index, self._read, start, stop):
                 yield run
 
     async def _read(self, offset: int, size: int) -> bytes | memoryview:
-        wanted = pieces(self._release.parts, offset, offset + size)
+        wanted = pieces(self._stored.parts, offset, offset + size)
         return _joined([await self._read_part(*one) for one in wanted])
 
     def _read_now(self, offset: int, size: int) -> bytes | memoryview:
-        return _joined([self._read_part_now(*one) for one in pieces(self._release.parts, offset, offset + size)])
+        return _joined([self._read_part_now(*one) for one in pieces(self._stored.parts, offset, offset + size)])
 
     async def _read_part(self, part: Part, offset: int, size: int) -> memoryview:
-        path = part.path(self._release.payload_digest)
+        path = part.path(self._stored.digest)
         with _whole_part(path):
             return _checked_size(path, offset, size, await self._storage.read(path, offset, size))
 
     def _read_part_now(self, part: Part, offset: int, size: int) -> memoryview:
-        path = part.path(self._release.payload_digest)
+        path = part.path(self._stored.digest)
         with _whole_part(path):
             return _checked_size(path, offset, size, self._storage.read_now(path, offset, size))
 
@@ -269,7 +287,7 @@ def _part_head(boundary: str, span: Span, size: int) -> bytes:
     ).encode()
 
 
-async def _multipart(payload: StoredPayload, spans: Sequence[Span], heads: Sequence[bytes], tail: bytes) -> Chunks:
+async def _multipart(payload: PayloadReader, spans: Sequence[Span], heads: Sequence[bytes], tail: bytes) -> Chunks:
     for (start, stop), head in zip(spans, heads, strict=True):
         # The head goes out with bytes that were read, so that a failing read is noticed before anything is sent.
         before = head

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from ..errors import FormatError
 from ..statement import check_fingerprint, check_name
 from ..tree import segment_count
-from .parts import Part, missing_segments
+from .parts import Part, index_path, missing_segments
+from .payloads import StoredPayload
 
 RECORD_TYPE = "capseal-release-v1"
 
@@ -33,15 +34,41 @@ class Release:
     seal_bytes: int
     signers: tuple[str, ...]
     parts: tuple[Part, ...]
+    capgo: StoredPayload | None = None
+    """The Capgo file beside the bundle."""
 
     @property
     def folder(self) -> str:
         """Where its record and seal are."""
         return f"releases/{self.app}/{self.channel}/{self.sequence:016d}"
 
+    @property
+    def payload(self) -> StoredPayload:
+        """The bundle's payload."""
+        return StoredPayload(self.payload_digest, self.payload_bytes, self.parts)
+
+    @property
+    def payloads(self) -> list[StoredPayload]:
+        """All that is stored for it, beside its seal."""
+        return [self.payload] if self.capgo is None else [self.payload, self.capgo]
+
+    @property
+    def paths(self) -> list[str]:
+        """The names of the objects that its payloads are in."""
+        indexes = [] if self.capgo is None else [index_path(self.capgo.digest)]
+        return [*(path for one in self.payloads for path in one.paths), *indexes]
+
+    @property
+    def digests(self) -> set[str]:
+        """The digests of its payloads, in hex."""
+        return {one.digest for one in self.payloads}
+
     def encode(self) -> bytes:
         """Return the record."""
-        return json.dumps({"type": RECORD_TYPE, **asdict(self)}).encode()
+        value = {"type": RECORD_TYPE, **asdict(self)}
+        if self.capgo is None:
+            del value["capgo"]
+        return json.dumps(value).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> "Release":
@@ -51,14 +78,22 @@ class Release:
             if value.pop("type") != RECORD_TYPE:
                 raise FormatError(f"record is not of type {RECORD_TYPE}")
             value["signers"] = tuple(check_fingerprint(signer, "record.signers") for signer in value["signers"])
-            value["parts"] = tuple(Part(*part) for part in value["parts"])
+            value["parts"] = _parse_parts(value["parts"])
+            if "capgo" in value:
+                capgo = value["capgo"]
+                value["capgo"] = StoredPayload(capgo["digest"], capgo["size"], _parse_parts(capgo["parts"]))
             release = cls(**value)
             check_name(release.app, "record.app")
             check_name(release.channel, "record.channel")
-            check_fingerprint(release.payload_digest, "record.payload_digest")
             check_fingerprint(release.seal_digest, "record.seal_digest")
-            if missing_segments(release.parts, segment_count(release.payload_bytes)):
-                raise FormatError("record.parts do not cover the payload")
+            for stored in release.payloads:
+                check_fingerprint(stored.digest, "record: digest of a payload")
+                if missing_segments(stored.parts, segment_count(stored.size)):
+                    raise FormatError(f"record: parts do not cover payload {stored.digest[:16]}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FormatError("not a usable record") from error
         return release
+
+
+def _parse_parts(value: list[list[int]]) -> tuple[Part, ...]:
+    return tuple(Part(*part) for part in value)

@@ -4,7 +4,7 @@ import asyncio
 import mmap
 from collections.abc import AsyncIterable, Awaitable, Callable
 
-from ..acceptance import Verified
+from ..acceptance import SignedIndex
 from ..embedding import RUN_BYTES, Chunk
 from ..errors import RejectedError, TransferError
 from ..params import SEGMENT_BYTES
@@ -42,9 +42,9 @@ class Receiver:
     for what is in flight, so that nothing is stored after it has been left.
     """
 
-    def __init__(self, verified: Verified, put: PutPart, buffers: PartBuffers, *, start: int, stop: int) -> None:
+    def __init__(self, index: SignedIndex, put: PutPart, buffers: PartBuffers, *, start: int, stop: int) -> None:
         """start, stop: bytes in the payload, both where a segment starts or the payload ends."""
-        self._verified = verified
+        self._index = index
         self._put = put
         self._buffers = buffers
         self._stop = stop
@@ -82,7 +82,7 @@ class Receiver:
     async def _take(self, view: memoryview) -> None:
         while view:
             if self.received == self._stop:
-                raise self._verified.payload_ended(self._stop + len(view))
+                raise self._index.payload_ended(self._stop + len(view))
             filled = self.received - self._part_start
             count = min(len(view), len(self._buffer) - filled, RUN_BYTES - (self.received - self._checked))
             self._buffer[filled : filled + count] = view[:count]
@@ -99,7 +99,7 @@ class Receiver:
         await self._settle_check()
         run = self._buffer[self._checked - self._part_start : stop - self._part_start]
         first = self._checked // SEGMENT_BYTES
-        self._check = asyncio.create_task(asyncio.to_thread(self._verified.check_run, first, run))
+        self._check = asyncio.create_task(asyncio.to_thread(self._index.check_run, first, run))
         self._checked = stop
 
     async def _settle_check(self) -> None:
@@ -131,7 +131,7 @@ class Receiver:
             await store
 
     async def _finish(self) -> None:
-        size = self._verified.statement.payload.size
+        size = self._index.payload.size
         whole = self.received if self.received == size else self.received - self.received % SEGMENT_BYTES
         if whole > self._checked:
             await self._start_check(whole)
