@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .machine import warm_memory
+from .machine import MIB, warm_memory
 
 LAUNCH = os.path.join(os.path.dirname(__file__), "launch.py")
 OURS = "capseal"
+_PROCESS_BYTES = 256 * MIB
+"""Memory that a command needs besides its output; a few need more."""
 
 
 class CommandError(Exception):
@@ -111,8 +113,8 @@ def run_once(command: Command, *, round_: int, place: str, folder: str, warm_byt
     _remove(command.outputs)
     if place == "disk":
         os.sync()  # what earlier runs left to be written must not count against this one
-    elif command.outputs:
-        warm_memory(warm_bytes)
+    if command.outputs:
+        warm_memory(warm_bytes + _PROCESS_BYTES)
     log = os.path.join(folder, "output.log")
     order = {
         "steps": [asdict(step) for step in command.all_steps()],
