@@ -114,7 +114,7 @@ def run_once(command: Command, *, round_: int, place: str, folder: str, warm_byt
     if place == "disk":
         os.sync()  # what earlier runs left to be written must not count against this one
     if command.outputs:
-        warm_memory(warm_bytes + _PROCESS_BYTES)
+        warm_memory(2 * warm_bytes + _PROCESS_BYTES)
     log = os.path.join(folder, "output.log")
     order = {
         "steps": [asdict(step) for step in command.all_steps()],
