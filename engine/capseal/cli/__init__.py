@@ -1,8 +1,7 @@
 """The command line: arguments, progress, messages and exit codes; the work is done by the library.
 
-Every topic is a module here with a function `register(app)` or a typer.Typer named `app`, mounted in
-app.py. At their top, topics import the standard library and typer only: the library is imported
-inside the commands, so that starting up stays quick.
+Every topic is a module here with its COMMANDS, listed in app.py. At their top, topics import the standard library
+only: the library is imported inside the commands, so that starting up stays quick.
 """
 
 import gc

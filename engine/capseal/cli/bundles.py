@@ -3,44 +3,48 @@
 import os
 from typing import Annotated, Any
 
-import typer
-
 from ..errors import RejectedError, UsageError
 from . import config, console, options, progress
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands."""
-    for command in (seal, verify, unseal):
-        app.command()(command)
+from .arguments import argument, at_least, flag, option
 
 
 def seal(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, a folder (sealed as a zip), or '-': stdin.")],
-    version: Annotated[str, typer.Option(metavar="TEXT", help="The version, for people.")],
+    source: Annotated[str, argument("SOURCE", help="A file, a folder (sealed as a zip), or '-': stdin.")],
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout; default: SOURCE.sealed."),
+        option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout; default: SOURCE.sealed."),
     ] = None,
     seal_file: Annotated[
-        str | None, typer.Option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")
+        str | None, option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")
     ] = None,
     signer: options.Signers = None,
     signer_command: options.SignerCommand = None,
     recipient: options.Recipients = None,
-    app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
     sequence: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The version, for machines: strictly increasing; default: Unix time."),
+        option(
+            "--sequence",
+            metavar="N",
+            type=at_least(1),
+            help="The version, for machines: strictly increasing; default: Unix time.",
+        ),
     ] = None,
-    channel: Annotated[str | None, typer.Option(metavar="NAME", help="Default: production.")] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
     allow_downgrade_to: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Permit devices to go back to a sequence above N.")
+        int | None,
+        option(
+            "--allow-downgrade-to",
+            metavar="N",
+            type=at_least(0),
+            help="Permit devices to go back to a sequence above N.",
+        ),
     ] = None,
     custom: Annotated[
-        str | None, typer.Option(metavar="FILE.json", help="Your own data, signed along: a JSON object.")
+        str | None, option("--custom", metavar="FILE.json", help="Your own data, signed along: a JSON object.")
     ] = None,
-    deflate: Annotated[bool, typer.Option("--deflate", help="Compress what is in the folder.")] = False,
+    deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
     force: options.Force = False,
     jobs: options.Jobs = None,
     passphrase_file: options.PassphraseFile = None,
@@ -182,3 +186,6 @@ def _custom(path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{path}: expected a JSON object")
     return value
+
+
+COMMANDS = {"seal": seal, "verify": verify, "unseal": unseal}

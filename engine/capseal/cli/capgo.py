@@ -1,33 +1,26 @@
 """capseal capgo: Capgo's own wire format, for apps that are in the field already."""
 
-import json as json_module
 import os
 import warnings
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from ..errors import FormatError, KeyFileError, UsageError
 from . import config, console, options, progress
+from .arguments import Choice, Group, argument, at_least, between, flag, option
 from .exits import line_of
 
 if TYPE_CHECKING:
     from ..capgo import Bundle, ChecksumVersion, PrivateKey, PublicKey
 
-app = typer.Typer(help="Read and write Capgo's own format, for apps in the field.", no_args_is_help=True)
-convert = typer.Typer(help="Turn a sealed bundle into a Capgo bundle, and back.", no_args_is_help=True)
-app.add_typer(convert, name="convert")
 
-
-class Written(StrEnum):
+class Written(Choice):
     """Generations of the format that are written."""
 
     V2 = "v2"
     V3 = "v3"
 
 
-class Read(StrEnum):
+class Read(Choice):
     """Generations of the format that are read."""
 
     V1 = "v1"
@@ -35,25 +28,25 @@ class Read(StrEnum):
     V3 = "v3"
 
 
-Private = Annotated[str, typer.Option("-k", "--key", metavar="FILE", help="The private key.")]
-Public = Annotated[str, typer.Option("-k", "--key", metavar="FILE", help="The public key.")]
+Private = Annotated[str, option("-k", "--key", metavar="FILE", help="The private key.")]
+Public = Annotated[str, option("-k", "--key", metavar="FILE", help="The public key.")]
 For = Annotated[
-    Written, typer.Option("--format", help="v3: for plugins from 5.30, 6.30 and 7.30 on; v2: for older ones.")
+    Written, option("--format", type=Written, help="v3: for plugins from 5.30, 6.30 and 7.30 on; v2: for older ones.")
 ]
-SessionKey = Annotated[str | None, typer.Option("--session-key", metavar="TEXT", help="What Capgo names ivSessionKey.")]
-Checksum = Annotated[str | None, typer.Option("--checksum", metavar="TEXT", help="The checksum that came with it.")]
+SessionKey = Annotated[str | None, option("--session-key", metavar="TEXT", help="What Capgo names ivSessionKey.")]
+Checksum = Annotated[str | None, option("--checksum", metavar="TEXT", help="The checksum that came with it.")]
 Record = Annotated[
-    str | None, typer.Option("--record", metavar="FILE.json", help="In place of both: what 'encrypt' recorded.")
+    str | None, option("--record", metavar="FILE.json", help="In place of both: what 'encrypt' recorded.")
 ]
-Ciphertext = Annotated[str, typer.Argument(metavar="FILE", help="An encrypted bundle; '-': stdin.")]
+NewRecord = Annotated[str | None, option("--record", metavar="FILE.json", help="Write what the server must know.")]
+Ciphertext = Annotated[str, argument("FILE", help="An encrypted bundle; '-': stdin.")]
 
 PRIVATE_KEY_FILE = ".capgo_key_v2"
 PUBLIC_KEY_FILE = ".capgo_key_v2.pub"
 
 
-@app.command()
 def keygen(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the two files go.")] = ".",
+    folder: Annotated[str, argument("FOLDER", help="Where the two files go.")] = ".",
     json: options.Json = False,
 ) -> None:
     """Make .capgo_key_v2, which is secret, and .capgo_key_v2.pub, which the app ships."""
@@ -70,19 +63,16 @@ def keygen(
         console.say(f"{private} and {public}: key {key.public_key.key_id}")
 
 
-@app.command()
 def encrypt(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A zip, a folder (zipped on the way); '-': stdin.")],
+    source: Annotated[str, argument("SOURCE", help="A zip, a folder (zipped on the way); '-': stdin.")],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write; default: SOURCE_encrypted.zip."),
+        option("-o", "--output", metavar="FILE", help="Where to write; default: SOURCE_encrypted.zip."),
     ] = None,
     key: Private = PRIVATE_KEY_FILE,
     format: For = Written.V3,
-    record: Annotated[
-        str | None, typer.Option("--record", metavar="FILE.json", help="Write what the server must know.")
-    ] = None,
-    deflate: Annotated[bool, typer.Option("--deflate", help="Compress what is in the folder.")] = False,
+    record: NewRecord = None,
+    deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
     json: options.Json = False,
     force: options.Force = False,
 ) -> None:
@@ -103,20 +93,19 @@ def encrypt(
     _report(bundle, target, record=record, format=format, json=json, force=force)
 
 
-@app.command()
 def decrypt(
     source: Ciphertext,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write; default: FILE_decrypted.zip."),
+        option("-o", "--output", metavar="FILE", help="Where to write; default: FILE_decrypted.zip."),
     ] = None,
     key: Annotated[
-        str, typer.Option("-k", "--key", metavar="FILE", help="The public key; for v1 the private key.")
+        str, option("-k", "--key", metavar="FILE", help="The public key; for v1 the private key.")
     ] = PUBLIC_KEY_FILE,
     session_key: SessionKey = None,
     checksum: Checksum = None,
     record: Record = None,
-    format: Annotated[Read, typer.Option("--format", help="Which generation wrote the bundle.")] = Read.V3,
+    format: Annotated[Read, option("--format", type=Read, help="Which generation wrote the bundle.")] = Read.V3,
     force: options.Force = False,
 ) -> None:
     """Check and decrypt a bundle. The output appears only if the checksum fits."""
@@ -155,7 +144,6 @@ def decrypt(
             )
 
 
-@app.command()
 def verify(
     source: Ciphertext,
     key: Public = PUBLIC_KEY_FILE,
@@ -180,17 +168,16 @@ def verify(
     console.say(f"{source}: whole, {size} bytes of plaintext")
 
 
-@app.command()
 def manifest(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The web app, e.g. dist.")],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to make.")],
-    base_url: Annotated[str, typer.Option(metavar="URL", help="Where its 'files' will be served.")],
+    folder: Annotated[str, argument("FOLDER", help="The web app, e.g. dist.")],
+    output: Annotated[str, option("-o", "--output", metavar="FOLDER", help="The folder to make.")],
+    base_url: Annotated[str, option("--base-url", metavar="URL", help="Where its 'files' will be served.")],
     key: Private = PRIVATE_KEY_FILE,
     session_key: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="That of the same release's zip, if it has one.")
+        str | None, option("--session-key", metavar="TEXT", help="That of the same release's zip, if it has one.")
     ] = None,
     format: For = Written.V3,
-    quality: Annotated[int, typer.Option(metavar="N", min=0, max=11, help="Of the compression, 0 to 11.")] = 11,
+    quality: Annotated[int, option("--quality", metavar="N", type=between(0, 11), help="Of the compression.")] = 11,
     jobs: options.Jobs = None,
     json: options.Json = False,
 ) -> None:
@@ -222,15 +209,12 @@ def manifest(
         console.say(f"{output}: {len(made.entries)} files and manifest.json")
 
 
-@convert.command()
 def to_capgo(
     bundle: options.Bundle,
     output: options.Output,
     key: Private = PRIVATE_KEY_FILE,
     format: For = Written.V3,
-    record: Annotated[
-        str | None, typer.Option("--record", metavar="FILE.json", help="Write what the server must know.")
-    ] = None,
+    record: NewRecord = None,
     identity: options.Identities = None,
     trust: options.Trust = None,
     seal: options.Seal = None,
@@ -264,11 +248,10 @@ def to_capgo(
     _report(made, output, record=record, format=format, json=json, force=force)
 
 
-@convert.command()
 def to_sealed(
     source: Ciphertext,
     output: options.Output,
-    version: Annotated[str, typer.Option(metavar="TEXT", help="The version, for people.")],
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
     key: Public = PUBLIC_KEY_FILE,
     session_key: SessionKey = None,
     checksum: Checksum = None,
@@ -276,11 +259,11 @@ def to_sealed(
     format: For = Written.V3,
     signer: options.Signers = None,
     recipient: options.Recipients = None,
-    app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
     sequence: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Strictly increasing; default: Unix time.")
+        int | None, option("--sequence", metavar="N", type=at_least(1), help="Strictly increasing; default: Unix time.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(metavar="NAME", help="Default: production.")] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
     passphrase_file: options.PassphraseFile = None,
@@ -336,11 +319,13 @@ def _output(source: str, output: str | None, suffix: str) -> str:
 
 
 def _report(bundle: "Bundle", target: str, *, record: str | None, format: Written, json: bool, force: bool) -> None:
-    from ..sink import FileSink
-
     if record is not None:
+        from json import dumps
+
+        from ..sink import FileSink
+
         with FileSink(record, overwrite=force) as file:
-            file.write_at(0, json_module.dumps(bundle.to_json(), indent=1).encode("ascii") + b"\n")
+            file.write_at(0, dumps(bundle.to_json(), indent=1).encode("ascii") + b"\n")
             file.commit()
     checksum = bundle.checksum(_version(format))
     if json:
@@ -395,3 +380,21 @@ def _public_key(path: str) -> "PublicKey":
         return capgo.load_public_key(path)
     except OSError as error:
         raise KeyFileError(line_of(error)) from None
+
+
+COMMANDS = {
+    "capgo": Group(
+        help="Read and write Capgo's own format, for apps in the field.",
+        commands={
+            "keygen": keygen,
+            "encrypt": encrypt,
+            "decrypt": decrypt,
+            "verify": verify,
+            "manifest": manifest,
+            "convert": Group(
+                help="Turn a sealed bundle into a Capgo bundle, and back.",
+                commands={"to-capgo": to_capgo, "to-sealed": to_sealed},
+            ),
+        },
+    )
+}

@@ -2,12 +2,9 @@
 
 import fcntl
 import io
-import json
 import os
 import sys
-from typing import Any, BinaryIO, cast
-
-import typer
+from typing import Any, BinaryIO, TextIO, cast
 
 from ..errors import UsageError
 
@@ -21,24 +18,34 @@ def printable(text: str) -> str:
 
 def say(text: str) -> None:
     """Print one line on standard output. Raises OSError."""
-    _print(printable(text))
+    write(printable(text))
 
 
 def complain(text: str) -> None:
     """Print one line on standard error."""
-    typer.echo(f"capseal: {printable(text)}", err=True)
+    _write(sys.stderr, f"capseal: {printable(text)}")
 
 
 def print_json(value: Any) -> None:
     """Print a JSON value on standard output, in ASCII: safe on a terminal and in any locale. Raises OSError."""
-    _print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+    import json
+
+    write(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
-def _print(text: str) -> None:
+def write(text: str) -> None:
+    """Print a text of our own, which may be many lines, on standard output. Raises OSError."""
     try:
-        typer.echo(text)
+        _write(sys.stdout, text)
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # What a locale has no character for is escaped: better than nothing, and better than a traceback.
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
 
 
 def open_input(path: str) -> str | BinaryIO:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import CapsealError, TamperedError, UsageError
 from . import progress
+from .arguments import argument
 from .console import say
 
 if TYPE_CHECKING:
@@ -65,15 +64,8 @@ class DemoFailedError(CapsealError):
     """What the demo is there to show did not happen."""
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(demo)
-
-
 def demo(
-    path: Annotated[
-        str | None, typer.Argument(metavar="PATH", help="A file or folder; default: 256 MiB that it makes.")
-    ] = None,
+    path: Annotated[str | None, argument("PATH", help="A file or folder; default: 256 MiB that it makes.")] = None,
 ) -> None:
     """Show the main job: make keys, seal, verify, tamper, unseal. Nothing is left behind."""
     from . import demo_device  # it uses this module
@@ -222,3 +214,6 @@ def _roomy_folder(size: int) -> str:
         if os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= wanted:
             return folder
     raise OSError(errno.ENOSPC, f"No room for {size:,} bytes", ", ".join(rooms))
+
+
+COMMANDS = {"demo": demo}

@@ -3,37 +3,29 @@
 import socket
 from typing import Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, console, exits, options
+from .arguments import argument, between, flag, option
 from .passphrases import Passphrases
 
 _MODULES = ("segno", "starlette", "uvicorn", "watchfiles")
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(dev)
-
-
 def dev(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[WEBDIR]", help="The folder; default: 'web' in capseal.toml.")
-    ] = None,
+    source: Annotated[str | None, argument("WEBDIR", help="The folder; default: 'web' in capseal.toml.")] = None,
     signer: options.Signers = None,
     recipient: options.Recipients = None,
     trust: Annotated[
         str | None,
-        typer.Option("--trust", metavar="FILE", help="Who may vouch in development builds; default: capseal.toml's."),
+        option("--trust", metavar="FILE", help="Who may vouch in development builds; default: capseal.toml's."),
     ] = None,
-    app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
-    channel: Annotated[str, typer.Option(metavar="NAME", help="The channel to serve.")] = "development",
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    channel: Annotated[str, option("--channel", metavar="NAME", help="The channel to serve.")] = "development",
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere, so that phones reach it.")
+        str, option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere, so that phones reach it.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen.")] = 8418,
-    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Print the address as a QR code.")] = True,
+    port: Annotated[int, option("--port", metavar="N", type=between(0, 65535), help="Where to listen.")] = 8418,
+    qr: Annotated[bool, flag("--qr", opposite="--no-qr", help="Print the address as a QR code.")] = True,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
 ) -> None:
@@ -83,7 +75,7 @@ def _tell(url: str, app: str, channel: str, *, qr: bool) -> None:
 
         drawn = io.StringIO()
         segno.make(url, error="m").terminal(drawn, compact=True, border=2)
-        typer.echo(drawn.getvalue())
+        console.write(drawn.getvalue())
 
 
 def _address(host: str, port: int) -> str:
@@ -109,3 +101,6 @@ def _log_in_lines() -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+COMMANDS = {"dev": dev}

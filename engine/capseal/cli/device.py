@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, console, options, progress
+from .arguments import Group, at_least, flag, option
 from .passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ..device import Bundle, DeviceStore, Running
-
-app = typer.Typer(help="Install bundles as a device does, and choose what to run.", no_args_is_help=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,32 +52,38 @@ class Settings:
         )
 
 
-@app.callback()
 def device(
-    context: typer.Context,
-    root: Annotated[str, typer.Option(metavar="DIR", help="The device's folder; made by the first install.")],
+    root: Annotated[str, option("--root", metavar="DIR", help="The device's folder; made by the first install.")],
     builtin: Annotated[
-        str, typer.Option(metavar="DIR", help="What the app was shipped with; runs where nothing else does.")
+        str, option("--builtin", metavar="DIR", help="What the app was shipped with; runs where nothing else does.")
     ],
     builtin_sequence: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Install and run nothing at or below this sequence.")
+        int,
+        option(
+            "--builtin-sequence",
+            metavar="N",
+            type=at_least(0),
+            help="Install and run nothing at or below this sequence.",
+        ),
     ] = 0,
     app: options.ExpectApp = None,
     channel: options.ExpectChannel = None,
     trust: options.Trust = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     boots: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Starts that a new bundle has to be confirmed in.")
+        int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
     ] = 1,
     confirm_within_s: Annotated[
-        float, typer.Option("--confirm-within", metavar="SECONDS", help="Time to confirm after each of them.")
+        float,
+        option("--confirm-within", metavar="SECONDS", type=at_least(0.0), help="Time to confirm after each of them."),
     ] = 10.0,
     lock_timeout_s: Annotated[
-        float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another process.")
+        float,
+        option("--lock-timeout", metavar="SECONDS", type=at_least(0.0), help="How long to wait for another process."),
     ] = 10.0,
-) -> None:
-    """Install bundles as a device does, and choose what to run."""
-    context.obj = Settings(
+) -> Settings:
+    """Take the options in front of the command."""
+    return Settings(
         root=root,
         builtin=builtin,
         builtin_sequence=builtin_sequence,
@@ -94,9 +97,8 @@ def device(
     )
 
 
-@app.command()
 def install(
-    context: typer.Context,
+    settings: Settings,
     bundle: options.Bundle,
     seal: options.Seal = None,
     identity: options.Identities = None,
@@ -104,60 +106,53 @@ def install(
     passphrase_fd: options.PassphraseFd = None,
 ) -> None:
     """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
-    store = _settings(context).store(identity, Passphrases(passphrase_file, passphrase_fd))
+    store = settings.store(identity, Passphrases(passphrase_file, passphrase_fd))
     with progress.shown("Installing", bundle) as advance:
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
         staged = store.install(source, seal=seal, progress=advance)
     console.say(f"staged: {_told(staged)}")
 
 
-@app.command()
-def activate(context: typer.Context) -> None:
+def activate(settings: Settings) -> None:
     """Let the next boot start the staged bundle."""
-    console.say(f"pending: {_told(_settings(context).store().activate())}")
+    console.say(f"pending: {_told(settings.store().activate())}")
 
 
-@app.command()
 def boot(
-    context: typer.Context,
-    verify: Annotated[bool, typer.Option("--verify", help="Check signature and every byte of it first.")] = False,
+    settings: Settings,
+    verify: Annotated[bool, flag("--verify", help="Check signature and every byte of it first.")] = False,
 ) -> None:
     """Choose what to run, and print its path."""
-    _tell_running(_settings(context).store().boot(verify=verify))
+    _tell_running(settings.store().boot(verify=verify))
 
 
-@app.command()
-def confirm(context: typer.Context) -> None:
+def confirm(settings: Settings) -> None:
     """Say that what runs has started well."""
-    _tell_running(_settings(context).store().confirm())
+    _tell_running(settings.store().confirm())
 
 
-@app.command()
-def rollback(context: typer.Context) -> None:
+def rollback(settings: Settings) -> None:
     """Fail what is pending or runs, and go back to the bundle before."""
-    _tell_running(_settings(context).store().rollback())
+    _tell_running(settings.store().rollback())
 
 
-@app.command()
-def current(context: typer.Context) -> None:
+def current(settings: Settings) -> None:
     """Print the path of what the last boot chose."""
-    console.say(_settings(context).store().current())
+    console.say(settings.store().current())
 
 
-@app.command()
 def prune(
-    context: typer.Context,
-    keep: Annotated[int, typer.Option(metavar="N", min=0, help="Older confirmed bundles to keep.")] = 1,
+    settings: Settings,
+    keep: Annotated[int, option("--keep", metavar="N", type=at_least(0), help="Older confirmed bundles to keep.")] = 1,
 ) -> None:
     """Delete what is not needed any more."""
-    for name in _settings(context).store().prune(keep=keep):
+    for name in settings.store().prune(keep=keep):
         console.say(f"deleted: {name}")
 
 
-@app.command()
-def verify(context: typer.Context) -> None:
+def verify(settings: Settings) -> None:
     """Check signature and every byte of what is installed."""
-    checked = _settings(context).store().verify()
+    checked = settings.store().verify()
     for one in checked:
         console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
     for one in checked:
@@ -165,10 +160,9 @@ def verify(context: typer.Context) -> None:
             raise one.problem
 
 
-@app.command()
-def status(context: typer.Context, as_json: options.Json = False) -> None:
+def status(settings: Settings, as_json: options.Json = False) -> None:
     """Show what is installed, and the sequence floor."""
-    found = _settings(context).store().status()
+    found = settings.store().status()
     if as_json:
         console.print_json(
             {
@@ -202,11 +196,6 @@ def status(context: typer.Context, as_json: options.Json = False) -> None:
         console.say(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
 
 
-def _settings(context: typer.Context) -> Settings:
-    settings: Settings = context.obj
-    return settings
-
-
 def _told(bundle: "Bundle | None") -> str:
     return "the built-in bundle" if bundle is None else f"{bundle.version} (sequence {bundle.sequence})"
 
@@ -221,3 +210,22 @@ def _tell_running(running: "Running") -> None:
     if running.problem is not None:
         console.complain(f"{_told(running.bundle)} runs: {running.problem}")
     console.say(running.path)
+
+
+COMMANDS = {
+    "device": Group(
+        help="Install bundles as a device does, and choose what to run.",
+        options=device,
+        commands={
+            "install": install,
+            "activate": activate,
+            "boot": boot,
+            "confirm": confirm,
+            "rollback": rollback,
+            "current": current,
+            "prune": prune,
+            "verify": verify,
+            "status": status,
+        },
+    ),
+}

@@ -1,34 +1,29 @@
 """capseal doctor: what this machine has for capseal, how fast it hashes, and what is wrong with the project."""
 
-import platform
 from typing import Annotated
 
-import typer
-
 from . import config, options
+from .arguments import flag
 from .console import print_json, say
-from .exits import REJECTED
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(doctor)
+from .exits import DONE, REJECTED
 
 
 def doctor(
     json: options.Json = False,
-    project_only: Annotated[bool, typer.Option("--project", help="Check the project only, not the machine.")] = False,
-) -> None:
+    project_only: Annotated[bool, flag("--project", help="Check the project only, not the machine.")] = False,
+) -> int:
     """Print versions and hash speeds, and check the project's keys, certificates and trust stores.
 
     Ends with 1 where something is wrong with the project.
     """
     if not (json or project_only):
         _machine()
-    _project(json=json)
+    return _project(json=json)
 
 
 def _machine() -> None:
+    import platform
+
     import cryptography
     from cryptography.hazmat.backends.openssl.backend import backend
 
@@ -45,7 +40,7 @@ def _machine() -> None:
         say("hint          built without a C compiler: install one and reinstall capseal to hash faster")
 
 
-def _project(*, json: bool) -> None:
+def _project(*, json: bool) -> int:
     from datetime import UTC, datetime
 
     from ..diagnosis import Setup, Severity, diagnose
@@ -56,7 +51,7 @@ def _project(*, json: bool) -> None:
             print_json([])
         else:
             say("project       none here: 'capseal init' makes one")
-        return
+        return DONE
     setup = Setup(
         app=settings.app,
         web=settings.web,
@@ -75,5 +70,7 @@ def _project(*, json: bool) -> None:
             say(f"{finding.severity:<13} {finding.where}: {finding.what}")
             say(f"              -> {finding.advice}")
         say(f"project       {settings.app}: {len(findings) or 'no'} findings")
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise typer.Exit(REJECTED)
+    return REJECTED if any(finding.severity is Severity.ERROR for finding in findings) else DONE
+
+
+COMMANDS = {"doctor": doctor}

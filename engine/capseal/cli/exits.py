@@ -6,11 +6,9 @@ Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupte
 import errno
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, TextIO
-
-import typer
+from typing import TextIO
 
 from ..errors import CapsealError, KeyFileError, RejectedError, UsageError
 from .console import complain
@@ -25,10 +23,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # The caller named something that is there already, or is not a file: no fault of the machine.
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
-
-
-# What every error of typer's parser derives from; typer has no public name for it.
-_BAD_USAGE: Any = typer.BadParameter.__base__
 
 
 class Interrupted(BaseException):
@@ -75,10 +69,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def code_of(app: typer.Typer, arguments: Sequence[str], output: TextIO) -> int:
-    """Run a command line and return its exit code; its output is flushed, and a failure of that is told."""
+def code_of(run: Callable[[], int | None], output: TextIO) -> int:
+    """Run a command and return its exit code; its output is flushed, and a failure of that is told."""
     try:
-        code = _run(app, arguments)
+        code = _run(run)
         try:
             output.flush()
         except OSError as error:
@@ -93,28 +87,9 @@ def code_of(app: typer.Typer, arguments: Sequence[str], output: TextIO) -> int:
     return code
 
 
-def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
-    # Not app(): it exits with 1, which means rejected here, where standard output is a closed pipe.
-    command = typer.main.get_command(app)
+def _run(run: Callable[[], int | None]) -> int:
     try:
-        with command.make_context("capseal", list(arguments)) as context:
-            command.invoke(context)
-    except typer.Exit as ended:
-        return ended.exit_code
-    except typer.Abort:
-        complain("aborted")
-        return USAGE
-    except _BAD_USAGE as error:
-        return _complain_of_usage(error)
+        return run() or DONE
     except (CapsealError, OSError) as error:
         complain(line_of(error))
         return code_for(error)
-    return DONE
-
-
-def _complain_of_usage(error: Any) -> int:
-    message = error.format_message().rstrip(".")
-    if message:  # there is none where help was printed instead
-        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        complain(message[:1].lower() + message[1:] + hint)
-    return USAGE

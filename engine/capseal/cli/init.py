@@ -1,13 +1,11 @@
 """capseal init: keys, certificates, trust stores and capseal.toml, once per project."""
 
-import json
 import os
 from typing import Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, console, options
+from .arguments import at_least, flag, option
 from .passphrases import Passphrases
 
 FOLDER = "keys"
@@ -22,26 +20,25 @@ IGNORE = f"{FOLDER}/.gitignore"
 _GITIGNORE = "# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(init)
-
-
 def init(
     app: Annotated[
-        str | None, typer.Option(metavar="ID", help="The app id; default: what capacitor.config or package.json says.")
+        str | None,
+        option("--app", metavar="ID", help="The app id; default: what capacitor.config or package.json says."),
     ] = None,
     web: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="The web build; default: as capacitor.config says, or dist, www."),
+        option("--web", metavar="DIR", help="The web build; default: as capacitor.config says, or dist, www."),
     ] = None,
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How long the certificates are valid; default: ten years.")
+        int | None,
+        option(
+            "--days", metavar="N", type=at_least(1), help="How long the certificates are valid; default: ten years."
+        ),
     ] = None,
     csr: Annotated[
-        bool, typer.Option("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
+        bool, flag("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
     ] = False,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
+    passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
 ) -> None:
@@ -105,6 +102,8 @@ def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
 
 def _toml(app: str, web: str | None) -> str:
     """Return capseal.toml. JSON's strings are TOML's, too."""
+    import json
+
     lines = [
         "# What `capseal` commands need not be told in this folder and below. Paths are relative to this file.",
         f"app = {json.dumps(app)}",
@@ -134,3 +133,6 @@ def _tell(app: str, web: str | None, paper: str, *, csr: bool) -> None:
     if csr:
         console.say(f"next: have {paper} signed, then 'capseal key import CHAIN.pem'")
     console.say(f"next: capseal release{'' if web else ' WEBDIR'} --version 1.0.0")
+
+
+COMMANDS = {"init": init}

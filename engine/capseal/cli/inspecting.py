@@ -2,18 +2,12 @@
 
 from typing import Annotated
 
-import typer
-
 from . import console, options
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(inspect)
+from .arguments import argument
 
 
 def inspect(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle or a detached seal; '-': stdin.")],
+    bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle or a detached seal; '-': stdin.")],
     json: options.Json = False,
 ) -> None:
     """Print what a seal claims. Nothing of it is verified."""
@@ -27,3 +21,6 @@ def inspect(
     else:
         for line in reports.claim_lines(envelope, statement):
             console.say(line)
+
+
+COMMANDS = {"inspect": inspect}

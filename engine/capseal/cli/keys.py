@@ -1,33 +1,29 @@
 """capseal key: make key pairs, and show what a key file holds."""
 
 import os
-from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from . import options
+from .arguments import Choice, Group, argument, at_least, flag, option
 from .console import say
 from .passphrases import Passphrases
 
-app = typer.Typer(help="Make and show keys.", no_args_is_help=True)
 
-
-class Kind(StrEnum):
+class Kind(Choice):
     """What a key is for."""
 
     SIGNING = "signing"
     RECIPIENT = "recipient"
 
 
-@app.command()
 def generate(
-    kind: Annotated[Kind, typer.Argument(help="signing: vouches for bundles; recipient: opens them.")],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="NAME", help="Makes NAME.pem and NAME.pub.pem.")],
+    kind: Annotated[Kind, argument(type=Kind, help="signing: vouches for bundles; recipient: opens them.")],
+    output: Annotated[str, option("-o", "--output", metavar="NAME", help="Makes NAME.pem and NAME.pub.pem.")],
     bits: Annotated[
-        int | None, typer.Option(metavar="N", help="RSA key size; default: 4096 to sign, 3072 to receive.")
+        int | None,
+        option("--bits", metavar="N", type=at_least(1), help="RSA key size; default: 4096 to sign, 3072 to receive."),
     ] = None,
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
+    passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
 ) -> None:
@@ -46,9 +42,8 @@ def generate(
     say(f"{name}.pem and {name}.pub.pem: {kind} key {key.public_key.fingerprint}")
 
 
-@app.command()
 def show(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A PEM file: one private key, or public keys.")],
+    file: Annotated[str, argument("FILE", help="A PEM file: one private key, or public keys.")],
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
 ) -> None:
@@ -66,15 +61,12 @@ def show(
         )
 
 
-@app.command("import")
 def import_(
-    chain: Annotated[
-        str, typer.Argument(metavar="CHAIN.pem", help="The issued certificate and those above it, up to the root.")
-    ],
+    chain: Annotated[str, argument("CHAIN.pem", help="The issued certificate and those above it, up to the root.")],
     key: Annotated[
-        str, typer.Option("--key", metavar="NAME.pem", help="The key that was certified; NAME.pub.pem is beside it.")
+        str, option("--key", metavar="NAME.pem", help="The key that was certified; NAME.pub.pem is beside it.")
     ] = "keys/signing.pem",
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace the certificates that the key has.")] = False,
+    force: Annotated[bool, flag("-f", "--force", help="Replace the certificates that the key has.")] = False,
 ) -> None:
     """Check the certificates that a CA issued for a key, and put them beside it as NAME.crt.pem."""
     from ..certificates import load_chain
@@ -92,3 +84,8 @@ def import_(
     say(f"{output}: {loaded.subject}, valid until {own.not_valid_after_utc:%Y-%m-%d}")
     if root != own:
         say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}'")
+
+
+COMMANDS = {
+    "key": Group(help="Make and show keys.", commands={"generate": generate, "show": show, "import": import_}),
+}

@@ -2,28 +2,24 @@
 
 from typing import Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, options
+from .arguments import Group, argument, option
 from .console import print_json, say
 
-app = typer.Typer(
-    help="Who released what when: the append-only log that 'capseal release' writes.", no_args_is_help=True
-)
-
-File = Annotated[str | None, typer.Argument(metavar="[LOG]", help="The log; default: 'log' in capseal.toml.")]
+File = Annotated[str | None, argument("LOG", help="The log; default: 'log' in capseal.toml.")]
 
 
-@app.command()
 def verify(
     file: File = None,
     trust: Annotated[
         list[str] | None,
-        typer.Option("--trust", metavar="FILE", help="Who may have signed; repeat it for stores of the past."),
+        option(
+            "--trust", metavar="FILE", repeatable=True, help="Who may have signed; repeat it for stores of the past."
+        ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="A head that was seen before: it must still be in the log.")
+        str | None, option("--head", metavar="DIGEST", help="A head that was seen before: it must still be in the log.")
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -64,3 +60,10 @@ def verify(
             f"(sequence {entry.sequence}, {entry.channel})  signed by {signers}"
         )
     say(f"verified: {len(logged)} entries, head {last}")
+
+
+COMMANDS = {
+    "log": Group(
+        help="Who released what when: the append-only log that 'capseal release' writes.", commands={"verify": verify}
+    ),
+}

@@ -1,12 +1,10 @@
 """Options that several commands share, and what they mean to the library."""
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
-
 from ..errors import KeyFileError, UsageError
+from .arguments import Choice, argument, at_least, flag, option
 from .exits import line_of
 
 if TYPE_CHECKING:
@@ -19,25 +17,26 @@ T = TypeVar("T")
 
 MAX_STORE_BYTES = 1024 * 1024
 
-Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
-Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
-Seal = Annotated[str | None, typer.Option("--seal", metavar="FILE", help="The detached seal of a payload.")]
+Bundle = Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
+Output = Annotated[str, option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
+Seal = Annotated[str | None, option("--seal", metavar="FILE", help="The detached seal of a payload.")]
 Trust = Annotated[
     str | None,
-    typer.Option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
+    option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
 ]
 Signers = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "-s",
         "--signer",
         metavar="FILE|URI",
+        repeatable=True,
         help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
     ),
 ]
 SignerCommand = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--signer-command",
         metavar="COMMAND",
         help="Sign by this command: message in, signature out. -s is the public key.",
@@ -45,31 +44,34 @@ SignerCommand = Annotated[
 ]
 Recipients = Annotated[
     list[str] | None,
-    typer.Option("-r", "--recipient", metavar="FILE", help="Seal for the public keys in this file; repeatable."),
+    option(
+        "-r", "--recipient", metavar="FILE", repeatable=True, help="Seal for the public keys in this file; repeatable."
+    ),
 ]
 Identities = Annotated[
-    list[str] | None, typer.Option("-i", "--identity", metavar="FILE", help="Open with this private key; repeatable.")
+    list[str] | None,
+    option("-i", "--identity", metavar="FILE", repeatable=True, help="Open with this private key; repeatable."),
 ]
 PassphraseFile = Annotated[
-    str | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
+    str | None, option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
 ]
 PassphraseFd = Annotated[
     int | None,
-    typer.Option("--passphrase-fd", metavar="N", min=0, help="Read the passphrase from an open file descriptor."),
+    option("--passphrase-fd", metavar="N", type=at_least(0), help="Read the passphrase from an open file descriptor."),
 ]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace the output if it exists.")]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="Threads; default: one per core.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-ExpectApp = Annotated[str | None, typer.Option("--app", metavar="ID", help="Reject bundles of any other app.")]
-ExpectChannel = Annotated[
-    str | None, typer.Option("--channel", metavar="NAME", help="Reject bundles of any other channel.")
+Force = Annotated[bool, flag("-f", "--force", help="Replace the output if it exists.")]
+Jobs = Annotated[
+    int | None, option("-j", "--jobs", metavar="N", type=at_least(1), help="Threads; default: one per core.")
 ]
+Json = Annotated[bool, flag("--json", help="Print JSON, for scripts.")]
+ExpectApp = Annotated[str | None, option("--app", metavar="ID", help="Reject bundles of any other app.")]
+ExpectChannel = Annotated[str | None, option("--channel", metavar="NAME", help="Reject bundles of any other channel.")]
 MinSequence = Annotated[
-    int | None, typer.Option("--min-sequence", metavar="N", min=1, help="Reject bundles with a lower sequence.")
+    int | None, option("--min-sequence", metavar="N", type=at_least(1), help="Reject bundles with a lower sequence.")
 ]
 
 
-class RoleName(StrEnum):
+class RoleName(Choice):
     """The roles of trust.Role, named here so that --help need not import the library."""
 
     PRODUCTION = "production"
@@ -77,7 +79,7 @@ class RoleName(StrEnum):
 
 
 ExpectRole = Annotated[
-    RoleName, typer.Option("--role", help="'development' also accepts what a development key signed.")
+    RoleName, option("--role", type=RoleName, help="'development' also accepts what a development key signed.")
 ]
 
 

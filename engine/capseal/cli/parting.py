@@ -2,22 +2,15 @@
 
 from typing import Annotated
 
-import typer
-
 from . import console, options, progress
+from .arguments import argument, option
 
-SealPart = Annotated[str, typer.Option("--seal", metavar="FILE", help="The seal, a file of its own.")]
-PayloadPart = Annotated[str, typer.Option("--payload", metavar="FILE", help="The payload, a file of its own.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands."""
-    app.command()(split)
-    app.command()(join)
+SealPart = Annotated[str, option("--seal", metavar="FILE", help="The seal, a file of its own.")]
+PayloadPart = Annotated[str, option("--payload", metavar="FILE", help="The payload, a file of its own.")]
 
 
 def split(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="An attached sealed bundle; '-': stdin.")],
+    bundle: Annotated[str, argument("BUNDLE", help="An attached sealed bundle; '-': stdin.")],
     seal: SealPart,
     payload: PayloadPart,
     force: options.Force = False,
@@ -58,3 +51,6 @@ def join(
             progress=advance,
         )
     reports.say_written(output, written.statement)
+
+
+COMMANDS = {"split": split, "join": join}

@@ -1,6 +1,5 @@
 """Passphrases: asked for on the terminal, or read from a file or a descriptor; never argv, never the environment."""
 
-import getpass
 import os
 from collections.abc import Callable
 
@@ -59,6 +58,8 @@ def _ask(prompt: str) -> bytes:
         raise KeyFileError(
             "a passphrase is needed and there is no terminal to ask on; use --passphrase-file or --passphrase-fd"
         ) from None
+    import getpass
+
     try:
         return _checked(os.fsencode(getpass.getpass(prompt)))
     except EOFError:

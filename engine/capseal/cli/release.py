@@ -4,66 +4,67 @@ import os
 from contextlib import ExitStack
 from typing import Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, console, options, progress
+from .arguments import argument, at_least, flag, option
 from .passphrases import Passphrases
 
 FOLDER = "releases"
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the command."""
-    app.command()(release)
-
-
 def release(
-    version: Annotated[str, typer.Option(metavar="TEXT", help="The version, for people.")],
-    source: Annotated[
-        str | None, typer.Argument(metavar="[WEBDIR]", help="A folder or file; default: 'web' in capseal.toml.")
-    ] = None,
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
+    source: Annotated[str | None, argument("WEBDIR", help="A folder or file; default: 'web' in capseal.toml.")] = None,
     folder: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="Where seal and payload go; made if missing.")
+        str, option("-o", "--output", metavar="DIR", help="Where seal and payload go; made if missing.")
     ] = FOLDER,
     server: Annotated[
         str | None,
-        typer.Option(metavar="URL", envvar="CAPSEAL_SERVER", help="Publish there; default: 'server' in capseal.toml."),
+        option(
+            "--server", metavar="URL", env="CAPSEAL_SERVER", help="Publish there; default: 'server' in capseal.toml."
+        ),
     ] = None,
-    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="Do not publish, whatever is set.")] = True,
+    publish: Annotated[
+        bool, flag("--publish", opposite="--no-publish", help="Do not publish, whatever is set.")
+    ] = True,
     token_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", envvar="CAPSEAL_TOKEN_FILE", help="The server's token, in a file."),
+        option("--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file."),
     ] = None,
     signer: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "-s",
             "--signer",
             metavar="FILE|URI",
-            envvar="CAPSEAL_SIGNER",
+            env="CAPSEAL_SIGNER",
+            repeatable=True,
             help="Sign with this key (all of several sign); /dev/fd/N for a descriptor.",
         ),
     ] = None,
     signer_command: options.SignerCommand = None,
     recipient: options.Recipients = None,
     trust: options.Trust = None,
-    app: Annotated[str | None, typer.Option(metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
     sequence: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="The version, for machines; default: Unix time.")
+        int | None,
+        option("--sequence", metavar="N", type=at_least(1), help="The version, for machines; default: Unix time."),
     ] = None,
-    channel: Annotated[str | None, typer.Option(metavar="NAME", help="Default: production.")] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
     log: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
+        str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
     ] = None,
-    allow_dirty: Annotated[
-        bool, typer.Option("--allow-dirty", help="Release although the git work tree has changes.")
-    ] = False,
+    allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
     passphrase_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", envvar="CAPSEAL_PASSPHRASE_FILE", help="Read the key's passphrase from a file."),
+        option(
+            "--passphrase-file",
+            metavar="FILE",
+            env="CAPSEAL_PASSPHRASE_FILE",
+            help="Read the key's passphrase from a file.",
+        ),
     ] = None,
 ) -> None:
     """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
@@ -116,3 +117,6 @@ def release(
     console.say(f"{released.seal} and .payload: {statement.app} {statement.version}, sequence {statement.sequence}")
     console.say(f"verified with the production trust store: {len(released.verified.signers)} trusted signatures")
     console.say("not published" if released.published is None else f"published at {server}")
+
+
+COMMANDS = {"release": release}

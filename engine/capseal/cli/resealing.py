@@ -1,15 +1,7 @@
 """capseal rewrap and cosign: new seals for old payloads."""
 
-import typer
-
 from . import config, console, options, progress
 from .passphrases import Passphrases
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands."""
-    app.command()(rewrap)
-    app.command()(cosign)
 
 
 def rewrap(
@@ -92,3 +84,6 @@ def cosign(
             progress=advance,
         )
     reports.say_written(output, written.statement)
+
+
+COMMANDS = {"rewrap": rewrap, "cosign": cosign}

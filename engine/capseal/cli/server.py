@@ -4,23 +4,22 @@ import gc
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, console, exits, options, progress
+from .arguments import argument, at_least, between, flag, option
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
     from ..client import Connection
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="The server, e.g. https://bundles.example.com.")]
-App = Annotated[str | None, typer.Option("--app", metavar="ID", help="The app; default: capseal.toml's.")]
-Channel = Annotated[str | None, typer.Option("--channel", metavar="NAME", help="Default: production.")]
+Url = Annotated[str, argument("URL", help="The server, e.g. https://bundles.example.com.")]
+App = Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")]
+Channel = Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")]
 TokenFile = Annotated[
-    str | None, typer.Option("--token-file", metavar="FILE", help="The publishers' bearer token, one line.")
+    str | None, option("--token-file", metavar="FILE", help="The publishers' bearer token, one line.")
 ]
-Transfers = Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=1, max=64, help="Transfers at once.")]
+Transfers = Annotated[int, option("-j", "--jobs", metavar="N", type=between(1, 64), help="Transfers at once.")]
 
 
 _MODULES = {
@@ -29,37 +28,33 @@ _MODULES = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the commands."""
-    for command in (serve, publish, fetch, withdraw):
-        app.command()(command)
-
-
 def serve(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="A folder, or an s3://, gs:// or az:// URL.")],
+    store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL.")],
     trust: options.Trust = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Where to listen.")] = 8417,
-    verify_reads: Annotated[
-        bool, typer.Option("--verify-reads", help="Check every segment on its way out, too.")
-    ] = False,
+    host: Annotated[str, option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, option("--port", metavar="N", type=between(0, 65535), help="Where to listen.")] = 8417,
+    verify_reads: Annotated[bool, flag("--verify-reads", help="Check every segment on its way out, too.")] = False,
     token_file: TokenFile = None,
     certificate: Annotated[
-        str | None, typer.Option("--tls-certificate", metavar="FILE", help="PEM; with --tls-key, speak TLS only.")
+        str | None, option("--tls-certificate", metavar="FILE", help="PEM; with --tls-key, speak TLS only.")
     ] = None,
-    key: Annotated[str | None, typer.Option("--tls-key", metavar="FILE", help="PEM.")] = None,
+    key: Annotated[str | None, option("--tls-key", metavar="FILE", help="PEM.")] = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     max_bundle: Annotated[
-        int | None, typer.Option(metavar="BYTES", min=1, help="Largest payload; default: 64 GiB.")
+        int | None, option("--max-bundle", metavar="BYTES", type=at_least(1), help="Largest payload; default: 64 GiB.")
     ] = None,
-    capgo: Annotated[bool, typer.Option("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
+    capgo: Annotated[bool, flag("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
     default_channel: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="For Capgo plugins that name none; default: capseal.toml's, or production."),
+        option(
+            "--default-channel",
+            metavar="NAME",
+            help="For Capgo plugins that name none; default: capseal.toml's, or production.",
+        ),
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
+        option("--public-url", metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
     ] = None,
 ) -> None:
     """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM."""
@@ -106,11 +101,11 @@ def _run(server: "Server", place: str) -> None:
 
 
 def publish(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A sealed bundle, or a payload with --seal.")],
+    bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal.")],
     url: Url,
     seal: options.Seal = None,
     capgo: Annotated[
-        str | None, typer.Option("--capgo", metavar="FILE", help="The Capgo file that the seal vouches for.")
+        str | None, option("--capgo", metavar="FILE", help="The Capgo file that the seal vouches for.")
     ] = None,
     token_file: TokenFile = None,
     jobs: Transfers = 4,
@@ -129,11 +124,13 @@ def publish(
 
 def fetch(
     url: Url,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="An existing folder.")],
+    output: Annotated[str, option("-o", "--output", metavar="DIR", help="An existing folder.")],
     trust: options.Trust = None,
     app: App = None,
     channel: Channel = None,
-    sequence: Annotated[int | None, typer.Option(metavar="N", min=1, help="Not the latest, but this one.")] = None,
+    sequence: Annotated[
+        int | None, option("--sequence", metavar="N", type=at_least(1), help="Not the latest, but this one.")
+    ] = None,
     min_sequence: options.MinSequence = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     jobs: Transfers = 4,
@@ -163,7 +160,7 @@ def fetch(
 
 def withdraw(
     url: Url,
-    sequence: Annotated[int, typer.Option(metavar="N", min=1, help="Which release.")],
+    sequence: Annotated[int, option("--sequence", metavar="N", type=at_least(1), help="Which release.")],
     token_file: TokenFile = None,
     app: App = None,
     channel: Channel = None,
@@ -201,3 +198,6 @@ def _need(extra: str) -> None:
     for module in _MODULES[extra]:
         if importlib.util.find_spec(module) is None:
             raise UsageError(f"{module} is not installed: pip install 'capseal[{extra}]'")
+
+
+COMMANDS = {"serve": serve, "publish": publish, "fetch": fetch, "withdraw": withdraw}

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import UsageError
 from . import config, options
+from .arguments import Group, argument, at_least, option
 from .console import say
 from .passphrases import Passphrases
 
@@ -17,25 +16,21 @@ if TYPE_CHECKING:
 
 MIN_ID_CHARS = 8
 
-app = typer.Typer(
-    help="Who may vouch: show and change trust stores, sign and apply their updates.", no_args_is_help=True
-)
-
 Store = Annotated[
-    str | None, typer.Option("--trust", metavar="FILE", help="The trust store; default: the one in capseal.toml.")
+    str | None, option("--trust", metavar="FILE", help="The trust store; default: the one in capseal.toml.")
 ]
 Threshold = Annotated[
-    int | None, typer.Option("--threshold", metavar="N", min=1, help="How many different keys must sign from now on.")
+    int | None,
+    option("--threshold", metavar="N", type=at_least(1), help="How many different keys must sign from now on."),
 ]
 Update = Annotated[
     str | None,
-    typer.Option("--update", metavar="FILE", help="Write the change as a signed update, for devices in the field."),
+    option("--update", metavar="FILE", help="Write the change as a signed update, for devices in the field."),
 ]
 
 
-@app.command()
 def show(
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="A trust store, or an update of one.")] = None,
+    file: Annotated[str | None, argument("FILE", help="A trust store, or an update of one.")] = None,
 ) -> None:
     """Print who is trusted for what, or what an update would bring (unverified)."""
     from ..trust_updates import read_update
@@ -52,15 +47,16 @@ def show(
         say(line)
 
 
-@app.command()
 def add(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="PEM files: public keys, a certificate, or revocation lists.")
+        list[str],
+        argument("FILE...", repeatable=True, help="PEM files: public keys, a certificate, or revocation lists."),
     ],
     trust: Store = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     subject: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which certificate of a file to trust, e.g. 'CN=Company Root'.")
+        str | None,
+        option("--subject", metavar="NAME", help="Which certificate of a file to trust, e.g. 'CN=Company Root'."),
     ] = None,
     threshold: Threshold = None,
     update: Update = None,
@@ -73,11 +69,10 @@ def add(
     _change(trust, lambda store: _with(store, files, role, subject), threshold, update, signer, passphrases)
 
 
-@app.command()
 def remove(
     ids: Annotated[
         list[str],
-        typer.Argument(metavar="ID...", help="Fingerprints as 'capseal trust show' prints them; 8 or more digits."),
+        argument("ID...", repeatable=True, help="Fingerprints as 'capseal trust show' prints them; 8 or more digits."),
     ],
     trust: Store = None,
     threshold: Threshold = None,
@@ -91,9 +86,8 @@ def remove(
     _change(trust, lambda store: _without(store, ids), threshold, update, signer, passphrases)
 
 
-@app.command()
 def cosign(
-    update: Annotated[str, typer.Argument(metavar="UPDATE", help="An update that more than one has to sign.")],
+    update: Annotated[str, argument("UPDATE", help="An update that more than one has to sign.")],
     signer: options.Signers = None,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
@@ -109,9 +103,8 @@ def cosign(
     replace_file(update, cosign_update(data, one), mode=0o644)
 
 
-@app.command()
 def apply(
-    updates: Annotated[list[str], typer.Argument(metavar="UPDATE...", help="In any order; old ones are skipped.")],
+    updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="In any order; old ones are skipped.")],
     trust: Store = None,
 ) -> None:
     """Check updates as a device does, and bring a trust store up to date."""
@@ -233,3 +226,11 @@ def _lines(store: "TrustStore") -> list[str]:
     ]
     lines += [f"  revocations  of {crl.issuer.rfc4514_string()}, {len(crl)} entries" for crl in store.crls]
     return lines
+
+
+COMMANDS = {
+    "trust": Group(
+        help="Who may vouch: show and change trust stores, sign and apply their updates.",
+        commands={"show": show, "add": add, "remove": remove, "cosign": cosign, "apply": apply},
+    ),
+}
