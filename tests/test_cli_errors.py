@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from capseal import Role, TrustedKey, TrustStore
-from command import CAPSEAL, Desk, files_limited_to, names, permissions_obeyed, run, spawn
+from command import CAPSEAL, Desk, files_limited_to, names, permissions_obeyed, run, shell, spawn
 
 REJECTED, USAGE, ENVIRONMENT = 1, 2, 3
 
@@ -204,6 +204,20 @@ def test_an_output_that_takes_nothing_is_told(command, desk: Desk, tmp_path):
         run(*words, cwd=tmp_path, stdout=full.fileno()).failed_with(
             ENVIRONMENT, "standard output: no space left on device"
         )
+
+
+def test_a_closed_standard_output_is_told_and_no_file_takes_its_place(desk: Desk, tmp_path):
+    unseal = f"unseal {desk.path('dist.sealed')} -o out {' '.join(map(str, desk.opening))}"
+    for command in ("--version", "--help", unseal, unseal.replace("-o out", "-o -")):
+        shell(f"capseal {command} >&-", cwd=tmp_path).failed_with(ENVIRONMENT, "bad file descriptor")
+    assert (tmp_path / "out").read_bytes() == desk.path("dist.zip").read_bytes()
+
+
+def test_closed_standard_streams_do_not_matter_where_they_are_not_used(desk: Desk, tmp_path):
+    verify = f"capseal verify {desk.path('dist.sealed')} {' '.join(map(str, desk.trusting))}"
+    assert shell(f"{verify} <&- 2>&-", cwd=tmp_path).code == 0
+    assert shell(f"{verify} --app x <&- >&- 2>&-", cwd=tmp_path).code == REJECTED
+    assert shell("capseal nix 2>&-", cwd=tmp_path).code == USAGE
 
 
 def test_a_reader_that_goes_away_is_told(desk: Desk, tmp_path):

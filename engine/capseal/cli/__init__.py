@@ -18,8 +18,10 @@ def main() -> None:
     gc.set_threshold(50_000)
     try:
         from .app import run
+        from .console import replace_closed_streams
     except KeyboardInterrupt:  # before signals are ours
         raise SystemExit(130) from None
+    replace_closed_streams()
     code = run()
     sys.stderr.flush()
     # Not by way of the interpreter, which would take 15 ms to tear itself down. Output was flushed by run().

@@ -11,6 +11,21 @@ from ..errors import UsageError
 STANDARD = "-"
 
 
+def replace_closed_streams() -> None:
+    """Open the null device for every standard stream that we were started without, as by '>&-'.
+
+    Otherwise the first file that is opened would get the number of that stream, and messages would go into it. What
+    is written to standard output is refused, so that its loss is told.
+    """
+    for fd, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, mode)  # gets the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+
+
 def printable(text: str) -> str:
     """Return text with everything escaped that could steer a terminal (C0, C1, bidi, lone surrogates)."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
