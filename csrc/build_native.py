@@ -22,24 +22,48 @@ ffibuilder.cdef(
     int capseal_sha256_blocks(int kernel, const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out);
     int capseal_sha256_leaves(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
     int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
+    int capseal_sha256_file_segments(int kernel, int fd, int64_t offset, size_t data_bytes, uint8_t *out);
 
     void capseal_start_writeback(int fd, int64_t offset, int64_t size);
+    int64_t capseal_allocate_huge(int fd, int64_t offset);
+    uint8_t *capseal_map(int fd, int64_t offset, size_t size, int writable);
+    void capseal_unmap(const uint8_t *data, int64_t offset, size_t size);
+    int capseal_is_in_memory(int fd);
     """
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "capseal_hash.h"\n#include "capseal_writeback.h"',
+    '#include "capseal_hash.h"\n#include "capseal_mapped.h"\n#include "capseal_pagecache.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=[
         f"csrc/{name}.c"
-        for name in ("common", "scalar", "shani", "hybrid", "avx2", "avx512", "armv8", "dispatch", "writeback")
+        for name in (
+            "common",
+            "scalar",
+            "shani",
+            "hybrid",
+            "avx2",
+            "avx512",
+            "armv8",
+            "dispatch",
+            "mapped",
+            "pagecache",
+        )
     ],
     include_dirs=["csrc"],
     # What they are built from besides, which also puts it into the source distribution.
     depends=[
         *(
             f"csrc/{name}.h"
-            for name in ("capseal_hash", "capseal_writeback", "kernels", "wide", "shani_step", "hybrid_step")
+            for name in (
+                "capseal_hash",
+                "capseal_mapped",
+                "capseal_pagecache",
+                "kernels",
+                "wide",
+                "shani_step",
+                "hybrid_step",
+            )
         ),
         "csrc/build_native.py",
         "csrc/generate_steps.py",

@@ -10,9 +10,21 @@ import capseal
 
 ROOT = Path(capseal.__file__).parent
 LAYERS = (
-    {"_version", "errors", "params", "_writeback"},
-    {"keys", "strictjson", "statement", "seals", "segments", "_hashing", "tree"},
-    {"certificates", "trust", "signers", "zipping", "source", "sink", "pipeline", "acceptance", "project", "worktree"},
+    {"_version", "errors", "params", "_pagecache"},
+    {"keys", "layout", "strictjson", "statement", "seals", "segments", "_hashing", "tree"},
+    {
+        "certificates",
+        "trust",
+        "signers",
+        "external_signers",
+        "zipping",
+        "source",
+        "sink",
+        "pipeline",
+        "acceptance",
+        "project",
+        "worktree",
+    },
     {"verifying", "unsealing", "sealing", "resealing", "parts", "reader", "trust_updates", "release_log", "diagnosis"},
     {"embedding", "client", "device", "server", "development", "releasing", "capgo"},
     {"cli", "__main__"},
@@ -61,11 +73,11 @@ def test_nothing_is_imported_in_a_circle():
 
 def test_the_compiled_module_is_imported_in_two_places():
     importers = {path.name for path in FILES if "_native import" in path.read_text()}
-    assert importers == {"_hashing.py", "_writeback.py"}
+    assert importers == {"_hashing.py", "_pagecache.py"}
 
 
 def test_the_format_does_no_io_and_reads_no_clock():
-    for module in ("strictjson", "statement", "seals", "segments", "tree", "acceptance"):
+    for module in ("strictjson", "statement", "seals", "layout", "segments", "tree", "acceptance"):
         tree = ast.parse((ROOT / f"{module}.py").read_text())
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not imported & {"os", "io", "time", "random", "secrets", "socket", "sys", "pathlib"}, module

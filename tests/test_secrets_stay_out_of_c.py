@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import capseal
-from capseal import _hashing, reader, segments
+from capseal import _hashing, _pagecache, reader, segments
 
 CONTENT = hashlib.shake_128(b"content").digest(5 * 512 * 1024 + 777)
 ENTRANCES = ("digest_blocks", "leaf_digests", "segment_digests")
+FILE_ENTRANCE = "file_segment_digests"
 
 
 class Spy:
@@ -21,6 +25,14 @@ class Spy:
         self.entered: set[str] = set()
         for name in ENTRANCES:
             monkeypatch.setattr(_hashing, name, self._guard(name, getattr(_hashing, name)))
+        from_file = _hashing.file_segment_digests
+
+        def guarded(fd, offset, size):
+            self.entered.add(FILE_ENTRANCE)
+            self.inputs.append(os.pread(fd, size, offset))
+            return from_file(fd, offset, size)
+
+        monkeypatch.setattr(_hashing, FILE_ENTRANCE, guarded)
 
     def _guard(self, name, function):
         def guarded(data, *arguments):
@@ -58,6 +70,8 @@ def _public_functions():
 def test_every_entrance_that_takes_data_is_watched():
     takes_data = {name for name in _public_functions() if "data" in getattr(_hashing, name).__annotations__}
     assert takes_data == set(ENTRANCES)
+    takes_file = {name for name in _public_functions() if "fd" in getattr(_hashing, name).__annotations__}
+    assert takes_file == {FILE_ENTRANCE}
 
 
 def test_no_key_and_no_plaintext_byte_crosses_into_c(monkeypatch, signer, recipient, trust):
@@ -99,6 +113,20 @@ def test_no_key_and_no_plaintext_byte_crosses_into_c(monkeypatch, signer, recipi
     assert all(ciphertexts > 0 for ciphertexts, _ in counts)
     assert len(set(keys)) == 1  # every verb used the one session key, and none of the inputs above held it
     assert not any(keys[0] in data or CONTENT[:64] in data for data in spy.inputs)
+
+
+def test_no_plaintext_of_a_file_in_memory_crosses_into_c(monkeypatch, signer, recipient, trust):
+    spy = Spy(monkeypatch)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        plain, sealed, out = (Path(folder, name) for name in ("plain", "sealed", "out"))
+        plain.write_bytes(CONTENT)
+        seal = capseal.seal(plain, sealed, signer=signer, recipients=[recipient.public_key], app="a", version="1")
+        capseal.verify(sealed, trust=trust)
+        capseal.unseal(sealed, out, identity=recipient, trust=trust)
+        assert out.read_bytes() == CONTENT
+        assert spy.check(sealed.read_bytes()[len(seal.encode()) :])[0] > 0
+        with sealed.open("rb") as file:
+            assert (FILE_ENTRANCE in spy.entered) == _pagecache.is_in_memory(file.fileno())
 
 
 def test_the_spy_notices_plaintext(monkeypatch):

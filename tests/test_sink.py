@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import capseal
-from capseal import Detached, _writeback
+from capseal import Detached, _pagecache
 from capseal.sink import FileSink, StreamSink, commit_all, open_sink
 from tools import require_tool
 
@@ -279,7 +279,7 @@ def test_devices_and_named_pipes_are_written_to_not_replaced(tmp_path):
         sink.commit()
 
 
-@pytest.mark.skipif(sys.platform != "linux" or _writeback._lib is None, reason="needs Linux and capseal._native")
+@pytest.mark.skipif(sys.platform != "linux" or _pagecache._lib is None, reason="needs Linux and capseal._native")
 def test_the_disk_is_at_work_before_the_file_is_complete(tmp_path):
     program = """if True:
         import sys

@@ -119,6 +119,22 @@ def segment_digests(data: Any) -> bytes:
     return _segment_digests(_bytes_of(data), _NUMBERS[_chosen])
 
 
+def file_segment_digests(fd: int, offset: int, size: int) -> bytes | None:
+    """The same for `size` bytes of a file from an offset on, which are mapped and not read.
+
+    Gives None where that cannot be done, or the file does not hold them any more: reading them tells why.
+    Raises no signal where the file shrinks meanwhile (csrc/capseal_hash.h).
+    """
+    number = _NUMBERS[_chosen]
+    if number is None:
+        return None
+    out = bytearray(-(-size // SEGMENT_BYTES) * DIGEST_BYTES)
+    error = _lib.capseal_sha256_file_segments(
+        number, fd, offset, size, _ffi.from_buffer("uint8_t[]", out, require_writable=True)
+    )
+    return None if error else bytes(out)
+
+
 def _leaf_digests(view: memoryview, number: int | None) -> bytes:
     if number is None:
         blocks = (view[i : i + BLOCK_BYTES] for i in range(0, len(view), BLOCK_BYTES))

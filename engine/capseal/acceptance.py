@@ -87,7 +87,10 @@ class SignedIndex:
 
     def check_run(self, first: int, data: memoryview) -> None:
         """Raise TamperedError at the first segment of a run that differs."""
-        found = index_entries(data, whole_payload=self.payload.size == len(data))
+        self.check_entries(first, index_entries(data, whole_payload=self.payload.size == len(data)))
+
+    def check_entries(self, first: int, found: bytes) -> None:
+        """The same for segments whose index entries were computed already, 32 bytes each."""
         start = first * DIGEST_BYTES
         expected = self.entries[start : start + len(found)]
         if found == expected:

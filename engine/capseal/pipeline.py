@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RUN_SEGMENTS = 4
 """Segments in a run: 2 MiB, long enough to hide a call's cost, short enough to stay in cache."""
 
+IN_PLACE_RUN_SEGMENTS = 32
+"""Segments in a run that is worked on in place: 16 MiB, since to map a run costs more than a call."""
+
 _INTERRUPTED_JOIN_S = 2.0
 
 
@@ -38,6 +41,12 @@ class Run:
 
 Work = Callable[[Run, memoryview], memoryview]
 """Turns a run into the bytes to write: a part of the given output buffer, or the run's own data."""
+
+InPlace = Callable[[int, int, int], bool]
+"""Does the work on segments where they lie in the source, without reading them, and says whether that could be done.
+
+Is given the number of the first one, the offset where it starts and the size of all, in bytes.
+"""
 
 Layout = Callable[[int], int]
 """Gives the byte offset at which a segment starts."""
@@ -58,6 +67,8 @@ class Pump:
     source: "Source"
     sink: "Sink | None"
     work: Work
+    in_place: InPlace | None = None
+    """What to try before, where there is no sink; work then only gets what could not be done in place."""
     read_layout: Layout
     write_layout: Layout = payload_layout
     total: int | None
@@ -68,6 +79,7 @@ class Pump:
     """Threads; None for one per core."""
     progress: Progress | None = None
 
+    _run_segments: int = field(default=RUN_SEGMENTS, init=False)
     _intake: threading.Lock = field(default_factory=threading.Lock, init=False)
     _turn: threading.Condition = field(default_factory=threading.Condition, init=False)
     _report: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -82,7 +94,9 @@ class Pump:
         jobs = len(os.sched_getaffinity(0)) if self.jobs is None else self.jobs
         if jobs < 1:
             raise UsageError(f"{jobs} jobs asked for, at least 1 is needed")
-        buffer_bytes = RUN_SEGMENTS * SEGMENT_BYTES
+        if self.in_place is not None:
+            self._run_segments = IN_PLACE_RUN_SEGMENTS
+        buffer_bytes = self._run_segments * SEGMENT_BYTES
         if self.total is not None:
             jobs = max(1, min(jobs, -(-self.total // buffer_bytes)))
             buffer_bytes = min(buffer_bytes, self.total + BLOCK_BYTES)  # room for header and tags
@@ -124,11 +138,10 @@ class Pump:
                         return
                     first = self._next_read
                     run = self._take(first, data)
-                if not self.source.ordered:
-                    self._fill(run)
-                result = self.work(run, out)
-                if self.sink is not None:
-                    self._write(self.sink, first, result)
+                if not self._done_in_place(run):
+                    if not self.source.ordered:
+                        self._fill(run)
+                    self._work(run, out)
                 if self.progress is not None:
                     with self._report:
                         self.progress(len(run.data))
@@ -139,7 +152,7 @@ class Pump:
     def _take(self, first: int, data: memoryview) -> Run:
         """Claim the next run, and read it too where reads must come in order."""
         start = self.read_layout(first)
-        want = self.read_layout(first + RUN_SEGMENTS) - start
+        want = self.read_layout(first + self._run_segments) - start
         if self.total is None:
             count = self.source.read_into(start, data[:want])
             run = Run(first, data[:count], count < want or not self.source.peek(start + want, 1))
@@ -149,7 +162,7 @@ class Pump:
             if self.source.ordered:
                 self._fill(run)
         self._exhausted = run.last
-        self._next_read = first + RUN_SEGMENTS
+        self._next_read = first + self._run_segments
         return run
 
     def _fill(self, run: Run) -> None:
@@ -157,6 +170,19 @@ class Pump:
         count = self.source.read_into(start, run.data)
         if count < len(run.data):
             raise self.ended_early(start + count)
+
+    def _done_in_place(self, run: Run) -> bool:
+        return self.in_place is not None and self.in_place(run.first, self.read_layout(run.first), len(run.data))
+
+    def _work(self, run: Run, out: memoryview) -> None:
+        if self.sink is None:
+            self.work(run, out)
+            return
+        start = self.write_layout(run.first)
+        # A run comes out no larger than its place in the layout, and the last one hardly larger than it went in.
+        size = min(self.write_layout(run.first + self._run_segments) - start, len(run.data) + BLOCK_BYTES)
+        lent = self.sink.lend(start, size)
+        self._write(self.sink, run.first, self.work(run, out if lent is None else lent))
 
     def _write(self, sink: "Sink", first: int, result: memoryview) -> None:
         if not sink.ordered:
@@ -170,7 +196,7 @@ class Pump:
                 return
         sink.write_at(self.write_layout(first), result)
         with self._turn:
-            self._next_write = first + RUN_SEGMENTS
+            self._next_write = first + self._run_segments
             self._turn.notify_all()
 
     def _stop(self) -> None:

@@ -14,10 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
 
-from ._writeback import start_writeback
+from ._pagecache import HUGE_BYTES, HugePages, Window, start_writeback
 from .errors import UsageError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # what a file system without hard links says
+
+_WORTH_HUGE_BYTES = HUGE_BYTES * 3 // 4  # of a small file, the rest of the page would be wasted
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -43,6 +45,12 @@ class Sink(Protocol):
     """Offsets may come in any order, from one thread at a time."""
     folder: str | None
     """Where the output will appear, if that is a place on disk."""
+
+    def lend(self, offset: int, size: int) -> memoryview | None:
+        """Give memory for `size` bytes that will go to that offset, or None: then any buffer will do.
+
+        write_at(), with that offset and at most the first `size` bytes of it, takes it back.
+        """
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         """Write all of data at that offset."""
@@ -85,24 +93,59 @@ class FileSink:
             raise OSError(error.errno, error.strerror, self.path) from None
         self._open = True
         self._writing = threading.Lock()
+        self._pages = HugePages(self.fd)
+        self._lent: dict[int, Window] = {}
+        self._end = 0  # of what was written
+        self._room = 0  # the file's size, which windows may need to be beyond that end
+
+    def lend(self, offset: int, size: int) -> memoryview | None:
+        if size < _WORTH_HUGE_BYTES:
+            return None
+        try:
+            with self._writing:
+                if not self._open or not self._pages.cover(offset + size):
+                    return None
+                if self._room < offset + size:
+                    os.ftruncate(self.fd, offset + size)
+                    self._room = offset + size
+            window = Window(self.fd, offset, size)
+        except OSError:  # write_at() will tell, if it fails too
+            return None
+        self._lent[offset] = window
+        return window.view
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         view = memoryview(data)
         start, size = offset, len(view)
+        window = self._lent.pop(offset, None)
         try:
             # The kernel lets one thread at a time write to a file, and others spin: here they sleep.
             with self._writing:
+                self._end = max(self._end, offset + size)
+                self._room = max(self._room, self._end)
+                if window is not None and view.obj is window.view.obj:
+                    view = view[:0]  # it is in the file already
+                elif size >= _WORTH_HUGE_BYTES:
+                    self._pages.cover(offset + size)
                 while view:
                     count = os.pwrite(self.fd, view, offset)
                     view = view[count:]
                     offset += count
         except OSError as error:  # which knows no name, and a full disk is one of several
             raise OSError(error.errno, error.strerror, self.path) from None
+        finally:
+            if window is not None:
+                window.close()
         # The disk works while we do; commit() then waits for the last runs only.
         start_writeback(self.fd, start, size)
 
     def commit(self) -> None:
         commit_all([self])
+
+    def sync(self) -> None:
+        """Have all that was written on disk, and nothing more than that; the first half of commit_all()."""
+        self._pages.trim(self._end)
+        os.fsync(self.fd)
 
     def keep_replaced(self) -> str | None:
         """Give the file that publish() will replace a second name, and return that; None where there is none."""
@@ -132,6 +175,8 @@ class FileSink:
     def __exit__(self, *exception: object) -> None:
         if self._open:
             self._open = False
+            for window in self._lent.values():
+                window.close()
             os.close(self.fd)
             with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
                 os.unlink(self._part)
@@ -149,6 +194,9 @@ class StreamSink:
         self._position = 0
         self.seekable = stream.seekable() and not _appends(stream)
         self._start = stream.tell() if self.seekable else 0
+
+    def lend(self, offset: int, size: int) -> memoryview | None:
+        return None
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         if offset != self._position:
@@ -206,7 +254,7 @@ def commit_all(sinks: Iterable[FileSink]) -> None:
     """
     sinks = list(sinks)
     for sink in sinks:
-        os.fsync(sink.fd)
+        sink.sync()
     published: list[FileSink] = []
     kept: list[str | None] = []
     try:

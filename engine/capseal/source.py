@@ -10,6 +10,8 @@ import stat
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
+from . import _hashing
+from ._pagecache import is_in_memory
 from .errors import SourceChangedError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
@@ -26,12 +28,17 @@ class Source(Protocol):
     """Reads must come from one thread at a time, and in order unless the source is seekable."""
     seekable: bool
     """Reads may come in any order."""
+    in_memory: bool
+    """segment_digests() may be able to spare reading it."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill the buffer from that offset and return the bytes read: fewer only at the end."""
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from that offset without consuming them: fewer only at the end."""
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        """Return the index entries of what lies there, without reading it; None where it has to be read."""
 
     def rebase(self, offset: int) -> None:
         """Make that offset the new offset 0; an ordered source must just have been read up to it."""
@@ -55,6 +62,8 @@ class FileSource:
         self._start = start
         self._opened_as = os.fstat(fd)
         self.size: int | None = max(0, self._opened_as.st_size - start)
+        # Elsewhere a mapping would wait for the disk, page by page.
+        self.in_memory = is_in_memory(fd)
         self.close = close
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -68,6 +77,9 @@ class FileSource:
 
     def peek(self, offset: int, size: int) -> bytes:
         return os.pread(self._fd, size, self._start + offset)
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        return _hashing.file_segment_digests(self._fd, self._start + offset, size)
 
     def rebase(self, offset: int) -> None:
         self._start += offset
@@ -85,6 +97,7 @@ class StreamSource:
     """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly."""
 
     ordered = True
+    in_memory = False
 
     def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
         self.name = name
@@ -123,6 +136,9 @@ class StreamSource:
             self._peeked = bytes(buffer[:count])
             self._position = offset
         return self._peeked[:size]
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        return None
 
     def rebase(self, offset: int) -> None:
         self._go_to(offset)

@@ -1,0 +1,40 @@
+/* capseal_pagecache.h - how the kernel keeps a file in memory while it is being made. Sees no byte of it. */
+#ifndef CAPSEAL_PAGECACHE_H
+#define CAPSEAL_PAGECACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CAPSEAL_HUGE_BYTES 2097152 /* a huge page where pages have 4096 bytes */
+
+/*
+ * Starts to write a range of a file, in bytes, and does not wait for it. Only a hint: a later fsync()
+ * waits for the rest and tells what failed. Does nothing where the system knows no such hint.
+ */
+void capseal_start_writeback(int fd, int64_t offset, int64_t size);
+
+/*
+ * Makes one huge page of what a file holds, or will hold, from offset on, a multiple of CAPSEAL_HUGE_BYTES.
+ *
+ * For files that live in memory (tmpfs) only. What was written stays, the rest are holes that read as 0. A
+ * file that ends before is made longer, to a size of offset + 1, and the page is taken whole, so a file
+ * that ends within it has to be cut to its size in the end. Gives the nanoseconds that it took, or a
+ * negative errno, -EOPNOTSUPP where there is no such thing.
+ */
+int64_t capseal_allocate_huge(int fd, int64_t offset);
+
+/*
+ * Maps a range of a file, in bytes, so that huge pages in it can be used as such.
+ *
+ * offset: of the first byte, any; writable: 0, or 1 for a file that is open for both. To touch a byte
+ * beyond the file's end raises SIGBUS. Returns the address of the first byte, or NULL and sets errno.
+ */
+uint8_t *capseal_map(int fd, int64_t offset, size_t size, int writable);
+
+/* Takes back what capseal_map() gave for the same offset and size. */
+void capseal_unmap(const uint8_t *data, int64_t offset, size_t size);
+
+/* 1 where a file lives in memory (tmpfs), else 0. */
+int capseal_is_in_memory(int fd);
+
+#endif
