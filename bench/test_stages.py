@@ -10,9 +10,10 @@ import pytest
 import capseal
 from bench.scripts.memory_files import FreeSink, FreeSource, KeptSink, MemorySource
 from capseal import tree
+from capseal.layout import plain_offset
 from capseal.params import SEGMENT_BYTES
 from capseal.pipeline import RUN_SEGMENTS
-from capseal.segments import Header, SegmentCipher, plain_offset
+from capseal.segments import Header, SegmentCipher
 
 SIZE = 64 * 1024 * 1024
 RUN_BYTES = RUN_SEGMENTS * SEGMENT_BYTES

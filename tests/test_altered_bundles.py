@@ -15,9 +15,9 @@ import pytest
 import capseal
 from capseal import Expect, NotForUsError, RejectedError, TamperedError, TruncatedError, Verifier
 from capseal.acceptance import accept_seal, pull
+from capseal.layout import payload_bytes_of
 from capseal.params import PAYLOAD_TYPE, SEGMENT_BYTES
 from capseal.seals import Envelope, Seal, Signature, pae, seal_bytes_of
-from capseal.segments import payload_bytes_of
 from capseal.source import open_source
 from capseal.statement import Content, Encryption, Payload, Recipient, Statement
 

@@ -14,8 +14,9 @@ from tink.proto import aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
 
 import capseal
 from capseal.keys import PublicKey
+from capseal.layout import payload_bytes_of
 from capseal.params import SEGMENT_BYTES
-from capseal.segments import Header, SegmentCipher, check_commitment, payload_bytes_of
+from capseal.segments import Header, SegmentCipher, check_commitment
 from capseal.statement import from_base64
 from test_tree import PUBLISHED, our_digest, published_bytes
 from tools import require_tool

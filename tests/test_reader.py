@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import capseal
 from capseal import Detached, FormatError, NotForUsError, TamperedError, TruncatedError, UsageError
+from capseal.layout import plain_offset
 from capseal.params import SEGMENT_BYTES
-from capseal.segments import plain_offset
 
 CONTENT = random.Random(2).randbytes(3 * SEGMENT_BYTES + 1000)
 

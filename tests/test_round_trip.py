@@ -12,8 +12,8 @@ import pytest
 
 import capseal
 from capseal import Detached
+from capseal.layout import FIRST_PLAIN_BYTES, plain_offset
 from capseal.params import SEGMENT_BYTES
-from capseal.segments import FIRST_PLAIN_BYTES, plain_offset
 
 AROUND_A_SEGMENT = [SEGMENT_BYTES + d for d in range(-57, 58)]
 EDGES = sorted(

@@ -6,19 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capseal import FormatError, TamperedError
-from capseal.params import SEGMENT_BYTES
-from capseal.segments import (
+from capseal.layout import (
     FIRST_PLAIN_BYTES,
     MAX_CONTENT_BYTES,
     PLAIN_BYTES,
-    Header,
-    SegmentCipher,
-    check_commitment,
-    commitment,
     payload_bytes_of,
     plain_offset,
     segment_at,
 )
+from capseal.params import SEGMENT_BYTES
+from capseal.segments import Header, SegmentCipher, check_commitment, commitment
 from capseal.tree import segment_count
 
 HEADER = Header(bytes(range(32)), bytes(range(7)))

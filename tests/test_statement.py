@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import capseal
 from capseal import Attachment, FormatError, Statement, UsageError, strictjson
+from capseal.layout import MAX_CONTENT_BYTES, payload_bytes_of
 from capseal.params import MAX_INTEGER
-from capseal.segments import MAX_CONTENT_BYTES, payload_bytes_of
 from capseal.statement import Content, Encryption, Payload, Recipient, from_base64, to_base64
 
 KID = "ab" * 32

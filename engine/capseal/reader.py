@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from .acceptance import Expect
 from .errors import UsageError
 from .keys import Identity
+from .layout import plain_offset, segment_at
 from .params import SEGMENT_BYTES
-from .segments import plain_offset, segment_at
 from .source import PathOrFile
 from .tree import segment_count
 from .trust import TrustStore

@@ -1,7 +1,6 @@
 """seal(): encrypt, hash and sign a bundle in one pass over it."""
 
 import secrets
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 from .errors import FormatError, KeyFileError, SignatureError, SourceChangedError, UsageError
 from .keys import PublicKey, Signer
+from .layout import payload_bytes_of, plain_offset
 from .params import (
     DIGEST_BYTES,
     KEY_BYTES,
@@ -22,7 +22,7 @@ from .params import (
 )
 from .pipeline import Progress, Pump, Run
 from .seals import Envelope, Seal, Signature, seal_bytes_of
-from .segments import Header, SegmentCipher, commitment, payload_bytes_of, plain_offset
+from .segments import Header, SegmentCipher, commitment
 from .signers import certificates_of
 from .sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from .source import Source, open_source
@@ -106,6 +106,8 @@ def seal(
             result = fill(output, seal_bytes_of(envelope_bytes, statement.payload.size))
             output.write_at(0, result.encode())
         else:
+            import tempfile  # here, since few bundles need it
+
             spool = stack.enter_context(tempfile.TemporaryFile(dir=output.folder, buffering=0))
             result = fill(StreamSink(spool), 0)
             spool.seek(0)

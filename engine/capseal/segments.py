@@ -1,4 +1,4 @@
-"""Segments of the payload: sizes, keys, nonces, AES-GCM into the caller's buffer.
+"""Segments of the payload: keys, nonces, AES-GCM into the caller's buffer.
 
 The payload is a Tink AES-GCM-HKDF streaming ciphertext (docs/format.md, Payload), so
 `tink.streaming_aead` reads it.
@@ -13,41 +13,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .errors import FormatError, TamperedError
+from .layout import FIRST_PLAIN_BYTES, PLAIN_BYTES
 from .params import (
     ASSOCIATED_DATA_PREFIX,
     COMMITMENT_PREFIX,
     HEADER_BYTES,
     KEY_BYTES,
-    MAX_SEGMENTS,
     NONCE_PREFIX_BYTES,
     SALT_BYTES,
     SEGMENT_BYTES,
     TAG_BYTES,
 )
-
-PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
-"""Plaintext bytes of every full segment but the first."""
-
-FIRST_PLAIN_BYTES = PLAIN_BYTES - HEADER_BYTES
-"""Plaintext bytes of a full first segment, which also holds the header."""
-
-MAX_CONTENT_BYTES = MAX_SEGMENTS * PLAIN_BYTES - HEADER_BYTES
-
-
-def payload_bytes_of(content_bytes: int) -> int:
-    """Return the payload's size for that many plaintext bytes."""
-    segments = -(-(content_bytes + HEADER_BYTES) // PLAIN_BYTES)  # never 0: the header counts
-    return HEADER_BYTES + content_bytes + segments * TAG_BYTES
-
-
-def plain_offset(segment: int) -> int:
-    """Return the offset in the plaintext of a segment's first byte."""
-    return max(0, segment * PLAIN_BYTES - HEADER_BYTES)
-
-
-def segment_at(plain_position: int) -> int:
-    """Return the number of the segment that holds that plaintext offset."""
-    return (plain_position + HEADER_BYTES) // PLAIN_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import strictjson
 from .errors import FormatError
+from .layout import MAX_CONTENT_BYTES, payload_bytes_of
 from .params import (
     DIGEST_BYTES,
     ENCRYPTION_SCHEME,
@@ -24,7 +25,6 @@ from .params import (
     MIN_RSA_BITS,
     WRAP_ALGORITHM,
 )
-from .segments import MAX_CONTENT_BYTES, payload_bytes_of
 from .strictjson import Members
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

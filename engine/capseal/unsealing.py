@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from .acceptance import Expect, Verified
 from .errors import NotForUsError
 from .keys import Identity
+from .layout import plain_offset
 from .params import SEGMENT_BYTES
 from .pipeline import Progress, Run
-from .segments import Header, SegmentCipher, check_commitment, plain_offset
+from .segments import Header, SegmentCipher, check_commitment
 from .sink import open_sink
 from .source import PathOrFile, Source
 from .trust import TrustStore

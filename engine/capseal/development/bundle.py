@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import BinaryIO, cast
 
 from ..keys import PublicKey, Signer
+from ..layout import plain_offset
 from ..params import KEY_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES
 from ..sealing import seal
 from ..seals import Seal
-from ..segments import Header, SegmentCipher, check_commitment, plain_offset
+from ..segments import Header, SegmentCipher, check_commitment
 from ..tree import segment_count
 from ..zipping import ZipStream
 
