@@ -12,7 +12,7 @@ import pytest
 import capseal
 from capseal import CertifiedSigner, KeyFileError, TrustStore
 from capseal.certificates import make_certificate
-from capseal.signers import CommandSigner, Pkcs11Signer, Pkcs11Uri
+from capseal.external_signers import CommandSigner, Pkcs11Signer, Pkcs11Uri
 from tools import require_tool
 
 PIN = "1234-never-in-argv"

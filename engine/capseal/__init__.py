@@ -26,13 +26,14 @@ if TYPE_CHECKING:
         TruncatedError,
         UsageError,
     )
+    from .external_signers import CommandSigner, Pkcs11Signer
     from .keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
     from .parts import join, split
     from .reader import SealedFile, open
     from .resealing import cosign, rewrap
     from .sealing import seal
     from .seals import Envelope, Seal
-    from .signers import CertifiedSigner, CommandSigner, Pkcs11Signer
+    from .signers import CertifiedSigner
     from .sink import Detached
     from .statement import Attachment, Statement
     from .trust import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
@@ -57,13 +58,14 @@ _HOMES = {
         "TruncatedError",
         "UsageError",
     ),
+    "external_signers": ("CommandSigner", "Pkcs11Signer"),
     "keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
     "parts": ("join", "split"),
     "reader": ("SealedFile", "open"),
     "resealing": ("cosign", "rewrap"),
     "sealing": ("seal",),
     "seals": ("Envelope", "Seal"),
-    "signers": ("CertifiedSigner", "CommandSigner", "Pkcs11Signer"),
+    "signers": ("CertifiedSigner",),
     "sink": ("Detached",),
     "statement": ("Attachment", "Statement"),
     "trust": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
