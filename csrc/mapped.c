@@ -54,11 +54,12 @@ static int is_guarded(void)
 static int digest_guarded(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out)
 {
     struct reading this_one = {.start = data, .end = data + data_bytes};
-    int error = -EFAULT;
-    if (sigsetjmp(this_one.gone, 1) == 0) {
-        reading = &this_one;
-        error = capseal_sha256_segments(kernel, data, data_bytes, out);
+    if (sigsetjmp(this_one.gone, 1) != 0) {
+        reading = NULL;
+        return -EFAULT;
     }
+    reading = &this_one;
+    int error = capseal_sha256_segments(kernel, data, data_bytes, out);
     reading = NULL;
     return error;
 }

@@ -123,7 +123,7 @@ def file_segment_digests(fd: int, offset: int, size: int) -> bytes | None:
     """The same for `size` bytes of a file from an offset on, which are mapped and not read.
 
     Gives None where that cannot be done, or the file does not hold them any more: reading them tells why.
-    Raises no signal where the file shrinks meanwhile (csrc/capseal_hash.h).
+    That the file shrinks meanwhile does no harm (csrc/capseal_mapped.h).
     """
     number = _NUMBERS[_chosen]
     if number is None:
