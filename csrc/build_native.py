@@ -24,6 +24,7 @@ ffibuilder.cdef(
     int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
     int capseal_sha256_file_segments(int kernel, int fd, int64_t offset, size_t data_bytes, uint8_t *out);
 
+    void capseal_preallocate(int fd, int64_t size);
     void capseal_start_writeback(int fd, int64_t offset, int64_t size);
     int64_t capseal_allocate_huge(int fd, int64_t offset);
     uint8_t *capseal_map(int fd, int64_t offset, size_t size, int writable);

@@ -1,4 +1,4 @@
-/* capseal_pagecache.h - how the kernel keeps a file in memory while it is being made. Sees no byte of it. */
+/* capseal_pagecache.h - how the kernel keeps a file while it is being made. Sees no byte of it. */
 #ifndef CAPSEAL_PAGECACHE_H
 #define CAPSEAL_PAGECACHE_H
 
@@ -6,6 +6,12 @@
 #include <stdint.h>
 
 #define CAPSEAL_HUGE_BYTES 2097152 /* a huge page where pages have 4096 bytes */
+
+/*
+ * Has the file system find room for the first size bytes of a file, all at once; its size stays as it is.
+ * Only a hint, for files on disk: does nothing where there is no room or no such call.
+ */
+void capseal_preallocate(int fd, int64_t size);
 
 /*
  * Starts to write a range of a file, in bytes, and does not wait for it. Only a hint: a later fsync()

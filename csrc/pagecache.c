@@ -1,4 +1,4 @@
-/* The page cache: early writeback by sync_file_range(2), huge pages by madvise(2) MADV_COLLAPSE. */
+/* Files in the making: fallocate(2), sync_file_range(2), and madvise(2) MADV_COLLAPSE for huge pages. */
 #ifdef __linux__
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,6 +16,12 @@
 #include <errno.h>
 
 #ifdef __linux__
+
+void capseal_preallocate(int fd, int64_t size)
+{
+    if (!capseal_is_in_memory(fd))
+        (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+}
 
 void capseal_start_writeback(int fd, int64_t offset, int64_t size)
 {
@@ -99,6 +105,11 @@ int64_t capseal_allocate_huge(int fd, int64_t offset)
 }
 
 #else /* hints that are not taken */
+
+void capseal_preallocate(int fd, int64_t size)
+{
+    (void)fd, (void)size;
+}
 
 void capseal_start_writeback(int fd, int64_t offset, int64_t size)
 {

@@ -297,3 +297,60 @@ def test_the_disk_is_at_work_before_the_file_is_complete(tmp_path):
     assert [rest for name, rest in calls if name == "sync_file_range"] == [
         f"{run * 65536}, 65536, SYNC_FILE_RANGE_WRITE" for run in range(3)
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or _pagecache._lib is None, reason="needs Linux and capseal._native")
+def test_room_is_found_for_what_is_expected_and_the_size_stays(tmp_path):
+    with FileSink(tmp_path / "out") as sink:
+        if _pagecache.is_in_memory(sink.fd):
+            pytest.skip("temporary files live in memory here")
+        sink.expect(1 << 20)
+        found = os.fstat(sink.fd)
+        if not found.st_blocks:
+            pytest.skip("this file system knows no fallocate(2)")
+        assert (found.st_size, found.st_blocks * 512 >= 1 << 20) == (0, True)
+        sink.write_at(0, b"x" * 5000)
+        assert os.fstat(sink.fd).st_size == 5000
+        sink.commit()
+    assert (tmp_path / "out").read_bytes() == b"x" * 5000
+
+
+def test_room_that_is_not_there_is_only_missed_when_it_is_needed(tmp_path):
+    with FileSink(tmp_path / "out") as sink:
+        sink.expect(1 << 60)
+        sink.expect(0)
+        sink.write_at(0, b"x")
+        sink.commit()
+    assert (tmp_path / "out").read_bytes() == b"x"
+
+
+def test_outputs_are_told_their_size_exactly_but_never_on_the_word_of_a_stream(
+    tmp_path, monkeypatch, signer, recipient, trust, seal_bytes
+):
+    told = []
+    monkeypatch.setattr(FileSink, "expect", lambda self, size: told.append(size))
+    content = os.urandom(600_000)
+    (tmp_path / "in").write_bytes(content)
+    capseal.seal(
+        tmp_path / "in", tmp_path / "a", signer=signer, recipients=[recipient.public_key], app="a", version="1"
+    )
+    capseal.unseal(tmp_path / "a", tmp_path / "b", identity=recipient, trust=trust)
+    capseal.split(tmp_path / "a", Detached(seal=tmp_path / "s", payload=tmp_path / "p"))
+    capseal.join(tmp_path / "p", tmp_path / "c", seal=tmp_path / "s")
+    key = {"signer": signer, "recipients": [recipient.public_key], "identity": recipient, "trust": trust}
+    capseal.rewrap(tmp_path / "a", tmp_path / "d", **key)
+    assert told == [(tmp_path / name).stat().st_size for name in "abpcd"]
+    told.clear()
+
+    class Stream(io.RawIOBase):
+        def __init__(self):
+            self.data = io.BytesIO(seal_bytes(content))
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self.data.readinto(buffer)
+
+    capseal.unseal(Stream(), tmp_path / "e", identity=recipient, trust=trust)
+    assert (told, (tmp_path / "e").read_bytes() == content) == ([], True)

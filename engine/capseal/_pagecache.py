@@ -1,4 +1,4 @@
-"""The page cache: early on its way to the disk, and for files that live in memory huge pages and mapping."""
+"""Files in the making: room on the disk, early writeback; for files that live in memory, huge pages and mapping."""
 
 import os
 
@@ -14,6 +14,15 @@ HUGE_BYTES = 2 * 1024 * 1024
 # first, a fragmented one has to move things about; either takes longer than small pages would.
 _FAIR_NS = 500_000
 _ALLOWANCE_NS = 20_000_000
+
+
+def preallocate(fd: int, size: int) -> None:
+    """Have the file system find room for that many bytes at once, and not run by run, where the file is on disk.
+
+    Only a hint (Linux: fallocate(2), which leaves the file's size alone); what fails is told by writing.
+    """
+    if _lib is not None and size > 0:
+        _lib.capseal_preallocate(fd, size)
 
 
 def start_writeback(fd: int, offset: int, size: int) -> None:

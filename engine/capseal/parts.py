@@ -62,6 +62,8 @@ def _copy_payload(source: Source, seal: Seal, sink: Sink, start: int, progress: 
     size = seal.statement.payload.size
     if source.size is not None and source.size != size:
         raise payload_ended(seal.statement.payload, source.size)
+    if source.size is not None:
+        sink.expect(start + size)
     buffer = memoryview(bytearray(min(_COPY_BYTES, size)))
     position = 0
     while position < size:

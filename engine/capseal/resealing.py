@@ -104,6 +104,8 @@ def _reseal(
             encoded = new.encode()
         except FormatError as error:  # too many recipients or signatures for one envelope
             raise UsageError(str(error)) from None
+        if source.size is not None and seal is None:
+            output.expect(len(encoded) + source.size)
         output.write_at(0, encoded)
         pump_payload(
             source,

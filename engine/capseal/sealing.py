@@ -90,6 +90,8 @@ def seal(
         cipher = SegmentCipher(session_key, header, app)
 
         def fill(output: Sink, start: int) -> Seal:
+            if opened.size is not None:
+                output.expect(start + statement.payload.size)
             index, content_bytes = _encrypt(opened, cipher, output, start, jobs, progress)
             return _sign(statement, index, content_bytes, signers)
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
 
-from ._pagecache import HUGE_BYTES, HugePages, Window, start_writeback
+from ._pagecache import HUGE_BYTES, HugePages, Window, preallocate, start_writeback
 from .errors import UsageError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # what a file system without hard links says
@@ -45,6 +45,9 @@ class Sink(Protocol):
     """Offsets may come in any order, from one thread at a time."""
     folder: str | None
     """Where the output will appear, if that is a place on disk."""
+
+    def expect(self, size: int) -> None:
+        """Be told how many bytes will have been written in the end; who does not know need not say."""
 
     def lend(self, offset: int, size: int) -> memoryview | None:
         """Give memory for `size` bytes that will go to that offset, or None: then any buffer will do.
@@ -97,6 +100,9 @@ class FileSink:
         self._lent: dict[int, Window] = {}
         self._end = 0  # of what was written
         self._room = 0  # the file's size, which windows may need to be beyond that end
+
+    def expect(self, size: int) -> None:
+        preallocate(self.fd, size)
 
     def lend(self, offset: int, size: int) -> memoryview | None:
         if size < _WORTH_HUGE_BYTES:
@@ -194,6 +200,9 @@ class StreamSink:
         self._position = 0
         self.seekable = stream.seekable() and not _appends(stream)
         self._start = stream.tell() if self.seekable else 0
+
+    def expect(self, size: int) -> None:
+        """A stream takes what comes."""
 
     def lend(self, offset: int, size: int) -> memoryview | None:
         return None

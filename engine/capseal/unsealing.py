@@ -38,6 +38,8 @@ def unseal(
         open_sink(sink, overwrite=overwrite) as output,
     ):
         cipher = open_cipher(source, verified, identity)
+        if source.size is not None:  # so the signed size, which was checked against it, is no mere claim
+            output.expect(verified.statement.content.size)
 
         def decrypt(run: Run, out: memoryview) -> memoryview:
             return cipher.decrypt_run(run.first, run.data, run.last, out)
