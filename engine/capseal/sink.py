@@ -131,7 +131,7 @@ class FileSink:
                 self._room = max(self._room, self._end)
                 if window is not None and view.obj is window.view.obj:
                     view = view[:0]  # it is in the file already
-                elif size >= _WORTH_HUGE_BYTES:
+                elif offset + size >= _WORTH_HUGE_BYTES:
                     self._pages.cover(offset + size)
                 while view:
                     count = os.pwrite(self.fd, view, offset)

@@ -68,6 +68,8 @@ def encrypt_stream(
 ) -> tuple[bytes, int]:
     """Write the ciphertext of a source; return the SHA-256 and the size of what was read."""
     encryptor = Cipher(algorithms.AES(session_key.key), modes.CBC(session_key.iv)).encryptor()
+    if source.size is not None:
+        output.expect(source.size + BLOCK_BYTES - source.size % BLOCK_BYTES)
     hasher = hashlib.sha256()
     taken = written = 0
 
