@@ -9,6 +9,7 @@ from typing import Any
 
 from . import pins
 from .contestants import SCRIPTS, Site, capseal_argv
+from .machine import warm_memory
 from .measure import Command, Step, interleave, ratios
 from .plan import Plan
 
@@ -54,6 +55,7 @@ def seal_sparse(site: Site, size_bytes: int) -> str:
     with open(site.plain, "wb") as file:
         file.truncate(size_bytes)
     bundle = site.at("capseal.sealed")
+    warm_memory(size_bytes)  # so that it lies in memory as it would on any machine
     subprocess.run(capseal_argv(site, "seal", site.plain, bundle), check=True, cwd=site.folder)
     os.unlink(site.plain)
     return bundle
