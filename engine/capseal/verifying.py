@@ -101,18 +101,20 @@ def pump_payload(
 
     def check_in_place(first: int, offset: int, size: int) -> bool:
         entries = source.segment_digests(offset, size)
-        if entries is None or verified.statement.payload.size <= BLOCK_BYTES:  # whose entry is its leaf
+        if entries is None:
             return False
         verified.index.check_entries(first, entries)
         return True
 
     size = verified.statement.payload.size
+    # What is used afterwards has to be the bytes that were checked: nobody else can change a copy. The entry of
+    # a payload of one block is its leaf, which only work() knows.
+    can_stay = source.in_memory and transform is None and sink is None and size > BLOCK_BYTES
     Pump(
         source=source,
         sink=sink,
         work=work,
-        # What is used afterwards has to be the bytes that were checked: nobody else can change a copy.
-        in_place=check_in_place if source.in_memory and transform is None and sink is None else None,
+        in_place=check_in_place if can_stay else None,
         read_layout=payload_layout,
         write_layout=write_layout,
         total=size,
