@@ -267,8 +267,8 @@ def load(folder: Path, *, seconds: float, readers: int, publishers: int, size: i
     """Readers and publishers at once; every client verifies."""
     from capseal import load_trust
     from capseal.client import Connection, open_release, publish
+    from capseal.constants import SEGMENT_BYTES
     from capseal.embedding import accept
-    from capseal.params import SEGMENT_BYTES
 
     keys = prepare(folder, size)
     with server(folder, verify=True, stalls=stalls) as one:

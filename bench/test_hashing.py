@@ -22,8 +22,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from capseal import _hashing
-from capseal.params import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
+from capseal.constants import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
+from capseal.native import hashing as _hashing
 
 SIZE_BYTES = 64 * 1024 * 1024
 RUN_BYTES = 5 * SEGMENT_BYTES  # what a worker of the pipeline hashes right after encrypting it

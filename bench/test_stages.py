@@ -9,11 +9,11 @@ import pytest
 
 import capseal
 from bench.scripts.memory_files import FreeSink, FreeSource, KeptSink, MemorySource
-from capseal import tree
-from capseal.layout import plain_offset
-from capseal.params import SEGMENT_BYTES
-from capseal.pipeline import RUN_SEGMENTS
-from capseal.segments import Header, SegmentCipher
+from capseal.bundle.pipeline import RUN_SEGMENTS
+from capseal.constants import SEGMENT_BYTES
+from capseal.crypto.segment_cipher import Header, SegmentCipher
+from capseal.format import tree
+from capseal.format.segment_layout import plain_offset
 
 SIZE = 64 * 1024 * 1024
 RUN_BYTES = RUN_SEGMENTS * SEGMENT_BYTES

@@ -1,10 +1,16 @@
 """Build script of capseal._native (cffi, API mode, limited API)."""
 
+import glob
 import os
 
 from cffi import FFI
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _in_csrc(ending: str) -> list[str]:
+    return sorted(f"csrc/{path}" for path in glob.glob(f"**/*.{ending}", root_dir=HERE, recursive=True))
+
 
 ffibuilder = FFI()
 ffibuilder.cdef(
@@ -34,41 +40,12 @@ ffibuilder.cdef(
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "capseal_hash.h"\n#include "capseal_mapped.h"\n#include "capseal_pagecache.h"',
+    '#include "sha256/capseal_hash.h"\n#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
-    sources=[
-        f"csrc/{name}.c"
-        for name in (
-            "common",
-            "scalar",
-            "shani",
-            "hybrid",
-            "avx2",
-            "avx512",
-            "armv8",
-            "dispatch",
-            "mapped",
-            "pagecache",
-        )
-    ],
+    sources=_in_csrc("c"),
     include_dirs=["csrc"],
     # What they are built from besides, which also puts it into the source distribution.
-    depends=[
-        *(
-            f"csrc/{name}.h"
-            for name in (
-                "capseal_hash",
-                "capseal_mapped",
-                "capseal_pagecache",
-                "kernels",
-                "wide",
-                "shani_step",
-                "hybrid_step",
-            )
-        ),
-        "csrc/build_native.py",
-        "csrc/generate_steps.py",
-    ],
+    depends=[*_in_csrc("h"), "csrc/build_native.py", "csrc/sha256/generated/generate_steps.py"],
     # Without a C compiler the package still installs and falls back to hashlib.
     optional=True,
 )

@@ -8,7 +8,7 @@ import sys
 import time
 
 import capseal
-from capseal.params import SEGMENT_BYTES
+from capseal.constants import SEGMENT_BYTES
 
 READ_BYTES = 1024 * 1024
 SEED = 1

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from memory_files import FreeSink, FreeSource, KeptSink, MemorySource
 
 import capseal
-from capseal import pipeline, tree
-from capseal.params import SEGMENT_BYTES, TAG_BYTES
+from capseal.bundle import pipeline
+from capseal.constants import SEGMENT_BYTES, TAG_BYTES
+from capseal.format import tree
 
 PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
 RUN_BYTES = pipeline.RUN_SEGMENTS * SEGMENT_BYTES

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .acceptance import Expect, Verified
-    from .certificates import Chain
+    from .bundle.detach import join, split
+    from .bundle.reader import SealedFile, open
+    from .bundle.reading_order import Verified
+    from .bundle.reseal import cosign, rewrap
+    from .bundle.seal import seal
+    from .bundle.unseal import unseal
+    from .bundle.verify import Verifier, inspect, verify
+    from .crypto.keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
     from .device import DeviceStore
     from .errors import (
         CapsealError,
@@ -26,23 +32,19 @@ if TYPE_CHECKING:
         TruncatedError,
         UsageError,
     )
-    from .external_signers import CommandSigner, Pkcs11Signer
-    from .keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
-    from .parts import join, split
-    from .reader import SealedFile, open
-    from .resealing import cosign, rewrap
-    from .sealing import seal
-    from .seals import Envelope, Seal
-    from .signers import CertifiedSigner
-    from .sink import Detached
-    from .statement import Attachment, Statement
-    from .trust import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
-    from .unsealing import unseal
-    from .verifying import Verifier, inspect, verify
+    from .format.seal import Envelope, Seal
+    from .format.statement import Attachment, Statement
+    from .io.sink import Detached
+    from .trust.certificates import Chain
+    from .trust.expect import Expect
+    from .trust.external_signers import CommandSigner, Pkcs11Signer
+    from .trust.signers import CertifiedSigner
+    from .trust.store import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
 
 _HOMES = {
-    "acceptance": ("Expect", "Verified"),
-    "certificates": ("Chain",),
+    "trust.expect": ("Expect",),
+    "bundle.reading_order": ("Verified",),
+    "trust.certificates": ("Chain",),
     "device": ("DeviceStore",),
     "errors": (
         "CapsealError",
@@ -58,19 +60,19 @@ _HOMES = {
         "TruncatedError",
         "UsageError",
     ),
-    "external_signers": ("CommandSigner", "Pkcs11Signer"),
-    "keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
-    "parts": ("join", "split"),
-    "reader": ("SealedFile", "open"),
-    "resealing": ("cosign", "rewrap"),
-    "sealing": ("seal",),
-    "seals": ("Envelope", "Seal"),
-    "signers": ("CertifiedSigner",),
-    "sink": ("Detached",),
-    "statement": ("Attachment", "Statement"),
-    "trust": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
-    "unsealing": ("unseal",),
-    "verifying": ("Verifier", "inspect", "verify"),
+    "trust.external_signers": ("CommandSigner", "Pkcs11Signer"),
+    "crypto.keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
+    "bundle.detach": ("join", "split"),
+    "bundle.reader": ("SealedFile", "open"),
+    "bundle.reseal": ("cosign", "rewrap"),
+    "bundle.seal": ("seal",),
+    "format.seal": ("Envelope", "Seal"),
+    "trust.signers": ("CertifiedSigner",),
+    "io.sink": ("Detached",),
+    "format.statement": ("Attachment", "Statement"),
+    "trust.store": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
+    "bundle.unseal": ("unseal",),
+    "bundle.verify": ("Verifier", "inspect", "verify"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

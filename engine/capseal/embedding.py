@@ -9,10 +9,12 @@ event loop is never held for longer than a copy of that takes.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-from .acceptance import Expect, SignedIndex, Verified
-from .params import SEGMENT_BYTES
-from .trust import TrustStore
-from .verifying import SealInput, Verifier, accept_detached
+from .bundle.reading_order import Verified
+from .bundle.verify import SealInput, Verifier, accept_detached
+from .constants import SEGMENT_BYTES
+from .format.signed_index import SignedIndex
+from .trust.expect import Expect
+from .trust.store import TrustStore
 
 Chunk = bytes | bytearray | memoryview
 

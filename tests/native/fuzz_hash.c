@@ -1,11 +1,11 @@
 /*
  * libFuzzer harness: any kernel against the scalar one over any shape.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc csrc/[a-z]*.c tests/native/fuzz_hash.c
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc $(find csrc -name "*.c" ! -name "_native.c") tests/native/fuzz_hash.c
  *
  * Input: kernel, block_bytes (two bytes, little-endian), offset, then the data.
  */
-#include "capseal_hash.h"
+#include "sha256/capseal_hash.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * nobody may touch, once against the one in front and once against the one behind.
  */
 #define _DEFAULT_SOURCE
-#include "capseal_hash.h"
+#include "sha256/capseal_hash.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -13,7 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from making import (
+
+from capseal import Attachment
+from capseal.constants import SEGMENT_BYTES
+from capseal.crypto.segment_cipher import Header, SegmentCipher, commitment
+from capseal.format.seal import pae
+from capseal.format.statement import to_base64
+from capseal.format.tree import digest, index_entries
+from vectors.making import (
     APP,
     DEVELOPMENT,
     OTHER,
@@ -34,13 +41,6 @@ from making import (
     with_,
     xor,
 )
-
-from capseal import Attachment
-from capseal.params import SEGMENT_BYTES
-from capseal.seals import pae
-from capseal.segments import Header, SegmentCipher, commitment
-from capseal.statement import to_base64
-from capseal.tree import digest, index_entries
 
 FOLDER = Path(__file__).parent
 BUNDLE, HELLO = make(b"hello")

@@ -28,10 +28,10 @@ import numpy as np
 
 import capseal
 from capseal import PrivateKey, PublicKey, load_private_key
-from capseal.params import PAYLOAD_TYPE, SEGMENT_BYTES
-from capseal.seals import pae, seal_bytes_of
-from capseal.segments import Header
-from capseal.statement import to_base64
+from capseal.constants import PAYLOAD_TYPE, SEGMENT_BYTES
+from capseal.crypto.segment_cipher import Header
+from capseal.format.seal import pae, seal_bytes_of
+from capseal.format.statement import to_base64
 
 FOLDER = Path(__file__).parent
 APP = "com.example.game"

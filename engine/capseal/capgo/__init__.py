@@ -8,24 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attaching import CUSTOM_MEMBER, Attached, attach, attached
-    from .converting import to_capgo, to_sealed
-    from .deltas import write_manifest
+    from ._attaching import CUSTOM_MEMBER, Attached, attach, attached
+    from ._converting import to_capgo, to_sealed
+    from ._deltas import write_manifest
+    from ._keys import PrivateKey, PublicKey, load_private_key, load_public_key
+    from ._manifest import Manifest, ManifestEntry
+    from ._streaming import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
+    from ._wire import Bundle, ChecksumVersion, SessionKey
     from .endpoint import Release, UpdateRequest, answer, bad_request
-    from .keys import PrivateKey, PublicKey, load_private_key, load_public_key
-    from .manifest import Manifest, ManifestEntry
-    from .streaming import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
-    from .wire import Bundle, ChecksumVersion, SessionKey
 
 _HOMES = {
-    "attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
-    "converting": ("to_capgo", "to_sealed"),
-    "deltas": ("write_manifest",),
+    "_attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
+    "_converting": ("to_capgo", "to_sealed"),
+    "_deltas": ("write_manifest",),
     "endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
-    "keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
-    "manifest": ("Manifest", "ManifestEntry"),
-    "streaming": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
-    "wire": ("Bundle", "ChecksumVersion", "SessionKey"),
+    "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
+    "_manifest": ("Manifest", "ManifestEntry"),
+    "_streaming": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
+    "_wire": ("Bundle", "ChecksumVersion", "SessionKey"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

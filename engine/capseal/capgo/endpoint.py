@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FormatError
-from .keys import KEY_ID_CHARS
-from .manifest import ManifestEntry
-from .wire import Bundle, ChecksumVersion
+from ._keys import KEY_ID_CHARS
+from ._manifest import ManifestEntry
+from ._wire import Bundle, ChecksumVersion
 
 MAX_REQUEST_BYTES = 64 * 1024
 BUILTIN = "builtin"

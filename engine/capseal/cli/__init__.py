@@ -18,7 +18,7 @@ def main() -> None:
     gc.set_threshold(50_000)
     try:
         from .app import run
-        from .console import replace_closed_streams
+        from .framework.console import replace_closed_streams
     except KeyboardInterrupt:  # before signals are ours
         raise SystemExit(130) from None
     replace_closed_streams()

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 
 from .._version import __version__
-from . import exits, parsing
-from .arguments import Command, Group
+from .framework import exit_codes, parsing
+from .framework.arguments import Command, Group
 
 # Commands in the order of --help, each with the topic that it is in.
 _TOPIC_OF = {
@@ -16,11 +16,11 @@ _TOPIC_OF = {
     "seal": "bundles",
     "verify": "bundles",
     "unseal": "bundles",
-    "inspect": "inspecting",
-    "rewrap": "resealing",
-    "cosign": "resealing",
-    "split": "parting",
-    "join": "parting",
+    "inspect": "inspect",
+    "rewrap": "reseal",
+    "cosign": "reseal",
+    "split": "split_join",
+    "join": "split_join",
     "serve": "server",
     "publish": "server",
     "fetch": "server",
@@ -39,7 +39,7 @@ class _Commands(Mapping[str, Command | Group]):
     """The commands by their names. A topic is imported when a command of it is looked at: none waits for another's."""
 
     def __getitem__(self, name: str) -> Command | Group:
-        commands: Mapping[str, Command | Group] = import_module(f".{_TOPIC_OF[name]}", __package__).COMMANDS
+        commands: Mapping[str, Command | Group] = import_module(f".commands.{_TOPIC_OF[name]}", __package__).COMMANDS
         return commands[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -59,6 +59,6 @@ CAPSEAL = Group(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, by default this process's, and return its exit code."""
-    exits.catch_signals()
+    exit_codes.catch_signals()
     words = sys.argv[1:] if arguments is None else arguments
-    return exits.code_of(lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout)
+    return exit_codes.code_of(lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout)

@@ -1,10 +1,10 @@
 """The other end of a capseal server: publish, fetch, and releases as sources (extra `client`)."""
 
-from .connection import Connection
-from .fetching import Fetched, fetch
-from .publishing import publish, withdraw
-from .remote import PayloadStream, RangeSource, open_release
-from .token import load_token
+from ..http.token import load_token
+from ._connection import Connection
+from ._fetching import Fetched, fetch
+from ._publishing import publish, withdraw
+from ._remote import PayloadStream, RangeSource, open_release
 
 __all__ = [
     "Connection",

@@ -16,17 +16,18 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RejectedError, TransferError
-from ..trust import Role, TrustStore
-from . import problems, publishing, reading, status
-from .catalogue import Catalogue
+from ..trust.store import Role, TrustStore
+from . import problems
+from .catalogue.receiving import PartBuffers
+from .catalogue.releases import Catalogue
 from .limits import DEFAULT_LIMITS, Limits
 from .metrics import Metrics
-from .pace import Pace
 from .problems import Problem
-from .state import ServerState, app_state
-from .storage import Storage
-from .updates import CapgoUpdates
-from .uploads import PartBuffers
+from .routes import publishing, reading, status
+from .routes.context import ServerState, app_state
+from .routes.updates import CapgoUpdates
+from .slow_clients import Pace
+from .storage.objects import Storage
 
 LOGGER = "capseal.server"
 

@@ -10,9 +10,9 @@ from starlette.types import ASGIApp
 
 from ..errors import KeyFileError
 from .app import LOGGER
+from .http_limits import limited_protocol
 from .limits import DEFAULT_LIMITS, Limits
 from .logs import log_to
-from .protocol import limited_protocol
 
 
 def make_server(

@@ -1,0 +1,237 @@
+"""seal(): encrypt, hash and sign a bundle in one pass over it."""
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from ..constants import (
+    DIGEST_BYTES,
+    KEY_BYTES,
+    MAX_ENVELOPE_BYTES,
+    MAX_SIGNATURES,
+    NONCE_PREFIX_BYTES,
+    SALT_BYTES,
+    SEGMENT_BYTES,
+)
+from ..crypto.keys import PublicKey, Signer
+from ..crypto.segment_cipher import Header, SegmentCipher, commitment
+from ..errors import FormatError, KeyFileError, SignatureError, SourceChangedError, UsageError
+from ..format.seal import Envelope, Seal, Signature, seal_bytes_of
+from ..format.segment_layout import payload_bytes_of, plain_offset
+from ..format.statement import Attachment, Content, Encryption, Payload, Recipient, Statement
+from ..format.tree import digest, index_entries
+from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
+from ..io.source import Source, open_source
+from ..trust.signers import certificates_of
+from .pipeline import Progress, Pump, Run
+
+_COPY_BYTES = 1024 * 1024
+
+
+def seal(
+    source: PathOrFile,
+    sink: PathOrFile | Detached,
+    *,
+    signer: Signer | Sequence[Signer],
+    recipients: Sequence[PublicKey],
+    app: str,
+    version: str,
+    sequence: int | None = None,
+    channel: str = "production",
+    name: str | None = None,
+    media_type: str | None = None,
+    allow_downgrade_to: int | None = None,
+    attachments: Sequence[Attachment] = (),
+    custom: Mapping[str, Any] | None = None,
+    created: datetime | None = None,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    deflate: bool = False,
+    overwrite: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Seal:
+    """Encrypt a bundle for its recipients, sign it, and return its seal.
+
+    source: a path, a readable binary file object, or a folder (sealed as a zip, its entries stored, or
+    deflated). sink: a path or a writable binary file object for the attached form, or Detached. Where
+    the size of the source is unknown or the sink cannot seek, the attached form is spooled through a
+    temporary file, since the seal comes first.
+
+    app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
+    the Unix time of `created`; created: by default now. Every other keyword is a member of the
+    statement (docs/format.md, Statement). Raises UsageError, SourceChangedError, OSError.
+    """
+    created = (created or datetime.now(UTC)).replace(microsecond=0)
+    signers = list(signer) if isinstance(signer, Sequence) else [signer]
+    header = Header(entropy(SALT_BYTES), entropy(NONCE_PREFIX_BYTES))
+    session_key = entropy(KEY_BYTES)
+    with closing(open_source(source, folders=True, deflate=deflate)) as opened, ExitStack() as stack:
+        name = name or opened.name.rstrip("/").rpartition("/")[2]
+        statement = checked(
+            Statement(
+                app=app,
+                version=version,
+                sequence=int(created.timestamp()) if sequence is None else sequence,
+                channel=channel,
+                created=created,
+                content=Content(name, media_type or _media_type(name), opened.size or 0),
+                payload=Payload(payload_bytes_of(opened.size or 0), bytes(DIGEST_BYTES)),
+                encryption=Encryption(commitment(session_key, header, app), wrap_session_key(session_key, recipients)),
+                allow_downgrade_to=allow_downgrade_to,
+                attachments=tuple(attachments),
+                custom=custom,
+            )
+        )
+        envelope_bytes = _envelope_bytes(statement, signers)
+        cipher = SegmentCipher(session_key, header, app)
+
+        def fill(output: Sink, start: int) -> Seal:
+            if opened.size is not None:
+                output.expect(start + statement.payload.size)
+            index, content_bytes = _encrypt(opened, cipher, output, start, jobs, progress)
+            return _sign(statement, index, content_bytes, signers)
+
+        if isinstance(sink, Detached):
+            payload_file = stack.enter_context(FileSink(sink.payload, overwrite=overwrite))
+            seal_file = stack.enter_context(FileSink(sink.seal, overwrite=overwrite))
+            result = fill(payload_file, 0)
+            seal_file.write_at(0, result.encode())
+            commit_all([payload_file, seal_file])
+            return result
+
+        output = stack.enter_context(open_sink(sink, overwrite=overwrite))
+        if opened.size is not None and output.seekable:
+            result = fill(output, seal_bytes_of(envelope_bytes, statement.payload.size))
+            output.write_at(0, result.encode())
+        else:
+            import tempfile  # here, since few bundles need it
+
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=output.folder, buffering=0))
+            result = fill(StreamSink(spool), 0)
+            spool.seek(0)
+            _write_attached(result, spool, output)
+        output.commit()
+        return result
+
+
+def _write_attached(seal: Seal, payload: IO[bytes], output: Sink) -> None:
+    """Write the attached form: the seal, then all of the spooled payload."""
+    position = 0
+    piece = seal.encode()
+    while piece:
+        output.write_at(position, piece)
+        position += len(piece)
+        piece = payload.read(_COPY_BYTES)
+
+
+def sign_statement(statement: Statement, signers: Sequence[Signer]) -> Envelope:
+    """Return the statement in an envelope with one signature per signer.
+
+    Raises UsageError, KeyFileError where a signer returns what its own public key does not verify.
+    """
+    unique = {signer.public_key.fingerprint for signer in signers}
+    if not 1 <= len(signers) <= MAX_SIGNATURES or len(unique) != len(signers):
+        raise UsageError(f"{len(signers)} signers of {len(unique)} keys, from 1 to {MAX_SIGNATURES} are allowed")
+    unsigned = Envelope(statement.encode(), ())
+    return replace(unsigned, signatures=tuple(make_signature(unsigned.message, signer) for signer in signers))
+
+
+def make_signature(message: bytes, signer: Signer) -> Signature:
+    """Return one signature of a message, verified. Raises KeyFileError."""
+    sig = signer.sign(message)
+    try:
+        signer.public_key.verify(sig, message)
+    except SignatureError as error:
+        raise KeyFileError(
+            f"signer {signer.public_key.fingerprint[:16]} returned a signature that its public key does not verify"
+        ) from error
+    return Signature(signer.public_key.fingerprint, sig, certificates_of(signer))
+
+
+def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
+    """Return the session key wrapped for each recipient. Raises UsageError where there is none."""
+    if not recipients:
+        raise UsageError("no recipient: nobody could open the bundle")
+    return tuple(Recipient(key.fingerprint, key.wrap(session_key)) for key in recipients)
+
+
+def checked(statement: Statement) -> Statement:
+    """Return the statement if a reader would accept it. Raises UsageError."""
+    try:
+        return Statement.parse(statement.encode())
+    except FormatError as error:
+        raise UsageError(str(error)) from None
+    except (TypeError, ValueError, RecursionError) as error:  # custom data that JSON cannot hold
+        raise UsageError(f"statement: {error}") from error
+
+
+def _encrypt(
+    source: Source,
+    cipher: SegmentCipher,
+    output: Sink,
+    start: int,
+    jobs: int | None,
+    progress: Progress | None,
+) -> tuple[bytes, int]:
+    """Write the payload from offset `start` on; return its index and the plaintext's size."""
+    lock = threading.Lock()
+    index = bytearray()
+    content_bytes = 0
+
+    def work(run: Run, out: memoryview) -> memoryview:
+        nonlocal content_bytes
+        payload = cipher.encrypt_run(run.first, run.data, run.last, out)
+        entries = index_entries(payload, whole_payload=run.last and run.first == 0)
+        with lock:  # runs end in any order
+            missing = run.first * DIGEST_BYTES - len(index)
+            index.extend(bytes(max(0, missing)))
+            index[run.first * DIGEST_BYTES : run.first * DIGEST_BYTES + len(entries)] = entries
+            content_bytes += len(run.data)
+        return payload
+
+    def ended_early(actual: int) -> SourceChangedError:
+        return SourceChangedError(f"{source.name}: ended after {actual} bytes, {source.size} were there at first")
+
+    Pump(
+        source=source,
+        sink=output,
+        work=work,
+        read_layout=plain_offset,
+        write_layout=lambda segment: start + segment * SEGMENT_BYTES,
+        total=source.size,
+        ended_early=ended_early,
+        jobs=jobs,
+        progress=progress,
+    ).run()
+    source.check_unchanged()
+    return bytes(index), content_bytes
+
+
+def _sign(statement: Statement, index: bytes, content_bytes: int, signers: Sequence[Signer]) -> Seal:
+    size = payload_bytes_of(content_bytes)
+    statement = replace(
+        statement,
+        content=replace(statement.content, size=content_bytes),
+        payload=Payload(size, digest(index, size)),
+    )
+    return Seal(sign_statement(statement, signers), statement, index)
+
+
+def _envelope_bytes(statement: Statement, signers: Sequence[Signer]) -> int:
+    """Return the size of the envelope that the statement will have once it is signed."""
+    signatures = tuple(
+        Signature(signer.public_key.fingerprint, bytes(signer.public_key.signature_bytes), certificates_of(signer))
+        for signer in signers
+    )
+    size = len(Envelope(statement.encode(), signatures).encode())
+    if size > MAX_ENVELOPE_BYTES:
+        raise UsageError(f"envelope would have {size} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
+    return size
+
+
+def _media_type(name: str) -> str:
+    return "application/zip" if name.lower().endswith(".zip") else "application/octet-stream"

@@ -1,0 +1,232 @@
+"""capseal device: what a device does with updates, on this machine."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from ...errors import UsageError
+from ...project import config
+from ..framework import console, options, progress
+from ..framework.arguments import Group, at_least, flag, option
+from ..framework.passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ...device import Bundle, DeviceStore, Running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the options in front of the command say."""
+
+    root: str
+    builtin: str
+    builtin_sequence: int
+    app: str | None
+    channel: str | None
+    trust: str | None
+    role: options.RoleName
+    boots: int
+    confirm_within_s: float
+    lock_timeout_s: float
+
+    def store(self, identities: options.Identities = None, passphrases: Passphrases | None = None) -> "DeviceStore":
+        """Return the store; identities are only loaded where they are needed."""
+        from ...device import DeviceStore
+        from ...trust.store import Role
+
+        settings = config.find()
+        app = self.app or settings.app
+        if app is None:
+            raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
+        keys = [] if passphrases is None else options.load_identities(identities or settings.identities, passphrases)
+        return DeviceStore(
+            self.root,
+            trust=options.load_trust(self.trust or settings.trust),
+            identity=keys,
+            app=app,
+            channel=self.channel or settings.channel or "production",
+            role=Role(self.role.value),
+            builtin=self.builtin,
+            builtin_sequence=self.builtin_sequence,
+            boots=self.boots,
+            confirm_within_s=self.confirm_within_s,
+            lock_timeout_s=self.lock_timeout_s,
+        )
+
+
+def device(
+    root: Annotated[str, option("--root", metavar="DIR", help="The device's folder; made by the first install.")],
+    builtin: Annotated[
+        str, option("--builtin", metavar="DIR", help="What the app was shipped with; runs where nothing else does.")
+    ],
+    builtin_sequence: Annotated[
+        int,
+        option(
+            "--builtin-sequence",
+            metavar="N",
+            type=at_least(0),
+            help="Install and run nothing at or below this sequence.",
+        ),
+    ] = 0,
+    app: options.ExpectApp = None,
+    channel: options.ExpectChannel = None,
+    trust: options.Trust = None,
+    role: options.ExpectRole = options.RoleName.PRODUCTION,
+    boots: Annotated[
+        int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
+    ] = 1,
+    confirm_within_s: Annotated[
+        float,
+        option("--confirm-within", metavar="SECONDS", type=at_least(0.0), help="Time to confirm after each of them."),
+    ] = 10.0,
+    lock_timeout_s: Annotated[
+        float,
+        option("--lock-timeout", metavar="SECONDS", type=at_least(0.0), help="How long to wait for another process."),
+    ] = 10.0,
+) -> Settings:
+    """Take the options in front of the command."""
+    return Settings(
+        root=root,
+        builtin=builtin,
+        builtin_sequence=builtin_sequence,
+        app=app,
+        channel=channel,
+        trust=trust,
+        role=role,
+        boots=boots,
+        confirm_within_s=confirm_within_s,
+        lock_timeout_s=lock_timeout_s,
+    )
+
+
+def install(
+    settings: Settings,
+    bundle: options.Bundle,
+    seal: options.Seal = None,
+    identity: options.Identities = None,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+) -> None:
+    """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
+    store = settings.store(identity, Passphrases(passphrase_file, passphrase_fd))
+    with progress.shown("Installing", bundle) as advance:
+        source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
+        staged = store.install(source, seal=seal, progress=advance)
+    console.say(f"staged: {_told(staged)}")
+
+
+def activate(settings: Settings) -> None:
+    """Let the next boot start the staged bundle."""
+    console.say(f"pending: {_told(settings.store().activate())}")
+
+
+def boot(
+    settings: Settings,
+    verify: Annotated[bool, flag("--verify", help="Check signature and every byte of it first.")] = False,
+) -> None:
+    """Choose what to run, and print its path."""
+    _tell_running(settings.store().boot(verify=verify))
+
+
+def confirm(settings: Settings) -> None:
+    """Say that what runs has started well."""
+    _tell_running(settings.store().confirm())
+
+
+def rollback(settings: Settings) -> None:
+    """Fail what is pending or runs, and go back to the bundle before."""
+    _tell_running(settings.store().rollback())
+
+
+def current(settings: Settings) -> None:
+    """Print the path of what the last boot chose."""
+    console.say(settings.store().current())
+
+
+def prune(
+    settings: Settings,
+    keep: Annotated[int, option("--keep", metavar="N", type=at_least(0), help="Older confirmed bundles to keep.")] = 1,
+) -> None:
+    """Delete what is not needed any more."""
+    for name in settings.store().prune(keep=keep):
+        console.say(f"deleted: {name}")
+
+
+def verify(settings: Settings) -> None:
+    """Check signature and every byte of what is installed."""
+    checked = settings.store().verify()
+    for one in checked:
+        console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
+    for one in checked:
+        if one.problem is not None:
+            raise one.problem
+
+
+def status(settings: Settings, as_json: options.Json = False) -> None:
+    """Show what is installed, and the sequence floor."""
+    found = settings.store().status()
+    if as_json:
+        console.print_json(
+            {
+                "floor": found.floor,
+                "current": _json(found.current),
+                "staged": _json(found.staged),
+                "pending": _json(found.pending),
+                "starts": found.starts,
+                "confirmed": [_json(bundle) for bundle in found.confirmed],
+                "failed": [
+                    {
+                        "digest": failed.digest,
+                        "sequence": failed.sequence,
+                        "version": failed.version,
+                        "reason": failed.reason,
+                    }
+                    for failed in found.failed
+                ],
+            }
+        )
+        return
+    console.say(f"runs:      {_told(found.current)}")
+    console.say(f"floor:     {found.floor}")
+    if found.staged is not None:
+        console.say(f"staged:    {_told(found.staged)}")
+    if found.pending is not None:
+        console.say(f"pending:   {_told(found.pending)}, started {found.starts} times")
+    for bundle in found.confirmed:
+        console.say(f"confirmed: {_told(bundle)}")
+    for failed in found.failed:
+        console.say(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
+
+
+def _told(bundle: "Bundle | None") -> str:
+    return "the built-in bundle" if bundle is None else f"{bundle.version} (sequence {bundle.sequence})"
+
+
+def _json(bundle: "Bundle | None") -> dict[str, str | int] | None:
+    if bundle is None:
+        return None
+    return {"id": bundle.id, "version": bundle.version, "sequence": bundle.sequence, "digest": bundle.digest}
+
+
+def _tell_running(running: "Running") -> None:
+    if running.problem is not None:
+        console.complain(f"{_told(running.bundle)} runs: {running.problem}")
+    console.say(running.path)
+
+
+COMMANDS = {
+    "device": Group(
+        help="Install bundles as a device does, and choose what to run.",
+        options=device,
+        commands={
+            "install": install,
+            "activate": activate,
+            "boot": boot,
+            "confirm": confirm,
+            "rollback": rollback,
+            "current": current,
+            "prune": prune,
+            "verify": verify,
+            "status": status,
+        },
+    ),
+}

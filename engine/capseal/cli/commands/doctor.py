@@ -1,0 +1,78 @@
+"""capseal doctor: what this machine has for capseal, how fast it hashes, and what is wrong with the project."""
+
+from typing import Annotated
+
+from ...project import config
+from ..framework import options
+from ..framework.arguments import flag
+from ..framework.console import print_json, say
+from ..framework.exit_codes import DONE, REJECTED
+
+
+def doctor(
+    json: options.Json = False,
+    project_only: Annotated[bool, flag("--project", help="Check the project only, not the machine.")] = False,
+) -> int:
+    """Print versions and hash speeds, and check the project's keys, certificates and trust stores.
+
+    Ends with 1 where something is wrong with the project.
+    """
+    if not (json or project_only):
+        _machine()
+    return _project(json=json)
+
+
+def _machine() -> None:
+    import platform
+
+    import cryptography
+    from cryptography.hazmat.backends.openssl.backend import backend
+
+    from ... import __version__
+    from ...native import hashing
+
+    say(f"capseal       {__version__}")
+    say(f"python        {platform.python_version()} ({platform.python_implementation()}, {platform.machine()})")
+    say(f"cryptography  {cryptography.__version__} ({backend.openssl_version_text()})")
+    say(f"cpu           {' '.join(hashing.cpu_features()) or 'no instruction set that the kernels could use'}")
+    for speed in hashing.measure():
+        used = "  in use" if speed.chosen else ""
+        say(f"hash kernel   {speed.kernel:<10} {speed.bytes_per_s / 1e9:5.2f} GB/s{used}")
+    if hashing.kernels() == (hashing.FALLBACK,):
+        say("hint          built without a C compiler: install one and reinstall capseal to hash faster")
+
+
+def _project(*, json: bool) -> int:
+    from datetime import UTC, datetime
+
+    from ...project.doctor import Setup, Severity, diagnose
+
+    settings = config.find()
+    if settings == config.Config():
+        if json:
+            print_json([])
+        else:
+            say("project       none here: 'capseal init' makes one")
+        return DONE
+    setup = Setup(
+        app=settings.app,
+        web=settings.web,
+        signers=settings.signers,
+        development_signers=settings.development_signers,
+        recipients=settings.recipients,
+        identities=settings.identities,
+        trust=settings.trust,
+        development_trust=settings.development_trust,
+    )
+    findings = diagnose(setup, now=datetime.now(UTC))
+    if json:
+        print_json([{"severity": f.severity, "where": f.where, "what": f.what, "advice": f.advice} for f in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.severity:<13} {finding.where}: {finding.what}")
+            say(f"              -> {finding.advice}")
+        say(f"project       {settings.app}: {len(findings) or 'no'} findings")
+    return REJECTED if any(finding.severity is Severity.ERROR for finding in findings) else DONE
+
+
+COMMANDS = {"doctor": doctor}

@@ -1,0 +1,124 @@
+"""capseal release: one command for CI, from a web build to a published update."""
+
+import os
+from contextlib import ExitStack
+from typing import Annotated
+
+from ...errors import UsageError
+from ...project import config
+from ..framework import console, options, progress
+from ..framework.arguments import argument, at_least, flag, option
+from ..framework.passphrases import Passphrases
+
+FOLDER = "releases"
+
+
+def release(
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
+    source: Annotated[str | None, argument("WEBDIR", help="A folder or file; default: 'web' in capseal.toml.")] = None,
+    folder: Annotated[
+        str, option("-o", "--output", metavar="DIR", help="Where seal and payload go; made if missing.")
+    ] = FOLDER,
+    server: Annotated[
+        str | None,
+        option(
+            "--server", metavar="URL", env="CAPSEAL_SERVER", help="Publish there; default: 'server' in capseal.toml."
+        ),
+    ] = None,
+    publish: Annotated[
+        bool, flag("--publish", opposite="--no-publish", help="Do not publish, whatever is set.")
+    ] = True,
+    token_file: Annotated[
+        str | None,
+        option("--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file."),
+    ] = None,
+    signer: Annotated[
+        list[str] | None,
+        option(
+            "-s",
+            "--signer",
+            metavar="FILE|URI",
+            env="CAPSEAL_SIGNER",
+            repeatable=True,
+            help="Sign with this key (all of several sign); /dev/fd/N for a descriptor.",
+        ),
+    ] = None,
+    signer_command: options.SignerCommand = None,
+    recipient: options.Recipients = None,
+    trust: options.Trust = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    sequence: Annotated[
+        int | None,
+        option("--sequence", metavar="N", type=at_least(1), help="The version, for machines; default: Unix time."),
+    ] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
+    log: Annotated[
+        str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
+    ] = None,
+    allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
+    json: options.Json = False,
+    jobs: options.Jobs = None,
+    passphrase_file: Annotated[
+        str | None,
+        option(
+            "--passphrase-file",
+            metavar="FILE",
+            env="CAPSEAL_PASSPHRASE_FILE",
+            help="Read the key's passphrase from a file.",
+        ),
+    ] = None,
+) -> None:
+    """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
+    from ...project import git as worktree
+    from ...project import release as releasing
+
+    settings = config.find()
+    source, app = source or settings.web, app or settings.app
+    server, log = (server or settings.server) if publish else None, log or settings.log
+    if source is None:
+        raise UsageError("nothing to release: give WEBDIR, or set 'web' in capseal.toml")
+    if app is None:
+        raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
+    if not allow_dirty:
+        worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
+    os.makedirs(folder, exist_ok=True)
+    passphrases = Passphrases(passphrase_file, None)
+    with ExitStack() as stack:
+        connection = None
+        if server is not None:
+            from ...client import Connection, load_token
+
+            token = None if token_file is None else load_token(token_file)
+            connection = stack.enter_context(Connection(server, token=token))
+        released = releasing.release(
+            source,
+            folder,
+            signers=options.load_signers(signer or settings.signers, passphrases, command=signer_command),
+            recipients=options.load_recipients(recipient or settings.recipients),
+            app=app,
+            version=version,
+            trust=options.load_trust(trust or settings.trust),
+            sequence=sequence,
+            channel=channel or settings.channel or "production",
+            log=log,
+            connection=connection,
+            jobs=jobs,
+            progress=stack.enter_context(progress.shown("Sealing", source)),
+        )
+    statement = released.verified.statement
+    if json:
+        console.print_json(
+            {
+                "statement": statement.to_json(),
+                "seal": released.seal,
+                "payload": released.payload,
+                "published": released.published,
+            }
+        )
+        return
+    console.say(f"{released.seal} and .payload: {statement.app} {statement.version}, sequence {statement.sequence}")
+    console.say(f"verified with the production trust store: {len(released.verified.signers)} trusted signatures")
+    console.say("not published" if released.published is None else f"published at {server}")
+
+
+COMMANDS = {"release": release}

@@ -1,0 +1,1 @@
+"""`capseal demo`: the main job, acted out."""

@@ -1,0 +1,1 @@
+"""What every command uses: arguments, parsing, exit codes, messages, progress."""

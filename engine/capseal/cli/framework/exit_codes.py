@@ -1,0 +1,95 @@
+"""How a command ends: one line for every expected error, an exit code for each kind, and signals.
+
+Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupted, 143 terminated.
+"""
+
+import errno
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import TextIO
+
+from ...errors import CapsealError, KeyFileError, RejectedError, UsageError
+from .console import complain
+
+DONE = 0
+REJECTED = 1
+USAGE = 2
+ENVIRONMENT = 3
+SIGNALLED = 128
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# The caller named something that is there already, or is not a file: no fault of the machine.
+_USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end. number: of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def code_for(error: CapsealError | OSError) -> int:
+    """Return the exit code of an error."""
+    if isinstance(error, RejectedError):
+        return REJECTED
+    if isinstance(error, UsageError | KeyFileError):
+        return USAGE
+    if isinstance(error, OSError) and error.errno in _USAGE_ERRNOS:
+        return USAGE
+    return ENVIRONMENT
+
+
+def line_of(error: CapsealError | OSError) -> str:
+    """Return what to tell about an error: what and where, in one line."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    reason = error.strerror[:1].lower() + error.strerror[1:]
+    if error.errno == errno.EEXIST:
+        reason = "exists already; -f replaces it"
+    return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
+
+
+def catch_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP unwind the command, so that it leaves nothing half-made."""
+    for number in SIGNALS:
+        # Whoever started us with a signal ignored (nohup, a job in the background) wants it ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A second signal must not interrupt the tidying up that the first one started.
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def code_of(run: Callable[[], int | None], output: TextIO) -> int:
+    """Run a command and return its exit code; its output is flushed, and a failure of that is told."""
+    try:
+        code = _run(run)
+        try:
+            output.flush()
+        except OSError as error:
+            # Python flushes once more at exit, and would fail with a message of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+            if code == DONE:
+                complain(f"standard output: {line_of(error)}")
+                code = ENVIRONMENT
+    except Interrupted as interrupted:
+        complain("interrupted" if interrupted.number == signal.SIGINT else "terminated")
+        return SIGNALLED + interrupted.number
+    return code
+
+
+def _run(run: Callable[[], int | None]) -> int:
+    try:
+        return run() or DONE
+    except (CapsealError, OSError) as error:
+        complain(line_of(error))
+        return code_for(error)

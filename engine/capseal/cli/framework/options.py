@@ -1,0 +1,161 @@
+"""Options that several commands share, and what they mean to the library."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from ...errors import KeyFileError, UsageError
+from .arguments import Choice, argument, at_least, flag, option
+from .exit_codes import line_of
+
+if TYPE_CHECKING:
+    from ...crypto.keys import PrivateKey, PublicKey, Signer
+    from ...trust.expect import Expect
+    from ...trust.store import TrustStore
+    from .passphrases import Passphrases
+
+T = TypeVar("T")
+
+MAX_STORE_BYTES = 1024 * 1024
+
+Bundle = Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
+Output = Annotated[str, option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
+Seal = Annotated[str | None, option("--seal", metavar="FILE", help="The detached seal of a payload.")]
+Trust = Annotated[
+    str | None,
+    option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
+]
+Signers = Annotated[
+    list[str] | None,
+    option(
+        "-s",
+        "--signer",
+        metavar="FILE|URI",
+        repeatable=True,
+        help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
+    ),
+]
+SignerCommand = Annotated[
+    str | None,
+    option(
+        "--signer-command",
+        metavar="COMMAND",
+        help="Sign by this command: message in, signature out. -s is the public key.",
+    ),
+]
+Recipients = Annotated[
+    list[str] | None,
+    option(
+        "-r", "--recipient", metavar="FILE", repeatable=True, help="Seal for the public keys in this file; repeatable."
+    ),
+]
+Identities = Annotated[
+    list[str] | None,
+    option("-i", "--identity", metavar="FILE", repeatable=True, help="Open with this private key; repeatable."),
+]
+PassphraseFile = Annotated[
+    str | None, option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
+]
+PassphraseFd = Annotated[
+    int | None,
+    option("--passphrase-fd", metavar="N", type=at_least(0), help="Read the passphrase from an open file descriptor."),
+]
+Force = Annotated[bool, flag("-f", "--force", help="Replace the output if it exists.")]
+Jobs = Annotated[
+    int | None, option("-j", "--jobs", metavar="N", type=at_least(1), help="Threads; default: one per core.")
+]
+Json = Annotated[bool, flag("--json", help="Print JSON, for scripts.")]
+ExpectApp = Annotated[str | None, option("--app", metavar="ID", help="Reject bundles of any other app.")]
+ExpectChannel = Annotated[str | None, option("--channel", metavar="NAME", help="Reject bundles of any other channel.")]
+MinSequence = Annotated[
+    int | None, option("--min-sequence", metavar="N", type=at_least(1), help="Reject bundles with a lower sequence.")
+]
+
+
+class RoleName(Choice):
+    """The roles of trust.Role, named here so that --help need not import the library."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+ExpectRole = Annotated[
+    RoleName, option("--role", type=RoleName, help="'development' also accepts what a development key signed.")
+]
+
+
+def load_signers(
+    references: Sequence[str], passphrases: "Passphrases", *, command: str | None = None
+) -> list["Signer"]:
+    """Load the keys to sign with; with a command, the public key of what it signs with.
+
+    Raises UsageError where there is none, or where there is a command and not one key.
+    """
+    from ...trust.signers import COMMAND_SCHEME, load_signer
+
+    if not references:
+        raise UsageError("no signer: give -s FILE, a private key, or make a project with 'capseal init'")
+    if command is not None:
+        if len(references) > 1:
+            raise UsageError(f"{len(references)} signers: --signer-command signs with one, whose public key -s names")
+        references = [f"{COMMAND_SCHEME}{references[0]}:{command}"]
+    return [
+        _loaded(reference, lambda reference: load_signer(reference, secret=passphrases.of(reference)))
+        for reference in references
+    ]
+
+
+def load_one_signer(references: Sequence[str], passphrases: "Passphrases", *, command: str | None = None) -> "Signer":
+    """Load the key to add a signature with. Raises UsageError where there is none, or more than one."""
+    signers = load_signers(references, passphrases, command=command)
+    if len(signers) > 1:
+        raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
+    return signers[0]
+
+
+def load_identities(paths: Sequence[str], passphrases: "Passphrases") -> list["PrivateKey"]:
+    """Load the keys to open with. Raises UsageError where there is none."""
+    if not paths:
+        raise UsageError("no identity: give -i FILE, a private key, or make a project with 'capseal init'")
+    return [load_private_key(path, passphrases) for path in paths]
+
+
+def load_private_key(path: str, passphrases: "Passphrases") -> "PrivateKey":
+    """Load one private key. Raises KeyFileError."""
+    from ...crypto import keys
+
+    return _loaded(path, lambda path: keys.load_private_key(path, passphrase=passphrases.of(path)))
+
+
+def load_recipients(paths: Sequence[str]) -> list["PublicKey"]:
+    """Load every public key of every file. Raises UsageError where there is none."""
+    from ...crypto.keys import load_public_keys
+
+    if not paths:
+        raise UsageError("no recipient: give -r FILE, a public key, or make a project with 'capseal init'")
+    return [key for path in paths for key in _loaded(path, load_public_keys)]
+
+
+def load_trust(path: str | None) -> "TrustStore":
+    """Load who may vouch. Raises UsageError where nobody is named."""
+    from ...trust import store as trust
+
+    if path is None:
+        raise UsageError("nobody is trusted: give --trust FILE, or make a project with 'capseal init'")
+    return _loaded(path, trust.load_trust)
+
+
+def expectation(*, app: str | None, channel: str | None, min_sequence: int | None, role: RoleName) -> "Expect":
+    """Return what the library shall demand of a bundle."""
+    from ...trust.expect import Expect
+    from ...trust.store import Role
+
+    floor = None if min_sequence is None else min_sequence - 1
+    return Expect(app=app, channel=channel, floor=floor, role=Role(role.value))
+
+
+def _loaded(path: str, load: Callable[[str], T]) -> T:
+    try:
+        return load(path)
+    except OSError as error:
+        # A key that cannot be read is a key that cannot be used.
+        raise KeyFileError(line_of(error)) from error

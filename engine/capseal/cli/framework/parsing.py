@@ -1,0 +1,224 @@
+"""From the words of a command line to the call of a command, by way of argparse; and what --help prints."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ...errors import UsageError
+from . import console
+from .arguments import REQUIRED, Command, Declaration, Group, Number, declared, flag
+from .exit_codes import DONE, USAGE
+
+_HELP = flag("-h", "--help", help="Show this message and exit.")
+_VERSION = flag("--version", help="Print the version and exit.")
+_MAX_COLUMNS = 100
+
+
+def run(
+    path: str, node: Command | Group, words: Sequence[str], *, outer: Callable[[], tuple[Any, ...]] = tuple
+) -> int | None:
+    """Run the command that the words name, or print help or the version; return the exit code.
+
+    path: the words in front of these; outer: gives what the groups around a command hand to it. Raises UsageError
+    where the words fit no command, and what the command raises.
+    """
+    if isinstance(node, Group):
+        return _run_group(path, node, words, outer)
+    parameters = declared(node)
+    given, rest = _scan(path, parameters, words)
+    if "help" in given:
+        console.write(_help(path, node))
+        return DONE
+    return node(*outer(), **_values(path, parameters, given, rest))
+
+
+def _run_group(path: str, group: Group, words: Sequence[str], outer: Callable[[], tuple[Any, ...]]) -> int | None:
+    options = _options_of(group)
+    count = _count_in_front(options, words)
+    given, _ = _scan(path, options, words[:count])
+    if "help" in given or not words:
+        console.write(_help(path, group))
+        return DONE if words else USAGE
+    if group.version is not None and "version" in given:
+        console.write(group.version)
+        return DONE
+    if count >= len(words):
+        raise _mistake(path, "missing command")
+    name = words[count]
+    if name not in group.commands:
+        raise _mistake(path, f"no such command {name!r}{_closest(name, group.commands)}")
+
+    def inner() -> tuple[Any, ...]:
+        """Take the options only now, so that the command's --help does not ask for them."""
+        return outer() if group.options is None else (*outer(), group.options(**_values(path, options, given, ())))
+
+    return run(f"{path} {name}", group.commands[name], words[count + 1 :], outer=inner)
+
+
+def _options_of(group: Group) -> dict[str, Declaration]:
+    options = {} if group.options is None else declared(group.options)
+    return options if group.version is None else {**options, "version": _VERSION}
+
+
+def _count_in_front(options: Mapping[str, Declaration], words: Sequence[str]) -> int:
+    """Return how many words stand in front of a group's command: options and their values."""
+    followed_by_value = {name for option in options.values() if option.metavar for name in option.names}
+    count = 0
+    while count < len(words) and _is_option(words[count]):
+        count += 2 if words[count] in followed_by_value else 1
+    return count
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _scan(path: str, parameters: Mapping[str, Declaration], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the options among the words, by their parameters' names, and the other words.
+
+    Options may stand between arguments, so argparse is told of options only: its own way to allow that,
+    parse_intermixed_args(), loses "--" in Python 3.11.
+    """
+    options = {name: declaration for name, declaration in parameters.items() if declaration.names} | {"help": _HELP}
+    parser = argparse.ArgumentParser(
+        add_help=False,
+        allow_abbrev=False,
+        exit_on_error=False,
+        argument_default=argparse.SUPPRESS,
+        # Without a width, every add_argument() would ask for the terminal's, and import shutil for that.
+        formatter_class=partial(argparse.HelpFormatter, width=_MAX_COLUMNS),
+    )
+    for name, option in options.items():
+        if option.metavar:
+            parser.add_argument(*option.names, dest=name, action="append" if option.repeatable else "store")
+        else:
+            parser.add_argument(*option.names, dest=name, action="store_true")
+        if option.opposite:
+            parser.add_argument(option.opposite, dest=name, action="store_false")
+    end = words.index("--") if "--" in words else len(words)
+    try:
+        given, rest = parser.parse_known_args(words[:end])
+    except argparse.ArgumentError as error:
+        name = str(error.argument_name).rpartition("/")[2]
+        valued = any(option.metavar and name in option.names for option in options.values())
+        raise _mistake(path, f"option '{name}' {'needs a value' if valued else 'takes no value'}") from None
+    for word in filter(_is_option, rest):
+        name = word.partition("=")[0]
+        known = [name for option in options.values() for name in (*option.names, option.opposite) if name]
+        raise _mistake(path, f"no such option: {name}{_closest(name, known)}")
+    return vars(given), [*rest, *words[end + 1 :]]
+
+
+def _values(
+    path: str, parameters: Mapping[str, Declaration], given: Mapping[str, Any], rest: Sequence[str]
+) -> dict[str, Any]:
+    """Return the values of the parameters that have one, checked and converted."""
+    values = {}
+    words = list(rest)
+    for name, declaration in parameters.items():
+        if declaration.names:
+            found = given[name] if name in given else _from_environment(declaration)
+        elif declaration.repeatable:
+            found, words = words or None, []
+        else:
+            found = words.pop(0) if words else None
+        if found is not None:
+            values[name] = _converted(path, declaration, found)
+        elif declaration.default is REQUIRED:
+            raise _mistake(path, f"missing {declaration}")
+    if words:
+        raise _mistake(path, f"unexpected argument {words[0]!r}")
+    return values
+
+
+def _from_environment(option: Declaration) -> str | list[str] | None:
+    text = "" if option.env is None else os.environ.get(option.env, "")
+    return (text.split() if option.repeatable else text) or None
+
+
+def _converted(path: str, declaration: Declaration, found: Any) -> Any:
+    if not declaration.metavar:
+        return found
+    try:
+        return [declaration.type(word) for word in found] if declaration.repeatable else declaration.type(found)
+    except ValueError as error:
+        raise _mistake(path, f"invalid value for {declaration}: {error}") from None
+
+
+def _mistake(path: str, message: str) -> UsageError:
+    return UsageError(f"{message} (see {path} --help)")
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    """Return a hint at the known word that may have been meant, or nothing."""
+    import difflib
+
+    return "".join(f"; did you mean '{one}'?" for one in difflib.get_close_matches(word, known, n=1))
+
+
+def _help(path: str, node: Command | Group) -> str:
+    if isinstance(node, Group):
+        text, epilog, parameters, commands = node.help, node.epilog, _options_of(node), node.commands
+    else:
+        text, epilog, parameters, commands = node.__doc__ or "", None, declared(node), {}
+    parser = argparse.ArgumentParser(
+        usage=_usage(path, parameters.values(), commands),
+        description=text,
+        epilog=epilog,
+        add_help=False,
+        formatter_class=_Layout,
+    )
+    titles = ("arguments", "options", "commands")
+    of_arguments, of_options, of_commands = (parser.add_argument_group(title) for title in titles)
+    for declaration in (*parameters.values(), _HELP):
+        if not declaration.names:
+            of_arguments.add_argument(declaration.metavar, help=_described(declaration))
+        elif declaration.metavar:
+            of_options.add_argument(*declaration.names, metavar=declaration.metavar, help=_described(declaration))
+        else:
+            names = (*declaration.names, *([declaration.opposite] if declaration.opposite else []))
+            of_options.add_argument(*names, action="store_true", help=_described(declaration))
+    for name, command in commands.items():
+        about = command.help if isinstance(command, Group) else (command.__doc__ or "").partition("\n\n")[0]
+        of_commands.add_argument(name, help=about.replace("%", "%%"))
+    return parser.format_help().rstrip("\n")
+
+
+def _usage(path: str, parameters: Iterable[Declaration], commands: Mapping[str, Command | Group]) -> str:
+    words = [path, "[OPTIONS]"]
+    words += [f"{one.names[0]} {one.metavar}" for one in parameters if one.names and one.default is REQUIRED]
+    words += [one.metavar if one.default is REQUIRED else f"[{one.metavar}]" for one in parameters if not one.names]
+    return " ".join([*words, *(["COMMAND ..."] if commands else [])])
+
+
+def _described(declaration: Declaration) -> str:
+    """Return the help of an option or argument, with what else is good to know."""
+    notes = [str(declaration.type)] if isinstance(declaration.type, Number) else []
+    if declaration.default is REQUIRED:
+        notes += ["required"] if declaration.names else []
+    elif declaration.default is True:
+        notes += [f"default: {declaration.names[0]}"]
+    elif declaration.default is not None and declaration.default is not False:
+        notes += [f"default: {declaration.default}"]
+    if declaration.env is not None:
+        notes += [f"env: {declaration.env}"]
+    return declaration.help.replace("%", "%%") + (f" [{'; '.join(notes)}]" if notes else "")
+
+
+class _Layout(argparse.HelpFormatter):
+    """The layout of argparse, no wider than is good to read."""
+
+    def __init__(self, prog: str) -> None:
+        import shutil
+
+        super().__init__(prog, max_help_position=30, width=min(shutil.get_terminal_size().columns - 2, _MAX_COLUMNS))
+
+    if sys.version_info < (3, 13):
+
+        def _format_action_invocation(self, action: argparse.Action) -> str:
+            """Name the value once, as later versions do: '-o, --output FILE'."""
+            named = ", ".join(action.option_strings)
+            return f"{named} {action.metavar or ''}".strip() if named else super()._format_action_invocation(action)

@@ -1,0 +1,126 @@
+"""The manifest of a bundle's unpacked content: what boot(verify=True) compares the files with.
+
+It is made from authenticated bytes while they are written. The state file holds its SHA-256.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+
+from ..errors import FormatError, TamperedError
+from ..format import strictjson
+
+MANIFEST_TYPE = "capseal-manifest-v1"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A named pipe in place of a file must not hang the boot.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file. size: bytes; digest: its SHA-256, hex."""
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every folder and every file of a bundle's content, by path."""
+
+    folders: frozenset[str]
+    files: dict[str, File]
+
+    def encode(self) -> bytes:
+        """Return the manifest's bytes."""
+        return strictjson.encode(
+            {
+                "type": MANIFEST_TYPE,
+                "folders": sorted(self.folders),
+                "files": [[path, file.size, file.digest] for path, file in sorted(self.files.items())],
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes, *, digest: str) -> "Manifest":
+        """Parse a manifest of that SHA-256 (hex). Raises TamperedError, FormatError."""
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise TamperedError(f"manifest: digest {found[:16]} differs from {digest[:16]} in the state")
+        value = strictjson.parse(data, "manifest")
+        if value["type"] != MANIFEST_TYPE:
+            raise FormatError(f"manifest.type: {value['type']!r} is unknown, expected {MANIFEST_TYPE!r}")
+        return cls(frozenset(value["folders"]), {path: File(size, digest) for path, size, digest in value["files"]})
+
+    def check(self, folder: int) -> None:
+        """Compare an open folder with the manifest. Raises TamperedError where it differs, OSError."""
+        seen: set[str] = set()
+        for where, folders, files, fd in os.fwalk(".", dir_fd=folder, follow_symlinks=False, onerror=_raise):
+            prefix = where[2:] + "/" if where != "." else ""
+            for name in folders:
+                path = prefix + name
+                if path not in self.folders or not stat.S_ISDIR(
+                    os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+                ):
+                    raise TamperedError(f"{path}: not in the manifest, it was added or replaced")
+                seen.add(path)
+            for name in files:
+                path = prefix + name
+                if path not in self.files:
+                    raise TamperedError(f"{path}: not in the manifest, it was added or replaced")
+                self._check_file(path, name, fd)
+                seen.add(path)
+        missing = sorted((self.folders | self.files.keys()) - seen)
+        if missing:
+            raise TamperedError(f"{missing[0]}: missing ({len(missing)} of {len(seen) + len(missing)} names are)")
+
+    def _check_file(self, path: str, name: str, folder: int) -> None:
+        expected = self.files[path]
+        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise TamperedError(f"{path}: not a regular file any more")
+        with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != expected.size:
+                raise TamperedError(f"{path}: {size} bytes, the manifest says {expected.size}")
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected.digest:
+            raise TamperedError(f"{path}: digest {found[:16]} differs from {expected.digest[:16]} in the manifest")
+
+
+def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None:
+    """Compare a bundle's content with its manifest, whose SHA-256 is `digest`.
+
+    path: the bundle's folder; content, manifest: names in it. Raises TamperedError, FormatError, OSError.
+    """
+    try:
+        bundle = os.open(path, _FOLDER)
+        try:
+            with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
+                expected = Manifest.parse(file.read(), digest=digest)
+            folder = os.open(content, _FOLDER, dir_fd=bundle)
+        finally:
+            os.close(bundle)
+        try:
+            expected.check(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise  # could not check
+        raise TamperedError(f"{error.filename}: missing or replaced: {error.strerror}") from error
+
+
+def check_present(path: str) -> None:
+    """Raise TamperedError where neither a file nor a folder has that path, OSError."""
+    try:
+        mode = os.stat(path, follow_symlinks=False).st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise TamperedError(f"{path}: missing") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise TamperedError(f"{path}: replaced by something else")
+
+
+def _raise(error: OSError) -> None:
+    raise error

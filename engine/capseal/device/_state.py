@@ -1,0 +1,316 @@
+"""What a device remembers, and every step from one state to the next. No I/O, no clock (docs/device.md).
+
+A bundle is staged, then pending, then confirmed; or it is failed, which is remembered for good.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..bundle.reading_order import Verified
+from ..errors import FormatError, RejectedError, RollbackError
+from ..format import strictjson
+from ..format.statement import Statement, check_fingerprint, check_name, check_text
+from ..format.strictjson import Members
+
+STATE_TYPE = "capseal-device-v1"
+_ID_DIGEST_CHARS = 16
+_MAX_FAILURES = 1_000_000  # each one took a signature by a trusted key
+_MAX_CONFIRMED = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A bundle on this device.
+
+    digest: its payload digest, hex; created: as the statement spells it; permit: the statement's
+    `allow_downgrade_to`; manifest: SHA-256 of the manifest of its unpacked content, hex.
+    """
+
+    digest: str
+    sequence: int
+    version: str
+    created: str
+    permit: int | None
+    manifest: str
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return f"{self.sequence}-{self.digest[:_ID_DIGEST_CHARS]}"
+
+    @classmethod
+    def of(cls, verified: Verified, *, manifest: str) -> "Bundle":
+        """Return the bundle that a verified seal describes."""
+        statement = verified.statement
+        return cls(
+            digest=statement.payload.digest.hex(),
+            sequence=statement.sequence,
+            version=statement.version,
+            created=_created(statement),
+            permit=statement.allow_downgrade_to,
+            manifest=manifest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A pending bundle. starts: how often it was started; started_ms: the clock at the last start."""
+
+    bundle: Bundle
+    starts: int = 0
+    started_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A bundle that is never tried again. digest: its payload digest, hex."""
+
+    digest: str
+    sequence: int
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that a device remembers.
+
+    floor: the highest confirmed sequence, lowered only by a signed permit. highest: the same, never
+    lowered. newest: the latest `created` of a confirmed statement, empty before the first. confirmed:
+    what ran well, the latest first. shipped: sequence of the built-in bundle, which no permit goes
+    below; it comes with the app and is not saved.
+    """
+
+    app: str
+    channel: str
+    floor: int = 0
+    highest: int = 0
+    newest: str = ""
+    staged: Bundle | None = None
+    pending: Trial | None = None
+    confirmed: tuple[Bundle, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    shipped: int = field(default=0, compare=False)
+
+    @property
+    def current(self) -> Bundle | None:
+        """What the last boot chose; None for the built-in bundle."""
+        if self.pending is not None and self.pending.starts:
+            return self.pending.bundle
+        return self.confirmed[0] if self.confirmed else None
+
+    def bundles(self) -> Iterator[Bundle]:
+        """Iterate over every bundle whose folder is needed."""
+        if self.staged is not None:
+            yield self.staged
+        if self.pending is not None:
+            yield self.pending.bundle
+        yield from self.confirmed
+
+    def find(self, digest: str) -> Bundle | None:
+        """Return the staged or pending bundle of that payload digest (hex)."""
+        pending = self.pending.bundle if self.pending is not None else None
+        return next((b for b in (self.staged, pending) if b is not None and b.digest == digest), None)
+
+    def check_statement(self, statement: Statement) -> None:
+        """Raise unless a bundle with that statement may be installed: RejectedError, RollbackError."""
+        self._check(
+            statement.payload.digest.hex(), statement.sequence, _created(statement), statement.allow_downgrade_to
+        )
+
+    def check_bundle(self, bundle: Bundle) -> None:
+        """Raise unless that bundle may be activated: RejectedError, RollbackError."""
+        self._check(bundle.digest, bundle.sequence, bundle.created, bundle.permit)
+
+    def _check(self, digest: str, sequence: int, created: str, permit: int | None) -> None:
+        for failure in self.failed:
+            if failure.digest == digest:
+                raise RejectedError(
+                    f"bundle {digest[:16]} with sequence {sequence} failed on this device before: {failure.reason}"
+                )
+        if sequence > self.highest:
+            return
+        floor = self.floor if permit is None else max(self.shipped, min(self.floor, permit))
+        if sequence <= floor:
+            raise RollbackError(
+                f"sequence {sequence} is not above {floor}, which was trusted before", floor=floor, sequence=sequence
+            )
+        # Below what once ran, a permit opened the way. Only a statement younger than all that were
+        # confirmed may go it, so that neither an old permit nor what it withdrew can be replayed.
+        if created <= self.newest:
+            raise RollbackError(
+                f"sequence {sequence} is not above {self.highest}, which was trusted before, and its statement "
+                f"of {created} is not younger than {self.newest}, which was confirmed",
+                floor=self.floor,
+                sequence=sequence,
+            )
+
+    def built_in(self, sequence: int) -> "State":
+        """Return the state of a device whose built-in bundle has that sequence: nothing older is left."""
+        pending = self.pending
+        return replace(
+            self,
+            shipped=sequence,
+            floor=max(self.floor, sequence),
+            highest=max(self.highest, sequence),
+            staged=self.staged if self.staged is not None and self.staged.sequence > sequence else None,
+            pending=pending if pending is not None and pending.bundle.sequence > sequence else None,
+            confirmed=tuple(bundle for bundle in self.confirmed if bundle.sequence > sequence),
+        )
+
+    def stage(self, bundle: Bundle) -> "State":
+        """Return the state with that bundle staged, in place of what was."""
+        return replace(self, staged=bundle)
+
+    def activate(self) -> "State":
+        """Return the state with the staged bundle pending, in place of what was."""
+        if self.staged is None:
+            raise ValueError("no bundle is staged")
+        return replace(self, staged=None, pending=Trial(self.staged))
+
+    def start(self, now_ms: int) -> "State":
+        """Return the state with one more start of the pending bundle."""
+        if self.pending is None:
+            raise ValueError("no bundle is pending")
+        return replace(self, pending=Trial(self.pending.bundle, self.pending.starts + 1, now_ms))
+
+    def confirm(self) -> "State":
+        """Return the state with the pending bundle confirmed, and the floor where it puts it."""
+        if self.pending is None:
+            raise ValueError("no bundle is pending")
+        bundle = self.pending.bundle
+        return replace(
+            self,
+            pending=None,
+            # What a downgrade withdrew must not come back by a rollback.
+            confirmed=(bundle, *(old for old in self.confirmed if old.sequence < bundle.sequence)),
+            # It passed check_bundle(), so going down here took a permit.
+            floor=bundle.sequence,
+            highest=max(self.highest, bundle.sequence),
+            newest=max(self.newest, bundle.created),
+        )
+
+    def fail(self, bundle: Bundle, reason: str) -> "State":
+        """Return the state with that bundle failed, for good."""
+        pending = self.pending
+        return replace(
+            self.remember(bundle.digest, bundle.sequence, bundle.version, reason),
+            staged=self.staged if self.staged != bundle else None,
+            pending=pending if pending is not None and pending.bundle != bundle else None,
+            confirmed=tuple(other for other in self.confirmed if other != bundle),
+        )
+
+    def remember(self, digest: str, sequence: int, version: str, reason: str) -> "State":
+        """Return the state with a failure more."""
+        reason = "".join(c if c.isprintable() else "?" for c in reason)[:255]
+        return replace(self, failed=(*self.failed, Failure(digest, sequence, version, reason)))
+
+    def keep(self, older: int) -> "State":
+        """Return the state with the latest confirmed bundle and so many older ones."""
+        return replace(self, confirmed=self.confirmed[: 1 + older])
+
+    def encode(self) -> bytes:
+        """Return the bytes of the state file."""
+        pending = self.pending
+        value: dict[str, Any] = {
+            "type": STATE_TYPE,
+            "app": self.app,
+            "channel": self.channel,
+            "floor": self.floor,
+            "highest": self.highest,
+            "newest": self.newest,
+            "staged": [_bundle_json(self.staged)] if self.staged is not None else [],
+            "pending": [
+                {
+                    "bundle": _bundle_json(pending.bundle),
+                    "starts": pending.starts,
+                    "started_ms": pending.started_ms,
+                }
+            ]
+            if pending is not None
+            else [],
+            "confirmed": [_bundle_json(bundle) for bundle in self.confirmed],
+            "failed": [
+                {"digest": f.digest, "sequence": f.sequence, "version": f.version, "reason": f.reason}
+                for f in self.failed
+            ],
+        }
+        return strictjson.encode(value)
+
+    @classmethod
+    def parse(cls, data: bytes) -> "State":
+        """Parse a state file strictly. Raises FormatError."""
+        names = ("type", "app", "channel", "floor", "highest", "newest", "staged", "pending", "confirmed", "failed")
+        members = Members(strictjson.parse(data, "state"), "state", required=names)
+        found = members.take("type", str)
+        if found != STATE_TYPE:
+            raise FormatError(f"state.type: {found[:64]!r} is unknown, expected {STATE_TYPE!r}")
+        staged = _bundles(members, "staged", most=1)
+        trials = [_parse_trial(value) for value in members.array("pending", least=0, most=1)]
+        return cls(
+            app=members.text("app", check_name),
+            channel=members.text("channel", check_name),
+            floor=members.integer("floor", least=0),
+            highest=members.integer("highest", least=0),
+            newest=members.take("newest", str),
+            staged=staged[0] if staged else None,
+            pending=trials[0] if trials else None,
+            confirmed=_bundles(members, "confirmed", most=_MAX_CONFIRMED),
+            failed=tuple(_parse_failure(value) for value in members.array("failed", least=0, most=_MAX_FAILURES)),
+        )
+
+
+def _created(statement: Statement) -> str:
+    # All have the same length, so text compares as time does.
+    text: str = statement.to_json()["created"]
+    return text
+
+
+def _bundle_json(bundle: Bundle) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "digest": bundle.digest,
+        "sequence": bundle.sequence,
+        "version": bundle.version,
+        "created": bundle.created,
+        "manifest": bundle.manifest,
+    }
+    if bundle.permit is not None:
+        value["permit"] = bundle.permit
+    return value
+
+
+def _bundles(members: Members, name: str, *, most: int) -> tuple[Bundle, ...]:
+    return tuple(_parse_bundle(value, members.place(name)) for value in members.array(name, least=0, most=most))
+
+
+def _parse_bundle(value: object, place: str) -> Bundle:
+    required = ("digest", "sequence", "version", "created", "manifest")
+    members = Members(value, place, required=required, optional=("permit",))
+    return Bundle(
+        digest=members.text("digest", check_fingerprint),
+        sequence=members.integer("sequence", least=1),
+        version=members.text("version", check_text),
+        created=members.text("created", check_text),
+        permit=members.integer("permit", least=0) if "permit" in members else None,
+        manifest=members.text("manifest", check_fingerprint),
+    )
+
+
+def _parse_trial(value: object) -> Trial:
+    members = Members(value, "state.pending", required=("bundle", "starts", "started_ms"))
+    return Trial(
+        _parse_bundle(members.take("bundle", dict), "state.pending.bundle"),
+        members.integer("starts", least=0),
+        members.integer("started_ms", least=0),
+    )
+
+
+def _parse_failure(value: object) -> Failure:
+    members = Members(value, "state.failed", required=("digest", "sequence", "version", "reason"))
+    return Failure(
+        members.text("digest", check_fingerprint),
+        members.integer("sequence", least=1),
+        members.text("version", check_text),
+        members.text("reason", check_text),
+    )

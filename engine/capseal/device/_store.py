@@ -1,0 +1,390 @@
+"""DeviceStore: takes updates in, and chooses at every start what to run (docs/device.md).
+
+Whatever fails, the device runs what it ran before, or an older confirmed bundle, or at last the
+built-in one.
+"""
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..bundle.pipeline import Progress
+from ..bundle.reader import SealedFile
+from ..bundle.verify import SealInput, accept_detached
+from ..crypto.keys import Identity
+from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
+from ..io.source import PathOrFile
+from ..trust.expect import Expect
+from ..trust.store import Role, TrustStore
+from ._disk import Disk, write_file
+from ._incoming import arrive
+from ._manifest import check_bundle, check_present
+from ._state import Bundle, Failure, State, Trial
+from ._unpack import Limits, unpack
+
+_DEFAULT_LIMITS = Limits()
+
+Problem = OSError | CapsealError
+Choice = tuple[State, Bundle | None, Problem | None]
+"""The state after a choice, what was chosen, and why it is not something better."""
+
+_DOWNLOAD_BYTES = 8 * 1024 * 1024  # of one request
+_CONTENT = "content"
+_MANIFEST = "manifest.json"
+_SEAL = "seal"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What to run. path: the folder of its content; bundle: None for the built-in one.
+
+    problem: why it is not what it would have been, for the log.
+    """
+
+    path: str
+    bundle: Bundle | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One installed bundle, checked. problem: None where it is whole and still trusted."""
+
+    bundle: Bundle
+    problem: OSError | RejectedError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle."""
+
+    floor: int
+    current: Bundle | None
+    staged: Bundle | None
+    pending: Bundle | None
+    starts: int
+    confirmed: tuple[Bundle, ...]
+    failed: tuple[Failure, ...]
+
+
+class DeviceStore:
+    """The bundles of one app and channel on one device.
+
+    Safe to use from several processes and threads: a change waits up to lock_timeout_s for another's
+    end. Nothing is read or made before the first call.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        trust: TrustStore,
+        identity: Identity | Sequence[Identity],
+        app: str,
+        builtin: str | os.PathLike[str],
+        channel: str = "production",
+        role: Role = Role.PRODUCTION,
+        builtin_sequence: int = 0,
+        boots: int = 1,
+        confirm_within_s: float = 10.0,
+        limits: Limits = _DEFAULT_LIMITS,
+        lock_timeout_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Name the store in folder `root`; trust, app, channel and role are what its bundles must have.
+
+        builtin: path of what the app was shipped with, which runs where nothing else does;
+        builtin_sequence: nothing at or below it is installed or run. A pending bundle fails unless it
+        is confirmed in one of its first `boots` starts, within confirm_within_s of it. clock: seconds
+        from any origin; one that no user can set is best.
+        """
+        if boots < 1 or not confirm_within_s > 0:
+            raise UsageError(f"{boots} boots of {confirm_within_s:g} s, at least one of more than 0 s is needed")
+        self._trust = trust
+        self._identity = identity
+        self._app = app
+        self._channel = channel
+        self._role = role
+        self._builtin = os.fspath(builtin)
+        self._builtin_sequence = builtin_sequence
+        self._boots = boots
+        self._confirm_within_s = confirm_within_s
+        self._limits = limits
+        self._clock = clock
+        self._disk = Disk(root, lock_timeout_s=lock_timeout_s)
+
+    def status(self) -> Status:
+        """Return what the device has. Raises OSError, FormatError, UsageError."""
+        state = self._load()
+        return Status(
+            floor=state.floor,
+            current=state.current,
+            staged=state.staged,
+            pending=state.pending.bundle if state.pending else None,
+            starts=state.pending.starts if state.pending else 0,
+            confirmed=state.confirmed,
+            failed=state.failed,
+        )
+
+    def current(self) -> str:
+        """Return the path of what the last boot() chose. Raises OSError, FormatError, UsageError."""
+        return self._path(self._load().current)
+
+    def install(self, source: PathOrFile, *, seal: SealInput | None = None, progress: Progress | None = None) -> Bundle:
+        """Check a sealed bundle completely, unpack it, and stage it in place of what was staged.
+
+        source: an attached sealed bundle or, with `seal`, a payload: a path or a readable binary file
+        object, such as a download; or the URL of a capseal server, for its latest release. A stream is
+        checked as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
+        staged or pending already is returned as it is. progress is given the bytes of the payload as
+        they are checked. Raises RejectedError, TransferError, OSError, UsageError, and what the stream
+        raises.
+        """
+        if not (isinstance(source, str) and source.startswith(("https://", "http://"))):
+            return self._install(source, seal, progress)
+        if seal is not None:
+            raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
+        from ..client import PayloadStream, open_release  # the extra `client`, which files do not need
+
+        with open_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
+            download = io.BufferedReader(PayloadStream(payload), _DOWNLOAD_BYTES)
+            return self._install(download, served_seal, progress)
+
+    def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> Bundle:
+        self._disk.create()
+        with self._disk.installing():
+            with self._disk.changing():
+                self._disk.sweep_bundles({bundle.id for bundle in self._read().bundles()})
+                state = self._load()
+            self._disk.sweep_staging()
+            expect = self._expect(state.floor)
+            with arrive(source, seal=seal, trust=self._trust, expect=expect, staging=self._disk.staging) as arrival:
+                statement = arrival.verified.statement
+                known = state.find(statement.payload.digest.hex())
+                if known is not None:
+                    return known
+                state.check_statement(statement)
+                with arrival.open(self._identity, progress=progress) as content, self._disk.unpacking() as folder:
+                    return self._stage(content, folder)
+
+    def _stage(self, content: SealedFile, folder: str) -> Bundle:
+        verified = content.verified
+        statement = verified.statement
+        try:
+            manifest = self._unpack(content, folder)
+        except FormatError as error:  # what was signed is no usable bundle, and never will be
+            with self._disk.changing():
+                digest = statement.payload.digest.hex()
+                self._save(self._load().remember(digest, statement.sequence, statement.version, str(error)))
+            raise
+        bundle = Bundle.of(verified, manifest=manifest)
+        with self._disk.changing():
+            state = self._load()
+            state.check_bundle(bundle)  # the floor may have risen meanwhile
+            self._disk.adopt(folder, bundle.id)
+            self._save(state.stage(bundle))
+        return bundle
+
+    def _unpack(self, content: SealedFile, folder: str) -> str:
+        """Fill a bundle's new folder, durably, and return the SHA-256 of its manifest, hex."""
+        verified = content.verified
+        described = verified.statement.content
+        fd = os.open(folder, _FOLDER)
+        try:
+            os.mkdir(_CONTENT, 0o755, dir_fd=fd)
+            below = os.open(_CONTENT, _FOLDER, dir_fd=fd)
+            try:
+                manifest = unpack(content, described.name, described.media_type, below, limits=self._limits).encode()
+            finally:
+                os.close(below)
+            write_file(fd, _MANIFEST, manifest)
+            write_file(fd, _SEAL, verified.seal.encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        return hashlib.sha256(manifest).hexdigest()
+
+    def activate(self) -> Bundle:
+        """Make the staged bundle pending: the next boot() starts it. Raises RejectedError, UsageError, OSError."""
+        with self._changing() as state:
+            if state.staged is None:
+                raise UsageError("no bundle is staged; install one first")
+            state.check_bundle(state.staged)
+            self._check(state.staged, content=False)
+            self._save(state.activate())
+            return state.staged
+
+    def boot(self, *, verify: bool = False) -> Running:
+        """Choose what to run, at every start of the app; never raises OSError or CapsealError.
+
+        verify: check signature and every byte of what is chosen; what differs fails, and the next
+        best is taken. Where the choice cannot be recorded, no pending bundle is started.
+        """
+        try:
+            if not self._disk.exists():
+                return Running(self._builtin, None)
+            with self._changing() as state:
+                return self._choose(state, verify=verify, record=True, problem=None)
+        except (OSError, CapsealError) as error:
+            problem = error
+        try:
+            return self._choose(self._load(), verify=verify, record=False, problem=problem)
+        except (OSError, CapsealError) as error:
+            return Running(self._builtin, None, error)
+
+    def confirm(self) -> Running:
+        """Say that what runs has started well: a started pending bundle becomes the confirmed one.
+
+        To be called after every start; where nothing is pending it changes nothing. Raises
+        RejectedError where it comes too late and the bundle has failed, OSError, UsageError.
+        """
+        with self._changing() as state:
+            trial = state.pending
+            if trial is None or not trial.starts:
+                return self._running(state)
+            elapsed_s = (self._now_ms() - trial.started_ms) / 1000
+            # A clock that was set back gives less than 0: then only the count of starts limits the trial.
+            if elapsed_s > self._confirm_within_s:
+                reason = f"confirmed {elapsed_s:.1f} s after its start, {self._confirm_within_s:g} s are allowed"
+                self._save(state.fail(trial.bundle, reason))
+                raise RejectedError(f"bundle {trial.bundle.id}: {reason}; it has failed")
+            state = state.confirm()
+            self._save(state)
+            return self._running(state)
+
+    def rollback(self) -> Running:
+        """Fail the pending bundle or, where none is, the confirmed one that runs; return what runs now.
+
+        Raises UsageError where the built-in bundle runs already, OSError.
+        """
+        with self._changing() as state:
+            bundle = state.pending.bundle if state.pending else state.current
+            if bundle is None:
+                raise UsageError("the built-in bundle runs; there is nothing to roll back")
+            state = state.fail(bundle, "rolled back")
+            self._save(state)
+            return self._running(state)
+
+    def prune(self, *, keep: int = 1) -> list[str]:
+        """Delete what is not needed but `keep` older confirmed bundles; return the ids of what was deleted.
+
+        Raises OSError, UsageError.
+        """
+        if keep < 0:
+            raise UsageError(f"{keep} older bundles to keep, at least 0 is needed")
+        if not self._disk.exists():
+            return []
+        with self._changing() as state:
+            kept = state.keep(keep)
+            if kept != self._read():
+                self._save(kept)  # before anything is deleted that it names
+            return self._disk.sweep_bundles({bundle.id for bundle in kept.bundles()})
+
+    def verify(self) -> list[Checked]:
+        """Check every installed bundle: its signature by a key that is trusted now, and every byte.
+
+        Changes nothing. Raises OSError, FormatError, UsageError where the state cannot be read.
+        """
+        checked = []
+        for bundle in self._load().bundles():
+            problem: OSError | RejectedError | None = None
+            try:
+                self._check(bundle, content=True)
+            except (OSError, RejectedError) as error:
+                problem = error
+            checked.append(Checked(bundle, problem))
+        return checked
+
+    @contextmanager
+    def _changing(self) -> Iterator[State]:
+        if not self._disk.exists():
+            yield self._load()
+            return
+        with self._disk.changing():
+            yield self._load()
+
+    def _load(self) -> State:
+        """Return the state as this app sees it: without what is older than its built-in bundle."""
+        return self._read().built_in(self._builtin_sequence)
+
+    def _read(self) -> State:
+        data = self._disk.load()
+        state = State(app=self._app, channel=self._channel) if data is None else State.parse(data)
+        if (state.app, state.channel) != (self._app, self._channel):
+            raise UsageError(
+                f"{self._disk.root}: holds bundles of app {state.app!r}, channel {state.channel!r}, "
+                f"not of {self._app!r}, {self._channel!r}"
+            )
+        return state
+
+    def _save(self, state: State) -> None:
+        self._disk.save(state.encode())
+
+    def _now_ms(self) -> int:
+        return max(0, int(self._clock() * 1000))
+
+    def _path(self, bundle: Bundle | None) -> str:
+        return self._builtin if bundle is None else os.path.join(self._disk.bundle(bundle.id), _CONTENT)
+
+    def _running(self, state: State) -> Running:
+        return Running(self._path(state.current), state.current)
+
+    def _expect(self, floor: int | None) -> Expect:
+        return Expect(app=self._app, channel=self._channel, floor=floor, role=self._role)
+
+    def _check(self, bundle: Bundle, *, content: bool) -> None:
+        """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
+        folder = self._disk.bundle(bundle.id)
+        if not content:
+            check_present(os.path.join(folder, _CONTENT))
+            return
+        check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest)
+        path = os.path.join(folder, _SEAL)
+        check_present(path)
+        digest = accept_detached(path, self._trust, self._expect(None)).statement.payload.digest.hex()
+        if digest != bundle.digest:
+            raise TamperedError(f"{path}: is the seal of payload {digest[:16]}, expected {bundle.digest[:16]}")
+
+    def _choose(self, state: State, *, verify: bool, record: bool, problem: Problem | None) -> Running:
+        before = state
+        run: Bundle | None = None
+        if record and state.pending is not None:
+            state, run, problem = self._start_pending(state, state.pending, verify=verify)
+        if run is None:
+            state, run, problem = self._pick_confirmed(state, problem, verify=verify)
+        if record and state != before:
+            try:
+                self._save(state)
+            except OSError as error:
+                # A start that is not counted could be repeated for ever.
+                _, run, problem = self._pick_confirmed(state, error, verify=verify)
+        return Running(self._path(run), run, problem)
+
+    def _start_pending(self, state: State, trial: Trial, *, verify: bool) -> Choice:
+        bundle = trial.bundle
+        try:
+            if trial.starts >= self._boots:
+                raise RejectedError(f"not confirmed in {trial.starts} of {self._boots} allowed starts")
+            self._check(bundle, content=verify)
+        except RejectedError as error:
+            return state.fail(bundle, str(error)), None, error
+        except OSError as error:
+            return state, None, error
+        return state.start(self._now_ms()), bundle, None
+
+    def _pick_confirmed(self, state: State, problem: Problem | None, *, verify: bool) -> Choice:
+        for bundle in state.confirmed:
+            try:
+                self._check(bundle, content=verify)
+            except RejectedError as error:
+                state, problem = state.fail(bundle, str(error)), error
+            except OSError as error:  # not its fault: it stays
+                problem = error
+            else:
+                return state, bundle, problem
+        return state, None, problem

@@ -1,0 +1,330 @@
+"""The statement: what a seal says, as dataclasses and as exact bytes (docs/format.md, Statement).
+
+No I/O, no keys, no clock: bytes in, values out, and back.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..constants import (
+    DIGEST_BYTES,
+    ENCRYPTION_SCHEME,
+    MAX_ATTACHMENTS,
+    MAX_CUSTOM_BYTES,
+    MAX_RECIPIENTS,
+    MAX_RSA_BITS,
+    MAX_TEXT_CHARS,
+    MIN_RSA_BITS,
+    WRAP_ALGORITHM,
+)
+from ..errors import FormatError
+from . import strictjson
+from .segment_layout import MAX_CONTENT_BYTES, payload_bytes_of
+from .strictjson import Members
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was sealed. size: plaintext bytes."""
+
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What the payload must be. size: bytes; digest: the 32-byte fs-verity digest."""
+
+    size: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The session key, wrapped for one key. kid: that key's fingerprint."""
+
+    kid: str
+    encrypted_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How the payload was encrypted, and who can open it."""
+
+    commitment: bytes
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels beside the bundle. digest: its 32-byte SHA-256."""
+
+    name: str
+    media_type: str
+    size: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Everything that a seal's signatures vouch for; the members of the JSON document."""
+
+    app: str
+    version: str
+    sequence: int
+    channel: str
+    created: datetime
+    content: Content
+    payload: Payload
+    encryption: Encryption
+    allow_downgrade_to: int | None = None
+    attachments: tuple[Attachment, ...] = ()
+    custom: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the statement as JSON values, members in the order of the format."""
+        value: dict[str, Any] = {
+            "app": self.app,
+            "version": self.version,
+            "sequence": self.sequence,
+            "channel": self.channel,
+            "created": shown_time(self.created),
+            "content": {
+                "name": self.content.name,
+                "mediaType": self.content.media_type,
+                "size": self.content.size,
+            },
+            "payload": {"size": self.payload.size, "digest": {"fsverity-sha256": self.payload.digest.hex()}},
+            "encryption": {
+                "scheme": ENCRYPTION_SCHEME,
+                "commitment": to_base64(self.encryption.commitment),
+                "recipients": [
+                    {"kid": r.kid, "alg": WRAP_ALGORITHM, "encrypted_key": to_base64(r.encrypted_key)}
+                    for r in self.encryption.recipients
+                ],
+            },
+        }
+        if self.allow_downgrade_to is not None:
+            value["policy"] = {"allow_downgrade_to": self.allow_downgrade_to}
+        if self.attachments:
+            value["attachments"] = [
+                {
+                    "name": a.name,
+                    "mediaType": a.media_type,
+                    "size": a.size,
+                    "digest": {"sha256": a.digest.hex()},
+                }
+                for a in self.attachments
+            ]
+        if self.custom is not None:
+            value["custom"] = dict(self.custom)
+        return value
+
+    def encode(self) -> bytes:
+        """Return the bytes that are signed."""
+        return strictjson.encode(self.to_json())
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Statement":
+        """Parse the signed bytes strictly. Raises FormatError."""
+        members = Members(
+            strictjson.parse(data, "statement"),
+            "statement",
+            required=("app", "version", "sequence", "channel", "created", "content", "payload", "encryption"),
+            optional=("policy", "attachments", "custom"),
+        )
+        statement = cls(
+            app=members.text("app", check_name),
+            version=members.text("version", check_text),
+            sequence=members.integer("sequence", least=1),
+            channel=members.text("channel", check_name),
+            created=parse_time(members, "created"),
+            content=_parse_content(members),
+            payload=_parse_payload(members),
+            encryption=_parse_encryption(members),
+            allow_downgrade_to=_parse_policy(members),
+            attachments=_parse_attachments(members),
+            custom=_parse_custom(members),
+        )
+        expected = payload_bytes_of(statement.content.size)
+        if statement.payload.size != expected:
+            raise FormatError(
+                f"statement.payload.size: {statement.payload.size} does not fit content of "
+                f"{statement.content.size} bytes, which takes {expected}"
+            )
+        permit = statement.allow_downgrade_to
+        if permit is not None and permit >= statement.sequence:
+            raise FormatError(
+                f"statement.policy.allow_downgrade_to: {permit} is not below the sequence {statement.sequence}"
+            )
+        return statement
+
+
+def check_name(value: str, place: str) -> str:
+    """Return an app id or channel name: letters, digits, '.', '_' and '-', at most 128. Raises FormatError."""
+    if not _NAME.fullmatch(value):
+        raise FormatError(
+            f"{place}: {value[:64]!r} is not a name of 1 to 128 letters, digits, '.', '_' or '-' "
+            "that starts with a letter or digit"
+        )
+    return value
+
+
+def check_text(value: str, place: str) -> str:
+    """Return a short printable string. Raises FormatError."""
+    if not 1 <= len(value) <= MAX_TEXT_CHARS or not value.isprintable():
+        raise FormatError(f"{place}: {value[:64]!r} is not 1 to {MAX_TEXT_CHARS} printable characters")
+    return value
+
+
+def check_file_name(value: str, place: str) -> str:
+    """Return a file's bare name. Raises FormatError."""
+    if value in (".", "..") or "/" in value or "\\" in value:
+        raise FormatError(f"{place}: {value[:64]!r} is not a bare file name")
+    return check_text(value, place)
+
+
+def check_media_type(value: str, place: str) -> str:
+    """Return a media type without parameters, in lower case (RFC 6838, section 4.2). Raises FormatError."""
+    if not _MEDIA_TYPE.fullmatch(value):
+        raise FormatError(f"{place}: {value[:64]!r} is not a media type")
+    return value
+
+
+def check_fingerprint(value: str, place: str) -> str:
+    """Return a key fingerprint: 64 hex digits in lower case. Raises FormatError."""
+    if not _FINGERPRINT.fullmatch(value):
+        raise FormatError(f"{place}: {value[:72]!r} is not 64 hex digits in lower case")
+    return value
+
+
+def shown_time(time: datetime) -> str:
+    """Return a time as the format writes it: UTC, whole seconds."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def parse_time(members: Members, name: str) -> datetime:
+    """Return a member that is a time in its one spelling. Raises FormatError."""
+    text = members.take(name, str)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or shown_time(time) != text:
+        raise FormatError(f"{members.place(name)}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
+    return time
+
+
+def to_base64(data: bytes) -> str:
+    """Return padded standard base64 (RFC 4648, section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(value: str, place: str) -> bytes:
+    """Decode base64 in its one canonical spelling. Raises FormatError."""
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise FormatError(f"{place}: not base64") from None
+    if to_base64(data) != value:
+        raise FormatError(f"{place}: not the canonical base64 of its bytes")
+    return data
+
+
+def _parse_content(members: Members) -> Content:
+    content = _object(members, "content", ("name", "mediaType", "size"))
+    return Content(
+        name=content.text("name", check_file_name),
+        media_type=content.text("mediaType", check_media_type),
+        size=content.integer("size", least=0, most=MAX_CONTENT_BYTES),
+    )
+
+
+def _parse_payload(members: Members) -> Payload:
+    payload = _object(members, "payload", ("size", "digest"))
+    return Payload(size=payload.integer("size", least=1), digest=_digest(payload, "fsverity-sha256"))
+
+
+def _parse_encryption(members: Members) -> Encryption:
+    encryption = _object(members, "encryption", ("scheme", "commitment", "recipients"))
+    encryption.text("scheme", _exactly(ENCRYPTION_SCHEME))
+    commitment = from_base64(encryption.take("commitment", str), encryption.place("commitment"))
+    if len(commitment) != DIGEST_BYTES:
+        raise FormatError(f"{encryption.place('commitment')}: {len(commitment)} bytes, expected {DIGEST_BYTES}")
+    recipients: dict[str, Recipient] = {}
+    for i, value in enumerate(encryption.array("recipients", least=1, most=MAX_RECIPIENTS)):
+        place = f"{encryption.place('recipients')}[{i}]"
+        entry = Members(value, place, required=("kid", "alg", "encrypted_key"))
+        kid = entry.text("kid", check_fingerprint)
+        entry.text("alg", _exactly(WRAP_ALGORITHM))
+        if kid in recipients:
+            raise FormatError(f"{place}: recipient {kid[:16]} appears twice")
+        encrypted_key = from_base64(entry.take("encrypted_key", str), entry.place("encrypted_key"))
+        if not MIN_RSA_BITS <= 8 * len(encrypted_key) <= MAX_RSA_BITS:
+            raise FormatError(f"{entry.place('encrypted_key')}: {len(encrypted_key)} bytes do not fit any allowed key")
+        recipients[kid] = Recipient(kid, encrypted_key)
+    return Encryption(commitment, tuple(recipients.values()))
+
+
+def _parse_policy(members: Members) -> int | None:
+    if "policy" not in members:
+        return None
+    return _object(members, "policy", ("allow_downgrade_to",)).integer("allow_downgrade_to", least=0)
+
+
+def _parse_attachments(members: Members) -> tuple[Attachment, ...]:
+    if "attachments" not in members:
+        return ()
+    attachments: dict[str, Attachment] = {}
+    for i, value in enumerate(members.array("attachments", least=1, most=MAX_ATTACHMENTS)):
+        place = f"{members.place('attachments')}[{i}]"
+        entry = Members(value, place, required=("name", "mediaType", "size", "digest"))
+        name = entry.text("name", check_file_name)
+        if name in attachments:
+            raise FormatError(f"{place}: attachment {name[:64]!r} appears twice")
+        attachments[name] = Attachment(
+            name=name,
+            media_type=entry.text("mediaType", check_media_type),
+            size=entry.integer("size", least=0),
+            digest=_digest(entry, "sha256"),
+        )
+    return tuple(attachments.values())
+
+
+def _parse_custom(members: Members) -> Mapping[str, Any] | None:
+    if "custom" not in members:
+        return None
+    custom: dict[str, Any] = members.take("custom", dict)
+    size = len(strictjson.encode(custom))
+    if size > MAX_CUSTOM_BYTES:
+        raise FormatError(f"{members.place('custom')}: {size} bytes, at most {MAX_CUSTOM_BYTES} are allowed")
+    return custom
+
+
+def _object(members: Members, name: str, required: tuple[str, ...]) -> Members:
+    return Members(members.take(name, dict), members.place(name), required=required)
+
+
+def _digest(members: Members, algorithm: str) -> bytes:
+    digest = Members(members.take("digest", dict), members.place("digest"), required=(algorithm,))
+    return bytes.fromhex(digest.text(algorithm, check_fingerprint))
+
+
+def _exactly(expected: str) -> Callable[[str, str], str]:
+    def check(value: str, place: str) -> str:
+        if value != expected:
+            raise FormatError(f"{place}: {value[:64]!r} is unknown, expected {expected!r}")
+        return value
+
+    return check

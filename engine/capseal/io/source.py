@@ -1,0 +1,194 @@
+"""Where bytes come from: regular files read at any offset, streams read in order.
+
+A source fills the caller's buffer and keeps nothing of what it read.
+"""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol
+
+from ..errors import SourceChangedError
+from ..native import hashing
+from ..native.filehints import is_in_memory
+
+PathOrFile = str | os.PathLike[str] | BinaryIO
+
+
+class Source(Protocol):
+    """What the pipeline reads from."""
+
+    name: str
+    """For messages, and the default name of what is sealed."""
+    size: int | None
+    """Bytes from offset 0 to the end; None where only the end will tell."""
+    ordered: bool
+    """Reads must come from one thread at a time, and in order unless the source is seekable."""
+    seekable: bool
+    """Reads may come in any order."""
+    in_memory: bool
+    """segment_digests() may be able to spare reading it."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the buffer from that offset and return the bytes read: fewer only at the end."""
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from that offset without consuming them: fewer only at the end."""
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        """Return the index entries of what lies there, without reading it; None where it has to be read."""
+
+    def rebase(self, offset: int) -> None:
+        """Make that offset the new offset 0; an ordered source must just have been read up to it."""
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChangedError where the source is not what it was when it was opened."""
+
+    def close(self) -> None:
+        """Release what the source holds; calling it again does nothing."""
+
+
+class FileSource:
+    """A regular file, read with pread: any offset, any number of threads."""
+
+    ordered = False
+    seekable = True
+
+    def __init__(self, fd: int, name: str, *, start: int = 0, close: Callable[[], None]) -> None:
+        self.name = name
+        self._fd = fd
+        self._start = start
+        self._opened_as = os.fstat(fd)
+        self.size: int | None = max(0, self._opened_as.st_size - start)
+        # Elsewhere a mapping would wait for the disk, page by page.
+        self.in_memory = is_in_memory(fd)
+        self.close = close
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        done = 0
+        while done < len(buffer):
+            count = os.preadv(self._fd, [buffer[done:]], self._start + offset + done)
+            if count == 0:
+                break
+            done += count
+        return done
+
+    def peek(self, offset: int, size: int) -> bytes:
+        return os.pread(self._fd, size, self._start + offset)
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        return hashing.file_segment_digests(self._fd, self._start + offset, size)
+
+    def rebase(self, offset: int) -> None:
+        self._start += offset
+        self.size = max(0, self._opened_as.st_size - self._start)
+
+    def check_unchanged(self) -> None:
+        then, now = self._opened_as, os.fstat(self._fd)
+        if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+            raise SourceChangedError(
+                f"{self.name}: changed while it was being read ({then.st_size} bytes before, {now.st_size} after)"
+            )
+
+
+class StreamSource:
+    """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly."""
+
+    ordered = True
+    in_memory = False
+
+    def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
+        self.name = name
+        self.size = size
+        self.close = close
+        self.seekable = bool(getattr(stream, "seekable", lambda: False)())
+        self._stream = stream
+        self._start = 0
+        if self.seekable:
+            self._start = stream.tell()
+            self.size = max(0, stream.seek(0, os.SEEK_END) - self._start)
+            stream.seek(self._start)
+        self._position = 0
+        self._peeked = b""  # bytes at _position that the stream has given already
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        self._go_to(offset)
+        done = min(len(self._peeked), len(buffer))
+        buffer[:done] = self._peeked[:done]
+        self._peeked = self._peeked[done:]
+        while done < len(buffer):
+            count = self._stream.readinto(buffer[done:])
+            if count is None:
+                raise BlockingIOError(errno.EAGAIN, f"{self.name}: stream is in non-blocking mode")
+            if count == 0:
+                break
+            done += count
+        self._position += done
+        return done
+
+    def peek(self, offset: int, size: int) -> bytes:
+        self._go_to(offset)
+        if len(self._peeked) < size:
+            buffer = bytearray(size)
+            count = self.read_into(offset, memoryview(buffer))
+            self._peeked = bytes(buffer[:count])
+            self._position = offset
+        return self._peeked[:size]
+
+    def segment_digests(self, offset: int, size: int) -> bytes | None:
+        return None
+
+    def rebase(self, offset: int) -> None:
+        self._go_to(offset)
+        self._start += offset
+        self._position = 0
+        if self.size is not None:
+            self.size = max(0, self.size - offset)
+
+    def check_unchanged(self) -> None:
+        """A stream is read once: there is nothing to compare it with."""
+
+    def _go_to(self, offset: int) -> None:
+        if offset == self._position:
+            return
+        if not self.seekable:
+            raise io.UnsupportedOperation(f"{self.name}: a stream at byte {self._position} cannot go to {offset}")
+        self._stream.seek(self._start + offset)
+        self._position = offset
+        self._peeked = b""
+
+
+def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = False) -> Source:
+    """Open a path or a binary file object; of a file object, what follows its position is read.
+
+    folders: a folder is taken too, as the zip of what is in it (see zipping). Raises OSError.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _open_path(os.fspath(source), folders=folders, deflate=deflate)
+    name = source.name if isinstance(getattr(source, "name", None), str) else "stream"
+    # Only a plain file's descriptor holds the bytes that its read() gives: gzip's holds packed ones.
+    raw = getattr(source, "raw", source)
+    if isinstance(raw, io.FileIO) and stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        return FileSource(raw.fileno(), name, start=source.tell(), close=_nothing)
+    if not hasattr(source, "readinto"):
+        raise TypeError(f"{name}: a binary file object with readinto is needed, not {type(source).__name__}")
+    return StreamSource(source, name, close=_nothing)
+
+
+def _open_path(path: str, *, folders: bool, deflate: bool) -> Source:
+    if folders and os.path.isdir(path):
+        from . import zip_stream as zipping  # here, since few commands read folders
+
+        archive = zipping.ZipStream(path, deflate=deflate)
+        name = os.path.basename(os.path.abspath(path)) + ".zip"
+        return StreamSource(archive, name, size=archive.size, close=archive.close)
+    file = open(path, "rb", buffering=0)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return FileSource(file.fileno(), path, close=file.close)
+    return StreamSource(file, path, close=file.close)
+
+
+def _nothing() -> None:
+    """The caller's file object stays open: who opened it closes it."""

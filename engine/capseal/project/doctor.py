@@ -1,0 +1,284 @@
+"""What is wrong with a project's keys and trust stores, and what to do about it."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ..constants import SIGNING_RSA_BITS
+from ..crypto.keys import PublicKey, load_public_key, load_public_keys
+from ..errors import CapsealError, KeyFileError
+from ..trust.certificates import load_certificates
+from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
+from ..trust.store import Role, TrustStore, load_trust
+from .git import is_tracked
+
+SOON = timedelta(days=60)
+_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+_MAX_KEY_BYTES = 64 * 1024
+
+
+class Severity(StrEnum):
+    """ERROR: it does not work, or is not safe. WARNING: it will not stay so, or could be better."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. where: the file, or the entry of the configuration; advice: what to do."""
+
+    severity: Severity
+    where: str
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a project's configuration names: app id, web folder, files. Signers may be references (see signers)."""
+
+    app: str | None = None
+    web: str | None = None
+    signers: Sequence[str] = ()
+    development_signers: Sequence[str] = ()
+    recipients: Sequence[str] = ()
+    identities: Sequence[str] = ()
+    trust: str | None = None
+    development_trust: str | None = None
+
+
+def diagnose(setup: Setup, *, now: datetime) -> list[Finding]:
+    """Return everything that is wrong with a project, errors first."""
+    findings = [
+        *_missing(setup),
+        *_private_keys(setup),
+        *_recipients(setup),
+        *_certificates(setup, now),
+        *_stores(setup, now),
+    ]
+    return sorted(findings, key=lambda finding: finding.severity is Severity.WARNING)
+
+
+def _error(where: str, what: str, advice: str) -> Finding:
+    return Finding(Severity.ERROR, where, what, advice)
+
+
+def _warning(where: str, what: str, advice: str) -> Finding:
+    return Finding(Severity.WARNING, where, what, advice)
+
+
+def _missing(setup: Setup) -> Iterator[Finding]:
+    for name, value, advice in (
+        ("app", setup.app, "name the app id in capseal.toml, such as com.example.game"),
+        ("signers", setup.signers, "name the signing key in capseal.toml, or run 'capseal init'"),
+        ("recipients", setup.recipients, "name the public keys of those who shall open the bundles"),
+        ("trust", setup.trust, "name the trust store of production builds"),
+    ):
+        if not value:
+            yield _error("capseal.toml", f"{name} is missing", advice)
+    if setup.web is not None and not os.path.isdir(setup.web):
+        yield _warning(setup.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
+
+
+def _private_keys(setup: Setup) -> Iterator[Finding]:
+    seen = set()
+    for path in (*_key_files(setup), *setup.identities):
+        if path in seen:
+            continue
+        seen.add(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            yield _error(path, f"the private key cannot be read: {error.strerror}", "correct the path in capseal.toml")
+            continue
+        if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
+            yield _error(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
+        if setup.web is not None and _is_below(path, setup.web):
+            yield _error(
+                path, f"the private key is in the web folder {setup.web}, and would be shipped with it", "move it out"
+            )
+        if is_tracked(path):
+            yield _error(
+                path,
+                "the private key is tracked by git",
+                f"git rm --cached {path}, add it to .gitignore, and replace the key: whoever has a clone has it",
+            )
+    yield from _copies(setup, seen)
+    for path in setup.signers:
+        yield from _strength(path)
+    shared = {os.path.realpath(path) for path in setup.signers} & {
+        os.path.realpath(path) for path in setup.development_signers
+    }
+    for path in sorted(shared):
+        yield _error(path, "signs for production and for development", "make a key of its own for development")
+
+
+def _key_files(setup: Setup) -> list[str]:
+    """Return the signing keys that are files."""
+    signers = (*setup.signers, *setup.development_signers)
+    return [path for path in signers if not path.startswith((PKCS11_SCHEME, COMMAND_SCHEME))]
+
+
+def _copies(setup: Setup, known: set[str]) -> Iterator[Finding]:
+    """Find private keys in the web folder that the configuration does not name."""
+    if setup.web is None:
+        return
+    paths = {os.path.realpath(path) for path in known}
+    for folder, _, names in os.walk(setup.web):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.realpath(path) not in paths and name.endswith((".pem", ".key")) and _holds_private_key(path):
+                yield _error(path, "a private key is in the web folder, and would be shipped with it", "move it out")
+
+
+def _holds_private_key(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return b"PRIVATE KEY-----" in file.read(_MAX_KEY_BYTES)
+    except OSError:
+        return False
+
+
+def _strength(path: str) -> Iterator[Finding]:
+    public = _sibling(path, ".pub.pem")
+    if not os.path.exists(public):
+        return
+    try:
+        key = load_public_key(public)
+    except KeyFileError as error:
+        yield _error(public, str(error).removeprefix(f"{public}: "), "make a new key with 'capseal key generate'")
+        return
+    if key.rsa.key_size < SIGNING_RSA_BITS:
+        yield _warning(
+            public,
+            f"signing key has {key.rsa.key_size} bits, {SIGNING_RSA_BITS} are the default",
+            "take a longer one at the next rotation",
+        )
+
+
+def _recipients(setup: Setup) -> Iterator[Finding]:
+    keys: set[PublicKey] = set()
+    for path in setup.recipients:
+        try:
+            keys.update(load_public_keys(path))
+        except (CapsealError, OSError) as error:
+            yield _error(path, f"unusable recipients: {_reason(error, path)}", "name a file of public keys")
+    for path in setup.identities:
+        key = _public_of(path)
+        if keys and key is not None and key not in keys:
+            yield _warning(
+                path,
+                "is no recipient: it will open none of the bundles",
+                f"add {_sibling(path, '.pub.pem')} to recipients",
+            )
+
+
+def _certificates(setup: Setup, now: datetime) -> Iterator[Finding]:
+    for path in _key_files(setup):
+        file = chain_file_of(path)
+        if not os.path.exists(file):
+            continue
+        try:
+            certificates = load_certificates(file)
+        except (CapsealError, OSError) as error:
+            yield _error(file, f"unusable certificate: {_reason(error, file)}", "import it again: 'capseal key import'")
+            continue
+        for certificate in certificates:
+            name, ends = certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
+            yield from _ending(file, f"certificate {name!r}", ends, now, "get a new one, and rotate (docs/keys.md)")
+
+
+def _stores(setup: Setup, now: datetime) -> Iterator[Finding]:
+    development = {key for path in setup.development_signers if (key := _public_of(path)) is not None}
+    for path, role, signers in (
+        (setup.trust, Role.PRODUCTION, setup.signers),
+        (setup.development_trust, Role.DEVELOPMENT, setup.development_signers),
+    ):
+        if path is None:
+            continue
+        try:
+            store = load_trust(path)
+        except (CapsealError, OSError) as error:
+            yield _error(path, f"unusable trust store: {_reason(error, path)}", "make it anew with 'capseal trust'")
+            continue
+        if role is Role.PRODUCTION:
+            yield from _strangers(path, store, development)
+        yield from _expiring(path, store, now)
+        yield from _untrusted(path, store, signers)
+        if role is Role.PRODUCTION and 0 < len(signers) < store.threshold:
+            yield _warning(
+                path,
+                f"the threshold is {store.threshold}, capseal.toml names {len(signers)} signers",
+                "let the others cosign: 'capseal cosign'",
+            )
+
+
+def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Iterator[Finding]:
+    advice = "take it out with 'capseal trust remove': a production build must refuse what developers sign"
+    for trusted in store.keys:
+        short = trusted.key.fingerprint[:16]
+        if trusted.role is Role.DEVELOPMENT:
+            yield _error(path, f"development key {short} is in the production trust store", advice)
+        elif trusted.key in development:
+            yield _error(path, f"development key {short} is trusted for production", advice)
+    for certified in store.certificates:
+        if certified.role is Role.DEVELOPMENT:
+            name = certified.certificate.subject.rfc4514_string()
+            yield _error(path, f"development certificate {name!r} is in the production trust store", advice)
+
+
+def _expiring(path: str, store: TrustStore, now: datetime) -> Iterator[Finding]:
+    for trusted in store.certificates:
+        name, ends = trusted.certificate.subject.rfc4514_string(), trusted.certificate.not_valid_after_utc
+        yield from _ending(path, f"trusted certificate {name!r}", ends, now, "rotate to a new one (docs/keys.md)")
+    for crl in store.crls:
+        if crl.next_update_utc is not None:
+            name = crl.issuer.rfc4514_string()
+            yield from _ending(path, f"revocation list of {name!r}", crl.next_update_utc, now, "fetch the current one")
+
+
+def _untrusted(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator[Finding]:
+    if store.certificates:
+        return  # a CA may vouch for them
+    keys = {trusted.key for trusted in store.keys}
+    for signer in signers:
+        key = _public_of(signer)
+        if key is not None and key not in keys:
+            yield _error(
+                path,
+                f"does not trust the signer {signer}",
+                f"capseal trust add {_sibling(signer, '.pub.pem')} --trust {path}, and ship the store with the app",
+            )
+
+
+def _ending(where: str, what: str, ends: datetime, now: datetime, advice: str) -> Iterator[Finding]:
+    day = f"{ends:%Y-%m-%d}"
+    if ends < now:
+        yield _error(where, f"{what} expired on {day}", advice)
+    elif ends < now + SOON:
+        yield _warning(where, f"{what} expires soon, on {day}", advice)
+
+
+def _public_of(path: str) -> PublicKey | None:
+    try:
+        return load_public_key(_sibling(path, ".pub.pem"))
+    except (CapsealError, OSError):
+        return None
+
+
+def _sibling(path: str, ending: str) -> str:
+    return path.removesuffix(".pub.pem").removesuffix(".pem") + ending
+
+
+def _is_below(path: str, folder: str) -> bool:
+    folder = os.path.realpath(folder)
+    return os.path.commonpath([os.path.realpath(path), folder]) == folder
+
+
+def _reason(error: CapsealError | OSError, path: str) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.removeprefix(f"{path}: ")

@@ -1,0 +1,183 @@
+"""The release log: who signed what when, append-only, each entry signed and chained to the one before.
+
+A file of lines; each line is a DSSE envelope around one entry, and each entry holds the SHA-256 of the
+line before. So nothing in it can be altered, inserted or reordered. That its end was cut off shows only
+to somebody who knows a later head: the digest of the last line, as verify_log() returns it.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from ..bundle.seal import make_signature
+from ..constants import MAX_ENVELOPE_BYTES, MAX_SIGNATURES
+from ..crypto.keys import Signer
+from ..errors import FormatError, RejectedError, SignatureError, TamperedError, TruncatedError
+from ..format import strictjson
+from ..format.seal import Envelope, Seal
+from ..format.statement import check_fingerprint, check_name, check_text, parse_time, shown_time
+from ..format.strictjson import Members
+from ..trust.store import Role, TrustedKey, TrustStore
+
+ENTRY_TYPE = "application/vnd.capseal.log-entry.v1+json"
+FIRST = "0" * 64
+"""What the first entry says of the line before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One release. previous: digest of the line before; time: of the entry; payload: fs-verity digest, hex.
+
+    seal: SHA-256 of the seal, hex; signers: fingerprints of the keys that signed the bundle.
+    """
+
+    number: int
+    previous: str
+    time: datetime
+    app: str
+    channel: str
+    version: str
+    sequence: int
+    payload: str
+    seal: str
+    signers: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        """Return the bytes that are signed."""
+        value: dict[str, Any] = {name: getattr(self, name) for name in _MEMBERS}
+        return strictjson.encode(value | {"time": shown_time(self.time), "signers": list(self.signers)})
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "Entry":
+        """Parse an entry strictly. Raises FormatError."""
+        members = Members(strictjson.parse(data, where), where, required=_MEMBERS)
+        signers = members.array("signers", least=1, most=MAX_SIGNATURES)
+        return cls(
+            number=members.integer("number", least=1),
+            previous=members.text("previous", check_fingerprint),
+            time=parse_time(members, "time"),
+            app=members.text("app", check_name),
+            channel=members.text("channel", check_name),
+            version=members.text("version", check_text),
+            sequence=members.integer("sequence", least=1),
+            payload=members.text("payload", check_fingerprint),
+            seal=members.text("seal", check_fingerprint),
+            signers=tuple(check_fingerprint(str(signer), members.place("signers")) for signer in signers),
+        )
+
+
+_MEMBERS = ("number", "previous", "time", "app", "channel", "version", "sequence", "payload", "seal", "signers")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A verified entry. by: the trusted keys that signed it; digest: of its line, for the next one to hold."""
+
+    entry: Entry
+    by: tuple[TrustedKey, ...]
+    digest: str
+
+
+def append_entry(path: str | os.PathLike[str], seal: Seal, *, signer: Signer, now: datetime | None = None) -> Entry:
+    """Add a release to a log, which is made if it is not there, and return the entry.
+
+    The lines before are checked for being a chain, not for their signatures. Raises FormatError,
+    TamperedError, TruncatedError where the log is damaged: nothing is added to it then. Raises OSError.
+    """
+    time = (now or datetime.now(UTC)).replace(microsecond=0)
+    statement = seal.statement
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    with os.fdopen(fd, "r+b", buffering=0) as file:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing
+        number, previous = 0, FIRST
+        for _, last, digest in _chain(file.readall(), os.fspath(path)):
+            number, previous = last.number, digest
+        entry = Entry(
+            number=number + 1,
+            previous=previous,
+            time=time,
+            app=statement.app,
+            channel=statement.channel,
+            version=statement.version,
+            sequence=statement.sequence,
+            payload=statement.payload.digest.hex(),
+            seal=sha256(seal.encode()).hexdigest(),
+            signers=tuple(signature.keyid for signature in seal.envelope.signatures),
+        )
+        unsigned = Envelope(entry.encode(), (), ENTRY_TYPE)
+        signed = replace(unsigned, signatures=(make_signature(unsigned.message, signer),))
+        file.write(signed.encode() + b"\n")
+        os.fsync(fd)
+    return entry
+
+
+def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], head: str | None = None) -> list[Logged]:
+    """Check a whole log, and return its entries.
+
+    trust: every entry must be signed by a production key of one of these stores; give the past ones,
+    too, if keys were rotated. Certificates must have been valid at the time of the entry. head: the
+    digest of a line that must be in the log, so that a shortened one is noticed. Raises RejectedError,
+    OSError.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    name = os.fspath(path)
+    logged = []
+    before: Entry | None = None
+    for envelope, entry, digest in _chain(data, name):
+        if before is not None and entry.time < before.time:
+            times = f"{shown_time(entry.time)}, the one before of {shown_time(before.time)}"
+            raise TamperedError(f"{name}: entry {entry.number} is of {times}")
+        logged.append(Logged(entry, _check_signed(envelope, entry, trust, name), digest))
+        before = entry
+    if head is not None and head not in {FIRST, *(item.digest for item in logged)}:
+        raise TruncatedError(
+            f"{name}: no entry has the digest {head[:16]}; the log was shortened or replaced",
+            expected=len(logged) + 1,
+            actual=len(logged),
+        )
+    return logged
+
+
+def _chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
+    """Give every line's envelope, entry and digest, as long as they are a chain."""
+    lines = data.split(b"\n")
+    if lines.pop():
+        raise TruncatedError(
+            f"{name}: line {len(lines) + 1} has no end; the log was cut off", expected=len(data) + 1, actual=len(data)
+        )
+    previous = FIRST
+    for number, line in enumerate(lines, start=1):
+        where = f"{name}: line {number}"
+        try:
+            if len(line) > MAX_ENVELOPE_BYTES:
+                raise FormatError(f"{len(line)} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
+            envelope = Envelope.parse(line)
+            if envelope.payload_type != ENTRY_TYPE:
+                raise FormatError(f"payloadType {envelope.payload_type!r} is unknown, expected {ENTRY_TYPE!r}")
+            entry = Entry.parse(envelope.payload, "entry")
+        except FormatError as error:
+            raise FormatError(f"{where}: {error}") from error
+        if (entry.number, entry.previous) != (number, previous):
+            raise TamperedError(
+                f"{where}: entry {entry.number} follows {entry.previous[:16]}, the line before is {previous[:16]}; "
+                "lines were altered, removed or added"
+            )
+        previous = sha256(line).hexdigest()
+        yield envelope, entry, previous
+
+
+def _check_signed(envelope: Envelope, entry: Entry, trust: Sequence[TrustStore], name: str) -> tuple[TrustedKey, ...]:
+    refused: RejectedError = SignatureError("no trust store")
+    for store in trust:
+        try:
+            # One is enough: how many must sign a release is another matter than who wrote it down.
+            one = replace(store, threshold=1)
+            return one.check(envelope.message, envelope.signatures, role=Role.PRODUCTION, now=entry.time)
+        except RejectedError as error:
+            refused = error
+    raise SignatureError(f"{name}: entry {entry.number}: {refused}") from refused

@@ -1,0 +1,255 @@
+"""What publishers do: the seal first, then the payload in any pieces and order, then publish; or withdraw."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...constants import DIGEST_BYTES, SEGMENT_BYTES
+from ...errors import RejectedError, RollbackError
+from ...format.tree import segment_count
+from ..catalogue.receiving import Receiver
+from ..catalogue.uploads import ArrivingPayload, Upload
+from ..problems import Problem, busy, rejected, too_large
+from ..ranges import Span, parse_content_range
+from ..storage.records import Release
+from ..storage.stored_runs import Part
+from .context import ServerState, app_state, check_token, named_release
+from .reading import described, links
+
+
+async def begin_upload(request: Request) -> Response:
+    """POST /v1/uploads, body: the seal. Answers with what is still missing of the payload."""
+    check_token(request, demanded=False)
+    state = app_state(request)
+    seal = await _whole_body(request, "seal", state.limits.seal_bytes)
+    begun = await state.catalogue.begin(seal)
+    if isinstance(begun, Release):
+        return _answer(_published(begun), 200, {"Location": links(begun)["self"]})
+    return _answer(_described(begun), 201, {"Location": f"/v1/uploads/{begun.id}"})
+
+
+async def get_upload(request: Request) -> Response:
+    """GET /v1/uploads/ID: what is still missing."""
+    check_token(request, demanded=False)
+    return _answer(_described(_named_upload(request)), 200)
+
+
+async def put_payload(request: Request) -> Response:
+    """PUT /v1/uploads/ID/payload, body: the payload or, with Content-Range, a run of its segments."""
+    check_token(request, demanded=False)
+    upload = _named_upload(request)
+    return await _receive(request, upload, upload.payload)
+
+
+async def put_capgo(request: Request) -> Response:
+    """PUT /v1/uploads/ID/capgo, body: as for the payload, of the Capgo file; its index must be there."""
+    check_token(request, demanded=False)
+    upload = _named_upload(request)
+    return await _receive(request, upload, _demanded_capgo(upload))
+
+
+async def put_capgo_index(request: Request) -> Response:
+    """PUT /v1/uploads/ID/capgo/index, body: 32 bytes for each segment of the Capgo file."""
+    check_token(request, demanded=False)
+    state = app_state(request)
+    upload = _named_upload(request)
+    arriving = _demanded_capgo(upload)
+    entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size))
+    if upload.id not in state.catalogue.uploads:
+        raise _no_upload(upload.id)
+    try:
+        await state.catalogue.put_index(arriving, entries)
+    except RejectedError as error:
+        raise await _rejected(state, upload, error) from error
+    return _answer(_described(upload), 200)
+
+
+async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
+    """Take segments of one of an upload's payloads, store what verifies, and answer with what is still missing."""
+    state = app_state(request)
+    if arriving.index is None:
+        raise Problem(409, "no-index", "The index is missing", "send the index before the segments")
+    start, stop = _announced_span(request, arriving.signed.size)
+    receiving = sum(one.receivers for one in state.catalogue.uploads.values())
+    if receiving >= state.limits.uploads:
+        raise busy(f"{receiving} requests are sending payload, at most {state.limits.uploads} may at once")
+
+    async def put(part: Part, data: memoryview) -> None:
+        if upload.id not in state.catalogue.uploads:
+            raise _no_upload(upload.id)
+        await state.catalogue.storage.put(part.path(arriving.digest), data)
+        arriving.parts.append(part)
+
+    upload.receivers += 1
+    state.metrics.uploading.inc()
+    try:
+        async with Receiver(arriving.index, put, state.buffers, start=start, stop=stop) as receiver:
+            try:
+                await receiver.receive(request.stream())
+            finally:
+                state.metrics.received.inc(receiver.received - start)
+        if receiver.received < stop:
+            raise Problem(
+                400,
+                "short-body",
+                "The body ended early",
+                f"body of {receiver.received - start} bytes, {stop - start} were announced",
+            )
+    except RejectedError as error:
+        raise await _rejected(state, upload, error, received=receiver.received) from error
+    finally:
+        upload.receivers -= 1
+        state.metrics.uploading.dec()
+    return _answer(_described(upload), 200)
+
+
+async def publish(request: Request) -> Response:
+    """POST /v1/uploads/ID: publish what was uploaded. The same again answers the same."""
+    check_token(request, demanded=False)
+    state = app_state(request)
+    published = state.catalogue.release_of(request.path_params["id"])
+    if published is not None:
+        return _answer(_published(published), 200, {"Location": links(published)["self"]})
+    upload = _named_upload(request)
+    try:
+        release = await state.catalogue.publish(upload)
+    except RollbackError:
+        await state.catalogue.give_up(upload)
+        raise
+    state.metrics.releases.inc()
+    members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
+    state.log.info("published", extra={"members": {**members, "signers": [one[:16] for one in release.signers]}})
+    return _answer(_published(release), 201, {"Location": links(release)["self"]})
+
+
+async def give_up_upload(request: Request) -> Response:
+    """DELETE /v1/uploads/ID: forget it, and what was stored of it."""
+    check_token(request, demanded=False)
+    await app_state(request).catalogue.give_up(_named_upload(request))
+    return Response(None, 204)
+
+
+async def withdraw(request: Request) -> Response:
+    """DELETE .../releases/SEQUENCE: take a release back. Only with a token: no signature speaks for this."""
+    check_token(request, demanded=True)
+    state = app_state(request)
+    release = named_release(request)
+    if release.withdrawn is None:
+        release = await state.catalogue.withdraw(release)
+        state.metrics.releases.dec()
+        members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
+        state.log.info("withdrawn", extra={"members": members})
+    return _answer(described(release), 200)
+
+
+def _named_upload(request: Request) -> Upload:
+    id = request.path_params["id"]
+    upload = app_state(request).catalogue.uploads.get(id)
+    if upload is None:
+        raise _no_upload(id)
+    return upload
+
+
+def _demanded_capgo(upload: Upload) -> ArrivingPayload:
+    if upload.capgo is None:
+        detail = "this server takes no Capgo files, or the seal vouches for none"
+        raise Problem(404, "no-capgo", "No Capgo file is expected", detail)
+    return upload.capgo
+
+
+def _no_upload(id: str) -> Problem:
+    return Problem(404, "no-upload", "No such upload", f"upload {id[:16]!r} is unknown: begin it with its seal")
+
+
+def _announced_span(request: Request, size: int) -> Span:
+    """Return which bytes of a payload of that size a request is about to send. Raises Problem."""
+    header = request.headers.get("content-range")
+    start, stop = (0, size) if header is None else parse_content_range(header, size)
+    if start % SEGMENT_BYTES or (stop % SEGMENT_BYTES and stop != size):
+        raise Problem(
+            400,
+            "content-range",
+            "Content-Range cannot be used",
+            f"bytes {start} to {stop} are not whole segments of {SEGMENT_BYTES} bytes",
+        )
+    length = _content_length(request)
+    if length is not None and length != stop - start:
+        raise Problem(
+            400,
+            "content-length",
+            "Content-Length does not fit",
+            f"body of {length} bytes, the range has {stop - start}",
+        )
+    return start, stop
+
+
+def _content_length(request: Request) -> int | None:
+    header = request.headers.get("content-length", "")
+    return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else None
+
+
+async def _whole_body(request: Request, what: str, most: int) -> bytes:
+    length = _content_length(request)
+    if length is not None and length > most:
+        raise too_large(what, length, most)
+    body = bytearray()
+    stream: AsyncIterator[bytes] = request.stream()
+    async for chunk in stream:
+        body += chunk
+        if len(body) > most:
+            raise too_large(what, len(body), most)
+    return bytes(body)
+
+
+def _described(upload: Upload) -> dict[str, Any]:
+    statement = upload.verified.statement
+    return {
+        "id": upload.id,
+        "app": statement.app,
+        "channel": statement.channel,
+        "sequence": statement.sequence,
+        "payload": {"size": statement.payload.size, "digest": {"fsverity-sha256": upload.payload.digest}},
+        "missing": _missing(upload.payload),
+        "capgo": None if upload.capgo is None else _described_capgo(upload.capgo),
+        "links": {
+            "self": f"/v1/uploads/{upload.id}",
+            "payload": f"/v1/uploads/{upload.id}/payload",
+            "capgo": f"/v1/uploads/{upload.id}/capgo",
+            "capgo_index": f"/v1/uploads/{upload.id}/capgo/index",
+        },
+    }
+
+
+def _described_capgo(arriving: ArrivingPayload) -> dict[str, Any]:
+    return {
+        "size": arriving.signed.size,
+        "digest": {"fsverity-sha256": arriving.digest},
+        "index_missing": arriving.index is None,
+        "missing": _missing(arriving),
+    }
+
+
+def _missing(arriving: ArrivingPayload) -> list[list[int]]:
+    """Return the spans of bytes that are not there yet."""
+    size = arriving.signed.size
+    return [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in arriving.missing]
+
+
+def _published(release: Release) -> dict[str, Any]:
+    return {"missing": [], "release": described(release)}
+
+
+def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:
+    caching = {"Cache-Control": "no-store"}
+    return Response(json.dumps(value), status, {**caching, **(headers or {})}, "application/json")
+
+
+async def _rejected(state: ServerState, upload: Upload, error: RejectedError, **members: Any) -> Problem:
+    """Give up an upload of which something differs from what is signed, and return the answer."""
+    await state.catalogue.give_up(upload)
+    state.metrics.rejected.labels(type(error).__name__).inc()
+    state.log.warning("upload rejected", extra={"members": {"upload": upload.id, "error": str(error)}})
+    return rejected(error, **members)

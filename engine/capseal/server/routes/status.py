@@ -1,0 +1,58 @@
+"""For people and for monitoring: the status page, /healthz and /metrics."""
+
+from functools import cache
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .context import app_state
+
+# No script, no outside resource: the page needs nothing but its own inline style.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+async def page(request: Request) -> Response:
+    """GET /: apps, channels and releases, as a page."""
+    state = app_state(request)
+    places = [
+        {"app": app, "channel": channel, "releases": state.catalogue.releases((app, channel))}
+        for app, channel in state.catalogue.places()
+    ]
+    body = _template().render(places=places, uploads=list(state.catalogue.uploads.values()))
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(body, 200, headers, "text/html")
+
+
+async def healthz(request: Request) -> Response:
+    """GET /healthz: 200 from the moment that storage was read."""
+    return Response("ok\n", 200, {"Cache-Control": "no-store"}, "text/plain")
+
+
+async def metrics(request: Request) -> Response:
+    """GET /metrics: for Prometheus."""
+    own = app_state(request).metrics
+    return Response(own.text(), 200, {"Cache-Control": "no-store"}, own.content_type)
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("capseal.server.routes", ""), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["bytes"] = readable_bytes
+    return environment.get_template("status.html")
+
+
+def readable_bytes(size: int) -> str:
+    """Return a size for people: `4.0 GiB`."""
+    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -1,0 +1,180 @@
+"""Where the server keeps things: named objects in a local folder, S3, GCS or Azure, through obstore.
+
+Every put is atomic: an object is there whole or not at all. Only names and bytes here; what they mean
+stands in catalogue.py.
+"""
+
+import asyncio
+import fcntl
+import os
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from ...embedding import Chunk
+from ...errors import TransferError, UsageError
+
+_UNFINISHED = re.compile(r".+#[0-9]+")
+"""What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
+
+_LIST_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a listing. size: bytes."""
+
+    path: str
+    size: int
+    modified: datetime
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, AlreadyExistsError):
+        raise
+    except (BaseError, OSError) as error:
+        raise TransferError(f"storage: {what}: {str(error).partition(chr(10))[0]}") from error
+
+
+class Storage:
+    """A place for objects. Raises TransferError where it cannot do what it is told."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
+        self._claim = -1 if self._folder is None else _claim(self._folder)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        if self._claim >= 0:
+            os.close(self._claim)
+            self._claim = -1
+
+    @classmethod
+    def open(cls, place: str) -> "Storage":
+        """Open a local folder, made where it is missing, or an `s3://`, `gs://`, `az://` or `memory://` URL.
+
+        Credentials and endpoints of the clouds come from their usual environment variables. A folder is
+        locked until close(). Raises UsageError where another process has it, TransferError.
+        """
+        scheme, separator, _ = place.partition("://")
+        with _failures(f"cannot open {place}"):
+            if not separator:
+                return cls(LocalStore(os.path.abspath(place), mkdir=True, automatic_cleanup=True))
+            if scheme == "file":
+                return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
+            return cls(MemoryStore() if scheme == "memory" else from_url(place))
+
+    async def put(self, path: str, data: Chunk) -> None:
+        """Store an object, in place of what has that name."""
+        with _failures(f"cannot put {path}"):
+            await obstore.put_async(self._store, path, data, use_multipart=False)
+
+    async def put_new(self, path: str, data: Chunk) -> bool:
+        """Store an object and return True, or return False where the name is taken."""
+        with _failures(f"cannot put {path}"):
+            try:
+                await obstore.put_async(self._store, path, data, mode="create")
+            except AlreadyExistsError:
+                return False
+            return True
+
+    async def get(self, path: str, *, most: int) -> bytes:
+        """Return an object of at most so many bytes. Raises FileNotFoundError."""
+        with _failures(f"cannot get {path}"):
+            result = await obstore.get_async(self._store, path)
+            if result.meta["size"] > most:
+                raise TransferError(f"storage: {path} has {result.meta['size']} bytes, at most {most} are expected")
+            return bytes(await result.bytes_async())
+
+    async def read(self, path: str, offset: int, size: int) -> memoryview:
+        """Return bytes of an object: fewer where it ends before. Raises FileNotFoundError."""
+        with _failures(f"cannot read {size} bytes at {offset} of {path}"):
+            return memoryview(await obstore.get_range_async(self._store, path, start=offset, length=size))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a read is so quick that a worker thread may wait for it."""
+        return self._folder is not None
+
+    def read_now(self, path: str, offset: int, size: int) -> memoryview:
+        """Do what read() does, in the calling thread."""
+        with _failures(f"cannot read {size} bytes at {offset} of {path}"):
+            return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
+
+    async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Yield the objects in a folder and all below it, in no order."""
+        with _failures(f"cannot list {prefix}"):
+            async for page in obstore.list(self._store, prefix, chunk_size=_LIST_PAGE):
+                for meta in page:
+                    yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+
+    async def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; one that is not there counts as deleted."""
+        for path in paths:
+            with _failures(f"cannot delete {path}"):
+                try:
+                    await obstore.delete_async(self._store, path)
+                except FileNotFoundError:
+                    continue
+
+    async def sync(self, paths: Iterable[str]) -> None:
+        """Make objects and their names survive a power cut, where the storage is a local folder."""
+        if self._folder is not None:
+            with _failures("cannot sync"):
+                await asyncio.to_thread(_sync, self._folder, list(paths))
+
+    async def sweep(self) -> int:
+        """Delete what a killed server left half-written in a local folder; return how many files.
+
+        Only while nothing is being put.
+        """
+        if self._folder is None:
+            return 0
+        with _failures("cannot sweep"):
+            return await asyncio.to_thread(_sweep, self._folder)
+
+
+def _claim(folder: str) -> int:
+    """Lock a folder and return the descriptor that holds the lock, which a killed process cannot keep."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise UsageError(f"{folder}: another server uses this folder") from None
+    return fd
+
+
+def _sync(folder: str, paths: list[str]) -> None:
+    files = [os.path.join(folder, path) for path in paths]
+    folders = {os.path.dirname(file) for file in files}
+    while missing := {os.path.dirname(one) for one in folders if one != folder} - folders:
+        folders |= missing
+    for name in [*files, *sorted(folders, reverse=True)]:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _sweep(folder: str) -> int:
+    swept = 0
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            if _UNFINISHED.fullmatch(name):
+                os.unlink(os.path.join(parent, name))
+                swept += 1
+        if parent != folder and not os.listdir(parent):
+            os.rmdir(parent)
+    return swept

@@ -1,0 +1,1 @@
+"""Who may vouch for what: trust stores, certificates, their updates, and the making of signatures."""

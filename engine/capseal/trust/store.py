@@ -1,0 +1,302 @@
+"""Who may vouch for a bundle: trusted keys and certificates, their roles, and how many different keys it takes."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ..constants import MAX_INTEGER, MAX_SIGNATURES
+from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, write_new
+from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
+from ..format import strictjson
+from ..format.seal import Signature
+from ..format.strictjson import Members
+
+# Everything about certificates is imported where one is met: most stores trust bare keys, and X.509
+# would take a third of the start of a command.
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from .certificates import Chain
+
+STORE_TYPE = "capseal-trust-v1"
+MAX_ENTRIES = 256
+"""Keys, certificates or revocation lists in one store."""
+
+
+class Role(StrEnum):
+    """What a key may vouch for."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCertificate:
+    """A CA's certificate, or a signer's own, and the role that those whom it vouches for are trusted in."""
+
+    certificate: "x509.Certificate"
+    role: Role = Role.PRODUCTION
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key and the role that it is trusted in.
+
+    chain, anchor: its certificates and the trusted one among them, where it is not trusted by itself.
+    """
+
+    key: PublicKey
+    role: Role = Role.PRODUCTION
+    chain: "Chain | None" = field(default=None, repr=False)
+    anchor: "x509.Certificate | None" = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """Who may vouch, and the threshold: how many different keys must have signed.
+
+    keys: trusted by themselves, whatever their certificates say. certificates: trust the keys that
+    they certify, as long as dates, usage and the revocation lists (crls) allow. version: counts the
+    signed updates of the store (see trust_updates).
+
+    A production build's store holds production entries only, so that nothing signed for development
+    can pass there; a development build's store holds both kinds.
+    """
+
+    keys: tuple[TrustedKey, ...] = ()
+    threshold: int = 1
+    certificates: tuple[TrustedCertificate, ...] = ()
+    crls: "tuple[x509.CertificateRevocationList, ...]" = ()
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        unique = {trusted.key.fingerprint for trusted in self.keys}
+        if len(unique) != len(self.keys):
+            raise KeyFileError("trust store names the same key twice")
+        if len({trusted.certificate for trusted in self.certificates}) != len(self.certificates):
+            raise KeyFileError("trust store names the same certificate twice")
+        production = sum(trusted.role is Role.PRODUCTION for trusted in self.keys)
+        issued = any(trusted.role is Role.PRODUCTION for trusted in self.certificates)
+        most = MAX_SIGNATURES if issued else max(1, min(MAX_SIGNATURES, production))
+        if not 1 <= self.threshold <= most or not (self.keys or self.certificates):
+            raise KeyFileError(
+                f"trust store has threshold {self.threshold} but {production} production keys of {len(self.keys)}"
+            )
+
+    @classmethod
+    def of(cls, *keys: PublicKey, threshold: int = 1, role: Role = Role.PRODUCTION) -> "TrustStore":
+        """Return a store of bare keys of one role."""
+        return cls(tuple(TrustedKey(key, role) for key in keys), threshold)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the store's file, in hex: what the next signed update refers to."""
+        return sha256(self.to_json()).hexdigest()
+
+    def check(
+        self, message: bytes, signatures: Sequence[Signature], *, role: Role, now: datetime
+    ) -> tuple[TrustedKey, ...]:
+        """Return the trusted keys that signed the message, or raise.
+
+        A signature's keyid only says which key to try. role: PRODUCTION demands a threshold of
+        production keys; DEVELOPMENT is also content with one development key. now: when certificates
+        must be valid. Raises SignatureError, NotForUsError.
+        """
+        trusted_keys = {trusted.key.fingerprint: trusted for trusted in self.keys}
+        signers: dict[str, TrustedKey] = {}
+        refused: list[SignatureError] = []
+        for signature in signatures:
+            trusted = trusted_keys.get(signature.keyid)
+            if signature.x5c:
+                # Certificates are not signed by the envelope, so they must prove themselves, trusted or not.
+                chain = _chain_of(signature)
+                chain.key.verify(signature.sig, message)
+                if trusted is None:
+                    trusted = self._by_certificate(chain, refused, now)
+            elif trusted is not None:
+                trusted.key.verify(signature.sig, message)
+            if trusted is not None:
+                signers[signature.keyid] = trusted
+        if not signers and not refused:
+            shown = ", ".join(signature.keyid[:16] for signature in signatures)
+            raise SignatureError(f"signed by {shown}, which no trusted key matches")
+        return self._enough(tuple(signers.values()), refused, role)
+
+    def check_signed_at(
+        self, signers: Sequence[TrustedKey], created: datetime, *, role: Role
+    ) -> tuple[TrustedKey, ...]:
+        """Return those of the checked signers whose certificates were valid when the bundle was made.
+
+        Raises SignatureError, NotForUsError where they are too few.
+        """
+        valid: list[TrustedKey] = []
+        refused: list[SignatureError] = []
+        for trusted in signers:
+            try:
+                if trusted.chain is not None and trusted.anchor is not None:
+                    trusted.chain.check_dates(created, "the bundle was made at", up_to=trusted.anchor)
+                valid.append(trusted)
+            except SignatureError as error:
+                refused.append(error)
+        return self._enough(tuple(valid), refused, role)
+
+    def _by_certificate(self, chain: "Chain", refused: list[SignatureError], now: datetime) -> TrustedKey | None:
+        """Return the chain's key if a trusted certificate vouches for it now; else note why not."""
+        roles = {trusted.certificate: trusted.role for trusted in self.certificates}
+        anchor = next((certificate for certificate in chain.certificates if certificate in roles), None)
+        if anchor is None:
+            return None
+        try:
+            chain.check(anchor, self.crls, now)
+        except SignatureError as error:
+            # It does not count; it does not harm either: a key may expire while another one takes over.
+            refused.append(error)
+            return None
+        return TrustedKey(chain.key, roles[anchor], chain, anchor)
+
+    def _enough(
+        self, signers: tuple[TrustedKey, ...], refused: Sequence[SignatureError], role: Role
+    ) -> tuple[TrustedKey, ...]:
+        production = sum(trusted.role is Role.PRODUCTION for trusted in signers)
+        if production >= self.threshold or (role is Role.DEVELOPMENT and production < len(signers)):
+            return signers
+        if refused:
+            raise refused[0]
+        if production == 0:
+            raise NotForUsError("signed by a development key only, a production signature is demanded")
+        raise SignatureError(
+            f"signed by {production} trusted production keys, the threshold is {self.threshold} different ones"
+        )
+
+    def to_value(self) -> dict[str, Any]:
+        """Return the store as JSON values."""
+        value: dict[str, Any] = {
+            "type": STORE_TYPE,
+            "version": self.version,
+            "threshold": self.threshold,
+            "keys": [{"role": t.role.value, "public_key": t.key.pem.decode()} for t in self.keys],
+        }
+        if self.certificates:
+            value["certificates"] = [
+                {"role": t.role.value, "certificate": t.certificate.public_bytes(Encoding.PEM).decode()}
+                for t in self.certificates
+            ]
+        if self.crls:
+            value["crls"] = [crl.public_bytes(Encoding.PEM).decode() for crl in self.crls]
+        return value
+
+    def to_json(self) -> bytes:
+        """Return the bytes of a trust store file."""
+        return (json.dumps(self.to_value(), indent=2) + "\n").encode()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a new trust store file. Raises FileExistsError."""
+        write_new(path, self.to_json(), mode=0o644)
+
+
+def load_trust(path: str | os.PathLike[str]) -> TrustStore:
+    """Load a trust store file, or a PEM file of public keys or of one certificate (production, threshold 1).
+
+    Raises KeyFileError, OSError.
+    """
+    with open(path, "rb") as file:
+        data = file.read(MAX_PEM_BYTES * MAX_SIGNATURES + 1)
+    name = os.fspath(path)
+    try:
+        if data.lstrip().startswith(b"{"):
+            return parse_store(strictjson.parse(data, "trust store"))
+        return _store_of_pem(data)
+    except (KeyFileError, FormatError) as error:
+        raise KeyFileError(f"{name}: {error}") from error.__cause__
+
+
+def parse_store(value: object) -> TrustStore:
+    """Return a trust store from its JSON values. Raises FormatError, KeyFileError."""
+    members = Members(
+        value,
+        "trust store",
+        required=("type", "threshold", "keys"),
+        optional=("version", "certificates", "crls"),
+    )
+    kind = members.take("type", str)
+    if kind != STORE_TYPE:
+        raise FormatError(f"{members.place('type')}: {kind[:64]!r} is unknown, expected {STORE_TYPE!r}")
+    keys = [
+        TrustedKey(load_public_key(_pem(entry, "public_key")), _role(entry))
+        for entry in _entries(members, "keys", ("role", "public_key"))
+    ]
+    certificates: list[TrustedCertificate] = []
+    for entry in _entries(members, "certificates", ("role", "certificate")):
+        from .certificates import load_certificates
+
+        certificates += (
+            TrustedCertificate(certificate, _role(entry))
+            for certificate in load_certificates(_pem(entry, "certificate"))
+        )
+    return TrustStore(
+        keys=tuple(keys),
+        threshold=members.integer("threshold", least=1),
+        certificates=tuple(certificates),
+        crls=_parse_crls(members),
+        version=members.integer("version", least=1, most=MAX_INTEGER) if "version" in members else 1,
+    )
+
+
+def _parse_crls(members: Members) -> "tuple[x509.CertificateRevocationList, ...]":
+    if "crls" not in members:
+        return ()
+    from .certificates import load_crls
+
+    texts = members.array("crls", least=0, most=MAX_ENTRIES)
+    return tuple(crl for text in texts for crl in load_crls(str(text).encode("ascii", "replace")))
+
+
+def _entries(members: Members, name: str, required: tuple[str, ...]) -> list[Members]:
+    if name not in members:
+        return []
+    values = members.array(name, least=0, most=MAX_ENTRIES)
+    return [Members(value, f"{members.place(name)}[{i}]", required=required) for i, value in enumerate(values)]
+
+
+def _pem(entry: Members, name: str) -> bytes:
+    return entry.take(name, str).encode("ascii", "replace")
+
+
+def _role(entry: Members) -> Role:
+    text = entry.take("role", str)
+    try:
+        return Role(text)
+    except ValueError:
+        known = " or ".join(repr(role.value) for role in Role)
+        raise FormatError(f"{entry.place('role')}: {text[:64]!r} is unknown, expected {known}") from None
+
+
+def _store_of_pem(data: bytes) -> TrustStore:
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        return TrustStore.of(*load_public_keys(data))
+    from .certificates import load_certificates
+
+    certificates = load_certificates(data)
+    if len(certificates) != 1:
+        # A chain ends in a root that vouches for many; nobody shall trust that one by accident.
+        raise KeyFileError(f"{len(certificates)} certificates; which one is trusted has to be said in a trust store")
+    return TrustStore(certificates=(TrustedCertificate(certificates[0]),))
+
+
+def _chain_of(signature: Signature) -> "Chain":
+    from .certificates import Chain
+
+    chain = Chain.parse(signature.x5c)
+    if chain.key.fingerprint != signature.keyid:
+        raise SignatureError(
+            f"certificate {chain.subject!r} is for key {chain.key.fingerprint[:16]}, "
+            f"the signature says {signature.keyid[:16]}"
+        )
+    return chain

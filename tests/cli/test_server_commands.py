@@ -1,0 +1,79 @@
+"""capseal serve, publish, fetch and withdraw, as people type them."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from capseal import TrustStore
+from support.command import CAPSEAL, run
+from support.serving import APP, TOKEN, Bundle
+from support.serving_command import serving
+
+
+@pytest.fixture
+def folder(tmp_path: Path, trust: TrustStore, bundle: Bundle) -> Path:
+    """Holds trust.json, a token file and game.sealed."""
+    trust.save(tmp_path / "trust.json")
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    (tmp_path / "game.sealed").write_bytes(bundle.seal + bundle.payload)
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def test_publish_fetch_and_withdraw(folder: Path, bundle: Bundle) -> None:
+    with serving(folder, "--token-file", "token", "--verify-reads") as url:
+        refused = run("publish", "game.sealed", url, cwd=folder)
+        refused.failed_with(2, "bearer token is missing or wrong")
+        done = run("publish", "game.sealed", url, "--token-file", "token", cwd=folder).succeeded()
+        assert done.out == f"published {APP} 1.0.7 on production, sequence 7\n".encode()
+        got = run("fetch", url, "--app", APP, "-o", "out", "--trust", "trust.json", cwd=folder).succeeded()
+        seal, payload = got.out.decode().split()
+        assert (folder / seal).read_bytes() == bundle.seal
+        assert (folder / payload).read_bytes() == bundle.payload
+        run("verify", payload, "--seal", seal, "--trust", "trust.json", cwd=folder).succeeded()
+        withdrawn = run("withdraw", url, "--app", APP, "--sequence", 7, "--token-file", "token", cwd=folder)
+        assert withdrawn.succeeded().out.startswith(b"withdrew ")
+        gone = run("fetch", url, "--app", APP, "-o", "out", "--trust", "trust.json", cwd=folder)
+        gone.failed_with(2, "no release of app")
+    assert TOKEN not in (folder / "log").read_text()
+
+
+def test_rejections_and_networks_have_their_own_exit_codes(
+    folder: Path, sealed: Callable[..., Bundle], signer2: object
+) -> None:
+    other = sealed(sequence=9, by=signer2)
+    (folder / "other.sealed").write_bytes(other.seal + other.payload)
+    with serving(folder) as url:
+        run("publish", "other.sealed", url, cwd=folder).failed_with(1, "no trusted key matches")
+    (folder / "nothing").write_bytes(b"")
+    run("publish", "game.sealed", "ftp://x", cwd=folder).failed_with(2, "is not an http:// or https:// URL")
+    run("publish", "missing", "http://127.0.0.1:9", cwd=folder).failed_with(3, "missing")
+
+
+def test_serve_says_what_it_cannot_do(folder: Path) -> None:
+    run("serve", "store", cwd=folder).failed_with(2, "nobody is trusted")
+    run("serve", "store", "--trust", "trust.json", "--tls-key", "x", cwd=folder).failed_with(2, "together")
+    run("serve", "store", "--trust", "trust.json", "--token-file", "out", cwd=folder).failed_with(2, "out")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port)]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+        assert ended.returncode == 3
+        assert f"cannot listen on 127.0.0.1 port {port}" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_the_log_is_json_lines(folder: Path) -> None:
+    import json
+
+    with serving(folder) as url:
+        assert httpx.get(url + "/healthz").text == "ok\n"
+    lines = (folder / "log").read_text().splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
+    assert "request" in messages
+    assert any(re.match("Uvicorn running", message) for message in messages)

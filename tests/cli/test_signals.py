@@ -1,0 +1,103 @@
+"""Ctrl-C and SIGTERM end a command at once and leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import capseal
+from support.command import Desk, names, spawn, started, wait_until
+
+CODES = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+HUGE_BYTES = 64 * 1024**3  # sparse; no run gets far into it
+PATIENCE_S = 10.0
+
+
+def part(folder: Path) -> int:
+    """Return how large the unfinished output is, or 0."""
+    return max((path.stat().st_size for path in folder.glob(".*.part")), default=0)
+
+
+def end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send the signal, and assert that the process ends as it should."""
+    sent_s = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    code, word = CODES[number]
+    assert (process.returncode, err.decode()) == (code, f"capseal: {word}\n")
+    assert time.monotonic() - sent_s < PATIENCE_S
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_during_a_long_seal_leaves_nothing(number, desk: Desk, tmp_path):
+    with open(tmp_path / "huge", "wb") as file:
+        file.truncate(HUGE_BYTES)
+    with started("seal", "huge", "-o", "out", *desk.sealing, cwd=tmp_path) as process:
+        wait_until(lambda: part(tmp_path) > 1_000_000)
+        end(process, number)
+    assert names(tmp_path) == ["huge"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_while_a_seal_waits_for_its_input_leaves_nothing(number, jobs, desk: Desk, tmp_path):
+    command = ["seal", "-", "-o", "out", "-j", jobs, *desk.sealing]
+    with started(*command, cwd=tmp_path, stdin=subprocess.PIPE) as process:
+        os.write(process.stdin.fileno(), bytes(200_000))  # more than a pipe holds: when this returns, it reads
+        end(process, number)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_while_an_unseal_waits_for_its_input_leaves_nothing(number, desk: Desk, tmp_path):
+    with started("unseal", "-", "-o", "out", *desk.opening, cwd=tmp_path, stdin=subprocess.PIPE) as process:
+        os.write(process.stdin.fileno(), desk.path("dist.sealed").read_bytes()[:700_000])
+        wait_until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
+        end(process, number)
+    assert names(tmp_path) == []
+
+
+def test_a_signal_while_keys_are_made_leaves_none(tmp_path):
+    with started("init", "--app", "a", "--passphrase-fd", "0", cwd=tmp_path, stdin=subprocess.PIPE) as process:
+        time.sleep(1.0)  # waits for the passphrase, or is about to
+        end(process, signal.SIGINT)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_signal_at_any_moment_leaves_the_whole_output_or_nothing(desk: Desk, tmp_path):
+    command = ["seal", desk.path("dist.zip"), "-o", "out", *desk.sealing]
+    start_s = time.monotonic()
+    spawn(*command, cwd=tmp_path).succeeded()
+    (tmp_path / "out").unlink()
+    longest_s = 1.3 * (time.monotonic() - start_s)
+    rounds, whole, late = 150, 0, 0
+    for i in range(rounds):
+        with started(*command, cwd=tmp_path) as process:
+            time.sleep(longest_s * i / rounds)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+        assert names(tmp_path) in ([], ["out"]), f"round {i}"
+        assert process.returncode in (0, 143, -signal.SIGTERM), err
+        if names(tmp_path):
+            whole += 1
+            late += process.returncode != 0
+            capseal.inspect(tmp_path / "out")
+            (tmp_path / "out").unlink()
+    print(f"{rounds} signals: {whole} came after the output was whole, {late} of them before the end")
+    assert 0 < whole < rounds
+
+
+def test_the_demo_takes_its_folder_with_it(tmp_path):
+    with open(tmp_path / "huge", "wb") as file:
+        file.truncate(200_000_000)
+    with started("demo", "huge", cwd=tmp_path, bufsize=0) as process:
+        folder = process.stdout.readline().split()[1].decode().rstrip(",")
+        assert os.path.isdir(folder)
+        process.stdout.readline()
+        end(process, signal.SIGTERM)
+    assert not os.path.exists(folder)

@@ -1,0 +1,210 @@
+"""capseal init, key import, doctor and trust, as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from capseal import Role, load_private_key, load_public_key, load_trust
+from capseal.trust.certificates import load_certificates
+from support.tools import require_tool
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project as `capseal init` makes it; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "capacitor.config.json").write_text('{"appId": "com.example.game", "webDir": "www"}')
+    (folder / "www").mkdir()
+    (folder / "www" / "index.html").write_text("hello")
+    done = run(folder, "init")
+    assert "app id com.example.game, as capacitor.config.json says" in done.stdout
+    return folder
+
+
+def run(folder, *arguments, code=0, **keywords):
+    done = subprocess.run(
+        [sys.executable, "-m", "capseal", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        **keywords,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_init_makes_everything_and_the_doctor_finds_nothing(project):
+    assert run(project, "doctor", "--project").stdout == "project       com.example.game: no findings\n"
+    assert json.loads(run(project, "doctor", "--json").stdout) == []
+    production = load_trust(project / "keys/trust.json")
+    development = load_trust(project / "keys/trust-development.json")
+    signing = load_public_key(project / "keys/signing.pub.pem")
+    assert [(t.key, t.role) for t in production.keys] == [(signing, Role.PRODUCTION)]
+    assert [t.role for t in development.keys] == [Role.PRODUCTION, Role.DEVELOPMENT]
+    assert 'web = "www"' in (project / "capseal.toml").read_text()
+    for name in ("signing", "development", "recipient"):
+        assert os.stat(project / f"keys/{name}.pem").st_mode & 0o777 == 0o600
+
+
+def test_inits_certificate_is_valid_for_ten_years_and_travels_with_signatures(project, tmp_path):
+    (certificate,) = load_certificates(project / "keys/signing.crt.pem")
+    years = (certificate.not_valid_after_utc - datetime.now(UTC)) / timedelta(days=365.25)
+    assert 9.99 < years < 10.01
+    run(project, "seal", "www", "--version", "1", "-o", str(tmp_path / "b.sealed"))
+    claims = json.loads(run(project, "inspect", "--json", str(tmp_path / "b.sealed")).stdout)
+    assert len(claims["signatures"][0]["x5c"]) == 1
+    run(project, "verify", str(tmp_path / "b.sealed"))
+    verified = run(project, "verify", "--trust", "keys/signing.crt.pem", str(tmp_path / "b.sealed"))
+    assert "(production, certificate CN=com.example.game)" in verified.stdout
+
+
+def test_git_would_not_take_the_private_parts(project):
+    git = require_tool("git")
+    subprocess.run([git, "init", "-q", "."], cwd=project, check=True)
+    listed = subprocess.run(
+        [git, "ls-files", "-o", "--exclude-standard"], cwd=project, capture_output=True, text=True, check=True
+    )
+    names = {name for name in listed.stdout.split() if name.startswith("keys/")}
+    assert names == {
+        *(f"keys/{name}.pub.pem" for name in ("signing", "development", "recipient")),
+        *("keys/signing.crt.pem", "keys/development.crt.pem"),
+        *("keys/trust.json", "keys/trust-development.json", "keys/.gitignore"),
+    }
+
+
+def test_init_overwrites_nothing_and_leaves_nothing_behind(project, tmp_path):
+    assert "exists already" in run(project, "init", code=2).stderr
+    assert "give --app ID" in run(tmp_path, "init", code=2).stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_company_ca_certifies_the_key_that_init_made(tmp_path):
+    openssl = require_tool("openssl")
+
+    def ssl(*arguments):
+        subprocess.run([openssl, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "index.html").write_text("hello")
+    run(tmp_path, "init", "--csr", "--app", "com.example.game")
+    assert not (tmp_path / "keys/signing.crt.pem").exists()
+    ssl("req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", "ca.key", "-subj", "/CN=Company", "-out", "ca.pem")
+    ssl(
+        *("x509", "-req", "-in", "keys/signing.csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "90"),
+        *("-copy_extensions", "copy", "-out", "issued.pem"),
+    )
+    assert "'CN=Company', which issued" in run(tmp_path, "key", "import", "issued.pem", code=2).stderr
+    (tmp_path / "chain.pem").write_bytes((tmp_path / "ca.pem").read_bytes() + (tmp_path / "issued.pem").read_bytes())
+    assert "--subject 'CN=Company'" in run(tmp_path, "key", "import", "chain.pem").stdout
+    assert "exists already" in run(tmp_path, "key", "import", "chain.pem", code=2).stderr
+    run(tmp_path, "key", "import", "chain.pem", "-f")
+    # From now on the CA is trusted, and the key no longer by itself.
+    run(tmp_path, "trust", "add", "keys/signing.crt.pem", "--subject", "CN=Company")
+    shown = run(tmp_path, "trust", "remove", load_public_key(tmp_path / "keys/signing.pub.pem").fingerprint[:8]).stdout
+    assert "CN=Company" in shown and "key  " not in shown
+    run(tmp_path, "seal", "www", "--version", "1")
+    run(tmp_path, "verify", "www.sealed")
+    # What the CA revokes is refused as soon as the list is in the store.
+    (tmp_path / "index.txt").touch()
+    (tmp_path / "ca.conf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=9\n"
+    )
+    signed = ("-config", "ca.conf", "-keyfile", "ca.key", "-cert", "ca.pem")
+    ssl("ca", *signed, "-revoke", "issued.pem")
+    ssl("ca", *signed, "-gencrl", "-out", "crl.pem")
+    run(tmp_path, "trust", "add", "crl.pem")
+    assert "was revoked at" in run(tmp_path, "verify", "www.sealed", code=1).stderr
+
+
+def test_a_rotation_by_command(project, tmp_path, signer2):
+    store = tmp_path / "trust.json"
+    store.write_bytes((project / "keys/trust.json").read_bytes())
+    field = tmp_path / "field.json"
+    field.write_bytes(store.read_bytes())
+    signer2.save(tmp_path / "new.pem")
+    (tmp_path / "new.pub.pem").write_bytes(signer2.public_key.pem)
+    old = load_public_key(project / "keys/signing.pub.pem").fingerprint
+    second, third = str(tmp_path / "2.json"), str(tmp_path / "3.json")
+    run(project, "trust", "add", str(tmp_path / "new.pub.pem"), "--trust", str(store), "--update", second)
+    run(project, "trust", "remove", old[:16], "--trust", str(store), "--update", third)
+    # So far only the old key has signed that it goes: the new one has to as well.
+    refused = run(project, "trust", "apply", third, second, "--trust", str(field), code=1)
+    assert "new trust store version 3 does not accept itself" in refused.stderr
+    assert (
+        f"UNVERIFIED: an update of trust store {load_trust(field).digest[:0]}"
+        in run(project, "trust", "show", third).stdout
+    )
+    run(project, "trust", "cosign", third, "-s", str(tmp_path / "new.pem"))
+    assert "version 3, was 1" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
+    assert load_trust(field) == load_trust(store)
+    assert "version 3, as before" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
+
+
+def test_a_threshold_can_rise_with_the_keys_and_fall_with_them(project, tmp_path, signer, signer2):
+    store = tmp_path / "trust.json"
+    store.write_bytes((project / "keys/trust.json").read_bytes())
+    for name, key in (("a", signer), ("b", signer2)):
+        (tmp_path / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    files = [str(tmp_path / f"{name}.pub.pem") for name in "ab"]
+    run(project, "trust", "add", *files, "--threshold", "2", "--trust", str(store))
+    assert load_trust(store).threshold == 2
+    both = [key.public_key.fingerprint for key in (signer, signer2)]
+    assert "threshold 2" in run(project, "trust", "remove", *both, "--trust", str(store), code=2).stderr
+    run(project, "trust", "remove", *both, "--threshold", "1", "--trust", str(store))
+    assert load_trust(store) == load_trust(project / "keys/trust.json")
+    assert "names 0 entries" in run(project, "trust", "remove", "12345678", "--trust", str(store), code=2).stderr
+    assert "names 0 entries" in run(project, "trust", "remove", both[0][:7], "--trust", str(store), code=2).stderr
+
+
+def test_a_key_can_come_from_a_file_descriptor(project, tmp_path):
+    read, write = os.pipe()
+    os.write(write, load_private_key(project / "keys/signing.pem").pem())
+    os.close(write)
+    sealed = str(tmp_path / "b.sealed")
+    run(project, "seal", "www", "--version", "1", "-o", sealed, "-s", f"/dev/fd/{read}", pass_fds=[read])
+    os.close(read)
+    run(project, "verify", sealed)
+
+
+def test_a_command_signs_for_the_command_line(project, tmp_path):
+    openssl = require_tool("openssl")
+    options = "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256"
+    command = f"{openssl} dgst {options} -sign keys/signing.pem"
+    seal = ("seal", "www", "--version", "1", "-f", "-o", str(tmp_path / "b.sealed"))
+    for signer in (
+        ("-s", f"command:keys/signing.pub.pem:{command}"),
+        ("-s", "keys/signing.pub.pem", "--signer-command", command),
+    ):
+        run(project, *seal, *signer)
+        run(project, "verify", "--trust", "keys/signing.crt.pem", str(tmp_path / "b.sealed"))
+    assert "no command" in run(project, *seal, "-s", "command:a.pem", code=2).stderr
+    # What is configured is a private key, which has no business beside a command.
+    assert "this is a private key" in run(project, *seal, "--signer-command", command, code=2).stderr
+    two = ("-s", "keys/signing.pub.pem", "-s", "keys/development.pub.pem", "--signer-command", command)
+    assert "signs with one" in run(project, *seal, *two, code=2).stderr
+
+
+def test_the_development_server_shows_where_it_is_and_ends_when_it_is_told_to(project, tmp_path):
+    arguments = ("dev", "--port", "0", "--no-qr")
+    command = [sys.executable, "-m", "capseal", *arguments]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            url = server.stdout.readline().split()[0]
+            while "sealed dev-" not in server.stderr.readline():
+                assert server.poll() is None
+            fetched = ("fetch", url, "-o", str(tmp_path), "--channel", "development")
+            development = ("--role", "development", "--trust", "keys/trust-development.json")
+            assert "which no trusted key matches" in run(project, *fetched, code=1).stderr
+            run(project, *fetched, *development)
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
+    assert len(list(tmp_path.glob("*.payload"))) == 1

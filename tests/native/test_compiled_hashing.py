@@ -1,0 +1,237 @@
+"""The C library on its own: sanitizers, guard pages, fuzzing, other compilers, ARM, and no compiler."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capseal.native import hashing
+from support.places import ROOT
+
+SOURCES = sorted(map(str, (ROOT / "csrc").rglob("*.c")))
+INCLUDE = f"-I{ROOT / 'csrc'}"
+PROGRAM = str(ROOT / "tests" / "native" / "test_hash.c")
+HARNESS = str(ROOT / "tests" / "native" / "fuzz_hash.c")
+# The generated steps are longer string literals than ISO C promises to take; every compiler does.
+WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wno-overlength-strings", "-Werror"]
+SANITIZERS = ["-g", "-O1", "-fno-sanitize-recover=all"]
+IN_CI = bool(os.environ.get("CI"))
+
+
+def need(*tools: str) -> None:
+    """Skip the test where a tool is absent, naming it; in CI that is a failure."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        absent(", ".join(missing))
+
+
+def absent(what: str) -> None:
+    message = f"not installed: {what}"
+    if IN_CI:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def usable_here() -> set[str]:
+    return set(hashing.kernels()) - {hashing.FALLBACK}
+
+
+def kernels_in(output: str) -> set[str]:
+    return {line.removesuffix(": ok") for line in output.splitlines() if line.endswith(": ok")}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    need("gcc")
+    path = str(tmp_path_factory.mktemp("native") / "test_hash")
+    run("gcc", "-O2", *WARNINGS, INCLUDE, *SOURCES, PROGRAM, "-o", path)
+    return path
+
+
+def test_the_compiled_module_is_built_where_all_tools_are_expected() -> None:
+    if not usable_here():
+        absent("capseal._native")
+
+
+def test_every_kernel_stays_between_guard_pages(program: str) -> None:
+    assert kernels_in(run(program).stdout) >= usable_here()
+
+
+def test_guard_pages_catch_one_byte_too_many(program: str) -> None:
+    done = subprocess.run([program, "overrun"], capture_output=True, timeout=60)
+    assert done.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_sanitizers_find_nothing(compiler: str, tmp_path: Path) -> None:
+    need(compiler)
+    path = str(tmp_path / "test_hash")
+    sanitizers = [*SANITIZERS, "-fsanitize=address,undefined"]
+    run(compiler, *sanitizers, *WARNINGS, INCLUDE, *SOURCES, PROGRAM, "-o", path)
+    assert kernels_in(run(path).stdout) >= usable_here()
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_highest_optimization_gives_the_same_digests(compiler: str, tmp_path: Path) -> None:
+    need(compiler)
+    path = str(tmp_path / "test_hash")
+    run(compiler, "-O3", *WARNINGS, INCLUDE, *SOURCES, PROGRAM, "-o", path)
+    assert kernels_in(run(path).stdout) >= usable_here()
+
+
+def test_a_short_fuzzing_run_finds_nothing(tmp_path: Path) -> None:
+    need("clang")
+    path, corpus = str(tmp_path / "fuzz_hash"), tmp_path / "corpus"
+    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, HARNESS, "-o", path)
+    corpus.mkdir()
+    for kernel in range(6):
+        for block_bytes, n in ((0, 20), (1, 40), (64, 37), (119, 21), (120, 21), (4096, 21)):
+            seed = bytes([kernel, block_bytes % 256, block_bytes // 256, 3 * kernel])
+            (corpus / f"{kernel}-{block_bytes}").write_bytes(seed + os.urandom(max(1, block_bytes) * n))
+    done = run(path, "-runs=3000", "-max_total_time=4", "-max_len=90000", "-seed=1", str(corpus))
+    assert "Done" in done.stderr
+
+
+def test_a_fuzzer_s_harness_notices_a_wrong_digest(tmp_path: Path) -> None:
+    """Without this, a harness that compares nothing would pass as well."""
+    need("clang")
+    path = str(tmp_path / "fuzz_hash")
+    broken = tmp_path / "csrc"
+    shutil.copytree(ROOT / "csrc", broken)
+    scalar = broken / "sha256" / "scalar.c"
+    text = scalar.read_text()
+    assert text.count("rotr(e, 25)") == 1
+    scalar.write_text(text.replace("rotr(e, 25)", "rotr(e, 24)"))
+    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
+    run("clang", "-O1", "-fsanitize=fuzzer", f"-I{broken}", *sources, HARNESS, "-o", path)
+    if not usable_here() - {"scalar"}:
+        pytest.skip("this machine has no second kernel to compare with")
+    seed = tmp_path / "seed"
+    seed.write_bytes(bytes([0, 64, 0, 0]) + bytes(64 * 21))
+    assert subprocess.run([path, str(seed)], capture_output=True, timeout=60).returncode != 0
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_arm_kernels_under_an_emulator(compiler: str, tmp_path: Path) -> None:
+    need("aarch64-linux-gnu-gcc", "qemu-aarch64")
+    path = str(tmp_path / "test_hash")
+    if compiler == "gcc":
+        run("aarch64-linux-gnu-gcc", "-O2", "-static", *WARNINGS, INCLUDE, *SOURCES, PROGRAM, "-o", path)
+    else:
+        need("clang")
+        headers = "/usr/aarch64-linux-gnu/include"
+        if not os.path.isdir(headers):
+            absent("the ARM C library's headers (libc6-dev-arm64-cross)")
+        objects = []
+        for source in [*SOURCES, PROGRAM]:
+            objects.append(str(tmp_path / Path(source).with_suffix(".o").name))
+            run("clang", "--target=aarch64-linux-gnu", "-O2", *WARNINGS, "-isystem", headers, INCLUDE,
+                "-c", source, "-o", objects[-1])  # fmt: skip
+        run("aarch64-linux-gnu-gcc", "-static", *objects, "-o", path)
+    assert kernels_in(run("qemu-aarch64", path).stdout) == {"armv8", "scalar"}
+
+
+def test_generated_steps_are_what_the_generator_writes(tmp_path: Path) -> None:
+    generated = ROOT / "csrc" / "sha256" / "generated"
+    shutil.copy(generated / "generate_steps.py", tmp_path)
+    run(sys.executable, str(tmp_path / "generate_steps.py"))
+    for name in ("shani_step.h", "hybrid_step.h"):
+        assert (tmp_path / name).read_bytes() == (generated / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    need("gcc", "nm")
+    path = str(tmp_path_factory.mktemp("native") / "libhash.so")
+    run("gcc", "-O2", "-shared", "-fPIC", INCLUDE, *SOURCES, "-o", path)
+    return path
+
+
+def test_every_exported_symbol_has_the_prefix_and_stands_in_a_public_header(library: str) -> None:
+    defined = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).stdout.splitlines()}
+    headers = "".join(path.read_text() for path in (ROOT / "csrc").rglob("capseal_*.h"))
+    assert defined == set(re.findall(r"^\w.*?\b(capseal_\w+)\(", headers, re.MULTILINE))
+
+
+def test_the_kernels_and_their_entry_points_allocate_nothing(tmp_path: Path) -> None:
+    need("gcc", "nm")
+    library = str(tmp_path / "libhash.so")
+    sources = [source for source in SOURCES if Path(source).name not in ("mapped.c", "pagecache.c")]
+    run("gcc", "-O2", "-shared", "-fPIC", INCLUDE, *sources, "-o", library)
+    lines = run("nm", "-D", "--undefined-only", library).stdout.splitlines()
+    wanted = {line.split()[-1].split("@")[0] for line in lines}
+    assert "memset" in wanted  # nm has listed something
+    assert not wanted & {"malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "mmap"}
+
+
+def test_an_old_openssl_mask_does_not_reach_the_kernels() -> None:
+    """OPENSSL_ia32cap slows hashlib down for an honest comparison; the kernels ask the processor itself."""
+    code = "from capseal.native import hashing; print(hashing.kernel())"
+    masked = run(sys.executable, "-c", code, OPENSSL_ia32cap=":~0x20000000")
+    assert masked.stdout.strip() == hashing.KERNELS[0]
+
+
+@pytest.fixture(scope="module")
+def without_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """capseal installed by pip on a machine whose C compiler always fails."""
+    version = importlib.metadata.version("setuptools")
+    if int(version.split(".")[0]) < 80:
+        absent(f"setuptools >= 80, which pyproject.toml asks for; this environment has {version}")
+    if platform.python_implementation() != "CPython":
+        pytest.skip("the limited API is CPython's")
+    project = tmp_path_factory.mktemp("project")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    built = shutil.ignore_patterns("_native*", "__pycache__", "*.egg-info")
+    for name in ("engine", "csrc"):
+        shutil.copytree(ROOT / name, project / name, ignore=built)
+    target = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
+        "--disable-pip-version-check", "--root-user-action=ignore",
+        "--target", str(target), str(project), CC="/bin/false", LDSHARED="/bin/false")  # fmt: skip
+    return target
+
+
+def test_without_a_compiler_results_are_the_same(without_compiler: Path) -> None:
+    code = """if True:
+        import hashlib, sys, numpy as np
+        from capseal.native import hashing
+        assert hashing._lib is None and hashing.kernels() == ("hashlib",), hashing.kernels()
+        assert hashing.cpu_features() == ()
+        assert hashing.__file__.startswith(sys.argv[1]), hashing.__file__
+        all_digests = hashlib.sha256()
+        pool = np.random.default_rng(7).integers(0, 256, 1_200_000, np.uint8)
+        for size in (0, 1, 4095, 4096, 4097, 524288, 524289, 1_200_000):
+            all_digests.update(hashing.segment_digests(pool[:size]))
+            all_digests.update(hashing.leaf_digests(pool[:size]))
+        out = np.empty((37, 32), np.uint8)
+        hashing.digest_blocks(pool[: 37 * 1000], 1000, out)
+        all_digests.update(out)
+        print(all_digests.hexdigest())
+    """
+    there = run(sys.executable, "-c", code, str(without_compiler), PYTHONPATH=str(without_compiler))
+
+    here = hashlib.sha256()
+    pool = np.random.default_rng(7).integers(0, 256, 1_200_000, np.uint8)
+    for size in (0, 1, 4095, 4096, 4097, 524288, 524289, 1_200_000):
+        here.update(hashing.segment_digests(pool[:size]))
+        here.update(hashing.leaf_digests(pool[:size]))
+    out = np.empty((37, 32), np.uint8)
+    hashing.digest_blocks(pool[: 37 * 1000], 1000, out)
+    here.update(out)
+    assert there.stdout.strip() == here.hexdigest()

@@ -1,0 +1,169 @@
+"""The release log: chained, signed, append-only."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import capseal
+from capseal import (
+    CertifiedSigner,
+    Detached,
+    FormatError,
+    SignatureError,
+    TamperedError,
+    TruncatedError,
+    TrustedCertificate,
+    TrustStore,
+)
+from capseal.bundle.seal import make_signature
+from capseal.format.seal import Envelope
+from capseal.project.log import ENTRY_TYPE, FIRST, Entry, append_entry, verify_log
+from capseal.trust.certificates import make_certificate
+
+NOW = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def seal(signer, recipient, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sealed")
+    return capseal.seal(
+        io.BytesIO(b"content"),
+        Detached(seal=folder / "seal", payload=folder / "payload"),
+        signer=signer,
+        recipients=[recipient.public_key],
+        app="com.example.game",
+        version="1.2.3",
+        sequence=7,
+        name="dist.zip",
+    )
+
+
+@pytest.fixture
+def log(tmp_path, seal, signer):
+    """A log of three entries."""
+    path = tmp_path / "releases.log"
+    for hours in range(3):
+        append_entry(path, seal, signer=signer, now=NOW + timedelta(hours=hours))
+    return path
+
+
+def test_a_log_tells_who_signed_what_when(log, trust, signer, seal):
+    logged = verify_log(log, trust=[trust])
+    assert [item.entry.number for item in logged] == [1, 2, 3]
+    assert [item.entry.time for item in logged] == [NOW + timedelta(hours=hours) for hours in range(3)]
+    assert logged[0].entry.previous == FIRST
+    assert [item.digest for item in logged[:-1]] == [item.entry.previous for item in logged[1:]]
+    entry = logged[-1].entry
+    assert (entry.app, entry.channel, entry.version, entry.sequence) == ("com.example.game", "production", "1.2.3", 7)
+    assert entry.payload == seal.statement.payload.digest.hex()
+    assert entry.signers == (signer.public_key.fingerprint,)
+    assert [trusted.key for trusted in logged[-1].by] == [signer.public_key]
+
+
+def test_an_empty_log_is_a_log(tmp_path, trust):
+    (tmp_path / "log").touch()
+    assert verify_log(tmp_path / "log", trust=[trust]) == []
+
+
+def test_no_byte_of_a_log_can_be_altered(log, trust):
+    data = log.read_bytes()
+    for position in range(0, len(data), 5):
+        altered = bytearray(data)
+        altered[position] ^= 1
+        log.write_bytes(altered)
+        with pytest.raises(capseal.RejectedError):
+            verify_log(log, trust=[trust])
+
+
+def test_lines_cannot_be_removed_added_or_reordered(log, trust):
+    a, b, c = log.read_bytes().splitlines(keepends=True)
+    for lines in ([b, c], [a, c], [a, c, b], [a, a, b, c], [a, b, b, c]):
+        log.write_bytes(b"".join(lines))
+        with pytest.raises(TamperedError, match="lines were altered, removed or added"):
+            verify_log(log, trust=[trust])
+
+
+def test_entries_of_two_histories_do_not_fit_together(log, trust, seal, signer, tmp_path):
+    other = tmp_path / "other.log"
+    for minutes in range(3):  # signed by the same key
+        append_entry(other, seal, signer=signer, now=NOW + timedelta(minutes=minutes))
+    ours, theirs = (path.read_bytes().splitlines(keepends=True) for path in (log, other))
+    for lines in ([ours[0], theirs[1]], [theirs[0], ours[1]], [*ours[:2], theirs[2]]):
+        log.write_bytes(b"".join(lines))
+        with pytest.raises(TamperedError, match="the line before is"):
+            verify_log(log, trust=[trust])
+
+
+def test_a_shortened_log_is_noticed_by_who_knows_a_later_head(log, trust):
+    head = verify_log(log, trust=[trust])[-1].digest
+    assert len(verify_log(log, trust=[trust], head=head)) == 3
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+    assert len(verify_log(log, trust=[trust])) == 2
+    with pytest.raises(TruncatedError, match="the log was shortened or replaced"):
+        verify_log(log, trust=[trust], head=head)
+
+
+def test_a_log_that_was_cut_off_in_a_line_is_refused_and_not_added_to(log, trust, seal, signer):
+    data = log.read_bytes()[:-1]
+    log.write_bytes(data)
+    with pytest.raises(TruncatedError, match=r"releases\.log: line 3 has no end"):
+        verify_log(log, trust=[trust])
+    with pytest.raises(TruncatedError, match="line 3 has no end"):
+        append_entry(log, seal, signer=signer)
+    assert log.read_bytes() == data
+
+
+def test_an_entry_by_a_stranger_is_refused(log, trust, seal, signer2):
+    append_entry(log, seal, signer=signer2, now=NOW + timedelta(days=1))
+    with pytest.raises(SignatureError, match=r"releases\.log: entry 4: signed by .*, which no trusted key matches"):
+        verify_log(log, trust=[trust])
+    assert len(verify_log(log, trust=[trust, TrustStore.of(signer2.public_key)])) == 4
+
+
+def test_a_development_key_writes_no_release_log(tmp_path, seal, development_signer, development_trust):
+    append_entry(tmp_path / "log", seal, signer=development_signer)
+    with pytest.raises(SignatureError, match="development key only"):
+        verify_log(tmp_path / "log", trust=[development_trust])
+
+
+def test_one_signature_is_enough_for_an_entry_whatever_the_threshold(log, trust_both):
+    assert len(verify_log(log, trust=[trust_both])) == 3
+
+
+def test_time_does_not_go_backwards(log, trust, seal, signer):
+    append_entry(log, seal, signer=signer, now=NOW)
+    with pytest.raises(TamperedError, match="entry 4 is of 2026-11-22T21:30:00Z, the one before of 2026-11-22T23:30"):
+        verify_log(log, trust=[trust])
+
+
+def test_certificates_are_judged_at_the_time_of_the_entry(tmp_path, seal, signer):
+    chain = make_certificate(signer, name="Ada", days=1, now=NOW)
+    store = TrustStore(certificates=(TrustedCertificate(chain.certificates[0]),))
+    append_entry(tmp_path / "log", seal, signer=CertifiedSigner(signer, chain), now=NOW)
+    assert len(verify_log(tmp_path / "log", trust=[store])) == 1
+    append_entry(tmp_path / "log", seal, signer=CertifiedSigner(signer, chain), now=NOW + timedelta(days=2))
+    with pytest.raises(SignatureError, match="entry 2: certificate 'CN=Ada' expired"):
+        verify_log(tmp_path / "log", trust=[store])
+
+
+def test_another_signed_document_is_no_entry(log, trust, seal, signer):
+    log.write_bytes(seal.envelope.encode() + b"\n")
+    with pytest.raises(FormatError, match=r"line 1: payloadType .* is unknown"):
+        verify_log(log, trust=[trust])
+
+
+@pytest.mark.parametrize("change", [{"number": 0}, {"time": "today"}, {"signers": []}, {"signers": [7]}, {"more": 1}])
+def test_what_is_no_entry_is_refused_even_if_it_is_signed(log, trust, signer, change):
+    entry = json.loads(verify_log(log, trust=[trust])[0].entry.encode()) | change
+    envelope = Envelope(json.dumps(entry).encode(), (), ENTRY_TYPE)
+    log.write_bytes(replace(envelope, signatures=(make_signature(envelope.message, signer),)).encode() + b"\n")
+    with pytest.raises(FormatError, match=r"releases\.log: line 1: entry"):
+        verify_log(log, trust=[trust])
+
+
+def test_an_entry_comes_back_equal(log, trust):
+    entry = verify_log(log, trust=[trust])[1].entry
+    assert Entry.parse(entry.encode(), "entry") == entry

@@ -1,0 +1,230 @@
+"""capseal release: what is published was sealed, signed by production keys, verified and logged, or nothing is."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import capseal
+from capseal import Expect, SignatureError, TransferError, UsageError
+from capseal.client import Connection
+from capseal.project.log import verify_log
+from capseal.project.release import release
+from support.places import ROOT
+from support.serving import TOKEN, live_server
+from support.tools import require_tool
+
+APP = "com.example.game"
+EXAMPLES = ROOT / "examples" / "ci"
+
+
+@pytest.fixture
+def web(tmp_path):
+    folder = tmp_path / "www"
+    folder.mkdir()
+    (folder / "index.html").write_text("hello")
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "releases"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def make(web, out, signer, recipient, trust, tmp_path):
+    """Return make(**keywords of release) -> Released."""
+
+    def make(**keywords):
+        settings = {
+            "signers": [signer],
+            "recipients": [recipient.public_key],
+            "app": APP,
+            "version": "1.0.0",
+            "trust": trust,
+            "sequence": 7,
+            "log": tmp_path / "releases.log",
+        } | keywords
+        return release(web, out, **settings)
+
+    return make
+
+
+def test_a_release_is_published_logged_and_what_a_device_accepts(make, live, out, trust, recipient, tmp_path):
+    with Connection(live.url) as connection:
+        released = make(connection=connection)
+    assert sorted(os.listdir(out)) == [f"{APP}@production-7.payload", f"{APP}@production-7.seal"]
+    expect = Expect(app=APP, channel="production", floor=6)
+    capseal.unseal(
+        released.payload, tmp_path / "o.zip", identity=recipient, trust=trust, expect=expect, seal=released.seal
+    )
+    latest = live.client.get(f"/v1/apps/{APP}/channels/production/latest").json()
+    assert latest["sequence"] == released.published["sequence"] == 7
+    (logged,) = verify_log(tmp_path / "releases.log", trust=[trust])
+    assert (logged.entry.sequence, logged.entry.payload) == (7, latest["payload"]["digest"]["fsverity-sha256"])
+    assert logged.entry.seal == latest["seal"]["digest"]["sha256"]
+
+
+def test_what_the_production_store_refuses_leaves_nothing_behind(make, live, out, development_signer, tmp_path):
+    with Connection(live.url) as connection, pytest.raises(SignatureError):
+        make(connection=connection, signers=[development_signer])
+    assert os.listdir(out) == []
+    assert not (tmp_path / "releases.log").exists()
+    assert live.client.get("/v1/apps").json() == {"latest": []}
+
+
+def test_too_few_signatures_are_refused_and_enough_are_not(make, out, trust_both, signer, signer2):
+    with pytest.raises(SignatureError, match="the threshold is 2"):
+        make(trust=trust_both)
+    assert os.listdir(out) == []
+    assert len(make(trust=trust_both, signers=[signer, signer2]).verified.signers) == 2
+
+
+def test_a_release_is_never_replaced(make):
+    made = Path(make().seal).read_bytes()
+    with pytest.raises(UsageError, match="exists already; take a higher sequence"):
+        make()
+    assert Path(make(sequence=8).seal).read_bytes() != made
+
+
+def test_a_damaged_log_stops_a_release(make, out, tmp_path):
+    (tmp_path / "releases.log").write_text("half a line")
+    with pytest.raises(capseal.TruncatedError):
+        make()
+    assert os.listdir(out) == []
+
+
+def test_a_server_that_cannot_be_reached_leaves_the_release_to_be_published_later(make, out, live):
+    with Connection("http://127.0.0.1:9", attempts=1) as connection, pytest.raises(TransferError):
+        make(connection=connection)
+    assert len(os.listdir(out)) == 2
+
+
+# --- the command
+
+
+def run(folder, *arguments, code=0, **keywords):
+    done = subprocess.run(
+        [sys.executable, "-m", "capseal", *arguments], cwd=folder, capture_output=True, text=True, **keywords
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def project_template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "www").mkdir()
+    (folder / "www" / "index.html").write_text("hello")
+    run(folder, "init", "--app", APP)
+    return folder
+
+
+@pytest.fixture
+def project(project_template, tmp_path):
+    """A project in a clean git work tree; in it a private key that CI would not have."""
+    git = require_tool("git")
+    folder = tmp_path / "project"
+    subprocess.run(["cp", "-a", str(project_template), str(folder)], check=True)
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "first")):
+        author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run([git, *author, *arguments], cwd=folder, check=True)
+    return folder
+
+
+def test_a_dirty_work_tree_is_refused(project):
+    (project / "www" / "index.html").write_text("not committed")
+    refused = run(project, "release", "--version", "1", code=2)
+    assert "1 files are not as they were committed: www/index.html" in refused.stderr
+    (project / "www" / "new.html").write_text("unknown to git")
+    assert "2 files" in run(project, "release", "--version", "1", code=2).stderr
+    assert not (project / "releases").exists()
+    run(project, "release", "--version", "1", "--allow-dirty")
+
+
+def test_a_release_does_not_make_the_next_one_dirty(project):
+    run(project, "release", "--version", "1", "--sequence", "1")
+    run(project, "release", "--version", "2", "--sequence", "2")
+    shown = run(project, "log", "verify").stdout.splitlines()
+    assert len(shown) == 3 and "verified: 2 entries, head " in shown[2]
+    head = shown[2].rpartition(" ")[2]
+    assert json.loads(run(project, "log", "verify", "--json", "--head", head).stdout)["entries"][1]["version"] == "2"
+    assert "was shortened" in run(project, "log", "verify", "--head", "0" * 63 + "1", code=1).stderr
+
+
+def test_a_development_key_cannot_release(project):
+    refused = run(project, "release", "--version", "1", "-s", "keys/development.pem", code=1)
+    assert "which no trusted key matches" in refused.stderr
+    assert os.listdir(project / "releases") == []
+
+
+def test_json_tells_what_was_released(project):
+    told = json.loads(run(project, "release", "--version", "1", "--json", "--no-publish").stdout)
+    assert told["published"] is None and told["statement"]["version"] == "1"
+    assert (project / told["seal"]).exists() and (project / told["payload"]).exists()
+
+
+# --- the examples, as CI would run them
+
+
+@pytest.fixture
+def ci(project, tmp_path, project_template):
+    """A server with a token, and the environment of a CI job; the private key is in the environment only."""
+    command = tmp_path / "bin" / "capseal"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m capseal "$@"\n')
+    command.chmod(0o755)
+    key = (project / "keys" / "signing.pem").read_text()
+    for private in ("signing", "development", "recipient"):
+        (project / "keys" / f"{private}.pem").unlink()
+    store = capseal.load_trust(project / "keys" / "trust.json")
+    with live_server(str(tmp_path / "store"), store, token=TOKEN) as live:
+        yield live, key, os.environ | {"PATH": f"{command.parent}:{os.environ['PATH']}", "CAPSEAL_SERVER": live.url}
+
+
+def _latest(live):
+    return live.client.get(f"/v1/apps/{APP}/channels/production/latest").json()["version"]
+
+
+def test_the_github_example_releases(project, ci):
+    live, key, environment = ci
+    text = (EXAMPLES / "github-actions.yml").read_text()
+    script = text.partition("        run: |\n")[2].partition("      - name: Keep")[0]
+    environment |= {"SIGNING_KEY": key, "SERVER_TOKEN": TOKEN, "VERSION": "v1.2.3"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", textwrap.dedent(script)], cwd=project, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert _latest(live) == "1.2.3"
+    assert "verified: 1 entries" in done.stdout
+    assert list(project.rglob("*signing.pem")) == []
+
+
+def test_the_gitlab_example_releases(project, ci, tmp_path):
+    live, key, environment = ci
+    text = (EXAMPLES / "gitlab-ci.yml").read_text()
+    lines = text.partition("  script:\n")[2].partition("  artifacts:")[0].splitlines()
+    (tmp_path / "key").write_text(key)
+    (tmp_path / "token").write_text(TOKEN)
+    environment |= {
+        "CAPSEAL_SIGNER": str(tmp_path / "key"),
+        "CAPSEAL_TOKEN_FILE": str(tmp_path / "token"),
+        "CI_COMMIT_TAG": "v1.2.4",
+    }
+    script = "\n".join(line.strip().removeprefix("- ") for line in lines)
+    done = subprocess.run(["sh", "-e", "-c", script], cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert _latest(live) == "1.2.4"
+
+
+def test_the_documentation_shows_the_examples_that_are_tested():
+    shown = (EXAMPLES.parent.parent / "docs" / "ci.md").read_text()
+    for name in ("github-actions.yml", "gitlab-ci.yml", "five-commands.sh"):
+        assert (EXAMPLES / name).read_text() in shown, name

@@ -1,0 +1,136 @@
+"""The store's operations, each from its own state, and every point at which they change the disk."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from capseal.device import DeviceStore
+from support.device_tracing import CHANGES, READS, Tracer, require_strace
+from support.device_world import World, check_clean, quick_folder, sequence_of, update
+
+Prepare = Callable[[DeviceStore, World], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation and the state before it. runs: what may run afterwards."""
+
+    prepare: Prepare
+    steps: tuple[str, ...]
+    runs: tuple[int, ...]
+
+
+def _staged(store: DeviceStore, world: World) -> None:
+    update(store, world, [1])
+    store.install(world.sealed(2))
+
+
+def _pending(store: DeviceStore, world: World) -> None:
+    _staged(store, world)
+    store.activate()
+
+
+def _started(store: DeviceStore, world: World) -> None:
+    _pending(store, world)
+    store.boot()
+
+
+def _many(store: DeviceStore, world: World) -> None:
+    update(store, world, [1, 2, 3])
+
+
+CASES = {
+    "first install": Case(lambda store, world: None, ("install 1",), (0,)),
+    "install": Case(lambda store, world: update(store, world, [1]), ("install 2",), (1,)),
+    "install from a stream": Case(lambda store, world: update(store, world, [1]), ("stream 2",), (1,)),
+    "install over a staged one": Case(_staged, ("install 3",), (1,)),
+    "activate": Case(_staged, ("activate",), (1, 2)),
+    "boot of a pending one": Case(_pending, ("boot",), (1, 2)),
+    "boot that fails one": Case(_started, ("boot",), (1,)),
+    "confirm": Case(_started, ("confirm",), (1, 2)),
+    "rollback of a pending one": Case(_started, ("rollback",), (1,)),
+    "rollback of a confirmed one": Case(_many, ("rollback",), (2, 3)),
+    "prune": Case(_many, ("prune 0",), (3,)),
+}
+
+
+@pytest.fixture(scope="session")
+def saved_world(world: World) -> World:
+    for sequence in (1, 2, 3, 4):
+        world.sealed(sequence)
+    world.save()
+    return world
+
+
+def survives(world: World, root: Path, runs: tuple[int, ...], floor: int) -> None:
+    """What must hold after a crash: the right bundle, the floor, and a device that still takes updates."""
+    store = world.store(root)
+    assert sequence_of(store.boot(verify=True)) in runs
+    assert store.status().floor >= floor
+    assert not [checked for checked in store.verify() if checked.problem is not None]
+    store.confirm()
+    update(store, world, [4])
+    store.prune(keep=0)
+    check_clean(root)
+
+
+def _templates(world: World, folder: Path) -> dict[str, int]:
+    floors = {}
+    for name, case in CASES.items():
+        store = world.store(folder / name)
+        case.prepare(store, world)
+        floors[name] = store.status().floor
+    return floors
+
+
+@dataclass(frozen=True)
+class Point:
+    """A call that changes the disk: the number-th of its kind while a case is performed."""
+
+    name: str
+    call: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Course:
+    """The cases, ready to be performed again and again. floors: before each; points: where the disk changes."""
+
+    folder: Path
+    floors: dict[str, int]
+    points: tuple[Point, ...]
+
+    def copy(self, name: str) -> Path:
+        """Return the folder of a new store in the state before that case."""
+        root = self.folder / "store"
+        shutil.rmtree(root, ignore_errors=True)
+        if (self.folder / name).exists():
+            shutil.copytree(self.folder / name, root)
+        return root
+
+
+@pytest.fixture(scope="session")
+def course(saved_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
+    require_strace()
+    with quick_folder(tmp_path_factory.mktemp("course")) as folder:
+        floors = {}
+        for name, case in CASES.items():
+            store = saved_world.store(folder / name)
+            case.prepare(store, saved_world)
+            floors[name] = store.status().floor
+        bare = Course(folder, floors, ())
+        points: list[Point] = []
+        with Tracer(saved_world.folder, folder / "log") as tracer:
+            for name, case in CASES.items():
+                tracer.record(name, bare.copy(name), *case.steps)
+        counts: Counter[tuple[str, str]] = Counter()
+        for name, call, arguments in tracer.calls():
+            counts[name, call] += 1
+            assert call in CHANGES | READS, f"{call}({arguments}"
+            if call in CHANGES and (call != "openat" or "O_CREAT" in arguments or "O_TMPFILE" in arguments):
+                points.append(Point(name, call, counts[name, call]))
+        yield Course(folder, floors, tuple(points))

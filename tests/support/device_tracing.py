@@ -1,0 +1,135 @@
+"""strace around device_worker.py: a worker whose children are stopped, or see an error, at a chosen system call."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+import capseal
+from support.tools import require_tool
+
+CHANGES = frozenset(
+    {
+        "openat",
+        "write",
+        "fsync",
+        "rename",
+        "renameat",
+        "mkdir",
+        "mkdirat",
+        "unlink",
+        "unlinkat",
+        "rmdir",
+        "fchmod",
+    }
+)
+"""Every system call by which the store changes the disk."""
+
+READS = frozenset(
+    {
+        *("close", "read", "pread64", "preadv", "preadv2", "lseek", "mmap", "fcntl", "ioctl", "flock", "getdents64"),
+        *("stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "statfs", "access", "getcwd", "readlink", "dup"),
+    }
+)
+"""Those that only read, or hold a lock."""
+
+_FIXED_COUNT = {"openat": 1000}  # starting Python takes some hundreds
+_DEFAULT_COUNT = 300
+_TRACED = re.compile(r"(\d+) +(\w+)\((.*)")
+
+_WORKER = Path(__file__).with_name("device_worker.py")
+
+
+def require_strace() -> str:
+    """Return the path of an strace that may trace."""
+    strace = require_tool("strace")
+    tried = subprocess.run([strace, "-o", os.devnull, "true"], capture_output=True, text=True, timeout=30)
+    if tried.returncode:
+        message = f"strace cannot trace here: {tried.stderr.strip()}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return strace
+
+
+class Worker:
+    """A running device_worker.py."""
+
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        # The capseal that is tested here, wherever it is, is the one that the worker must use.
+        paths = [str(_WORKER.parent), str(_WORKER.parent.parent), str(Path(capseal.__file__).parent.parent)]
+        self._process = subprocess.Popen(
+            [*prefix, sys.executable, str(_WORKER), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def do(self, root: Path, *steps: str, **job: object) -> int:
+        """Let a child perform the steps; return its exit code, or minus the signal that ended it."""
+        return self._do(root, steps, job)[1]
+
+    def _do(self, root: Path, steps: Sequence[str], job: dict[str, object]) -> tuple[int, int]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"root": str(root), "steps": steps} | job) + "\n")
+        self._process.stdin.flush()
+        pid, status = map(int, self._process.stdout.readline().split())
+        return pid, os.waitstatus_to_exitcode(status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+
+class Tracer(Worker):
+    """A worker under strace, whose children's calls are recorded."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self._log = log
+        self._names: dict[str, str] = {}
+        super().__init__(folder, [require_strace(), "-f", "-qq", "-e", "trace=%file,%desc", "-o", str(log)])
+
+    def record(self, name: str, root: Path, *steps: str) -> None:
+        """Let a child perform the steps under that name."""
+        pid, code = self._do(root, steps, {})
+        assert code == 0
+        self._names[str(pid)] = name
+
+    def calls(self) -> Iterator[tuple[str, str, str]]:
+        """Iterate over name, call and arguments of what touched files. Call it after the end: strace buffers."""
+        for line in self._log.read_text(errors="replace").splitlines():
+            match = _TRACED.match(line)
+            if match and match[1] in self._names:
+                yield self._names[match[1]], match[2], match[3]
+
+
+class Injector(Worker):
+    """A worker under strace. fault: what happens at the chosen call, as strace spells it."""
+
+    def __init__(self, folder: Path, call: str, fault: str) -> None:
+        self._call = call
+        self._count = _FIXED_COUNT.get(call, _DEFAULT_COUNT)
+        name = f"?{call}"  # not every machine has every call
+        inject = f"inject={name}:{fault}:when={self._count}"
+        super().__init__(
+            folder,
+            [require_strace(), "-f", "-qq", "-e", "signal=none", "-o", os.devnull, "-e", f"trace={name}", "-e", inject],
+        )
+
+    def do_with_fault(self, number: int, root: Path, *steps: str) -> int:
+        """Let a child perform the steps, with the fault at its call of that number, from 1."""
+        return self.do(root, *steps, call=self._call, skip=self._count - number)

@@ -1,0 +1,91 @@
+"""Performs store operations in child processes that may be killed, or may see I/O errors, at any step.
+
+Run as `device_worker.py WORLD`, usually under strace. For each line of JSON on standard input
+{"root", "steps", "call", "skip", "kill_after_us"} it forks a child that performs the steps, and answers
+with its process id and wait status. strace counts the calls of each process: the child first makes `skip`
+calls of kind `call` that fail, so that one strace with a fixed count can stop children anywhere.
+"""
+
+import io
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from capseal import CapsealError
+from capseal.device import DeviceStore
+from support.device_world import World, load_world
+
+DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
+
+_NOWHERE = "/nonexistent/x"
+_NO_FILE = 1 << 20
+_FAILING: dict[str, Callable[[], object]] = {
+    "openat": lambda: os.open(_NOWHERE, os.O_RDONLY),
+    "write": lambda: os.write(_NO_FILE, b"x"),
+    "fsync": lambda: os.fsync(_NO_FILE),
+    "rename": lambda: os.rename(_NOWHERE, _NOWHERE),
+    "renameat": lambda: os.rename("x", "x", src_dir_fd=_NO_FILE, dst_dir_fd=_NO_FILE),
+    "mkdir": lambda: os.mkdir(_NOWHERE),
+    "mkdirat": lambda: os.mkdir("x", dir_fd=_NO_FILE),
+    "unlink": lambda: os.unlink(_NOWHERE),
+    "unlinkat": lambda: os.unlink("x", dir_fd=_NO_FILE),
+    "rmdir": lambda: os.rmdir(_NOWHERE),
+    "fchmod": lambda: os.fchmod(_NO_FILE, 0o700),
+}
+
+
+def perform(store: DeviceStore, world: World, step: str) -> None:
+    """Do one step: 'install 2', 'activate', 'boot', 'check' (a boot with verification), 'confirm', ..."""
+    name, _, argument = step.partition(" ")
+    if name == "install":
+        store.install(world.folder / f"{argument}.sealed")
+    elif name == "stream":
+        store.install(io.BytesIO((world.folder / f"{argument}.sealed").read_bytes()))
+    elif name == "prune":
+        store.prune(keep=int(argument))
+    elif name == "check":
+        store.boot(verify=True)
+    else:
+        getattr(store, name)()
+
+
+def run(world: World, root: str, steps: list[str], call: str | None, skip: int) -> int:
+    store = world.store(Path(root))
+    if call is not None:
+        failing = _FAILING[call]
+        for _ in range(skip):
+            try:
+                failing()
+            except OSError:
+                continue
+    try:
+        for step in steps:
+            perform(store, world, step)
+    except OSError:
+        return OS_ERROR
+    except CapsealError:
+        return REJECTED
+    except BaseException:  # noqa: BLE001 - whatever it is, the test must hear of it
+        return UNEXPECTED
+    return DONE
+
+
+def main() -> None:
+    world = load_world(Path(sys.argv[1]))
+    for line in sys.stdin:
+        job = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(run(world, job["root"], job["steps"], job.get("call"), job.get("skip", 0)))
+        if job.get("kill_after_us") is not None:
+            time.sleep(job["kill_after_us"] / 1e6)
+            os.kill(pid, signal.SIGKILL)
+        print(*os.waitpid(pid, 0), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""A live capseal server on loopback, in a thread, for the tests that need a real wire."""
+
+import contextlib
+import io
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+import capseal
+from capseal import Detached, Seal
+from capseal.constants import SEGMENT_BYTES
+from capseal.server import Limits, Storage, create_app, make_server
+
+APP = "com.example.game"
+CHANNEL = "production"
+TOKEN = "0123456789abcdef-token"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A detached sealed bundle in memory."""
+
+    seal: bytes
+    payload: bytes
+    parsed: Seal
+
+    @property
+    def digest(self) -> str:
+        return self.parsed.statement.payload.digest.hex()
+
+
+def make_bundle(folder: Path, signer: Any, recipient: Any, *, content: bytes, sequence: int, **keywords: Any) -> Bundle:
+    """Seal content; the files stay in the folder as `SEQUENCE.seal` and `SEQUENCE.payload`."""
+    seal_path, payload_path = folder / f"{sequence}.seal", folder / f"{sequence}.payload"
+    settings: dict[str, Any] = {"app": APP, "channel": CHANNEL, "version": f"1.0.{sequence}", "name": "dist.zip"}
+    parsed = capseal.seal(
+        io.BytesIO(content),
+        Detached(seal_path, payload_path),
+        signer=signer,
+        recipients=[recipient.public_key],
+        sequence=sequence,
+        jobs=1,
+        overwrite=True,
+        **settings | keywords,
+    )
+    return Bundle(seal_path.read_bytes(), payload_path.read_bytes(), parsed)
+
+
+def some_bytes(segments: float) -> bytes:
+    """Return random content whose payload takes about so many segments."""
+    return os.urandom(int(segments * SEGMENT_BYTES))
+
+
+@dataclass
+class Live:
+    """A server that is running. url: where; server: uvicorn's."""
+
+    url: str
+    server: uvicorn.Server
+    app: Any
+    client: httpx.Client
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def begin(self, seal: bytes, **keywords: Any) -> httpx.Response:
+        return self.client.post("/v1/uploads", content=seal, **keywords)
+
+    def publish(self, bundle: Bundle) -> httpx.Response:
+        begun = self.begin(bundle.seal)
+        begun.raise_for_status()
+        links = begun.json()["links"]
+        self.client.put(links["payload"], content=bundle.payload).raise_for_status()
+        return self.client.post(links["self"])
+
+    def release_url(self, sequence: int, *, app: str = APP, channel: str = CHANNEL) -> str:
+        return f"/v1/apps/{app}/channels/{channel}/releases/{sequence}"
+
+
+@contextlib.contextmanager
+def live_server(place: str, trust: Any, *, limits: Limits = Limits(), **keywords: Any) -> Iterator[Live]:
+    """Serve a storage until the block is left."""
+    tls = {name: keywords.pop(name) for name in ("certificate", "key") if name in keywords}
+    app = create_app(Storage.open(place), trust, limits=limits, **keywords)
+    server = make_server(app, host="127.0.0.1", port=0, limits=limits, **tls)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.01)
+    url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=url, timeout=30, verify=not tls) as client:
+            yield Live(url, server, app, client)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def listed_files(folder: Path) -> list[str]:
+    """Return the files below a folder, relative, sorted."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

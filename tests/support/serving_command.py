@@ -1,0 +1,35 @@
+"""`capseal serve` as a process."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.command import CAPSEAL
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: object, code: int = 0) -> Iterator[str]:
+    """`capseal serve store` in that folder; ended by SIGTERM."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), *map(str, options)]
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stderr=log, stdout=log)
+    try:
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == code, (folder / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()
