@@ -12,9 +12,9 @@ import pytest
 import capseal
 from capseal import Expect, NotForUsError, TamperedError, TruncatedError, TrustStore, capgo
 from capseal.capgo import PrivateKey
-from capseal.capgo._converting import PlainFile
-from capseal.capgo._stages import CHUNK_BYTES
-from capseal.capgo._streaming import Sha256Check
+from capseal.capgo._cbc import Sha256Check
+from capseal.capgo._chunk_threads import CHUNK_BYTES
+from capseal.capgo._conversion import PlainFile
 
 APP = "com.example.game"
 SealBytes = Callable[..., bytes]

@@ -16,8 +16,8 @@ import pytest
 
 from capseal import FormatError, RejectedError, SignatureError, SourceChangedError, TamperedError, TruncatedError, capgo
 from capseal.capgo import Bundle, ChecksumVersion, PrivateKey, SessionKey
-from capseal.capgo._stages import CHUNK_BYTES, Chunk, Slot, hand_over
-from capseal.capgo._streaming import padding_bytes
+from capseal.capgo._cbc import padding_bytes
+from capseal.capgo._chunk_threads import CHUNK_BYTES, Chunk, ChunkBuffers, run_steps
 from capseal.capgo._wire import sign_checksum
 from support.measured import measured
 from support.places import VECTORS
@@ -310,14 +310,14 @@ def test_progress_adds_up_to_the_input(key: PrivateKey) -> None:
 
 
 class BrokenError(Exception):
-    """What the stages below fail with."""
+    """What the steps below fail with."""
 
 
-def endless(slot: Slot, _: Chunk) -> Chunk:
-    return Chunk(slot.source[:1], 1, False)
+def endless(buffers: ChunkBuffers, _: Chunk) -> Chunk:
+    return Chunk(buffers.source[:1], 1, False)
 
 
-def on(_: Slot, chunk: Chunk) -> Chunk:
+def on(_: ChunkBuffers, chunk: Chunk) -> Chunk:
     return chunk
 
 
@@ -325,38 +325,36 @@ def broken(*_: object) -> Any:
     raise BrokenError
 
 
-@pytest.mark.parametrize(
-    "stages", [(broken, on, on), (endless, broken, on), (endless, on, broken)], ids=["1", "2", "3"]
-)
-def test_error_of_any_stage_stops_all_and_is_raised_here(stages: Any) -> None:
+@pytest.mark.parametrize("steps", [(broken, on, on), (endless, broken, on), (endless, on, broken)], ids=["1", "2", "3"])
+def test_error_of_any_step_stops_all_and_is_raised_here(steps: Any) -> None:
     threads = threading.active_count()
     with pytest.raises(BrokenError):
-        hand_over(*stages)
+        run_steps(*steps)
     assert threading.active_count() == threads
 
 
-def test_stages_run_on_threads_of_their_own_in_order() -> None:
+def test_steps_run_on_threads_of_their_own_in_order() -> None:
     sent = iter(range(100))
     seen: list[int] = []
     names = set()
 
-    def first(slot: Slot, _: Chunk) -> Chunk:
+    def first(buffers: ChunkBuffers, _: Chunk) -> Chunk:
         names.add(threading.current_thread().name)
         number = next(sent)
-        slot.source[0] = number
-        return Chunk(slot.source[:1], 1, number == 99)
+        buffers.source[0] = number
+        return Chunk(buffers.source[:1], 1, number == 99)
 
-    def second(slot: Slot, chunk: Chunk) -> Chunk:
+    def second(buffers: ChunkBuffers, chunk: Chunk) -> Chunk:
         names.add(threading.current_thread().name)
-        slot.result[0] = chunk.data[0] + 1
-        return Chunk(slot.result[:1], 1, chunk.last)
+        buffers.result[0] = chunk.data[0] + 1
+        return Chunk(buffers.result[:1], 1, chunk.last)
 
-    def third(_: Slot, chunk: Chunk) -> Chunk:
+    def third(_: ChunkBuffers, chunk: Chunk) -> Chunk:
         names.add(threading.current_thread().name)
         seen.append(chunk.data[0])
         return chunk
 
-    hand_over(first, second, third)
+    run_steps(first, second, third)
     assert seen == list(range(1, 101))
     assert len(names) == 3
 

@@ -1,5 +1,6 @@
 """What `import capseal` offers, and what it costs."""
 
+import pickle
 import subprocess
 import sys
 from importlib import import_module
@@ -7,7 +8,7 @@ from importlib import import_module
 import pytest
 
 import capseal
-from capseal import errors
+from capseal import capgo, device, errors
 
 
 def test_all_is_sorted_and_is_exactly_what_the_homes_hold():
@@ -46,3 +47,27 @@ def test_importing_capseal_imports_neither_numpy_nor_cryptography():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"{capseal.__version__}\n[]\n"
+
+
+@pytest.mark.parametrize("room", [capgo, device])
+def test_every_name_at_a_door_is_there_and_none_is_a_module(room):
+    for name in room.__all__:
+        assert type(getattr(room, name)) is not type(sys), name
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "name_at_home"),
+    [
+        (capgo, "Bundle", "CapgoBundle"),
+        (capgo, "Manifest", "CapgoManifest"),
+        (capgo, "PrivateKey", "CapgoPrivateKey"),
+        (capgo, "PublicKey", "CapgoPublicKey"),
+        (capgo, "Release", "CapgoRelease"),
+        (device, "Bundle", "InstalledBundle"),
+        (device, "Limits", "ArchiveLimits"),
+    ],
+)
+def test_class_with_a_second_name_can_be_pickled_and_says_which_it_is(room, name, name_at_home):
+    public = getattr(room, name)
+    assert public.__name__ == name_at_home
+    assert pickle.loads(pickle.dumps(public)) is public

@@ -9,25 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._attaching import CUSTOM_MEMBER, Attached, attach, attached
-    from ._converting import to_capgo, to_sealed
-    from ._deltas import write_manifest
-    from ._keys import PrivateKey, PublicKey, load_private_key, load_public_key
-    from ._manifest import Manifest, ManifestEntry
-    from ._streaming import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
-    from ._wire import Bundle, ChecksumVersion, SessionKey
-    from .endpoint import Release, UpdateRequest, answer, bad_request
+    from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
+    from ._conversion import to_capgo, to_sealed
+    from ._keys import CapgoPrivateKey as PrivateKey
+    from ._keys import CapgoPublicKey as PublicKey
+    from ._keys import load_private_key, load_public_key
+    from ._manifest import CapgoManifest as Manifest
+    from ._manifest import ManifestEntry
+    from ._single_files import write_manifest
+    from ._wire import CapgoBundle as Bundle
+    from ._wire import ChecksumVersion, SessionKey
+    from .endpoint import CapgoRelease as Release
+    from .endpoint import UpdateRequest, answer, bad_request
 
 _HOMES = {
     "_attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
-    "_converting": ("to_capgo", "to_sealed"),
-    "_deltas": ("write_manifest",),
-    "endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
+    "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
+    "_conversion": ("to_capgo", "to_sealed"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
-    "_streaming": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
+    "_single_files": ("write_manifest",),
     "_wire": ("Bundle", "ChecksumVersion", "SessionKey"),
+    "endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_NAMES_AT_HOME = {name: f"Capgo{name}" for name in ("Bundle", "Manifest", "PrivateKey", "PublicKey", "Release")}
+"""What names are called in their homes, where capseal has another idea of the same name."""
 
 __all__ = [
     "CUSTOM_MEMBER",
@@ -63,6 +70,6 @@ def __getattr__(name: str) -> Any:
         home = _HOME_OF[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(f".{home}", __name__), name)
+    value = getattr(import_module(f".{home}", __name__), _NAMES_AT_HOME.get(name, name))
     globals()[name] = value
     return value

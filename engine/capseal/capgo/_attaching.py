@@ -19,7 +19,7 @@ from ..format.signed_index import SignedIndex
 from ..format.statement import Attachment, Payload, Statement, check_fingerprint
 from ..format.strictjson import Members
 from ..io.source import Source, open_source
-from ._wire import Bundle
+from ._wire import CapgoBundle
 
 CUSTOM_MEMBER = "capgo"
 """The member of a statement's custom data that describes a Capgo ciphertext beside the bundle."""
@@ -32,7 +32,7 @@ _RUN_BYTES = 4 * SEGMENT_BYTES
 class Attached:
     """A Capgo ciphertext that a seal vouches for. digest: its 32-byte fs-verity digest."""
 
-    bundle: Bundle
+    bundle: CapgoBundle
     attachment: Attachment
     digest: bytes
 
@@ -58,7 +58,7 @@ class Attached:
         return SignedIndex(self.payload, entries)
 
 
-def attach(bundle: Bundle, ciphertext: str | os.PathLike[str]) -> tuple[Attachment, dict[str, Any]]:
+def attach(bundle: CapgoBundle, ciphertext: str | os.PathLike[str]) -> tuple[Attachment, dict[str, Any]]:
     """Return what makes a seal vouch for a Capgo ciphertext: an attachment, and a member of `custom`.
 
     Give both to capseal.seal(): `attachments=[attachment], custom={CUSTOM_MEMBER: member}`. Reads the file
@@ -92,7 +92,7 @@ def attached(statement: Statement) -> Attached | None:
     attachment = next((one for one in statement.attachments if one.name == name), None)
     if attachment is None:
         raise FormatError(f"{members.place('attachment')}: no attachment has the name {name[:64]!r}")
-    bundle = Bundle.from_json(members.take("bundle", dict), members.place("bundle"))
+    bundle = CapgoBundle.from_json(members.take("bundle", dict), members.place("bundle"))
     if attachment.size != bundle.ciphertext_bytes:
         raise FormatError(
             f"{members.place('bundle')}.size: {bundle.size} bytes do not fit an attachment of {attachment.size}"

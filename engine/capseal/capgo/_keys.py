@@ -41,7 +41,7 @@ _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(
 
 
 @dataclass(frozen=True)
-class PublicKey:
+class CapgoPublicKey:
     """The key that the app ships: it reads what the private key signed."""
 
     rsa: RSAPublicKey
@@ -70,18 +70,18 @@ class PublicKey:
 
 
 @dataclass(frozen=True)
-class PrivateKey:
+class CapgoPrivateKey:
     """The key that the publisher keeps. In the first generation of the format (v1) the app shipped it."""
 
     rsa: RSAPrivateKey = field(repr=False)
-    public_key: PublicKey
+    public_key: CapgoPublicKey
 
     def __init__(self, key: RSAPrivateKey) -> None:
         object.__setattr__(self, "rsa", key)
-        object.__setattr__(self, "public_key", PublicKey(key.public_key()))
+        object.__setattr__(self, "public_key", CapgoPublicKey(key.public_key()))
 
     @classmethod
-    def generate(cls) -> "PrivateKey":
+    def generate(cls) -> "CapgoPrivateKey":
         """Make a new key."""
         return cls(rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS))
 
@@ -118,7 +118,7 @@ class PrivateKey:
         return private, public
 
 
-def load_private_key(source: str | os.PathLike[str] | bytes) -> PrivateKey:
+def load_private_key(source: str | os.PathLike[str] | bytes) -> CapgoPrivateKey:
     """Load a private key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
     name, data = _read_pem(source)
     if b"PUBLIC KEY" in data:
@@ -129,10 +129,10 @@ def load_private_key(source: str | os.PathLike[str] | bytes) -> PrivateKey:
         raise KeyFileError(f"{name}: not an unencrypted PEM private key, or damaged") from error
     if not isinstance(key, RSAPrivateKey):
         raise KeyFileError(f"{name}: not an RSA key")
-    return PrivateKey(_named(key, name))
+    return CapgoPrivateKey(_named(key, name))
 
 
-def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:
+def load_public_key(source: str | os.PathLike[str] | bytes) -> CapgoPublicKey:
     """Load a public key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
     name, data = _read_pem(source)
     if b"PRIVATE KEY" in data:
@@ -143,7 +143,7 @@ def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:
         raise KeyFileError(f"{name}: not a PEM public key, or damaged") from error
     if not isinstance(key, RSAPublicKey):
         raise KeyFileError(f"{name}: not an RSA key")
-    return PublicKey(_named(key, name))
+    return CapgoPublicKey(_named(key, name))
 
 
 def _named(key: Key, name: str) -> Key:

@@ -29,7 +29,7 @@ class ManifestEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class CapgoManifest:
     """Every file of a bundle. session_key: the text for all of them; skipped: paths that were left out."""
 
     session_key: str
@@ -47,7 +47,7 @@ class Manifest:
         return json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8") + b"\n"
 
     @classmethod
-    def parse(cls, data: bytes) -> "Manifest":
+    def parse(cls, data: bytes) -> "CapgoManifest":
         """Parse such a record. Raises FormatError."""
         members = Members(strictjson.parse(data, "manifest"), "manifest", required=("session_key", "key_id", "entries"))
         return cls(

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import FormatError
 from ..format.statement import check_fingerprint, from_base64, to_base64
 from ..format.strictjson import Members
-from ._keys import KEY_ID_CHARS, VALUE_BYTES, PrivateKey, PublicKey
+from ._keys import KEY_ID_CHARS, VALUE_BYTES, CapgoPrivateKey, CapgoPublicKey
 
 AES_KEY_BYTES = 16
 BLOCK_BYTES = 16
@@ -43,18 +43,18 @@ class SessionKey:
         """Make a new one."""
         return cls(iv=entropy(BLOCK_BYTES), key=entropy(AES_KEY_BYTES))
 
-    def sign(self, key: PrivateKey) -> str:
+    def sign(self, key: CapgoPrivateKey) -> str:
         """Return the text that Capgo names `ivSessionKey` and `session_key`."""
         return f"{to_base64(self.iv)}:{to_base64(key.sign(self.key))}"
 
     @classmethod
-    def recover(cls, text: str, key: PublicKey) -> "SessionKey":
+    def recover(cls, text: str, key: CapgoPublicKey) -> "SessionKey":
         """Read that text. Raises FormatError, SignatureError."""
         iv, value = _split(text, "session key")
         return cls._checked(iv, key.recover(value, "session key"))
 
     @classmethod
-    def unwrap_v1(cls, text: str, key: PrivateKey) -> "SessionKey":
+    def unwrap_v1(cls, text: str, key: CapgoPrivateKey) -> "SessionKey":
         """Read that text as v1 wrote it. Raises FormatError, NotForUsError."""
         iv, value = _split(text, "session key")
         return cls._checked(iv, key.unwrap_v1(value, "session key"))
@@ -75,7 +75,7 @@ def _split(text: str, place: str) -> tuple[bytes, bytes]:
     return from_base64(parts[0], f"{place}: IV"), from_base64(parts[1], f"{place}: key")
 
 
-def sign_checksum(digest: bytes, key: PrivateKey, version: ChecksumVersion) -> str:
+def sign_checksum(digest: bytes, key: CapgoPrivateKey, version: ChecksumVersion) -> str:
     """Return the checksum text for the SHA-256 of a plaintext."""
     if version is ChecksumVersion.V3:
         return key.sign(digest).hex()
@@ -83,7 +83,7 @@ def sign_checksum(digest: bytes, key: PrivateKey, version: ChecksumVersion) -> s
     return to_base64(key.sign(b64decode(digest.hex())))
 
 
-def recover_checksum(text: str, key: PublicKey, version: ChecksumVersion) -> bytes:
+def recover_checksum(text: str, key: CapgoPublicKey, version: ChecksumVersion) -> bytes:
     """Return the SHA-256 that a checksum text vouches for. Raises FormatError, SignatureError."""
     text = text.strip()
     found = ChecksumVersion.V3 if _HEX.fullmatch(text) else ChecksumVersion.V2
@@ -114,7 +114,7 @@ def parse_crc32(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class CapgoBundle:
     """What an update server must know about one ciphertext; none of it is secret from the app's users.
 
     session_key, checksum_v2, checksum_v3: the texts; key_id: of the public key that reads them; size,
@@ -149,7 +149,7 @@ class Bundle:
         }
 
     @classmethod
-    def from_json(cls, value: Any, where: str) -> "Bundle":
+    def from_json(cls, value: Any, where: str) -> "CapgoBundle":
         """Parse such values strictly; where: what they are, for messages. Raises FormatError."""
         members = Members(
             value, where, required=("session_key", "checksum_v2", "checksum_v3", "key_id", "size", "sha256")

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import FormatError
 from ._keys import KEY_ID_CHARS
 from ._manifest import ManifestEntry
-from ._wire import Bundle, ChecksumVersion
+from ._wire import CapgoBundle, ChecksumVersion
 
 MAX_REQUEST_BYTES = 64 * 1024
 BUILTIN = "builtin"
@@ -92,16 +92,16 @@ class UpdateRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class CapgoRelease:
     """What a channel offers. url: where the ciphertext is; manifest: the same as single files, or none."""
 
     version: str
     url: str
-    bundle: Bundle
+    bundle: CapgoBundle
     manifest: Sequence[ManifestEntry] = ()
 
 
-def answer(request: UpdateRequest, release: Release | None) -> dict[str, Any]:
+def answer(request: UpdateRequest, release: CapgoRelease | None) -> dict[str, Any]:
     """Return the answer to a request. release: the latest of its app and channel, None where there is none."""
     if release is None:
         return refusal("no_channel", f"nothing is released for {request.app[:128]!r} on this channel")

@@ -19,7 +19,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ContentFile:
     """One file. size: bytes; digest: its SHA-256, hex."""
 
     size: int
@@ -27,11 +27,11 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ContentManifest:
     """Every folder and every file of a bundle's content, by path."""
 
     folders: frozenset[str]
-    files: dict[str, File]
+    files: dict[str, ContentFile]
 
     def encode(self) -> bytes:
         """Return the manifest's bytes."""
@@ -44,7 +44,7 @@ class Manifest:
         )
 
     @classmethod
-    def parse(cls, data: bytes, *, digest: str) -> "Manifest":
+    def parse(cls, data: bytes, *, digest: str) -> "ContentManifest":
         """Parse a manifest of that SHA-256 (hex). Raises TamperedError, FormatError."""
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
@@ -52,7 +52,9 @@ class Manifest:
         value = strictjson.parse(data, "manifest")
         if value["type"] != MANIFEST_TYPE:
             raise FormatError(f"manifest.type: {value['type']!r} is unknown, expected {MANIFEST_TYPE!r}")
-        return cls(frozenset(value["folders"]), {path: File(size, digest) for path, size, digest in value["files"]})
+        return cls(
+            frozenset(value["folders"]), {path: ContentFile(size, digest) for path, size, digest in value["files"]}
+        )
 
     def check(self, folder: int) -> None:
         """Compare an open folder with the manifest. Raises TamperedError where it differs, OSError."""
@@ -98,7 +100,7 @@ def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None
         bundle = os.open(path, _FOLDER)
         try:
             with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
-                expected = Manifest.parse(file.read(), digest=digest)
+                expected = ContentManifest.parse(file.read(), digest=digest)
             folder = os.open(content, _FOLDER, dir_fd=bundle)
         finally:
             os.close(bundle)

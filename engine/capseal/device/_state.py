@@ -20,7 +20,7 @@ _MAX_CONFIRMED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class InstalledBundle:
     """A bundle on this device.
 
     digest: its payload digest, hex; created: as the statement spells it; permit: the statement's
@@ -40,7 +40,7 @@ class Bundle:
         return f"{self.sequence}-{self.digest[:_ID_DIGEST_CHARS]}"
 
     @classmethod
-    def of(cls, verified: Verified, *, manifest: str) -> "Bundle":
+    def of(cls, verified: Verified, *, manifest: str) -> "InstalledBundle":
         """Return the bundle that a verified seal describes."""
         statement = verified.statement
         return cls(
@@ -57,7 +57,7 @@ class Bundle:
 class Trial:
     """A pending bundle. starts: how often it was started; started_ms: the clock at the last start."""
 
-    bundle: Bundle
+    bundle: InstalledBundle
     starts: int = 0
     started_ms: int = 0
 
@@ -87,20 +87,20 @@ class State:
     floor: int = 0
     highest: int = 0
     newest: str = ""
-    staged: Bundle | None = None
+    staged: InstalledBundle | None = None
     pending: Trial | None = None
-    confirmed: tuple[Bundle, ...] = ()
+    confirmed: tuple[InstalledBundle, ...] = ()
     failed: tuple[Failure, ...] = ()
     shipped: int = field(default=0, compare=False)
 
     @property
-    def current(self) -> Bundle | None:
+    def current(self) -> InstalledBundle | None:
         """What the last boot chose; None for the built-in bundle."""
         if self.pending is not None and self.pending.starts:
             return self.pending.bundle
         return self.confirmed[0] if self.confirmed else None
 
-    def bundles(self) -> Iterator[Bundle]:
+    def bundles(self) -> Iterator[InstalledBundle]:
         """Iterate over every bundle whose folder is needed."""
         if self.staged is not None:
             yield self.staged
@@ -108,7 +108,7 @@ class State:
             yield self.pending.bundle
         yield from self.confirmed
 
-    def find(self, digest: str) -> Bundle | None:
+    def find(self, digest: str) -> InstalledBundle | None:
         """Return the staged or pending bundle of that payload digest (hex)."""
         pending = self.pending.bundle if self.pending is not None else None
         return next((b for b in (self.staged, pending) if b is not None and b.digest == digest), None)
@@ -119,7 +119,7 @@ class State:
             statement.payload.digest.hex(), statement.sequence, _created(statement), statement.allow_downgrade_to
         )
 
-    def check_bundle(self, bundle: Bundle) -> None:
+    def check_bundle(self, bundle: InstalledBundle) -> None:
         """Raise unless that bundle may be activated: RejectedError, RollbackError."""
         self._check(bundle.digest, bundle.sequence, bundle.created, bundle.permit)
 
@@ -159,7 +159,7 @@ class State:
             confirmed=tuple(bundle for bundle in self.confirmed if bundle.sequence > sequence),
         )
 
-    def stage(self, bundle: Bundle) -> "State":
+    def stage(self, bundle: InstalledBundle) -> "State":
         """Return the state with that bundle staged, in place of what was."""
         return replace(self, staged=bundle)
 
@@ -191,7 +191,7 @@ class State:
             newest=max(self.newest, bundle.created),
         )
 
-    def fail(self, bundle: Bundle, reason: str) -> "State":
+    def fail(self, bundle: InstalledBundle, reason: str) -> "State":
         """Return the state with that bundle failed, for good."""
         pending = self.pending
         return replace(
@@ -267,7 +267,7 @@ def _created(statement: Statement) -> str:
     return text
 
 
-def _bundle_json(bundle: Bundle) -> dict[str, Any]:
+def _bundle_json(bundle: InstalledBundle) -> dict[str, Any]:
     value: dict[str, Any] = {
         "digest": bundle.digest,
         "sequence": bundle.sequence,
@@ -280,14 +280,14 @@ def _bundle_json(bundle: Bundle) -> dict[str, Any]:
     return value
 
 
-def _bundles(members: Members, name: str, *, most: int) -> tuple[Bundle, ...]:
+def _bundles(members: Members, name: str, *, most: int) -> tuple[InstalledBundle, ...]:
     return tuple(_parse_bundle(value, members.place(name)) for value in members.array(name, least=0, most=most))
 
 
-def _parse_bundle(value: object, place: str) -> Bundle:
+def _parse_bundle(value: object, place: str) -> InstalledBundle:
     required = ("digest", "sequence", "version", "created", "manifest")
     members = Members(value, place, required=required, optional=("permit",))
-    return Bundle(
+    return InstalledBundle(
         digest=members.text("digest", check_fingerprint),
         sequence=members.integer("sequence", least=1),
         version=members.text("version", check_text),

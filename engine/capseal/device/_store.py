@@ -23,13 +23,13 @@ from ..trust.store import Role, TrustStore
 from ._disk import Disk, write_file
 from ._incoming import arrive
 from ._manifest import check_bundle, check_present
-from ._state import Bundle, Failure, State, Trial
-from ._unpack import Limits, unpack
+from ._state import Failure, InstalledBundle, State, Trial
+from ._unpack import ArchiveLimits, unpack
 
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS = ArchiveLimits()
 
 Problem = OSError | CapsealError
-Choice = tuple[State, Bundle | None, Problem | None]
+_BootChoice = tuple[State, InstalledBundle | None, Problem | None]
 """The state after a choice, what was chosen, and why it is not something better."""
 
 _DOWNLOAD_BYTES = 8 * 1024 * 1024  # of one request
@@ -47,7 +47,7 @@ class Running:
     """
 
     path: str
-    bundle: Bundle | None
+    bundle: InstalledBundle | None
     problem: Problem | None = None
 
 
@@ -55,7 +55,7 @@ class Running:
 class Checked:
     """One installed bundle, checked. problem: None where it is whole and still trusted."""
 
-    bundle: Bundle
+    bundle: InstalledBundle
     problem: OSError | RejectedError | None
 
 
@@ -64,11 +64,11 @@ class Status:
     """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle."""
 
     floor: int
-    current: Bundle | None
-    staged: Bundle | None
-    pending: Bundle | None
+    current: InstalledBundle | None
+    staged: InstalledBundle | None
+    pending: InstalledBundle | None
     starts: int
-    confirmed: tuple[Bundle, ...]
+    confirmed: tuple[InstalledBundle, ...]
     failed: tuple[Failure, ...]
 
 
@@ -92,7 +92,7 @@ class DeviceStore:
         builtin_sequence: int = 0,
         boots: int = 1,
         confirm_within_s: float = 10.0,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: ArchiveLimits = _DEFAULT_LIMITS,
         lock_timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -135,7 +135,9 @@ class DeviceStore:
         """Return the path of what the last boot() chose. Raises OSError, FormatError, UsageError."""
         return self._path(self._load().current)
 
-    def install(self, source: PathOrFile, *, seal: SealInput | None = None, progress: Progress | None = None) -> Bundle:
+    def install(
+        self, source: PathOrFile, *, seal: SealInput | None = None, progress: Progress | None = None
+    ) -> InstalledBundle:
         """Check a sealed bundle completely, unpack it, and stage it in place of what was staged.
 
         source: an attached sealed bundle or, with `seal`, a payload: a path or a readable binary file
@@ -155,7 +157,7 @@ class DeviceStore:
             download = io.BufferedReader(PayloadStream(payload), _DOWNLOAD_BYTES)
             return self._install(download, served_seal, progress)
 
-    def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> Bundle:
+    def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> InstalledBundle:
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
@@ -172,7 +174,7 @@ class DeviceStore:
                 with arrival.open(self._identity, progress=progress) as content, self._disk.unpacking() as folder:
                     return self._stage(content, folder)
 
-    def _stage(self, content: SealedFile, folder: str) -> Bundle:
+    def _stage(self, content: SealedFile, folder: str) -> InstalledBundle:
         verified = content.verified
         statement = verified.statement
         try:
@@ -182,7 +184,7 @@ class DeviceStore:
                 digest = statement.payload.digest.hex()
                 self._save(self._load().remember(digest, statement.sequence, statement.version, str(error)))
             raise
-        bundle = Bundle.of(verified, manifest=manifest)
+        bundle = InstalledBundle.of(verified, manifest=manifest)
         with self._disk.changing():
             state = self._load()
             state.check_bundle(bundle)  # the floor may have risen meanwhile
@@ -209,7 +211,7 @@ class DeviceStore:
             os.close(fd)
         return hashlib.sha256(manifest).hexdigest()
 
-    def activate(self) -> Bundle:
+    def activate(self) -> InstalledBundle:
         """Make the staged bundle pending: the next boot() starts it. Raises RejectedError, UsageError, OSError."""
         with self._changing() as state:
             if state.staged is None:
@@ -328,7 +330,7 @@ class DeviceStore:
     def _now_ms(self) -> int:
         return max(0, int(self._clock() * 1000))
 
-    def _path(self, bundle: Bundle | None) -> str:
+    def _path(self, bundle: InstalledBundle | None) -> str:
         return self._builtin if bundle is None else os.path.join(self._disk.bundle(bundle.id), _CONTENT)
 
     def _running(self, state: State) -> Running:
@@ -337,7 +339,7 @@ class DeviceStore:
     def _expect(self, floor: int | None) -> Expect:
         return Expect(app=self._app, channel=self._channel, floor=floor, role=self._role)
 
-    def _check(self, bundle: Bundle, *, content: bool) -> None:
+    def _check(self, bundle: InstalledBundle, *, content: bool) -> None:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
         folder = self._disk.bundle(bundle.id)
         if not content:
@@ -352,7 +354,7 @@ class DeviceStore:
 
     def _choose(self, state: State, *, verify: bool, record: bool, problem: Problem | None) -> Running:
         before = state
-        run: Bundle | None = None
+        run: InstalledBundle | None = None
         if record and state.pending is not None:
             state, run, problem = self._start_pending(state, state.pending, verify=verify)
         if run is None:
@@ -365,7 +367,7 @@ class DeviceStore:
                 _, run, problem = self._pick_confirmed(state, error, verify=verify)
         return Running(self._path(run), run, problem)
 
-    def _start_pending(self, state: State, trial: Trial, *, verify: bool) -> Choice:
+    def _start_pending(self, state: State, trial: Trial, *, verify: bool) -> _BootChoice:
         bundle = trial.bundle
         try:
             if trial.starts >= self._boots:
@@ -377,7 +379,7 @@ class DeviceStore:
             return state, None, error
         return state.start(self._now_ms()), bundle, None
 
-    def _pick_confirmed(self, state: State, problem: Problem | None, *, verify: bool) -> Choice:
+    def _pick_confirmed(self, state: State, problem: Problem | None, *, verify: bool) -> _BootChoice:
         for bundle in state.confirmed:
             try:
                 self._check(bundle, content=verify)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..errors import FormatError
-from ._manifest import File, Manifest
+from ._manifest import ContentFile, ContentManifest
 
 ZIP_MEDIA_TYPE = "application/zip"
 
@@ -47,7 +47,7 @@ _NOT_A_ZIP = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ArchiveLimits:
     """What a bundle may unpack to.
 
     content_bytes: size of all files together; entries: files and folders; ratio: content bytes per
@@ -72,7 +72,7 @@ class _Entry:
         return self.path.rpartition("/")[0]
 
 
-def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, limits: Limits) -> Manifest:
+def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, limits: ArchiveLimits) -> ContentManifest:
     """Unpack content into an open, empty folder, make all of it durable, and return its manifest.
 
     content: seekable, and closed afterwards; a zip by its media type, else one file of that name.
@@ -88,10 +88,10 @@ def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, li
     _check_room(folder, size)
     file = _write(folder, name, io.BufferedReader(content, _CHUNK_BYTES), 0o644, size)
     os.fsync(folder)
-    return Manifest(frozenset(), {name: file})
+    return ContentManifest(frozenset(), {name: file})
 
 
-def _unpack_zip(content: io.RawIOBase, size: int, folder: int, limits: Limits) -> Manifest:
+def _unpack_zip(content: io.RawIOBase, size: int, folder: int, limits: ArchiveLimits) -> ContentManifest:
     try:
         archive = zipfile.ZipFile(_Bounded(content, _CHUNK_BYTES))
     except _NOT_A_ZIP as error:
@@ -112,7 +112,7 @@ def _unpack_zip(content: io.RawIOBase, size: int, folder: int, limits: Limits) -
                 os.fsync(fd)
             finally:
                 os.close(fd)
-    return Manifest(frozenset(folders), files)
+    return ContentManifest(frozenset(folders), files)
 
 
 class _Bounded(io.BufferedReader):
@@ -124,7 +124,7 @@ class _Bounded(io.BufferedReader):
         return super().read(size)
 
 
-def _check_archive(archive: zipfile.ZipFile, archive_bytes: int, limits: Limits) -> list[_Entry]:
+def _check_archive(archive: zipfile.ZipFile, archive_bytes: int, limits: ArchiveLimits) -> list[_Entry]:
     infos = archive.infolist()
     if len(infos) > limits.entries:
         raise FormatError(f"archive: {len(infos)} entries, at most {limits.entries} are allowed")
@@ -262,7 +262,7 @@ def _make_folder(root: int, path: str) -> None:
         os.close(fd)
 
 
-def _extract(archive: zipfile.ZipFile, entry: _Entry, root: int) -> File:
+def _extract(archive: zipfile.ZipFile, entry: _Entry, root: int) -> ContentFile:
     fd = _open_folder(root, entry.parent)
     try:
         with archive.open(entry.info) as file:
@@ -273,7 +273,7 @@ def _extract(archive: zipfile.ZipFile, entry: _Entry, root: int) -> File:
         os.close(fd)
 
 
-def _write(folder: int, name: str, source: IO[bytes] | io.BufferedReader, mode: int, size: int) -> File:
+def _write(folder: int, name: str, source: IO[bytes] | io.BufferedReader, mode: int, size: int) -> ContentFile:
     """Write one new file of exactly that size, durably."""
     digest = hashlib.sha256()
     done = 0
@@ -290,4 +290,4 @@ def _write(folder: int, name: str, source: IO[bytes] | io.BufferedReader, mode: 
         if done != size:
             raise FormatError(f"archive entry {name[:64]!r}: {done} bytes, {size} were declared")
         os.fsync(fd)
-    return File(size, digest.hexdigest())
+    return ContentFile(size, digest.hexdigest())

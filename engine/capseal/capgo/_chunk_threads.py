@@ -1,4 +1,4 @@
-"""Stages on threads of their own: each does its part of a chunk and hands it on, in order. Memory is constant.
+"""Steps on threads of their own: each does its part of a chunk and hands it on, in order. Memory is constant.
 
 CBC and SHA-256 are both serial, so a file has two long chains of work, and each gets a core of its own.
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 CHUNK_BYTES = 1024 * 1024
-_SLOTS = 4
+_CHUNKS_UNDER_WAY = 4
 _SPARE_BYTES = 32  # for a block of padding, and what update_into demands beyond its input
 _INTERRUPTED_JOIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """The buffers of one chunk: a stage reads from one and writes to the other."""
+class ChunkBuffers:
+    """The buffers of one chunk: a step reads from one and writes to the other."""
 
     source: memoryview
     result: memoryview
@@ -32,8 +32,8 @@ class Chunk:
     last: bool
 
 
-Stage = Callable[[Slot, Chunk], Chunk]
-"""Does its part of a chunk, in the slot's buffers; the first stage is given an empty one."""
+ChunkStep = Callable[[ChunkBuffers, Chunk], Chunk]
+"""Does its part of a chunk, in its buffers; the first step is given an empty one."""
 
 
 def chunk_buffer() -> memoryview:
@@ -41,14 +41,14 @@ def chunk_buffer() -> memoryview:
     return memoryview(mmap.mmap(-1, CHUNK_BYTES + _SPARE_BYTES))
 
 
-def hand_over(*stages: Stage) -> None:
-    """Pass chunks through all stages until the last one; the last stage works on the caller's thread.
+def run_steps(*steps: ChunkStep) -> None:
+    """Pass chunks through all steps until the last one; the last step works on the caller's thread.
 
-    The first error of any stage stops all of them and is raised here.
+    The first error of any step stops all of them and is raised here.
     """
-    queues: list[SimpleQueue[tuple[Slot, Chunk] | BaseException]] = [SimpleQueue() for _ in stages]
+    queues: list[SimpleQueue[tuple[ChunkBuffers, Chunk] | BaseException]] = [SimpleQueue() for _ in steps]
     stopped = threading.Event()
-    for _ in range(_SLOTS):
+    for _ in range(_CHUNKS_UNDER_WAY):
         queues[0].put(_empty())
 
     def work(number: int) -> None:
@@ -60,10 +60,10 @@ def hand_over(*stages: Stage) -> None:
                 raise item
             if stopped.is_set():
                 return
-            slot, chunk = item
-            chunk = stages[number](slot, chunk)
+            buffers, chunk = item
+            chunk = steps[number](buffers, chunk)
             last = chunk.last
-            outbox.put((slot, chunk))
+            outbox.put((buffers, chunk))
 
     def work_for_caller(number: int) -> None:
         try:
@@ -74,12 +74,12 @@ def hand_over(*stages: Stage) -> None:
     # Daemons: one that is stuck in a read must not keep an interrupted process alive.
     threads = [
         threading.Thread(target=work_for_caller, args=(number,), name=f"capseal-capgo-{number}", daemon=True)
-        for number in range(len(stages) - 1)
+        for number in range(len(steps) - 1)
     ]
     try:
         for thread in threads:
             thread.start()
-        work(len(stages) - 1)
+        work(len(steps) - 1)
     except BaseException:
         stopped.set()
         for queue in queues:
@@ -92,5 +92,5 @@ def hand_over(*stages: Stage) -> None:
         thread.join()
 
 
-def _empty() -> tuple[Slot, Chunk]:
-    return Slot(chunk_buffer(), chunk_buffer()), Chunk(memoryview(b""), 0, False)
+def _empty() -> tuple[ChunkBuffers, Chunk]:
+    return ChunkBuffers(chunk_buffer(), chunk_buffer()), Chunk(memoryview(b""), 0, False)

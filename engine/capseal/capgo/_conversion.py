@@ -18,10 +18,10 @@ from ..io.sink import Detached, PathOrFile
 from ..io.source import open_source
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
-from ._keys import PrivateKey, PublicKey
-from ._stages import CHUNK_BYTES, Chunk, chunk_buffer
-from ._streaming import Check, Decryptor, Sha256Check, check_size, encrypt, padding_bytes
-from ._wire import BLOCK_BYTES, Bundle, ChecksumVersion, SessionKey, recover_checksum
+from ._cbc import Check, Decryptor, Sha256Check, check_size, encrypt, padding_bytes
+from ._chunk_threads import CHUNK_BYTES, Chunk, chunk_buffer
+from ._keys import CapgoPrivateKey, CapgoPublicKey
+from ._wire import BLOCK_BYTES, CapgoBundle, ChecksumVersion, SessionKey, recover_checksum
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -33,12 +33,12 @@ def to_capgo(
     *,
     identity: Identity | Sequence[Identity],
     trust: TrustStore,
-    key: PrivateKey,
+    key: CapgoPrivateKey,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Bundle:
+) -> CapgoBundle:
     """Check a sealed bundle and encrypt what is in it for Capgo's plugin.
 
     bundle, identity, trust, expect, seal: as for capseal.open(); sink, key: as for encrypt().
@@ -52,7 +52,7 @@ def to_sealed(
     bundle: PathOrFile,
     sink: PathOrFile | Detached,
     *,
-    key: PublicKey,
+    key: CapgoPublicKey,
     session_key: str,
     checksum: str,
     checksum_version: ChecksumVersion = ChecksumVersion.V3,

@@ -19,9 +19,9 @@ from urllib.parse import quote
 from ..errors import SourceChangedError, UsageError
 from ..io.sink import StreamSink
 from ..io.source import FileSource, StreamSource, open_source
-from ._keys import PrivateKey
-from ._manifest import Manifest, ManifestEntry
-from ._streaming import encrypt_stream
+from ._cbc import encrypt_stream
+from ._keys import CapgoPrivateKey
+from ._manifest import CapgoManifest, ManifestEntry
 from ._wire import ChecksumVersion, SessionKey, sign_checksum
 
 try:
@@ -48,12 +48,12 @@ def write_manifest(
     folder: str | os.PathLike[str],
     sink: str | os.PathLike[str],
     *,
-    key: PrivateKey,
+    key: CapgoPrivateKey,
     base_url: str,
     session_key: str | None = None,
     quality: int = 11,
     jobs: int | None = None,
-) -> Manifest:
+) -> CapgoManifest:
     """Write a folder's files, compressed and encrypted, and `manifest.json` into a new folder.
 
     sink: the new folder, which appears only when everything is in it; its `files` are what `base_url`
@@ -89,7 +89,9 @@ def write_manifest(
 
         with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
             entries = tuple(pool.map(write, names))
-        manifest = Manifest(session_key=session_key, key_id=key.public_key.key_id, entries=entries, skipped=skipped)
+        manifest = CapgoManifest(
+            session_key=session_key, key_id=key.public_key.key_id, entries=entries, skipped=skipped
+        )
         with open(os.path.join(part, MANIFEST_FILE), "xb") as file:
             file.write(manifest.encode())
         os.rename(part, target)

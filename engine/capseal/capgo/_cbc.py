@@ -14,9 +14,9 @@ from ..bundle.pipeline import Progress
 from ..errors import TamperedError, TruncatedError
 from ..io.sink import PathOrFile, Sink, open_sink
 from ..io.source import Source, open_source
-from ._keys import PrivateKey, PublicKey
-from ._stages import CHUNK_BYTES, Chunk, Slot, hand_over
-from ._wire import BLOCK_BYTES, Bundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum, sign_checksum
+from ._chunk_threads import CHUNK_BYTES, Chunk, ChunkBuffers, run_steps
+from ._keys import CapgoPrivateKey, CapgoPublicKey
+from ._wire import BLOCK_BYTES, CapgoBundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum, sign_checksum
 
 
 class InsecureFormatWarning(UserWarning):
@@ -27,12 +27,12 @@ def encrypt(
     source: PathOrFile,
     sink: PathOrFile,
     *,
-    key: PrivateKey,
+    key: CapgoPrivateKey,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     deflate: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Bundle:
+) -> CapgoBundle:
     """Encrypt a zip for Capgo's plugin and return what the update server must know about it.
 
     source: a path, a readable binary file object, or a folder (zipped on the way, its entries stored,
@@ -45,7 +45,7 @@ def encrypt(
     ):
         digest, size = encrypt_stream(opened, output, session_key, progress=progress)
         output.commit()
-    return Bundle(
+    return CapgoBundle(
         session_key=session_key.sign(key),
         checksum_v2=sign_checksum(digest, key, ChecksumVersion.V2),
         checksum_v3=sign_checksum(digest, key, ChecksumVersion.V3),
@@ -65,23 +65,23 @@ def encrypt_stream(
     hasher = hashlib.sha256()
     taken = written = 0
 
-    def read_and_hash(slot: Slot, _: Chunk) -> Chunk:
+    def read_and_hash(buffers: ChunkBuffers, _: Chunk) -> Chunk:
         nonlocal taken
-        chunk = _read(source, taken, slot.source)
+        chunk = _read(source, taken, buffers.source)
         hasher.update(chunk.data)
         taken += chunk.taken
         return chunk
 
-    def encrypt_it(slot: Slot, chunk: Chunk) -> Chunk:
+    def encrypt_it(buffers: ChunkBuffers, chunk: Chunk) -> Chunk:
         data = chunk.data
         if chunk.last:
             missing = BLOCK_BYTES - chunk.taken % BLOCK_BYTES
-            data = slot.source[: chunk.taken + missing]
+            data = buffers.source[: chunk.taken + missing]
             data[chunk.taken :] = bytes([missing]) * missing  # PKCS#7, RFC 5652, section 6.3
-        count = encryptor.update_into(data, slot.result)
-        return Chunk(slot.result[:count], chunk.taken, chunk.last)
+        count = encryptor.update_into(data, buffers.result)
+        return Chunk(buffers.result[:count], chunk.taken, chunk.last)
 
-    def write(_: Slot, chunk: Chunk) -> Chunk:
+    def write(_: ChunkBuffers, chunk: Chunk) -> Chunk:
         nonlocal written
         output.write_at(written, chunk.data)
         written += len(chunk.data)
@@ -89,7 +89,7 @@ def encrypt_stream(
             progress(chunk.taken)
         return chunk
 
-    hand_over(read_and_hash, encrypt_it, write)
+    run_steps(read_and_hash, encrypt_it, write)
     source.check_unchanged()
     return hasher.digest(), taken
 
@@ -98,7 +98,7 @@ def decrypt(
     source: PathOrFile,
     sink: PathOrFile,
     *,
-    key: PublicKey,
+    key: CapgoPublicKey,
     session_key: str,
     checksum: str,
     checksum_version: ChecksumVersion = ChecksumVersion.V3,
@@ -120,7 +120,7 @@ def decrypt_v1(
     source: PathOrFile,
     sink: PathOrFile,
     *,
-    key: PrivateKey,
+    key: CapgoPrivateKey,
     session_key: str,
     checksum: str,
     overwrite: bool = False,
@@ -146,7 +146,7 @@ V1_WARNING = (
 def verify(
     source: PathOrFile,
     *,
-    key: PublicKey,
+    key: CapgoPublicKey,
     session_key: str,
     checksum: str,
     checksum_version: ChecksumVersion = ChecksumVersion.V3,
@@ -230,17 +230,17 @@ def _decrypt_stream(
     decryptor = Decryptor(session_key)
     taken = written = 0
 
-    def read_and_decrypt(slot: Slot, _: Chunk) -> Chunk:
+    def read_and_decrypt(buffers: ChunkBuffers, _: Chunk) -> Chunk:
         nonlocal taken
-        chunk = _read(source, taken, slot.source)
+        chunk = _read(source, taken, buffers.source)
         taken += chunk.taken
-        return Chunk(decryptor.run(chunk, slot.result), chunk.taken, chunk.last)
+        return Chunk(decryptor.run(chunk, buffers.result), chunk.taken, chunk.last)
 
-    def hash_it(_: Slot, chunk: Chunk) -> Chunk:
+    def hash_it(_: ChunkBuffers, chunk: Chunk) -> Chunk:
         check.update(chunk.data)
         return chunk
 
-    def write(_: Slot, chunk: Chunk) -> Chunk:
+    def write(_: ChunkBuffers, chunk: Chunk) -> Chunk:
         nonlocal written
         if output is not None:
             output.write_at(written, chunk.data)
@@ -249,7 +249,7 @@ def _decrypt_stream(
             progress(chunk.taken)
         return chunk
 
-    hand_over(read_and_decrypt, hash_it, write)
+    run_steps(read_and_decrypt, hash_it, write)
     source.check_unchanged()
     check.finish()
     return written
