@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         TruncatedError,
         UsageError,
     )
-    from .format.seal import Envelope, Seal
+    from .format.dsse import Envelope
+    from .format.seal import Seal
     from .format.statement import Attachment, Statement
     from .io.sink import Detached
     from .trust.certificates import Chain
@@ -66,7 +67,8 @@ _HOMES = {
     "bundle.reader": ("SealedFile", "open"),
     "bundle.reseal": ("cosign", "rewrap"),
     "bundle.seal": ("seal",),
-    "format.seal": ("Envelope", "Seal"),
+    "format.dsse": ("Envelope",),
+    "format.seal": ("Seal",),
     "trust.signers": ("CertifiedSigner",),
     "io.sink": ("Detached",),
     "format.statement": ("Attachment", "Statement"),

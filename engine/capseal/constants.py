@@ -25,7 +25,6 @@ WRAP_ALGORITHM: Final = "RSA-OAEP-256"
 MAGIC: Final = b"\x89CAPSEAL"
 SEAL_HEADER_BYTES: Final = len(MAGIC) + 4
 SEAL_ALIGN_BYTES: Final = 4096
-PAYLOAD_TYPE: Final = "application/vnd.capseal.seal.v1+json"
 MAX_ENVELOPE_BYTES: Final = 1024 * 1024
 MAX_SIGNATURES: Final = 16
 MAX_CERTIFICATES: Final = 8  # in one x5c chain

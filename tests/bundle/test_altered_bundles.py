@@ -15,8 +15,9 @@ import pytest
 import capseal
 from capseal import Expect, NotForUsError, RejectedError, TamperedError, TruncatedError, Verifier
 from capseal.bundle.reading_order import accept_seal, pull
-from capseal.constants import PAYLOAD_TYPE, SEGMENT_BYTES
-from capseal.format.seal import Envelope, Seal, Signature, pae, seal_bytes_of
+from capseal.constants import SEGMENT_BYTES
+from capseal.format.dsse import Envelope, Signature, pae
+from capseal.format.seal import SEAL_TYPE, Seal, seal_bytes_of
 from capseal.format.segment_layout import payload_bytes_of
 from capseal.format.statement import Content, Encryption, Payload, Recipient, Statement
 from capseal.io.source import open_source
@@ -181,8 +182,8 @@ def test_a_bad_payload_yields_no_byte_of_its_bad_segment_nor_after_it(seal_bytes
 
 def _signed(signer, statement: Statement, index: bytes = b"") -> bytes:
     payload = statement.encode()
-    signature = Signature(signer.public_key.fingerprint, signer.sign(pae(PAYLOAD_TYPE, payload)))
-    envelope = Envelope(payload, (signature,)).encode()
+    signature = Signature(signer.public_key.fingerprint, signer.sign(pae(SEAL_TYPE, payload)))
+    envelope = Envelope(SEAL_TYPE, payload, (signature,)).encode()
     return b"\x89CAPSEAL" + len(envelope).to_bytes(4, "big") + envelope + index
 
 

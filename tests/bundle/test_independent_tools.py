@@ -17,7 +17,7 @@ from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.keys import PublicKey
 from capseal.crypto.segment_cipher import Header, SegmentCipher, check_commitment
 from capseal.format.segment_layout import payload_bytes_of
-from capseal.format.statement import from_base64
+from capseal.format.strictjson import from_base64
 from support.fsverity import PUBLISHED, our_digest, published_bytes
 from support.tools import require_tool
 

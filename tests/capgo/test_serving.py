@@ -292,11 +292,12 @@ def test_the_same_capgo_file_on_another_channel_needs_no_second_upload(
 ) -> None:
     from dataclasses import replace
 
-    from capseal.bundle.seal import sign_statement
+    from capseal.format.seal import SEAL_TYPE
+    from capseal.trust.signing import sign
 
     published(live, pair)
     statement = replace(pair.bundle.parsed.statement, channel="beta")
-    parsed = replace(pair.bundle.parsed, envelope=sign_statement(statement, [signer]), statement=statement)
+    parsed = replace(pair.bundle.parsed, envelope=sign(SEAL_TYPE, statement.encode(), [signer]), statement=statement)
     upload = live.begin(parsed.encode()).json()
     assert (upload["capgo"]["index_missing"], upload["capgo"]["missing"]) == (False, [])
     assert live.client.post(upload["links"]["self"]).status_code == 201

@@ -14,7 +14,8 @@ from capseal import Attachment, FormatError, Statement, UsageError
 from capseal.constants import MAX_INTEGER
 from capseal.format import strictjson
 from capseal.format.segment_layout import MAX_CONTENT_BYTES, payload_bytes_of
-from capseal.format.statement import Content, Encryption, Payload, Recipient, from_base64, to_base64
+from capseal.format.statement import Content, Encryption, Payload, Recipient
+from capseal.format.strictjson import from_base64, to_base64
 
 KID = "ab" * 32
 B64 = to_base64(bytes(384))

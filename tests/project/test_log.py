@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,10 +17,9 @@ from capseal import (
     TrustedCertificate,
     TrustStore,
 )
-from capseal.bundle.seal import make_signature
-from capseal.format.seal import Envelope
 from capseal.project.log import ENTRY_TYPE, FIRST, Entry, append_entry, verify_log
 from capseal.trust.certificates import make_certificate
+from capseal.trust.signing import sign
 
 NOW = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
 
@@ -151,15 +149,14 @@ def test_certificates_are_judged_at_the_time_of_the_entry(tmp_path, seal, signer
 
 def test_another_signed_document_is_no_entry(log, trust, seal, signer):
     log.write_bytes(seal.envelope.encode() + b"\n")
-    with pytest.raises(FormatError, match=r"line 1: payloadType .* is unknown"):
+    with pytest.raises(FormatError, match=r"line 1: envelope.payloadType: .* is unknown"):
         verify_log(log, trust=[trust])
 
 
 @pytest.mark.parametrize("change", [{"number": 0}, {"time": "today"}, {"signers": []}, {"signers": [7]}, {"more": 1}])
 def test_what_is_no_entry_is_refused_even_if_it_is_signed(log, trust, signer, change):
     entry = json.loads(verify_log(log, trust=[trust])[0].entry.encode()) | change
-    envelope = Envelope(json.dumps(entry).encode(), (), ENTRY_TYPE)
-    log.write_bytes(replace(envelope, signatures=(make_signature(envelope.message, signer),)).encode() + b"\n")
+    log.write_bytes(sign(ENTRY_TYPE, json.dumps(entry).encode(), [signer]).encode() + b"\n")
     with pytest.raises(FormatError, match=r"releases\.log: line 1: entry"):
         verify_log(log, trust=[trust])
 

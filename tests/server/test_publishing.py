@@ -187,11 +187,12 @@ def test_the_same_payload_on_another_channel_needs_no_second_upload(
 ) -> None:
     from dataclasses import replace
 
-    from capseal.bundle.seal import sign_statement
+    from capseal.format.seal import SEAL_TYPE
+    from capseal.trust.signing import sign
 
     live.publish(bundle)
     statement = replace(bundle.parsed.statement, channel="beta")
-    seal = replace(bundle.parsed, envelope=sign_statement(statement, [signer]), statement=statement).encode()
+    seal = replace(bundle.parsed, envelope=sign(SEAL_TYPE, statement.encode(), [signer]), statement=statement).encode()
     begun = live.begin(seal).json()
     assert begun["missing"] == []
     assert live.client.post(begun["links"]["self"]).status_code == 201

@@ -27,7 +27,7 @@ from capseal import (
     load_trust,
 )
 from capseal.constants import MAX_CERTIFICATES
-from capseal.format.seal import Signature
+from capseal.format.dsse import Signature
 from capseal.trust.certificates import load_certificates, load_chain, load_crls, make_certificate, make_request
 from support.tools import require_tool
 

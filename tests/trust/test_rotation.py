@@ -19,9 +19,10 @@ from capseal import (
     TrustStore,
     UsageError,
 )
-from capseal.bundle.seal import make_signature
-from capseal.format.seal import Envelope
+from capseal.format.dsse import Envelope
+from capseal.format.seal import parse_statement
 from capseal.trust.certificates import make_certificate
+from capseal.trust.signing import sign
 from capseal.trust.updates import UPDATE_TYPE, accept_update, cosign_update, follow, make_update, read_update
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -146,10 +147,10 @@ def test_no_byte_of_an_update_can_be_altered(stores, updates):
 
 def test_a_seal_never_passes_for_an_update_nor_an_update_for_a_seal(stores, updates, signer, seal_bytes):
     envelope, _ = capseal.inspect(io.BytesIO(seal_bytes(b"content")))
-    with pytest.raises(FormatError, match=r"is unknown, expected 'application/vnd.capseal.trust.store-update"):
+    with pytest.raises(FormatError, match=r"is unknown, expected 'application/vnd.capseal.trust-update"):
         accept_update(stores[0], envelope.encode())
     with pytest.raises(FormatError, match="payloadType"):
-        Envelope.parse(updates[0]).statement()
+        parse_statement(Envelope.parse(updates[0]))
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,7 @@ def test_a_seal_never_passes_for_an_update_nor_an_update_for_a_seal(stores, upda
     ],
 )
 def test_what_is_no_update_is_refused_even_if_it_is_signed(stores, signer, statement):
-    envelope = Envelope(json.dumps(statement).encode(), (), UPDATE_TYPE)
-    envelope = replace(envelope, signatures=(make_signature(envelope.message, signer),))
+    envelope = sign(UPDATE_TYPE, json.dumps(statement).encode(), [signer])
     with pytest.raises(FormatError):
         accept_update(stores[0], envelope.encode())
     with pytest.raises(FormatError):
@@ -173,7 +173,7 @@ def test_what_is_no_update_is_refused_even_if_it_is_signed(stores, signer, state
 
 
 def test_an_update_of_absurd_size_is_not_even_parsed(stores):
-    with pytest.raises(FormatError, match="trust update of 1048577 bytes"):
+    with pytest.raises(FormatError, match="envelope of 1048577 bytes"):
         accept_update(stores[0], b" " * (1024 * 1024 + 1))
 
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from capseal import Expect, KeyFileError, NotForUsError, Role, SignatureError, TrustedKey, TrustStore, load_trust
-from capseal.format.seal import Signature
+from capseal.format.dsse import Signature
 
 MESSAGE = b"message"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from capseal import Attachment
 from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.segment_cipher import Header, SegmentCipher, commitment
-from capseal.format.seal import pae
-from capseal.format.statement import to_base64
+from capseal.format.dsse import pae
+from capseal.format.strictjson import to_base64
 from capseal.format.tree import digest, index_entries
 from vectors.making import (
     APP,

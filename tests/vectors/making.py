@@ -28,10 +28,11 @@ import numpy as np
 
 import capseal
 from capseal import PrivateKey, PublicKey, load_private_key
-from capseal.constants import PAYLOAD_TYPE, SEGMENT_BYTES
+from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.segment_cipher import Header
-from capseal.format.seal import pae, seal_bytes_of
-from capseal.format.statement import to_base64
+from capseal.format.dsse import pae
+from capseal.format.seal import SEAL_TYPE, seal_bytes_of
+from capseal.format.strictjson import to_base64
 
 FOLDER = Path(__file__).parent
 APP = "com.example.game"
@@ -155,7 +156,7 @@ def filled(size: int, seed: bytes = b"") -> bytes:
     return bytes(content)
 
 
-def signed(statement: bytes, *keys: FixedKey, payload_type: str = PAYLOAD_TYPE) -> list[dict[str, Any]]:
+def signed(statement: bytes, *keys: FixedKey, payload_type: str = SEAL_TYPE) -> list[dict[str, Any]]:
     message = pae(payload_type, statement)
     return [{"keyid": key.kid, "sig": to_base64(key.sign(message))} for key in keys or (SIGNER,)]
 
@@ -169,7 +170,7 @@ def assemble(
     *,
     statement: Any = None,
     signatures: Any = None,
-    payload_type: str = PAYLOAD_TYPE,
+    payload_type: str = SEAL_TYPE,
     envelope: Callable[[bytes], bytes] = bytes,
     index: bytes | None = None,
     payload: bytes | None = None,

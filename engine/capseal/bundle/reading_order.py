@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from ..constants import DIGEST_BYTES, SEAL_HEADER_BYTES
 from ..errors import FormatError, TruncatedError
-from ..format.seal import Envelope, Seal, parse_header, seal_bytes_of
+from ..format.dsse import Envelope
+from ..format.seal import Seal, parse_header, parse_statement, seal_bytes_of
 from ..format.signed_index import SignedIndex, payload_ended
 from ..format.statement import Statement
 from ..format.tree import segment_count
@@ -61,7 +62,7 @@ def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     envelope = yield from _read_envelope()
     now = expect.now or datetime.now(UTC)
     signers = trust.check(envelope.message, envelope.signatures, role=expect.role, now=now)
-    statement = envelope.statement()
+    statement = parse_statement(envelope)
     signers = trust.check_signed_at(signers, statement.created, role=expect.role)
     expect.check(statement)
     return Verified((yield from _read_rest(envelope, statement)), signers)
@@ -79,7 +80,7 @@ def parse_seal() -> Steps[Seal]:
 def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
     """Read what a seal claims, without any check of who says so. Raises FormatError."""
     envelope = yield from _read_envelope()
-    return envelope, envelope.statement()
+    return envelope, parse_statement(envelope)
 
 
 def _read_envelope() -> Steps[Envelope]:

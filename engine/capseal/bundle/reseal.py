@@ -7,17 +7,17 @@ them, and nothing appears before that.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..constants import MAX_SIGNATURES, SEGMENT_BYTES
+from ..constants import SEGMENT_BYTES
 from ..crypto.keys import Identity, PublicKey, Signer
-from ..errors import FormatError, UsageError
-from ..format.seal import Seal
+from ..format.seal import SEAL_TYPE, Seal
 from ..io.sink import PathOrFile, open_sink
 from ..io.source import Source
 from ..trust.expect import Expect
+from ..trust.signing import add_signature, sign
 from ..trust.store import TrustStore
 from .pipeline import Progress
 from .reading_order import Verified
-from .seal import checked, make_signature, sign_statement, wrap_session_key
+from .seal import checked, wrap_session_key
 from .unseal import open_session_key
 from .verify import SealInput, open_bundle, pump_payload
 
@@ -49,7 +49,7 @@ def rewrap(
         old = verified.statement
         wrapped = wrap_session_key(session_key, recipients)
         statement = checked(replace(old, encryption=replace(old.encryption, recipients=wrapped)))
-        return Seal(sign_statement(statement, signers), statement, verified.seal.index)
+        return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, verified.seal.index)
 
     return _reseal(bundle, sink, make, trust, expect, seal, overwrite, jobs, progress)
 
@@ -73,14 +73,8 @@ def cosign(
     """
 
     def make(_: Source, verified: Verified) -> Seal:
-        envelope = verified.seal.envelope
-        fingerprint = signer.public_key.fingerprint
-        if any(signature.keyid == fingerprint for signature in envelope.signatures):
-            raise UsageError(f"key {fingerprint[:16]} has signed this bundle already")
-        if len(envelope.signatures) == MAX_SIGNATURES:
-            raise UsageError(f"bundle has {MAX_SIGNATURES} signatures already, which is the most")
-        added = make_signature(envelope.message, signer)
-        return replace(verified.seal, envelope=replace(envelope, signatures=(*envelope.signatures, added)))
+        envelope = add_signature(verified.seal.envelope, signer, what="bundle")
+        return replace(verified.seal, envelope=envelope)
 
     return _reseal(bundle, sink, make, replace(trust, threshold=1), expect, seal, overwrite, jobs, progress)
 
@@ -101,10 +95,7 @@ def _reseal(
         open_sink(sink, overwrite=overwrite) as output,
     ):
         new = make(source, verified)
-        try:
-            encoded = new.encode()
-        except FormatError as error:  # too many recipients or signatures for one envelope
-            raise UsageError(str(error)) from None
+        encoded = new.encode()
         if source.size is not None and seal is None:
             output.expect(len(encoded) + source.size)
         output.write_at(0, encoded)

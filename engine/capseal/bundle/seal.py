@@ -11,22 +11,20 @@ from typing import IO, Any
 from ..constants import (
     DIGEST_BYTES,
     KEY_BYTES,
-    MAX_ENVELOPE_BYTES,
-    MAX_SIGNATURES,
     NONCE_PREFIX_BYTES,
     SALT_BYTES,
     SEGMENT_BYTES,
 )
 from ..crypto.keys import PublicKey, Signer
 from ..crypto.segment_cipher import Header, SegmentCipher, commitment
-from ..errors import FormatError, KeyFileError, SignatureError, SourceChangedError, UsageError
-from ..format.seal import Envelope, Seal, Signature, seal_bytes_of
+from ..errors import FormatError, SourceChangedError, UsageError
+from ..format.seal import SEAL_TYPE, Seal, seal_bytes_of
 from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.statement import Attachment, Content, Encryption, Payload, Recipient, Statement
 from ..format.tree import digest, index_entries
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from ..io.source import Source, open_source
-from ..trust.signers import certificates_of
+from ..trust.signing import envelope_bytes, sign
 from .pipeline import Progress, Pump, Run
 
 _COPY_BYTES = 1024 * 1024
@@ -86,7 +84,7 @@ def seal(
                 custom=custom,
             )
         )
-        envelope_bytes = _envelope_bytes(statement, signers)
+        seal_bytes = seal_bytes_of(envelope_bytes(SEAL_TYPE, statement.encode(), signers), statement.payload.size)
         cipher = SegmentCipher(session_key, header, app)
 
         def fill(output: Sink, start: int) -> Seal:
@@ -105,7 +103,7 @@ def seal(
 
         output = stack.enter_context(open_sink(sink, overwrite=overwrite))
         if opened.size is not None and output.seekable:
-            result = fill(output, seal_bytes_of(envelope_bytes, statement.payload.size))
+            result = fill(output, seal_bytes)
             output.write_at(0, result.encode())
         else:
             import tempfile  # here, since few bundles need it
@@ -126,30 +124,6 @@ def _write_attached(seal: Seal, payload: IO[bytes], output: Sink) -> None:
         output.write_at(position, piece)
         position += len(piece)
         piece = payload.read(_COPY_BYTES)
-
-
-def sign_statement(statement: Statement, signers: Sequence[Signer]) -> Envelope:
-    """Return the statement in an envelope with one signature per signer.
-
-    Raises UsageError, KeyFileError where a signer returns what its own public key does not verify.
-    """
-    unique = {signer.public_key.fingerprint for signer in signers}
-    if not 1 <= len(signers) <= MAX_SIGNATURES or len(unique) != len(signers):
-        raise UsageError(f"{len(signers)} signers of {len(unique)} keys, from 1 to {MAX_SIGNATURES} are allowed")
-    unsigned = Envelope(statement.encode(), ())
-    return replace(unsigned, signatures=tuple(make_signature(unsigned.message, signer) for signer in signers))
-
-
-def make_signature(message: bytes, signer: Signer) -> Signature:
-    """Return one signature of a message, verified. Raises KeyFileError."""
-    sig = signer.sign(message)
-    try:
-        signer.public_key.verify(sig, message)
-    except SignatureError as error:
-        raise KeyFileError(
-            f"signer {signer.public_key.fingerprint[:16]} returned a signature that its public key does not verify"
-        ) from error
-    return Signature(signer.public_key.fingerprint, sig, certificates_of(signer))
 
 
 def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
@@ -218,19 +192,7 @@ def _sign(statement: Statement, index: bytes, content_bytes: int, signers: Seque
         content=replace(statement.content, size=content_bytes),
         payload=Payload(size, digest(index, size)),
     )
-    return Seal(sign_statement(statement, signers), statement, index)
-
-
-def _envelope_bytes(statement: Statement, signers: Sequence[Signer]) -> int:
-    """Return the size of the envelope that the statement will have once it is signed."""
-    signatures = tuple(
-        Signature(signer.public_key.fingerprint, bytes(signer.public_key.signature_bytes), certificates_of(signer))
-        for signer in signers
-    )
-    size = len(Envelope(statement.encode(), signatures).encode())
-    if size > MAX_ENVELOPE_BYTES:
-        raise UsageError(f"envelope would have {size} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
-    return size
+    return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, index)
 
 
 def _media_type(name: str) -> str:

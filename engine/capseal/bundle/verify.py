@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..constants import BLOCK_BYTES, SEGMENT_BYTES
 from ..errors import TruncatedError, UsageError
-from ..format.seal import Envelope, Seal
+from ..format.dsse import Envelope
+from ..format.seal import Seal
 from ..format.statement import Statement
 from ..io.source import PathOrFile, Source, open_source
 from ..trust.expect import Expect

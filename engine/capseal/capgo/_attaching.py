@@ -16,8 +16,8 @@ from ..constants import SEGMENT_BYTES
 from ..errors import FormatError, TamperedError, TruncatedError
 from ..format import tree
 from ..format.signed_index import SignedIndex
-from ..format.statement import Attachment, Payload, Statement, check_fingerprint
-from ..format.strictjson import Members
+from ..format.statement import Attachment, Payload, Statement
+from ..format.strictjson import Members, check_fingerprint
 from ..io.source import Source, open_source
 from ._wire import CapgoBundle
 

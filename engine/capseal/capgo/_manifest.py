@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..format import strictjson
-from ..format.statement import check_text
-from ..format.strictjson import Members
+from ..format.strictjson import Members, check_text
 from ._wire import ChecksumVersion
 
 

@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..errors import FormatError
-from ..format.statement import check_fingerprint, from_base64, to_base64
-from ..format.strictjson import Members
+from ..format.strictjson import Members, check_fingerprint, from_base64, to_base64
 from ._keys import KEY_ID_CHARS, VALUE_BYTES, CapgoPrivateKey, CapgoPublicKey
 
 AES_KEY_BYTES = 16

@@ -13,7 +13,7 @@ from ..capgo import attached
 from ..constants import SEGMENT_BYTES
 from ..errors import TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
-from ..format.statement import check_name
+from ..format.strictjson import check_name
 from ..io.source import Source, open_source
 from ._connection import Connection, StartOverError
 from ._parallel import run_all, serialised

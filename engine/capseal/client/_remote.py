@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import TransferError, TruncatedError
-from ..format.statement import check_name
+from ..format.strictjson import check_name
 from ._connection import ATTEMPTS, TIMEOUT_S, Connection
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 from ..bundle.reading_order import Verified
 from ..errors import FormatError, RejectedError, RollbackError
 from ..format import strictjson
-from ..format.statement import Statement, check_fingerprint, check_name, check_text
-from ..format.strictjson import Members
+from ..format.statement import Statement
+from ..format.strictjson import Members, check_fingerprint, check_name, check_text
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16

@@ -3,12 +3,9 @@
 No I/O, no keys, no clock: bytes in, values out, and back.
 """
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ..constants import (
@@ -18,19 +15,22 @@ from ..constants import (
     MAX_CUSTOM_BYTES,
     MAX_RECIPIENTS,
     MAX_RSA_BITS,
-    MAX_TEXT_CHARS,
     MIN_RSA_BITS,
     WRAP_ALGORITHM,
 )
 from ..errors import FormatError
 from . import strictjson
 from .segment_layout import MAX_CONTENT_BYTES, payload_bytes_of
-from .strictjson import Members
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
+from .strictjson import (
+    Members,
+    check_file_name,
+    check_fingerprint,
+    check_media_type,
+    check_name,
+    check_text,
+    shown_time,
+    to_base64,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Statement:
             version=members.text("version", check_text),
             sequence=members.integer("sequence", least=1),
             channel=members.text("channel", check_name),
-            created=parse_time(members, "created"),
+            created=members.time("created"),
             content=_parse_content(members),
             payload=_parse_payload(members),
             encryption=_parse_encryption(members),
@@ -171,77 +171,6 @@ class Statement:
         return statement
 
 
-def check_name(value: str, place: str) -> str:
-    """Return an app id or channel name: letters, digits, '.', '_' and '-', at most 128. Raises FormatError."""
-    if not _NAME.fullmatch(value):
-        raise FormatError(
-            f"{place}: {value[:64]!r} is not a name of 1 to 128 letters, digits, '.', '_' or '-' "
-            "that starts with a letter or digit"
-        )
-    return value
-
-
-def check_text(value: str, place: str) -> str:
-    """Return a short printable string. Raises FormatError."""
-    if not 1 <= len(value) <= MAX_TEXT_CHARS or not value.isprintable():
-        raise FormatError(f"{place}: {value[:64]!r} is not 1 to {MAX_TEXT_CHARS} printable characters")
-    return value
-
-
-def check_file_name(value: str, place: str) -> str:
-    """Return a file's bare name. Raises FormatError."""
-    if value in (".", "..") or "/" in value or "\\" in value:
-        raise FormatError(f"{place}: {value[:64]!r} is not a bare file name")
-    return check_text(value, place)
-
-
-def check_media_type(value: str, place: str) -> str:
-    """Return a media type without parameters, in lower case (RFC 6838, section 4.2). Raises FormatError."""
-    if not _MEDIA_TYPE.fullmatch(value):
-        raise FormatError(f"{place}: {value[:64]!r} is not a media type")
-    return value
-
-
-def check_fingerprint(value: str, place: str) -> str:
-    """Return a key fingerprint: 64 hex digits in lower case. Raises FormatError."""
-    if not _FINGERPRINT.fullmatch(value):
-        raise FormatError(f"{place}: {value[:72]!r} is not 64 hex digits in lower case")
-    return value
-
-
-def shown_time(time: datetime) -> str:
-    """Return a time as the format writes it: UTC, whole seconds."""
-    return time.astimezone(UTC).strftime(_TIME)
-
-
-def parse_time(members: Members, name: str) -> datetime:
-    """Return a member that is a time in its one spelling. Raises FormatError."""
-    text = members.take(name, str)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None or shown_time(time) != text:
-        raise FormatError(f"{members.place(name)}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
-    return time
-
-
-def to_base64(data: bytes) -> str:
-    """Return padded standard base64 (RFC 4648, section 4)."""
-    return base64.b64encode(data).decode("ascii")
-
-
-def from_base64(value: str, place: str) -> bytes:
-    """Decode base64 in its one canonical spelling. Raises FormatError."""
-    try:
-        data = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        raise FormatError(f"{place}: not base64") from None
-    if to_base64(data) != value:
-        raise FormatError(f"{place}: not the canonical base64 of its bytes")
-    return data
-
-
 def _parse_content(members: Members) -> Content:
     content = _object(members, "content", ("name", "mediaType", "size"))
     return Content(
@@ -259,7 +188,7 @@ def _parse_payload(members: Members) -> Payload:
 def _parse_encryption(members: Members) -> Encryption:
     encryption = _object(members, "encryption", ("scheme", "commitment", "recipients"))
     encryption.text("scheme", _exactly(ENCRYPTION_SCHEME))
-    commitment = from_base64(encryption.take("commitment", str), encryption.place("commitment"))
+    commitment = encryption.base64("commitment")
     if len(commitment) != DIGEST_BYTES:
         raise FormatError(f"{encryption.place('commitment')}: {len(commitment)} bytes, expected {DIGEST_BYTES}")
     recipients: dict[str, Recipient] = {}
@@ -270,7 +199,7 @@ def _parse_encryption(members: Members) -> Encryption:
         entry.text("alg", _exactly(WRAP_ALGORITHM))
         if kid in recipients:
             raise FormatError(f"{place}: recipient {kid[:16]} appears twice")
-        encrypted_key = from_base64(entry.take("encrypted_key", str), entry.place("encrypted_key"))
+        encrypted_key = entry.base64("encrypted_key")
         if not MIN_RSA_BITS <= 8 * len(encrypted_key) <= MAX_RSA_BITS:
             raise FormatError(f"{entry.place('encrypted_key')}: {len(encrypted_key)} bytes do not fit any allowed key")
         recipients[kid] = Recipient(kid, encrypted_key)

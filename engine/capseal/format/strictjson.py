@@ -1,14 +1,27 @@
-"""JSON as the format allows it: UTF-8, no duplicate members, no floats, integers up to 2^53-1 (RFC 8259, RFC 7493)."""
+"""JSON as the format allows it, and the values in it, of which each has one spelling (docs/format.md, Conventions).
 
+UTF-8, no duplicate members, no floats, integers up to 2^53-1 (RFC 8259, RFC 7493). Every check takes a
+value and its place, for messages, and returns the value or raises FormatError.
+"""
+
+import base64
+import binascii
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
-from ..constants import MAX_INTEGER, MAX_NESTING
+from ..constants import MAX_INTEGER, MAX_NESTING, MAX_TEXT_CHARS
 from ..errors import FormatError
 
 T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def parse(data: bytes, where: str) -> Any:
@@ -112,6 +125,21 @@ class Members:
         """Return a string member that passed `check(value, place)`."""
         return check(self.take(name, str), self.place(name))
 
+    def base64(self, name: str) -> bytes:
+        """Return the bytes of a base64 member."""
+        return from_base64(self.take(name, str), self.place(name))
+
+    def time(self, name: str) -> datetime:
+        """Return a member that is a time: UTC, whole seconds."""
+        text = self.take(name, str)
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None or shown_time(time) != text:
+            raise FormatError(f"{self.place(name)}: {text[:64]!r} is not a time such as 2026-11-22T21:30:00Z")
+        return time
+
     def integer(self, name: str, *, least: int, most: int = MAX_INTEGER) -> int:
         """Return an integer member within bounds."""
         value = self.take(name, int)
@@ -139,3 +167,62 @@ _NAMES: dict[type, str] = {
 
 def _kind(value: Any) -> str:
     return _NAMES[type(value)]
+
+
+def check_name(value: str, place: str) -> str:
+    """Return an app id or channel name: letters, digits, '.', '_' and '-', at most 128."""
+    if not _NAME.fullmatch(value):
+        raise FormatError(
+            f"{place}: {value[:64]!r} is not a name of 1 to 128 letters, digits, '.', '_' or '-' "
+            "that starts with a letter or digit"
+        )
+    return value
+
+
+def check_text(value: str, place: str) -> str:
+    """Return a short printable string."""
+    if not 1 <= len(value) <= MAX_TEXT_CHARS or not value.isprintable():
+        raise FormatError(f"{place}: {value[:64]!r} is not 1 to {MAX_TEXT_CHARS} printable characters")
+    return value
+
+
+def check_file_name(value: str, place: str) -> str:
+    """Return a file's bare name."""
+    if value in (".", "..") or "/" in value or "\\" in value:
+        raise FormatError(f"{place}: {value[:64]!r} is not a bare file name")
+    return check_text(value, place)
+
+
+def check_media_type(value: str, place: str) -> str:
+    """Return a media type without parameters, in lower case (RFC 6838, section 4.2)."""
+    if not _MEDIA_TYPE.fullmatch(value):
+        raise FormatError(f"{place}: {value[:64]!r} is not a media type")
+    return value
+
+
+def check_fingerprint(value: str, place: str) -> str:
+    """Return a key fingerprint: 64 hex digits in lower case."""
+    if not _FINGERPRINT.fullmatch(value):
+        raise FormatError(f"{place}: {value[:72]!r} is not 64 hex digits in lower case")
+    return value
+
+
+def shown_time(time: datetime) -> str:
+    """Return a time as the format writes it: UTC, whole seconds."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def to_base64(data: bytes) -> str:
+    """Return padded standard base64 (RFC 4648, section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(value: str, place: str) -> bytes:
+    """Decode base64 in its one canonical spelling."""
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise FormatError(f"{place}: not base64") from None
+    if to_base64(data) != value:
+        raise FormatError(f"{place}: not the canonical base64 of its bytes")
+    return data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FormatError
-from ..format.statement import check_name
+from ..format.strictjson import check_name
 
 MAX_CONFIG_BYTES = 1024 * 1024
 WEB_FOLDERS = ("dist", "www", "build", "out", "public")

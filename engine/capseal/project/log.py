@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from ..bundle.seal import make_signature
-from ..constants import MAX_ENVELOPE_BYTES, MAX_SIGNATURES
+from ..constants import MAX_SIGNATURES
 from ..crypto.keys import Signer
 from ..errors import FormatError, RejectedError, SignatureError, TamperedError, TruncatedError
 from ..format import strictjson
-from ..format.seal import Envelope, Seal
-from ..format.statement import check_fingerprint, check_name, check_text, parse_time, shown_time
-from ..format.strictjson import Members
+from ..format.dsse import Envelope
+from ..format.seal import Seal
+from ..format.strictjson import Members, check_fingerprint, check_name, check_text, shown_time
+from ..trust.signing import sign
 from ..trust.store import Role, TrustedKey, TrustStore
 
 ENTRY_TYPE = "application/vnd.capseal.log-entry.v1+json"
@@ -59,7 +59,7 @@ class Entry:
         return cls(
             number=members.integer("number", least=1),
             previous=members.text("previous", check_fingerprint),
-            time=parse_time(members, "time"),
+            time=members.time("time"),
             app=members.text("app", check_name),
             channel=members.text("channel", check_name),
             version=members.text("version", check_text),
@@ -108,9 +108,7 @@ def append_entry(path: str | os.PathLike[str], seal: Seal, *, signer: Signer, no
             seal=sha256(seal.encode()).hexdigest(),
             signers=tuple(signature.keyid for signature in seal.envelope.signatures),
         )
-        unsigned = Envelope(entry.encode(), (), ENTRY_TYPE)
-        signed = replace(unsigned, signatures=(make_signature(unsigned.message, signer),))
-        file.write(signed.encode() + b"\n")
+        file.write(sign(ENTRY_TYPE, entry.encode(), [signer]).encode() + b"\n")
         os.fsync(fd)
     return entry
 
@@ -154,12 +152,8 @@ def _chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
     for number, line in enumerate(lines, start=1):
         where = f"{name}: line {number}"
         try:
-            if len(line) > MAX_ENVELOPE_BYTES:
-                raise FormatError(f"{len(line)} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
             envelope = Envelope.parse(line)
-            if envelope.payload_type != ENTRY_TYPE:
-                raise FormatError(f"payloadType {envelope.payload_type!r} is unknown, expected {ENTRY_TYPE!r}")
-            entry = Entry.parse(envelope.payload, "entry")
+            entry = Entry.parse(envelope.payload_of(ENTRY_TYPE), "entry")
         except FormatError as error:
             raise FormatError(f"{where}: {error}") from error
         if (entry.number, entry.previous) != (number, previous):

@@ -34,13 +34,13 @@ class CertifiedSigner:
     def public_key(self) -> PublicKey:
         return self.signer.public_key
 
+    @property
+    def x5c(self) -> tuple[bytes, ...]:
+        """The certificates in DER, the signer's own first."""
+        return self.chain.der
+
     def sign(self, message: bytes) -> bytes:
         return self.signer.sign(message)
-
-
-def certificates_of(signer: Signer) -> tuple[bytes, ...]:
-    """Return the certificates, in DER, that go with a signer's signatures; none for most signers."""
-    return signer.chain.der if isinstance(signer, CertifiedSigner) else ()
 
 
 def load_signer(reference: str, *, secret: Callable[[], bytes] | None = None) -> Signer:

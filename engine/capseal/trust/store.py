@@ -15,7 +15,7 @@ from ..constants import MAX_INTEGER, MAX_SIGNATURES
 from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, write_new
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
-from ..format.seal import Signature
+from ..format.dsse import Signature
 from ..format.strictjson import Members
 
 # Everything about certificates is imported where one is met: most stores trust bare keys, and X.509

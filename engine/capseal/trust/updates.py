@@ -7,17 +7,14 @@ neither another app's nor a development build's. Why python-tuf's Root is not us
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from ..bundle.seal import make_signature
-from ..constants import MAX_ENVELOPE_BYTES, MAX_SIGNATURES
 from ..crypto.keys import Signer
 from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, SignatureError, UsageError
 from ..format import strictjson
-from ..format.seal import Envelope
-from ..format.statement import check_fingerprint
-from ..format.strictjson import Members
+from ..format.dsse import Envelope
+from ..format.strictjson import Members, check_fingerprint
+from .signing import add_signature, sign
 from .store import Role, TrustStore, parse_store
 
 UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json"
@@ -31,19 +28,14 @@ def make_update(old: TrustStore, new: TrustStore, *, signers: Sequence[Signer]) 
     """
     if new.version != old.version + 1:
         raise UsageError(f"new store has version {new.version}, the update of version {old.version} must be one more")
-    statement = strictjson.encode({"previous": old.digest, "store": new.to_value()})
-    update = Envelope(statement, (), UPDATE_TYPE)
-    for signer in signers:
-        update = _signed(update, signer)
-    if not update.signatures:
-        raise UsageError("no signer: nobody would accept the update")
-    return update.encode()
+    content = strictjson.encode({"previous": old.digest, "store": new.to_value()})
+    return sign(UPDATE_TYPE, content, signers).encode()
 
 
 def cosign_update(update: bytes, signer: Signer) -> bytes:
     """Return an update with one more signature. Raises FormatError, UsageError."""
     envelope, _, _ = _parse(update)
-    return _signed(envelope, signer).encode()
+    return add_signature(envelope, signer, what="update").encode()
 
 
 def read_update(update: bytes) -> tuple[str, TrustStore]:
@@ -62,13 +54,14 @@ def accept_update(store: TrustStore, update: bytes, *, now: datetime | None = No
     NotForUsError, FormatError.
     """
     now = now or datetime.now(UTC)
-    envelope = _parse_envelope(update)
+    envelope = Envelope.parse(update)
+    content = envelope.payload_of(UPDATE_TYPE)
     message, signatures = envelope.message, envelope.signatures
     try:
         store.check(message, signatures, role=Role.PRODUCTION, now=now)
     except SignatureError as error:
         raise SignatureError(f"trust store version {store.version} does not accept the update: {error}") from error
-    previous, new = _parse_statement(envelope.payload)
+    previous, new = _parse_content(content)
     if new.version <= store.version:
         raise RollbackError(
             f"update brings version {new.version} of the trust store, version {store.version} is here already",
@@ -98,32 +91,13 @@ def follow(store: TrustStore, updates: Iterable[bytes], *, now: datetime | None 
     return store
 
 
-def _signed(update: Envelope, signer: Signer) -> Envelope:
-    fingerprint = signer.public_key.fingerprint
-    if any(signature.keyid == fingerprint for signature in update.signatures):
-        raise UsageError(f"key {fingerprint[:16]} has signed this update already")
-    if len(update.signatures) == MAX_SIGNATURES:
-        raise UsageError(f"update has {MAX_SIGNATURES} signatures already, which is the most")
-    return replace(update, signatures=(*update.signatures, make_signature(update.message, signer)))
-
-
 def _parse(update: bytes) -> tuple[Envelope, str, TrustStore]:
-    envelope = _parse_envelope(update)
-    return envelope, *_parse_statement(envelope.payload)
-
-
-def _parse_envelope(update: bytes) -> Envelope:
-    if len(update) > MAX_ENVELOPE_BYTES:
-        raise FormatError(f"trust update of {len(update)} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
     envelope = Envelope.parse(update)
-    # A seal signed with the same key must never pass for an update.
-    if envelope.payload_type != UPDATE_TYPE:
-        raise FormatError(f"envelope.payloadType: {envelope.payload_type!r} is unknown, expected {UPDATE_TYPE!r}")
-    return envelope
+    return envelope, *_parse_content(envelope.payload_of(UPDATE_TYPE))
 
 
-def _parse_statement(statement: bytes) -> tuple[str, TrustStore]:
-    members = Members(strictjson.parse(statement, "trust update"), "trust update", required=("previous", "store"))
+def _parse_content(content: bytes) -> tuple[str, TrustStore]:
+    members = Members(strictjson.parse(content, "trust update"), "trust update", required=("previous", "store"))
     try:
         return members.text("previous", check_fingerprint), parse_store(members.take("store", dict))
     except KeyFileError as error:

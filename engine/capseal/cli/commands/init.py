@@ -85,7 +85,7 @@ def init(
 def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
     """Return app id and web folder: as given, else as found. Raises UsageError."""
     from ...errors import FormatError
-    from ...format.statement import check_name
+    from ...format.strictjson import check_name
     from ...project.discovery import find_web_app
 
     try:

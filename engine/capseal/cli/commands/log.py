@@ -25,7 +25,7 @@ def verify(
     json: options.Json = False,
 ) -> None:
     """Check every entry's signature and the chain, and print the entries and the head."""
-    from ...format.statement import shown_time
+    from ...format.strictjson import shown_time
     from ...project.log import FIRST, verify_log
 
     settings = config.find()

@@ -7,8 +7,9 @@ from typing import Any
 
 from ...bundle.reading_order import Verified
 from ...errors import RejectedError
-from ...format.seal import Envelope
-from ...format.statement import Statement, to_base64
+from ...format.dsse import Envelope
+from ...format.statement import Statement
+from ...format.strictjson import to_base64
 from ...trust.store import TrustedKey
 from .console import STANDARD, say
 

@@ -7,7 +7,7 @@ from logging import Logger
 from starlette.requests import Request
 
 from ...errors import FormatError
-from ...format.statement import check_name
+from ...format.strictjson import check_name
 from ..catalogue.receiving import PartBuffers
 from ..catalogue.releases import Catalogue
 from ..limits import Limits

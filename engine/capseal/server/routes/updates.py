@@ -12,7 +12,7 @@ from starlette.routing import Route
 from ... import capgo
 from ...capgo.endpoint import MAX_REQUEST_BYTES, refusal
 from ...errors import FormatError, UsageError
-from ...format.statement import check_name
+from ...format.strictjson import check_name
 from .context import app_state
 from .reading import links
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ...errors import FormatError
-from ...format.statement import check_fingerprint, check_name
+from ...format.strictjson import check_fingerprint, check_name
 from ...format.tree import segment_count
 from ..catalogue.uploads import StoredPayload
 from .stored_runs import Part, index_path, missing_segments
