@@ -6,26 +6,22 @@ be checked with nothing else at hand.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from ..constants import MAX_CERTIFICATES
 from ..crypto.keys import MAX_PEM_BYTES, PrivateKey, PublicKey
 from ..errors import KeyFileError, SignatureError
-
-T = TypeVar("T", bound=x509.ExtensionType)
+from ._certificate_path import Path, check_usage, fingerprint_of, key_of, named
 
 DEFAULT_DAYS = 3653  # ten years
 MAX_DAYS = 36525  # a hundred years
@@ -34,6 +30,7 @@ _UNPARSABLE = (
     ValueError,
     x509.InvalidVersion,
     x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
     CryptographyDeprecationWarning,  # where the application makes errors of warnings
 )
@@ -49,7 +46,7 @@ class Chain:
     @cached_property
     def key(self) -> PublicKey:
         """The key that the first certificate is for."""
-        return _key_of(self.certificates[0])
+        return key_of(self.certificates[0])
 
     @property
     def subject(self) -> str:
@@ -95,34 +92,25 @@ class Chain:
             certificates.append(certificate)
         return cls.of(certificates)
 
-    def check_dates(self, when: datetime, what: str, *, up_to: x509.Certificate) -> None:
-        """Raise SignatureError unless every certificate up to that one is valid at a time. what: names the time."""
-        for certificate in self._below(up_to, inclusive=True):
-            for wrong, state, date in (
-                (when < certificate.not_valid_before_utc, "is not valid before", certificate.not_valid_before_utc),
-                (when > certificate.not_valid_after_utc, "expired at", certificate.not_valid_after_utc),
-            ):
-                if wrong:
-                    raise SignatureError(
-                        f"certificate {_named(certificate)} {state} {_shown(date)}, {what} {_shown(when)}"
-                    )
+    def anchors(self, trusted: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+        """Return the trusted certificates that vouch for the chain: those that are nearest to the signer.
 
-    def check(self, anchor: x509.Certificate, crls: Sequence[x509.CertificateRevocationList], now: datetime) -> None:
-        """Raise SignatureError unless the chain may be used now because of a trusted certificate in it.
-
-        anchor: the trusted one; the signer's own, or a CA's. crls: whoever issued one of the
-        certificates below the anchor and one of the lists must not have revoked that certificate.
+        They are found by subject and key. Whoever hands on a bundle can replace the copy in the chain by
+        another certificate for the same key: it must not matter which one is shown.
         """
-        self.check_dates(now, "it is now", up_to=anchor)
-        _check_usage(self.certificates[0])
-        below = self._below(anchor, inclusive=False)
-        for certificate, issuer in zip(below, self.certificates[1:], strict=False):
-            _check_revocation(certificate, issuer, crls, now)
-        if below:
-            _check_path(below[0], below[1:], anchor, now)
+        certificates = tuple(trusted)
+        found = (tuple(t for t in certificates if _same_holder(t, own)) for own in self.certificates)
+        return next(filter(None, found), ())
 
-    def _below(self, anchor: x509.Certificate, *, inclusive: bool) -> tuple[x509.Certificate, ...]:
-        return self.certificates[: self.certificates.index(anchor) + inclusive]
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The fingerprints of all keys in the chain, the signer's and its issuers'."""
+        return frozenset(map(fingerprint_of, self.certificates))
+
+    def path_to(self, anchor: x509.Certificate) -> Path:
+        """Return the certificates below a trusted one, the signer's own first, and the trusted one last."""
+        count = next(i for i, own in enumerate(self.certificates) if _same_holder(anchor, own))
+        return (*self.certificates[:count], anchor)
 
 
 def make_certificate(key: PrivateKey, *, name: str, days: int = DEFAULT_DAYS, now: datetime | None = None) -> Chain:
@@ -164,7 +152,14 @@ def make_request(key: PrivateKey, *, name: str) -> bytes:
 
 def load_certificates(source: str | os.PathLike[str] | bytes) -> tuple[x509.Certificate, ...]:
     """Load every certificate of a PEM file, or of PEM bytes; other blocks are ignored. Raises KeyFileError, OSError."""
-    return _parse_certificates(*_read(source))
+    name, data = _read(source)
+    certificates = _parse_certificates(name, data)
+    try:
+        for certificate in certificates:
+            _parse_lazy_parts(certificate)
+    except _UNPARSABLE as error:
+        raise KeyFileError(f"{name}: certificate cannot be parsed: {error}") from None
+    return certificates
 
 
 def load_crls(source: str | os.PathLike[str] | bytes) -> tuple[x509.CertificateRevocationList, ...]:
@@ -174,7 +169,9 @@ def load_crls(source: str | os.PathLike[str] | bytes) -> tuple[x509.CertificateR
     try:
         crls = tuple(x509.load_pem_x509_crl(begin + piece) for piece in data.split(begin)[1:])
         critical = [e.oid.dotted_string for crl in crls for e in crl.extensions if e.critical]
-    except ValueError as error:
+        for crl in crls:
+            _ = crl.issuer, crl.signature_hash_algorithm, crl.next_update_utc, [e.revocation_date_utc for e in crl]
+    except _UNPARSABLE as error:
         raise KeyFileError(f"{name}: unusable revocation list: {error}") from None
     if not crls:
         raise KeyFileError(f"{name}: no PEM revocation list (X509 CRL)")
@@ -206,7 +203,7 @@ def load_chain(source: str | os.PathLike[str] | bytes, key: PublicKey) -> Chain:
         chain.append(issuer)
     try:
         result = Chain.of(chain)
-        _check_usage(chain[0])
+        check_usage(chain[0])
     except SignatureError as error:
         raise KeyFileError(f"{name}: {error}") from None
     return result
@@ -234,93 +231,20 @@ def _parse_lazy_parts(certificate: x509.Certificate) -> None:
 
 def _check_link(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     # RSA throughout: an ECDSA signature can be changed into another valid one by anybody.
-    _key_of(certificate)
+    key_of(certificate)
     if not isinstance(certificate.signature_hash_algorithm, _HASHES):
-        raise SignatureError(f"certificate {_named(certificate)} is not signed with SHA-256, SHA-384 or SHA-512")
+        raise SignatureError(f"certificate {named(certificate)} is not signed with SHA-256, SHA-384 or SHA-512")
     if certificate is not issuer and _issued(certificate, certificate):
-        raise SignatureError(f"chain goes on after {_named(certificate)}, which is self-signed")
+        raise SignatureError(f"chain goes on after {named(certificate)}, which is self-signed")
     if not _issued(certificate, issuer):
         if certificate is issuer:
             raise SignatureError(
-                f"broken chain: it ends in {_named(certificate)}, which is not self-signed; "
+                f"broken chain: it ends in {named(certificate)}, which is not self-signed; "
                 "the chain is incomplete, or corrupt or was altered"
             )
         raise SignatureError(
-            f"broken chain: certificate {_named(certificate)} is not signed by the next one, {_named(issuer)}"
+            f"broken chain: certificate {named(certificate)} is not signed by the next one, {named(issuer)}"
         )
-
-
-def _check_usage(certificate: x509.Certificate) -> None:
-    usage = _extension(certificate, x509.ExtendedKeyUsage)
-    if usage is None or ExtendedKeyUsageOID.CODE_SIGNING not in usage:
-        found = "none" if usage is None else ", ".join(sorted(oid.dotted_string for oid in usage))
-        raise SignatureError(
-            f"certificate {_named(certificate)} is not for code signing: extended key usage "
-            f"{ExtendedKeyUsageOID.CODE_SIGNING.dotted_string} expected, found {found}"
-        )
-    key_usage = _extension(certificate, x509.KeyUsage)
-    if key_usage is not None and not key_usage.digital_signature:
-        raise SignatureError(f"certificate {_named(certificate)} is not for signing: key usage lacks digitalSignature")
-
-
-def _check_revocation(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    crls: Sequence[x509.CertificateRevocationList],
-    now: datetime,
-) -> None:
-    named = [crl for crl in crls if crl.issuer == issuer.subject]
-    own = [crl for crl in named if crl.is_signature_valid(_key_of(issuer).rsa)]
-    if named and not own:
-        raise SignatureError(f"revocation list of {_named(issuer)} is not signed by that certificate's key")
-    for crl in own:
-        entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        # Whatever the date: a thief can date a bundle back.
-        if entry is not None:
-            raise SignatureError(
-                f"certificate {_named(certificate)} was revoked at {_shown(entry.revocation_date_utc)}"
-            )
-    ends = [crl.next_update_utc for crl in own if crl.next_update_utc is not None]
-    if ends and max(ends) < now:
-        raise SignatureError(
-            f"revocation list of {_named(issuer)} is out of date: it ended at {_shown(max(ends))}, "
-            f"it is now {_shown(now)}"
-        )
-
-
-def _check_path(
-    own: x509.Certificate, between: Sequence[x509.Certificate], anchor: x509.Certificate, now: datetime
-) -> None:
-    """Let cryptography judge the path: who may issue, path lengths, name constraints, critical extensions."""
-    verifier = (
-        PolicyBuilder()
-        .store(Store([anchor]))
-        .time(now)
-        .max_chain_depth(MAX_CERTIFICATES)
-        .extension_policies(
-            ca_policy=ExtensionPolicy.permit_all()
-            .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
-            .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_issuer_usage),
-            ee_policy=ExtensionPolicy.permit_all(),
-        )
-        .build_client_verifier()
-    )
-    try:
-        verifier.verify(own, list(between))
-    except VerificationError as error:
-        raise SignatureError(f"chain of {_named(own)} does not lead to {_named(anchor)}: {error}") from None
-
-
-def _check_issuer_usage(policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
-    if usage is not None and not usage.key_cert_sign:
-        raise ValueError("key usage of an issuer lacks keyCertSign")
-
-
-def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -331,19 +255,13 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _key_of(certificate: x509.Certificate) -> PublicKey:
-    key = certificate.public_key()
-    if not isinstance(key, RSAPublicKey):
-        raise SignatureError(f"certificate {_named(certificate)} does not hold an RSA key")
-    try:
-        return PublicKey(key)
-    except KeyFileError as error:
-        raise SignatureError(f"certificate {_named(certificate)}: {error}") from None
+def _same_holder(one: x509.Certificate, other: x509.Certificate) -> bool:
+    return one.subject == other.subject and fingerprint_of(one) == fingerprint_of(other)
 
 
 def _fingerprint_or_none(certificate: x509.Certificate) -> str | None:
     try:
-        return _key_of(certificate).fingerprint
+        return key_of(certificate).fingerprint
     except (SignatureError, ValueError, UnsupportedAlgorithm):
         return None
 
@@ -358,7 +276,7 @@ def _name(common_name: str) -> x509.Name:
 def _parse_certificates(name: str, data: bytes) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(data))
-    except ValueError as error:
+    except _UNPARSABLE as error:
         raise KeyFileError(f"{name}: no usable PEM certificate: {error}") from None
 
 
@@ -370,11 +288,3 @@ def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
     if len(data) > MAX_PEM_BYTES:
         raise KeyFileError(f"{os.fspath(source)}: larger than {MAX_PEM_BYTES} bytes, not a certificate file")
     return os.fspath(source), data
-
-
-def _named(certificate: x509.Certificate) -> str:
-    return f"{certificate.subject.rfc4514_string()!r}"
-
-
-def _shown(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -49,13 +49,18 @@ class TrustedCertificate:
 class TrustedKey:
     """A public key and the role that it is trusted in.
 
-    chain, anchor: its certificates and the trusted one among them, where it is not trusted by itself.
+    chain, anchors: its certificates and the store's that vouch for them, where it is not trusted by itself.
     """
 
     key: PublicKey
     role: Role = Role.PRODUCTION
     chain: "Chain | None" = field(default=None, repr=False)
-    anchor: "x509.Certificate | None" = field(default=None, repr=False)
+    anchors: "tuple[x509.Certificate, ...]" = field(default=(), repr=False)
+
+    @property
+    def anchor(self) -> "x509.Certificate | None":
+        """The first of the store's certificates that vouch for the key."""
+        return self.anchors[0] if self.anchors else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +144,34 @@ class TrustStore:
         valid: list[TrustedKey] = []
         refused: list[SignatureError] = []
         for trusted in signers:
-            try:
-                if trusted.chain is not None and trusted.anchor is not None:
-                    trusted.chain.check_dates(created, "the bundle was made at", up_to=trusted.anchor)
+            if trusted.chain is None:
                 valid.append(trusted)
-            except SignatureError as error:
-                refused.append(error)
+            elif anchors := _dated(trusted.chain, trusted.anchors, created, refused):
+                valid.append(replace(trusted, anchors=anchors))
         return self._enough(tuple(valid), refused, role)
 
     def _by_certificate(self, chain: "Chain", refused: list[SignatureError], now: datetime) -> TrustedKey | None:
-        """Return the chain's key if a trusted certificate vouches for it now; else note why not."""
-        roles = {trusted.certificate: trusted.role for trusted in self.certificates}
-        anchor = next((certificate for certificate in chain.certificates if certificate in roles), None)
-        if anchor is None:
-            return None
-        try:
-            chain.check(anchor, self.crls, now)
-        except SignatureError as error:
-            # It does not count; it does not harm either: a key may expire while another one takes over.
-            refused.append(error)
-            return None
-        return TrustedKey(chain.key, roles[anchor], chain, anchor)
+        """Return the chain's key if a trusted certificate vouches for it now; else note why not.
+
+        The store's own certificates are judged, never the copies of them that the chain shows.
+        """
+        from ._certificate_path import check_path
+
+        anchors = chain.anchors(trusted.certificate for trusted in self.certificates)
+        good = _passing(anchors, lambda anchor: check_path(chain.path_to(anchor), self.crls, now), refused)
+        return TrustedKey(chain.key, self._weakest_role(chain), chain, good) if good else None
+
+    def _weakest_role(self, chain: "Chain") -> Role:
+        """Return DEVELOPMENT if any key of the chain is the store's for development.
+
+        Whatever certificate it has there, and whoever else vouches for it: nobody can lift a signature to
+        production by choosing which certificates go with it.
+        """
+        from ._certificate_path import fingerprint_of
+
+        development = {t.key.fingerprint for t in self.keys if t.role is Role.DEVELOPMENT}
+        development |= {fingerprint_of(t.certificate) for t in self.certificates if t.role is Role.DEVELOPMENT}
+        return Role.PRODUCTION if development.isdisjoint(chain.fingerprints) else Role.DEVELOPMENT
 
     def _enough(
         self, signers: tuple[TrustedKey, ...], refused: Sequence[SignatureError], role: Role
@@ -288,6 +300,33 @@ def _store_of_pem(data: bytes) -> TrustStore:
         # A chain ends in a root that vouches for many; nobody shall trust that one by accident.
         raise KeyFileError(f"{len(certificates)} certificates; which one is trusted has to be said in a trust store")
     return TrustStore(certificates=(TrustedCertificate(certificates[0]),))
+
+
+def _dated(
+    chain: "Chain", anchors: "tuple[x509.Certificate, ...]", created: datetime, refused: list[SignatureError]
+) -> "tuple[x509.Certificate, ...]":
+    from ._certificate_path import check_dates
+
+    return _passing(anchors, lambda a: check_dates(chain.path_to(a), created, "the bundle was made at"), refused)
+
+
+def _passing(
+    anchors: "tuple[x509.Certificate, ...]", check: "Callable[[x509.Certificate], None]", refused: list[SignatureError]
+) -> "tuple[x509.Certificate, ...]":
+    """Return the anchors that pass a check; if none does, note why the first does not.
+
+    That does not count, nor does it harm: a key may expire while another one takes over.
+    """
+    passing, reasons = [], []
+    for anchor in anchors:
+        try:
+            check(anchor)
+            passing.append(anchor)
+        except SignatureError as error:
+            reasons.append(error)
+    if not passing:
+        refused += reasons[:1]
+    return tuple(passing)
 
 
 def _chain_of(signature: Signature) -> "Chain":

@@ -84,6 +84,8 @@ def import_(
     say(f"{output}: {loaded.subject}, valid until {own.not_valid_after_utc:%Y-%m-%d}")
     if root != own:
         say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}'")
+        # A key that is trusted by itself is so for ever: no revocation by the CA would change that.
+        say(f"and its key only through it: capseal trust remove {loaded.key.fingerprint[:16]}")
 
 
 COMMANDS = {
