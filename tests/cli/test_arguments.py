@@ -14,7 +14,7 @@ import pytest
 
 import capseal
 from capseal import TrustStore, UsageError
-from capseal.cli import app
+from capseal.cli import _app as app
 from capseal.cli.framework import parsing
 from capseal.cli.framework.arguments import REQUIRED, Choice, Command, Declaration, Group, Number, declared
 from support.command import Desk, run
@@ -379,7 +379,7 @@ def modules_after(*words: object, cwd: Path) -> set[str]:
     script = """
 import sys
 before = set(sys.modules)
-from capseal.cli import app
+from capseal.cli import _app as app
 code = app.run(sys.argv[1:])
 print("\\n" + " ".join(set(sys.modules) - before))
 sys.exit(code)
@@ -405,7 +405,7 @@ def test_the_version_loads_no_topic(tmp_path):
     loaded = {module for module in modules_after("--version", cwd=tmp_path) if module.startswith("capseal.cli.")}
     framework = ("arguments", "console", "exit_codes", "parsing")
     assert loaded == {
-        "capseal.cli.app",
+        "capseal.cli._app",
         "capseal.cli.framework",
         *(f"capseal.cli.framework.{name}" for name in framework),
     }

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import capseal
-from capseal.cli import app
+from capseal.cli import _app as app
 from capseal.cli.framework import exit_codes as exits
 
 CAPSEAL = [sys.executable, "-m", "capseal"]

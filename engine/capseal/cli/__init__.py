@@ -1,6 +1,6 @@
 """The command line: arguments, progress, messages and exit codes; the work is done by the library.
 
-Every topic is a module here with its COMMANDS, listed in app.py. At their top, topics import the standard library
+Every topic is a module here with its COMMANDS, listed in _app.py. At their top, topics import the standard library
 only: the library is imported inside the commands, so that starting up stays quick.
 """
 
@@ -17,7 +17,7 @@ def main() -> None:
     # What the imports make stays, and to look for garbage in it would cost 10 ms of every start.
     gc.set_threshold(50_000)
     try:
-        from .app import run
+        from ._app import run
         from .framework.console import replace_closed_streams
     except KeyboardInterrupt:  # before signals are ours
         raise SystemExit(130) from None

@@ -45,8 +45,7 @@ def dev(
     if not os.path.isdir(source):
         raise UsageError(f"{source}: not a folder")
     passphrases = Passphrases(passphrase_file, passphrase_fd)
-    from ...development import create_app
-    from ...development._app import LIMITS
+    from ...development import LIMITS, create_app
     from ...server import make_server
 
     application = create_app(
@@ -95,7 +94,7 @@ def _address(host: str, port: int) -> str:
 def _log_in_lines() -> None:
     import logging
 
-    from ...development._app import LOGGER
+    from ...development import LOGGER
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

@@ -1,0 +1,292 @@
+"""The table of the house: which room may use which, and who may reach for what lies outside of his arguments.
+
+`python tests/house/draw.py` draws it into docs/architecture.md. A room is a folder of `engine/capseal`, or one of
+the files beside them; the order is that of the floors, from the ground up. A permission that nobody uses is a
+mistake, as is an import without one.
+"""
+
+from dataclasses import dataclass, field
+
+from house import effects
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """why: its one reason to exist; uses: room -> what for; inner: the same for the rooms in it."""
+
+    why: str
+    uses: dict[str, str] = field(default_factory=dict)
+    inner: dict[str, "Room"] = field(default_factory=dict)
+
+
+# Files that every room may use: they name errors and sizes, and use nothing themselves.
+GROUND = {
+    "errors": "the tree of errors",
+    "constants": "the format's sizes and caps, with units",
+    "_version": "the version, alone, so that a build can read it",
+}
+
+ROOMS = {
+    "native": Room("the compiled module: block digests and file hints, each with a fallback"),
+    "format": Room(
+        "the format as values and bytes: no I/O, no clock, no keys",
+        uses={"native": "digests of blocks"},
+    ),
+    "crypto": Room(
+        "keys, and the cipher of segments",
+        uses={"format": "where a segment lies, which its nonce says"},
+    ),
+    "io": Room(
+        "where bytes come from and where they go",
+        uses={"native": "hints to the file system, digests of mapped files"},
+    ),
+    "trust": Room(
+        "who may vouch for what, and the making of signatures",
+        uses={"crypto": "keys", "format": "what is signed"},
+    ),
+    "bundle": Room(
+        "the verbs: seal, verify, unseal, reseal, split, read; and the pipeline under them",
+        uses={
+            "crypto": "session keys and ciphers",
+            "format": "statements, seals and indexes",
+            "io": "sources and sinks",
+            "trust": "whose signature counts",
+        },
+    ),
+    "embedding": Room(
+        "blocks for servers of one's own",
+        uses={
+            "bundle": "to verify as bytes arrive",
+            "format": "the signed index",
+            "trust": "whose signature counts",
+        },
+    ),
+    "capgo": Room(
+        "Capgo's own wire format; all foreign naming stops here",
+        uses={
+            "bundle": "to convert from and to sealed bundles",
+            "crypto": "keys of the sealed side",
+            "format": "what a statement says of a file for Capgo",
+            "io": "sources and sinks",
+            "trust": "whose signature counts",
+        },
+    ),
+    "http": Room("what server and client share, written once"),
+    "client": Room(
+        "the other end of a capseal server: publish, fetch, releases as sources",
+        uses={
+            "bundle": "to verify what arrives, and to report progress",
+            "capgo": "the file for Capgo that a seal vouches for",
+            "format": "seals and indexes",
+            "http": "the token",
+            "io": "sources to publish",
+            "trust": "whose signature counts",
+        },
+    ),
+    "device": Room(
+        "what runs on the device: install, activate, confirm, roll back",
+        uses={
+            "bundle": "to verify and decrypt what is installed",
+            "client": "bundles by their address",
+            "crypto": "the device's identity",
+            "format": "strict JSON for its own records",
+            "io": "sources",
+            "trust": "whose signature counts",
+        },
+    ),
+    "server": Room(
+        "the server that can neither read nor forge",
+        uses={
+            "bundle": "to verify what is published",
+            "capgo": "the update endpoint of Capgo's plugin",
+            "embedding": "to verify as bytes arrive, and again as they are served",
+            "format": "statements and indexes",
+            "http": "the token",
+            "trust": "whose releases are taken",
+        },
+        inner={
+            "storage": Room("objects by name, and what their names and contents mean"),
+            "catalogue": Room("what is published, and what is on its way in", uses={"storage": "to keep it"}),
+            "routes": Room(
+                "what each request does",
+                uses={"catalogue": "to look up and to publish", "storage": "to stream what is stored"},
+            ),
+        },
+    ),
+    "development": Room(
+        "a folder served as a release, sealed again at every change",
+        uses={
+            "bundle": "to plan the seal",
+            "crypto": "the segment cipher, at any place of the payload",
+            "format": "seals and trees",
+            "io": "the folder as one archive",
+            "server": "to serve it",
+            "trust": "the development role",
+        },
+    ),
+    "project": Room(
+        "a project on a developer's machine: configuration, keys, releases, log",
+        uses={
+            "bundle": "to seal a release",
+            "client": "to publish it",
+            "crypto": "to tell private keys from public ones",
+            "format": "names, seals, and the log's lines",
+            "io": "sinks",
+            "trust": "signers, stores and certificates",
+        },
+    ),
+    "capseal": Room(
+        "the front door: every public name, looked up when it is first used",
+        uses={
+            "bundle": "names it offers",
+            "crypto": "names it offers",
+            "device": "names it offers",
+            "format": "names it offers",
+            "io": "names it offers",
+            "trust": "names it offers",
+        },
+    ),
+    "cli": Room(
+        "the command line: arguments, progress, messages, exit codes; the library does the work",
+        uses={
+            "bundle": "what a verdict holds",
+            "capgo": "the commands for Capgo",
+            "capseal": "the verbs by their public names",
+            "client": "publish, fetch, withdraw",
+            "crypto": "to make keys",
+            "development": "capseal dev",
+            "device": "the device commands",
+            "format": "names and JSON",
+            "io": "sources and sinks of commands that stream",
+            "native": "doctor shows the kernels",
+            "project": "the configuration that options default to",
+            "server": "capseal serve",
+            "trust": "stores, signers, certificates",
+        },
+        inner={
+            "framework": Room("what every command uses: arguments, parsing, exit codes, messages, progress"),
+            "demo": Room("capseal demo: the main job, acted out"),
+            "commands": Room(
+                "the commands, one topic a file",
+                uses={"demo": "its steps", "framework": "to be a command"},
+            ),
+        },
+    ),
+    "__main__": Room("python -m capseal", uses={"cli": "to run it"}),
+}
+
+MAX_FLOORS = 12
+MAX_ROOT_FILES = 6
+
+# Folders and files that may do each thing, with the reason. What is nowhere here, nobody may do.
+REACHES = {
+    effects.CLOCK: {
+        "bundle/reading_order.py": "certificates are checked as of now unless Expect says another time",
+        "bundle/seal.py": "created is now unless it is given",
+        "cli/": "progress and the demo show speeds",
+        "development/": "a change is sealed as of now",
+        "device/_disk.py": "the time-out of the lock",
+        "device/_store.py": "a clock by default, an argument otherwise",
+        "native/hashing.py": "measures kernels by a clock that is an argument",
+        "project/log.py": "an entry is of now unless it is given",
+        "project/release.py": "a release is of now",
+        "server/app.py": "how long a request took",
+        "server/catalogue/releases.py": "age of uploads, and when a release came",
+        "server/slow_clients.py": "speed of a client",
+        "trust/certificates.py": "a certificate starts now unless it is given",
+        "trust/updates.py": "an update is accepted as of now unless it is given",
+    },
+    effects.ENVIRONMENT: {
+        "bundle/pipeline.py": "how many processors there are",
+        "bundle/reader.py": "how many processors there are",
+        "capgo/_single_files.py": "how many processors there are; the target's folder",
+        "cli/": "arguments, the terminal, the working folder",
+        "device/_disk.py": "the store's folder stays the same when the working folder changes",
+        "io/source.py": "the name of a folder given as `.`",
+        "project/": "the working folder, from which a project is looked for",
+        "server/storage/objects.py": "the storage's folder as an address",
+    },
+    effects.RANDOMNESS: {
+        "bundle/seal.py": "entropy by default, an argument otherwise",
+        "capgo/_single_files.py": "unforeseeable names",
+        "capgo/_keys.py": "makes keys",
+        "capgo/_cbc.py": "entropy by default, an argument otherwise",
+        "capgo/_wire.py": "entropy by default, an argument otherwise",
+        "cli/demo/": "a bundle that does not compress",
+        "crypto/keys.py": "makes keys",
+        "development/": "session keys, and a token that nobody knows",
+        "device/_disk.py": "unforeseeable names",
+        "io/sink.py": "unforeseeable names",
+        "native/hashing.py": "data to measure with",
+        "server/routes/reading.py": "boundaries between parts",
+        "trust/certificates.py": "serial numbers",
+    },
+    effects.DISK: {
+        "bundle/seal.py": "a payload that must wait for its seal",
+        "capgo/_single_files.py": "writes a folder of files",
+        "capgo/_keys.py": "key files",
+        "cli/": "files named in arguments",
+        "client/": "what is fetched and published",
+        "crypto/keys.py": "key files",
+        "device/": "the store",
+        "http/": "the token's file",
+        "io/": "its purpose",
+        "native/filehints.py": "makes a file its final length",
+        "project/": "its purpose",
+        "server/storage/objects.py": "a folder as storage",
+        "trust/": "stores, certificates and signers' files",
+    },
+    effects.DURABILITY: {
+        "capgo/_single_files.py": "the finished folder appears at once",
+        "cli/framework/files.py": "a set of files appears together",
+        "client/_fetching.py": "a fetch goes on where it stopped",
+        "crypto/keys.py": "key files",
+        "device/_disk.py": "the store",
+        "device/_store.py": "the store",
+        "device/_unpack.py": "the store",
+        "io/": "outputs appear whole or not at all",
+        "project/log.py": "the log is appended to under a lock",
+        "project/release.py": "a release's files appear together",
+        "server/storage/objects.py": "one process writes to a storage",
+    },
+    effects.TERMINAL: {
+        "cli/": "its purpose",
+        "server/run.py": "log_as_json() writes where the process writes its messages",
+    },
+    effects.PROCESSES: {
+        "cli/__init__.py": "ends the process without tearing the interpreter down",
+        "project/git.py": "asks git",
+        "trust/external_signers.py": "signers that are commands",
+    },
+    effects.NETWORK: {
+        "cli/commands/dev.py": "the address to show",
+        "cli/commands/server.py": "runs the server",
+        "client/_connection.py": "its purpose",
+        "development/_storage.py": "a storage in memory",
+        "server/": "its purpose",
+    },
+    effects.HIDDEN: {},
+}
+
+# Nothing happens when a module is imported, but for these.
+AT_IMPORT = {
+    "__main__.py: main()": "its purpose",
+}
+
+# Imports whose names are computed: a lazy door reads them from its table of names, which is read here, too.
+COMPUTED_IMPORTS = {
+    "__init__.py": "the front door",
+    "capgo/__init__.py": "the door of a room that most programs use one function of",
+}
+
+# Modules without an underscore that no other room uses: they are for those who build on the package.
+FOR_OTHERS = {
+    "embedding.py",
+}
+
+# What breaks the table today, and will not when the work that mends it is done.
+_UNDERSCORE = "is used by its own room only, and has no underscore"
+DEBTS = {
+    "server/storage/records.py: imports server/catalogue/uploads.py, and storage may not use catalogue": "",
+    **{f"server/{name}.py: {_UNDERSCORE}": "" for name in ("app", "http_limits", "logs", "run", "slow_clients")},
+}
