@@ -6,17 +6,21 @@ import math
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
+from unittest.mock import patch
 
 import pytest
 
 import capseal
 from capseal import TrustStore, UsageError
 from capseal.cli import _app as app
-from capseal.cli.framework import parsing
+from capseal.cli.commands.device import Device
+from capseal.cli.framework import arguments, parsing
 from capseal.cli.framework.arguments import REQUIRED, Choice, Command, Declaration, Group, Number, declared
+from capseal.cli.framework.options import Demands, RoleName
+from capseal.cli.framework.passphrases import Passphrases
 from support.command import Desk, run
 
 Words = tuple[str, ...]
@@ -56,6 +60,15 @@ def a_value_for(declaration: Declaration) -> str:
     return next(iter(declaration.type)) if isinstance(declaration.type, type(Choice)) else "text"
 
 
+def parameters_of(taker: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    """Give every parameter that is declared, those of the classes that stand for several among them."""
+    for parameter in inspect.signature(taker).parameters.values():
+        if parameter.annotation in arguments._TOGETHER:
+            yield from parameters_of(parameter.annotation)
+        elif parameter.annotation is not Device:  # which the group hands on
+            yield parameter
+
+
 def enough_for(taker: Command) -> tuple[list[str], list[str]]:
     """The options and the arguments without which a command is not called."""
     needed = [declaration for declaration in declared(taker).values() if declaration.default is REQUIRED]
@@ -66,14 +79,15 @@ def enough_for(taker: Command) -> tuple[list[str], list[str]]:
 
 
 def taken(taker: Command, *words: str) -> dict[str, Any]:
-    """Return what a command would be called with."""
+    """Return what the words say, by the names of the declared parameters."""
     calls = []
 
     @functools.wraps(taker)
     def instead(*_: object, **values: object) -> None:
         calls.append(values)
 
-    parsing.run("capseal x", instead, words)
+    with patch.object(parsing, "gathered", lambda _, values: values):
+        parsing.run("capseal x", instead, words)
     (values,) = calls
     return values
 
@@ -92,9 +106,7 @@ def test_every_topic_has_the_commands_that_are_listed_for_it():
 
 @every_taker
 def test_what_is_declared_gives_what_the_function_expects(path):
-    for parameter in inspect.signature(TAKERS[path]).parameters.values():
-        if parameter.annotation.__class__ is type:  # what the group hands on
-            continue
+    for parameter in parameters_of(TAKERS[path]):
         declaration = declared(TAKERS[path])[parameter.name]
         kinds = set(get_args(parameter.annotation.__origin__) or [parameter.annotation.__origin__])
         if get_origin(parameter.annotation.__origin__) is list:
@@ -292,6 +304,19 @@ def test_two_dashes_end_the_options():
 def test_the_last_of_several_values_counts_and_repeatable_options_give_all():
     values = taken(COMMANDS[("dev",)], "--app", "a", "--app", "b", "-s", "c", "--signer", "d", "--qr", "--no-qr")
     assert values == {"app": "b", "signer": ["c", "d"], "qr": False}
+
+
+def test_options_that_belong_together_reach_the_command_as_one():
+    calls = []
+
+    def command(
+        bundle: Annotated[str, arguments.argument("X", help="")], *, demands: Demands, secret: Passphrases
+    ) -> None:
+        calls.append((bundle, demands, secret.given))
+
+    parsing.run("capseal x", command, ["--app", "a", "b", "--role", "development", "--passphrase-fd", "3"])
+    parsing.run("capseal x", command, ["b"])
+    assert calls == [("b", Demands(app="a", role=RoleName.DEVELOPMENT), True), ("b", Demands(), False)]
 
 
 def test_nothing_is_given_that_was_not_said():

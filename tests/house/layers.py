@@ -260,7 +260,7 @@ REACHES = {
     },
     effects.NETWORK: {
         "cli/commands/dev.py": "the address to show",
-        "cli/commands/server.py": "runs the server",
+        "cli/commands/serve.py": "runs the server",
         "client/_connection.py": "its purpose",
         "development/_storage.py": "a storage in memory",
         "server/": "its purpose",

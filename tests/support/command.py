@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import capseal
 from capseal.cli import _app as app
-from capseal.cli.framework import exit_codes as exits
+from capseal.cli.framework import exit_codes
 
 CAPSEAL = [sys.executable, "-m", "capseal"]
 TIMEOUT_S = 60.0
@@ -56,7 +56,7 @@ def run(*arguments: object, cwd: Path, stdin: bytes = b"", stdout: int | None = 
 
     stdout: a descriptor, in place of collecting what is written.
     """
-    handlers = {number: signal.getsignal(number) for number in exits.SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in exit_codes.SIGNALS}
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.chdir(cwd))
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))

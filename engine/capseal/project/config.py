@@ -1,74 +1,14 @@
 """capseal.toml: what a project's command lines need not repeat."""
 
 import os
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 from ..errors import UsageError
 
 FILE_NAME = "capseal.toml"
 
-
-class Config(NamedTuple):
-    """What capseal.toml says; paths are relative to its folder there, and usable as they are here.
-
-    A named tuple, since every command waits for it to be made: a dataclass would take 1 ms.
-    """
-
-    app: str | None = None
-    channel: str | None = None
-    web: str | None = None
-    signers: tuple[str, ...] = ()
-    development_signers: tuple[str, ...] = ()
-    recipients: tuple[str, ...] = ()
-    identities: tuple[str, ...] = ()
-    trust: str | None = None
-    development_trust: str | None = None
-    server: str | None = None
-    log: str | None = None
-
-
-def find() -> Config:
-    """Return the configuration of the current folder, or of the nearest parent that has one.
-
-    Raises UsageError where the file cannot be used.
-    """
-    here = os.getcwd()
-    folder = here
-    while True:
-        path = os.path.join(folder, FILE_NAME)
-        if os.path.isfile(path):
-            if folder != here:
-                _check_owner(path, here)
-            return load(path)
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return Config()
-        folder = parent
-
-
-def load(path: str) -> Config:
-    """Load one configuration file. Raises UsageError, OSError."""
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:
-            values = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from None
-    folder = os.path.relpath(os.path.dirname(path))
-    read: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in _READERS:
-            raise UsageError(f"{path}: {name!r} is unknown, expected one of {', '.join(_READERS)}")
-        read[name] = _READERS[name](value, f"{path}: {name}", folder)
-    return Config(**read)
-
-
-def _check_owner(path: str, here: str) -> None:
-    """Refuse what somebody else may have left in a shared parent folder, such as /tmp."""
-    owner = os.stat(path).st_uid
-    if owner not in (0, os.geteuid(), os.stat(here).st_uid):
-        raise UsageError(f"{path}: belongs to user {owner}, who is neither you nor the owner of {here}")
+_COMMENT = "# What `capseal` commands need not be told in this folder and below. Paths are relative to this file.\n"
 
 
 def _text(value: Any, place: str, folder: str) -> str:
@@ -103,16 +43,84 @@ def _signers(value: Any, place: str, folder: str) -> tuple[str, ...]:
     return tuple(signers)
 
 
-_READERS = {
-    "app": _text,
-    "channel": _text,
-    "web": _path,
-    "signers": _signers,
-    "development_signers": _signers,
-    "recipients": _paths,
-    "identities": _paths,
-    "trust": _path,
-    "development_trust": _path,
-    "server": _text,
-    "log": _path,
-}
+_Text = Annotated[str | None, _text]
+_Path = Annotated[str | None, _path]
+_Paths = Annotated[tuple[str, ...], _paths]
+_Signers = Annotated[tuple[str, ...], _signers]
+
+
+class Config(NamedTuple):
+    """What capseal.toml says; paths are relative to its folder there, and usable as they are here.
+
+    Each field is annotated with what reads its value. A named tuple, since every command waits for it to be
+    made: a dataclass would take 1 ms.
+    """
+
+    app: _Text = None
+    channel: _Text = None
+    web: _Path = None
+    signers: _Signers = ()
+    development_signers: _Signers = ()
+    recipients: _Paths = ()
+    identities: _Paths = ()
+    trust: _Path = None
+    development_trust: _Path = None
+    server: _Text = None
+    log: _Path = None
+
+    def encode(self) -> bytes:
+        """Return a capseal.toml that says this, its paths as they are here."""
+        import json
+
+        said = {name: value for name, value in self._asdict().items() if value}
+        # A string of JSON is one of TOML, if no character is written as two surrogates, and DEL is escaped.
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in said.items()]
+        return "".join([_COMMENT, *lines]).replace("\x7f", "\\u007f").encode()
+
+
+def find(folder: str = os.curdir) -> Config:
+    """Return the configuration of a folder, or of its nearest parent that has one.
+
+    Raises UsageError where the file cannot be used.
+    """
+    here = folder = os.path.abspath(folder)
+    while True:
+        path = os.path.join(folder, FILE_NAME)
+        if os.path.isfile(path):
+            if folder != here:
+                _check_owner(path, here)
+            return load(path)
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return Config()
+        folder = parent
+
+
+def load(path: str) -> Config:
+    """Load one configuration file. Raises UsageError, OSError."""
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            values = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    folder = os.path.relpath(os.path.dirname(path))
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in Config._fields:
+            raise UsageError(f"{path}: {name!r} is unknown, expected one of {', '.join(Config._fields)}")
+        read[name] = _reader_of(name)(value, f"{path}: {name}", folder)
+    return Config(**read)
+
+
+def _check_owner(path: str, here: str) -> None:
+    """Refuse what somebody else may have left in a shared parent folder, such as /tmp."""
+    owner = os.stat(path).st_uid
+    if owner not in (0, os.geteuid(), os.stat(here).st_uid):
+        raise UsageError(f"{path}: belongs to user {owner}, who is neither you nor the owner of {here}")
+
+
+def _reader_of(field: str) -> Callable[[Any, str, str], Any]:
+    reader: Callable[[Any, str, str], Any] = Config.__annotations__[field].__metadata__[0]
+    return reader

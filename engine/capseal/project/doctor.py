@@ -13,6 +13,7 @@ from ..errors import CapsealError, KeyFileError
 from ..trust.certificates import load_certificates
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from ..trust.store import Role, TrustStore, load_trust
+from .config import FILE_NAME, Config
 from .git import is_tracked
 
 SOON = timedelta(days=60)
@@ -37,28 +38,14 @@ class Finding:
     advice: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What a project's configuration names: app id, web folder, files. Signers may be references (see signers)."""
-
-    app: str | None = None
-    web: str | None = None
-    signers: Sequence[str] = ()
-    development_signers: Sequence[str] = ()
-    recipients: Sequence[str] = ()
-    identities: Sequence[str] = ()
-    trust: str | None = None
-    development_trust: str | None = None
-
-
-def diagnose(setup: Setup, *, now: datetime) -> list[Finding]:
+def diagnose(config: Config, *, now: datetime) -> list[Finding]:
     """Return everything that is wrong with a project, errors first."""
     findings = [
-        *_missing(setup),
-        *_private_keys(setup),
-        *_recipients(setup),
-        *_certificates(setup, now),
-        *_stores(setup, now),
+        *_missing(config),
+        *_private_keys(config),
+        *_recipients(config),
+        *_certificates(config, now),
+        *_stores(config, now),
     ]
     return sorted(findings, key=lambda finding: finding.severity is Severity.WARNING)
 
@@ -71,22 +58,22 @@ def _warning(where: str, what: str, advice: str) -> Finding:
     return Finding(Severity.WARNING, where, what, advice)
 
 
-def _missing(setup: Setup) -> Iterator[Finding]:
+def _missing(config: Config) -> Iterator[Finding]:
     for name, value, advice in (
-        ("app", setup.app, "name the app id in capseal.toml, such as com.example.game"),
-        ("signers", setup.signers, "name the signing key in capseal.toml, or run 'capseal init'"),
-        ("recipients", setup.recipients, "name the public keys of those who shall open the bundles"),
-        ("trust", setup.trust, "name the trust store of production builds"),
+        ("app", config.app, "name the app id in capseal.toml, such as com.example.game"),
+        ("signers", config.signers, "name the signing key in capseal.toml, or run 'capseal init'"),
+        ("recipients", config.recipients, "name the public keys of those who shall open the bundles"),
+        ("trust", config.trust, "name the trust store of production builds"),
     ):
         if not value:
-            yield _error("capseal.toml", f"{name} is missing", advice)
-    if setup.web is not None and not os.path.isdir(setup.web):
-        yield _warning(setup.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
+            yield _error(FILE_NAME, f"{name} is missing", advice)
+    if config.web is not None and not os.path.isdir(config.web):
+        yield _warning(config.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
 
 
-def _private_keys(setup: Setup) -> Iterator[Finding]:
+def _private_keys(config: Config) -> Iterator[Finding]:
     seen = set()
-    for path in (*_key_files(setup), *setup.identities):
+    for path in (*_key_files(config), *config.identities):
         if path in seen:
             continue
         seen.add(path)
@@ -97,9 +84,9 @@ def _private_keys(setup: Setup) -> Iterator[Finding]:
             continue
         if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
             yield _error(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
-        if setup.web is not None and _is_below(path, setup.web):
+        if config.web is not None and _is_below(path, config.web):
             yield _error(
-                path, f"the private key is in the web folder {setup.web}, and would be shipped with it", "move it out"
+                path, f"the private key is in the web folder {config.web}, and would be shipped with it", "move it out"
             )
         if is_tracked(path):
             yield _error(
@@ -107,28 +94,28 @@ def _private_keys(setup: Setup) -> Iterator[Finding]:
                 "the private key is tracked by git",
                 f"git rm --cached {path}, add it to .gitignore, and replace the key: whoever has a clone has it",
             )
-    yield from _copies(setup, seen)
-    for path in setup.signers:
+    yield from _copies(config, seen)
+    for path in config.signers:
         yield from _strength(path)
-    shared = {os.path.realpath(path) for path in setup.signers} & {
-        os.path.realpath(path) for path in setup.development_signers
+    shared = {os.path.realpath(path) for path in config.signers} & {
+        os.path.realpath(path) for path in config.development_signers
     }
     for path in sorted(shared):
         yield _error(path, "signs for production and for development", "make a key of its own for development")
 
 
-def _key_files(setup: Setup) -> list[str]:
+def _key_files(config: Config) -> list[str]:
     """Return the signing keys that are files."""
-    signers = (*setup.signers, *setup.development_signers)
+    signers = (*config.signers, *config.development_signers)
     return [path for path in signers if not path.startswith((PKCS11_SCHEME, COMMAND_SCHEME))]
 
 
-def _copies(setup: Setup, known: set[str]) -> Iterator[Finding]:
+def _copies(config: Config, known: set[str]) -> Iterator[Finding]:
     """Find private keys in the web folder that the configuration does not name."""
-    if setup.web is None:
+    if config.web is None:
         return
     paths = {os.path.realpath(path) for path in known}
-    for folder, _, names in os.walk(setup.web):
+    for folder, _, names in os.walk(config.web):
         for name in names:
             path = os.path.join(folder, name)
             if os.path.realpath(path) not in paths and name.endswith((".pem", ".key")) and _holds_private_key(path):
@@ -160,14 +147,14 @@ def _strength(path: str) -> Iterator[Finding]:
         )
 
 
-def _recipients(setup: Setup) -> Iterator[Finding]:
+def _recipients(config: Config) -> Iterator[Finding]:
     keys: set[PublicKey] = set()
-    for path in setup.recipients:
+    for path in config.recipients:
         try:
             keys.update(load_public_keys(path))
         except (CapsealError, OSError) as error:
             yield _error(path, f"unusable recipients: {_reason(error, path)}", "name a file of public keys")
-    for path in setup.identities:
+    for path in config.identities:
         key = _public_of(path)
         if keys and key is not None and key not in keys:
             yield _warning(
@@ -177,8 +164,8 @@ def _recipients(setup: Setup) -> Iterator[Finding]:
             )
 
 
-def _certificates(setup: Setup, now: datetime) -> Iterator[Finding]:
-    for path in _key_files(setup):
+def _certificates(config: Config, now: datetime) -> Iterator[Finding]:
+    for path in _key_files(config):
         file = chain_file_of(path)
         if not os.path.exists(file):
             continue
@@ -192,11 +179,11 @@ def _certificates(setup: Setup, now: datetime) -> Iterator[Finding]:
             yield from _ending(file, f"certificate {name!r}", ends, now, "get a new one, and rotate (docs/keys.md)")
 
 
-def _stores(setup: Setup, now: datetime) -> Iterator[Finding]:
-    development = {key for path in setup.development_signers if (key := _public_of(path)) is not None}
+def _stores(config: Config, now: datetime) -> Iterator[Finding]:
+    development = {key for path in config.development_signers if (key := _public_of(path)) is not None}
     for path, role, signers in (
-        (setup.trust, Role.PRODUCTION, setup.signers),
-        (setup.development_trust, Role.DEVELOPMENT, setup.development_signers),
+        (config.trust, Role.PRODUCTION, config.signers),
+        (config.development_trust, Role.DEVELOPMENT, config.development_signers),
     ):
         if path is None:
             continue

@@ -5,10 +5,10 @@ import warnings
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import FormatError, KeyFileError, UsageError
-from ...project import config
 from ..framework import console, options, progress
 from ..framework.arguments import Choice, Group, argument, at_least, between, flag, option
 from ..framework.exit_codes import line_of
+from ..framework.passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ...capgo import Bundle, ChecksumVersion, PrivateKey, PublicKey
@@ -217,31 +217,25 @@ def to_capgo(
     format: For = Written.V3,
     record: NewRecord = None,
     identity: options.Identities = None,
-    trust: options.Trust = None,
+    *,
+    demands: options.Demands,
     seal: options.Seal = None,
-    app: options.ExpectApp = None,
-    channel: options.ExpectChannel = None,
-    min_sequence: options.MinSequence = None,
-    role: options.ExpectRole = options.RoleName.PRODUCTION,
     json: options.Json = False,
     force: options.Force = False,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    passphrases: Passphrases,
 ) -> None:
     """Check a sealed bundle, and encrypt what is in it for the plugin."""
     from ... import capgo
-    from ..framework.passphrases import Passphrases
 
-    settings = config.find()
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
+    config = options.find_config()
     with progress.shown("Converting", bundle, output=output) as advance:
         made = capgo.to_capgo(
             bundle,
             console.open_output(output),
             key=_private_key(key),
-            identity=options.load_identities(identity or settings.identities, passphrases),
-            trust=options.load_trust(trust or settings.trust),
-            expect=options.expectation(app=app or settings.app, channel=channel, min_sequence=min_sequence, role=role),
+            identity=options.load_identities(identity or config.identities, passphrases),
+            trust=demands.trusted(config),
+            expect=demands.expected(config),
             seal=seal,
             overwrite=force,
             progress=advance,
@@ -267,18 +261,14 @@ def to_sealed(
     channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Check a Capgo bundle, and seal what is in it. With --record, the seal vouches for the Capgo file too."""
     from ... import capgo
-    from ..framework.passphrases import Passphrases
 
-    settings = config.find()
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
-    app = app or settings.app
-    if app is None:
-        raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
+    config = options.find_config()
+    app = options.chosen_app(app, config)
     session_key, checksum, bundle = _texts(session_key, checksum, record, format)
     vouched = {} if bundle is None else _vouched(bundle, source)
     with progress.shown("Converting", source, output=output) as advance:
@@ -289,12 +279,12 @@ def to_sealed(
             session_key=session_key,
             checksum=checksum,
             checksum_version=_version(format),
-            signer=options.load_signers(signer or settings.signers, passphrases),
-            recipients=options.load_recipients(recipient or settings.recipients),
+            signer=options.load_signers(signer or config.signers, passphrases),
+            recipients=options.load_recipients(recipient or config.recipients),
             app=app,
             version=version,
             sequence=sequence,
-            channel=channel or settings.channel or "production",
+            channel=options.chosen_channel(channel, config),
             overwrite=force,
             jobs=jobs,
             progress=advance,

@@ -1,16 +1,14 @@
 """capseal dev: serve a folder to development builds, sealed anew at every change."""
 
+import os
 import socket
 from typing import Annotated
 
 from ...errors import UsageError
-from ...project import config
-from ..framework import console, options
-from ..framework import exit_codes as exits
+from ..framework import console, exit_codes, options
 from ..framework.arguments import argument, between, flag, option
+from ..framework.extras import need
 from ..framework.passphrases import Passphrases
-
-_MODULES = ("segno", "starlette", "uvicorn", "watchfiles")
 
 
 def dev(
@@ -28,32 +26,26 @@ def dev(
     ] = "127.0.0.1",
     port: Annotated[int, option("--port", metavar="N", type=between(0, 65535), help="Where to listen.")] = 8418,
     qr: Annotated[bool, flag("--qr", opposite="--no-qr", help="Print the address as a QR code.")] = True,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Watch a folder, seal it with the development key at every change, and serve it. Production builds refuse it."""
-    import importlib.util
-    import os
-
-    for module in _MODULES:
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed: pip install 'capseal[dev-server]'")
-    settings = config.find()
-    source, app = source or settings.web, app or settings.app
+    need("dev-server")
+    config = options.find_config()
+    source, app = source or config.web, app or config.app
     if source is None or app is None:
         raise UsageError("no folder or no app: give WEBDIR and --app ID, or make a project with 'capseal init'")
     if not os.path.isdir(source):
         raise UsageError(f"{source}: not a folder")
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     from ...development import LIMITS, create_app
     from ...server import make_server
 
     application = create_app(
         source,
-        signer=options.load_one_signer(signer or settings.development_signers, passphrases),
-        recipients=options.load_recipients(recipient or settings.recipients),
+        signer=options.load_one_signer(signer or config.development_signers, passphrases),
+        recipients=options.load_recipients(recipient or config.recipients),
         app=app,
-        trust=options.load_trust(trust or settings.development_trust),
+        trust=options.load_trust(trust or config.development_trust),
         channel=channel,
     )
     server = make_server(application, host=host, port=port, limits=LIMITS)
@@ -62,7 +54,7 @@ def dev(
         _tell(_address(host, listener.getsockname()[1]), app, channel, qr=qr)
         try:
             server.run(sockets=[listener])
-        except exits.Interrupted:  # uvicorn ended what was under way, then raised the signal again
+        except exit_codes.Interrupted:  # uvicorn ended what was under way, then raised the signal again
             return
 
 

@@ -1,10 +1,7 @@
 """capseal device: what a device does with updates, on this machine."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from ...errors import UsageError
-from ...project import config
 from ..framework import console, options, progress
 from ..framework.arguments import Group, at_least, flag, option
 from ..framework.passphrases import Passphrases
@@ -13,37 +10,52 @@ if TYPE_CHECKING:
     from ...device import Bundle, DeviceStore, Running
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the options in front of the command say."""
+class Device(NamedTuple):
+    """The options in front of the command: a device, and what it accepts."""
 
-    root: str
-    builtin: str
-    builtin_sequence: int
-    app: str | None
-    channel: str | None
-    trust: str | None
-    role: options.RoleName
-    boots: int
-    confirm_within_s: float
-    lock_timeout_s: float
+    root: Annotated[str, option("--root", metavar="DIR", help="The device's folder; made by the first install.")]
+    builtin: Annotated[
+        str, option("--builtin", metavar="DIR", help="What the app was shipped with; runs where nothing else does.")
+    ]
+    builtin_sequence: Annotated[
+        int,
+        option(
+            "--builtin-sequence",
+            metavar="N",
+            type=at_least(0),
+            help="Install and run nothing at or below this sequence.",
+        ),
+    ] = 0
+    app: options.ExpectApp = None
+    channel: options.ExpectChannel = None
+    trust: options.Trust = None
+    role: options.ExpectRole = options.RoleName.PRODUCTION
+    boots: Annotated[
+        int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
+    ] = 1
+    confirm_within_s: Annotated[
+        float,
+        option("--confirm-within", metavar="SECONDS", type=at_least(0.0), help="Time to confirm after each of them."),
+    ] = 10.0
+    lock_timeout_s: Annotated[
+        float,
+        option("--lock-timeout", metavar="SECONDS", type=at_least(0.0), help="How long to wait for another process."),
+    ] = 10.0
 
     def store(self, identities: options.Identities = None, passphrases: Passphrases | None = None) -> "DeviceStore":
         """Return the store; identities are only loaded where they are needed."""
         from ...device import DeviceStore
         from ...trust.store import Role
 
-        settings = config.find()
-        app = self.app or settings.app
-        if app is None:
-            raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
-        keys = [] if passphrases is None else options.load_identities(identities or settings.identities, passphrases)
+        config = options.find_config()
+        app = options.chosen_app(self.app, config)
+        keys = [] if passphrases is None else options.load_identities(identities or config.identities, passphrases)
         return DeviceStore(
             self.root,
-            trust=options.load_trust(self.trust or settings.trust),
+            trust=options.load_trust(self.trust or config.trust),
             identity=keys,
             app=app,
-            channel=self.channel or settings.channel or "production",
+            channel=options.chosen_channel(self.channel, config),
             role=Role(self.role.value),
             builtin=self.builtin,
             builtin_sequence=self.builtin_sequence,
@@ -53,107 +65,62 @@ class Settings:
         )
 
 
-def device(
-    root: Annotated[str, option("--root", metavar="DIR", help="The device's folder; made by the first install.")],
-    builtin: Annotated[
-        str, option("--builtin", metavar="DIR", help="What the app was shipped with; runs where nothing else does.")
-    ],
-    builtin_sequence: Annotated[
-        int,
-        option(
-            "--builtin-sequence",
-            metavar="N",
-            type=at_least(0),
-            help="Install and run nothing at or below this sequence.",
-        ),
-    ] = 0,
-    app: options.ExpectApp = None,
-    channel: options.ExpectChannel = None,
-    trust: options.Trust = None,
-    role: options.ExpectRole = options.RoleName.PRODUCTION,
-    boots: Annotated[
-        int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
-    ] = 1,
-    confirm_within_s: Annotated[
-        float,
-        option("--confirm-within", metavar="SECONDS", type=at_least(0.0), help="Time to confirm after each of them."),
-    ] = 10.0,
-    lock_timeout_s: Annotated[
-        float,
-        option("--lock-timeout", metavar="SECONDS", type=at_least(0.0), help="How long to wait for another process."),
-    ] = 10.0,
-) -> Settings:
-    """Take the options in front of the command."""
-    return Settings(
-        root=root,
-        builtin=builtin,
-        builtin_sequence=builtin_sequence,
-        app=app,
-        channel=channel,
-        trust=trust,
-        role=role,
-        boots=boots,
-        confirm_within_s=confirm_within_s,
-        lock_timeout_s=lock_timeout_s,
-    )
-
-
 def install(
-    settings: Settings,
+    chosen: Device,
     bundle: options.Bundle,
     seal: options.Seal = None,
     identity: options.Identities = None,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
-    store = settings.store(identity, Passphrases(passphrase_file, passphrase_fd))
+    store = chosen.store(identity, passphrases)
     with progress.shown("Installing", bundle) as advance:
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
         staged = store.install(source, seal=seal, progress=advance)
     console.say(f"staged: {_told(staged)}")
 
 
-def activate(settings: Settings) -> None:
+def activate(chosen: Device) -> None:
     """Let the next boot start the staged bundle."""
-    console.say(f"pending: {_told(settings.store().activate())}")
+    console.say(f"pending: {_told(chosen.store().activate())}")
 
 
 def boot(
-    settings: Settings,
+    chosen: Device,
     verify: Annotated[bool, flag("--verify", help="Check signature and every byte of it first.")] = False,
 ) -> None:
     """Choose what to run, and print its path."""
-    _tell_running(settings.store().boot(verify=verify))
+    _tell_running(chosen.store().boot(verify=verify))
 
 
-def confirm(settings: Settings) -> None:
+def confirm(chosen: Device) -> None:
     """Say that what runs has started well."""
-    _tell_running(settings.store().confirm())
+    _tell_running(chosen.store().confirm())
 
 
-def rollback(settings: Settings) -> None:
+def rollback(chosen: Device) -> None:
     """Fail what is pending or runs, and go back to the bundle before."""
-    _tell_running(settings.store().rollback())
+    _tell_running(chosen.store().rollback())
 
 
-def current(settings: Settings) -> None:
+def current(chosen: Device) -> None:
     """Print the path of what the last boot chose."""
-    console.say(settings.store().current())
+    console.say(chosen.store().current())
 
 
 def prune(
-    settings: Settings,
+    chosen: Device,
     keep: Annotated[int, option("--keep", metavar="N", type=at_least(0), help="Older confirmed bundles to keep.")] = 1,
 ) -> None:
     """Delete what is not needed any more."""
-    for name in settings.store().prune(keep=keep):
+    for name in chosen.store().prune(keep=keep):
         console.say(f"deleted: {name}")
 
 
-def verify(settings: Settings) -> None:
+def verify(chosen: Device) -> None:
     """Check signature and every byte of what is installed."""
-    checked = settings.store().verify()
+    checked = chosen.store().verify()
     for one in checked:
         console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
     for one in checked:
@@ -161,9 +128,9 @@ def verify(settings: Settings) -> None:
             raise one.problem
 
 
-def status(settings: Settings, as_json: options.Json = False) -> None:
+def status(chosen: Device, as_json: options.Json = False) -> None:
     """Show what is installed, and the sequence floor."""
-    found = settings.store().status()
+    found = chosen.store().status()
     if as_json:
         console.print_json(
             {
@@ -216,7 +183,7 @@ def _tell_running(running: "Running") -> None:
 COMMANDS = {
     "device": Group(
         help="Install bundles as a device does, and choose what to run.",
-        options=device,
+        options=Device,
         commands={
             "install": install,
             "activate": activate,

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from ...project import config
 from ..framework import options
 from ..framework.arguments import flag
 from ..framework.console import print_json, say
@@ -45,33 +44,24 @@ def _machine() -> None:
 def _project(*, json: bool) -> int:
     from datetime import UTC, datetime
 
-    from ...project.doctor import Setup, Severity, diagnose
+    from ...project.config import Config
+    from ...project.doctor import Severity, diagnose
 
-    settings = config.find()
-    if settings == config.Config():
+    config = options.find_config()
+    if config == Config():
         if json:
             print_json([])
         else:
             say("project       none here: 'capseal init' makes one")
         return DONE
-    setup = Setup(
-        app=settings.app,
-        web=settings.web,
-        signers=settings.signers,
-        development_signers=settings.development_signers,
-        recipients=settings.recipients,
-        identities=settings.identities,
-        trust=settings.trust,
-        development_trust=settings.development_trust,
-    )
-    findings = diagnose(setup, now=datetime.now(UTC))
+    findings = diagnose(config, now=datetime.now(UTC))
     if json:
         print_json([{"severity": f.severity, "where": f.where, "what": f.what, "advice": f.advice} for f in findings])
     else:
         for finding in findings:
             say(f"{finding.severity:<13} {finding.where}: {finding.what}")
             say(f"              -> {finding.advice}")
-        say(f"project       {settings.app}: {len(findings) or 'no'} findings")
+        say(f"project       {config.app}: {len(findings) or 'no'} findings")
     return REJECTED if any(finding.severity is Severity.ERROR for finding in findings) else DONE
 
 

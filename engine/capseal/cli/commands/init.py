@@ -4,8 +4,7 @@ import os
 from typing import Annotated
 
 from ...errors import UsageError
-from ...project import config
-from ..framework import console, options
+from ..framework import console
 from ..framework.arguments import at_least, flag, option
 from ..framework.passphrases import Passphrases
 
@@ -17,6 +16,7 @@ TRUST = f"{FOLDER}/trust.json"
 DEVELOPMENT_TRUST = f"{FOLDER}/trust-development.json"
 LOG = "releases.log"
 IGNORE = f"{FOLDER}/.gitignore"
+CONFIG = "capseal.toml"
 
 _GITIGNORE = "# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
 
@@ -40,21 +40,21 @@ def init(
         bool, flag("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
     ] = False,
     passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is ever overwritten."""
     from ...constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
     from ...crypto.keys import PrivateKey
+    from ...project.config import Config
     from ...trust.certificates import DEFAULT_DAYS, make_certificate, make_request
     from ...trust.store import Role, TrustedKey, TrustStore
     from ..framework.files import NewFiles
 
     app, web = _found(app, web)
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     pairs = [f"{name}{end}" for name in (SIGNING, DEVELOPMENT, RECIPIENT) for end in (".pem", ".pub.pem")]
     papers = [f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem", f"{DEVELOPMENT}.crt.pem"]
-    with NewFiles([*pairs, *papers, TRUST, DEVELOPMENT_TRUST, config.FILE_NAME]) as files:
+    with NewFiles([*pairs, *papers, TRUST, DEVELOPMENT_TRUST, CONFIG]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
         signing = PrivateKey.generate(SIGNING_RSA_BITS)
         development, recipient = (PrivateKey.generate(RECIPIENT_RSA_BITS) for _ in range(2))
@@ -64,6 +64,17 @@ def init(
         production_trust = TrustStore.of(signing.public_key)
         development_trust = TrustStore(
             (TrustedKey(signing.public_key), TrustedKey(development.public_key, Role.DEVELOPMENT))
+        )
+        config = Config(
+            app=app,
+            web=web,
+            signers=(f"{SIGNING}.pem",),
+            development_signers=(f"{DEVELOPMENT}.pem",),
+            recipients=(f"{RECIPIENT}.pub.pem",),
+            identities=(f"{RECIPIENT}.pem",),
+            trust=TRUST,
+            development_trust=DEVELOPMENT_TRUST,
+            log=LOG,
         )
         files.make_folder(FOLDER, mode=0o700)
         if not os.path.lexists(IGNORE):
@@ -76,7 +87,7 @@ def init(
             (papers[1], development_paper),
             (TRUST, production_trust.to_json()),
             (DEVELOPMENT_TRUST, development_trust.to_json()),
-            (config.FILE_NAME, _toml(app, web).encode()),
+            (CONFIG, config.encode()),
         ):
             files.write(path, data, mode=0o644)
     _tell(app, web, papers[0], csr=csr)
@@ -101,25 +112,6 @@ def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
     return app or str(found.app), web or found.web
 
 
-def _toml(app: str, web: str | None) -> str:
-    """Return capseal.toml. JSON's strings are TOML's, too."""
-    import json
-
-    lines = [
-        "# What `capseal` commands need not be told in this folder and below. Paths are relative to this file.",
-        f"app = {json.dumps(app)}",
-        *([] if web is None else [f"web = {json.dumps(web, ensure_ascii=False)}"]),
-        f'signers = ["{SIGNING}.pem"]',
-        f'development_signers = ["{DEVELOPMENT}.pem"]',
-        f'recipients = ["{RECIPIENT}.pub.pem"]',
-        f'identities = ["{RECIPIENT}.pem"]',
-        f'trust = "{TRUST}"',
-        f'development_trust = "{DEVELOPMENT_TRUST}"',
-        f'log = "{LOG}"',
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def _tell(app: str, web: str | None, paper: str, *, csr: bool) -> None:
     for path, what in (
         (f"{SIGNING}.pem", "secret: signs releases; for the release machine only"),
@@ -128,7 +120,7 @@ def _tell(app: str, web: str | None, paper: str, *, csr: bool) -> None:
         (TRUST, "public: who may vouch in production builds; goes into them and to servers"),
         (DEVELOPMENT_TRUST, "public: the same for development builds"),
         (paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
-        (config.FILE_NAME, "public: found by every capseal command in this folder and below"),
+        (CONFIG, "public: found by every capseal command in this folder and below"),
     ):
         console.say(f"{path:<28} {what}")
     if csr:

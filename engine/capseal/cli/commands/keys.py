@@ -3,7 +3,6 @@
 import os
 from typing import Annotated
 
-from ..framework import options
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
 from ..framework.console import say
 from ..framework.passphrases import Passphrases
@@ -24,8 +23,8 @@ def generate(
         option("--bits", metavar="N", type=at_least(1), help="RSA key size; default: 4096 to sign, 3072 to receive."),
     ] = None,
     passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Make a key pair: NAME.pem is secret, NAME.pub.pem is not. Nothing is ever overwritten."""
     from ...constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
@@ -33,7 +32,6 @@ def generate(
     from ..framework.files import NewFiles
 
     name = output.removesuffix(".pem")
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     with NewFiles([f"{name}.pem", f"{name}.pub.pem"]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
         key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
@@ -44,14 +42,13 @@ def generate(
 
 def show(
     file: Annotated[str, argument("FILE", help="A PEM file: one private key, or public keys.")],
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Print the fingerprint of each key in a file: what seals call its kid or keyid."""
     from ...crypto.keys import load_public_keys
     from ..framework.options import load_private_key
 
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     with open(file, "rb") as opened:
         private = b"PRIVATE KEY-----" in opened.read(65536)
     keys = [load_private_key(file, passphrases).public_key] if private else load_public_keys(file)

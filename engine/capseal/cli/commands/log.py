@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from ...errors import UsageError
-from ...project import config
 from ..framework import options
 from ..framework.arguments import Group, argument, option
 from ..framework.console import print_json, say
@@ -28,11 +27,11 @@ def verify(
     from ...format.strictjson import shown_time
     from ...project.log import FIRST, verify_log
 
-    settings = config.find()
-    path = file or settings.log
+    config = options.find_config()
+    path = file or config.log
     if path is None:
         raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
-    stores = [options.load_trust(store) for store in trust or (settings.trust,)]
+    stores = [options.load_trust(store) for store in trust or (config.trust,)]
     logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
     if json:

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from typing import Annotated
 
 from ...errors import UsageError
-from ...project import config
 from ..framework import console, options, progress
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.passphrases import Passphrases
@@ -72,9 +71,9 @@ def release(
     from ...project import git as worktree
     from ...project import release as releasing
 
-    settings = config.find()
-    source, app = source or settings.web, app or settings.app
-    server, log = (server or settings.server) if publish else None, log or settings.log
+    config = options.find_config()
+    source, app = source or config.web, app or config.app
+    server, log = (server or config.server) if publish else None, log or config.log
     if source is None:
         raise UsageError("nothing to release: give WEBDIR, or set 'web' in capseal.toml")
     if app is None:
@@ -82,7 +81,7 @@ def release(
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
     os.makedirs(folder, exist_ok=True)
-    passphrases = Passphrases(passphrase_file, None)
+    passphrases = Passphrases(passphrase_file)
     with ExitStack() as stack:
         connection = None
         if server is not None:
@@ -93,13 +92,13 @@ def release(
         released = releasing.release(
             source,
             folder,
-            signers=options.load_signers(signer or settings.signers, passphrases, command=signer_command),
-            recipients=options.load_recipients(recipient or settings.recipients),
+            signers=options.load_signers(signer or config.signers, passphrases, command=signer_command),
+            recipients=options.load_recipients(recipient or config.recipients),
             app=app,
             version=version,
-            trust=options.load_trust(trust or settings.trust),
+            trust=options.load_trust(trust or config.trust),
             sequence=sequence,
-            channel=channel or settings.channel or "production",
+            channel=options.chosen_channel(channel, config),
             log=log,
             connection=connection,
             jobs=jobs,

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ..framework import console, options, progress
+from ..framework import console, options, progress, titles
 from ..framework.arguments import argument, option
 
 SealPart = Annotated[str, option("--seal", metavar="FILE", help="The seal, a file of its own.")]
@@ -18,8 +18,6 @@ def split(
     """Write seal and payload of a bundle as two files. Bytes are copied; nothing is verified."""
     import capseal
 
-    from ..framework import reports
-
     with progress.shown("Splitting", bundle) as advance:
         written = capseal.split(
             console.open_input(bundle),
@@ -27,7 +25,7 @@ def split(
             overwrite=force,
             progress=advance,
         )
-    reports.say_written(payload, written.statement)
+    titles.say_written(payload, written.statement)
 
 
 def join(
@@ -39,8 +37,6 @@ def join(
     """Write seal and payload as one bundle. Bytes are copied; nothing is verified."""
     import capseal
 
-    from ..framework import reports
-
     target = console.open_output(output)
     with progress.shown("Joining", payload, output=output) as advance:
         written = capseal.join(
@@ -50,7 +46,7 @@ def join(
             overwrite=force,
             progress=advance,
         )
-    reports.say_written(output, written.statement)
+    titles.say_written(output, written.statement)
 
 
 COMMANDS = {"split": split, "join": join}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
-from ...project import config
 from ..framework import options
 from ..framework.arguments import Group, argument, at_least, option
 from ..framework.console import say
@@ -62,11 +61,10 @@ def add(
     threshold: Threshold = None,
     update: Update = None,
     signer: options.Signers = None,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Trust more keys or certificates, or take in newer revocation lists."""
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     _change(trust, lambda store: _with(store, files, role, subject), threshold, update, signer, passphrases)
 
 
@@ -79,26 +77,24 @@ def remove(
     threshold: Threshold = None,
     update: Update = None,
     signer: options.Signers = None,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Trust keys or certificates no longer."""
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
     _change(trust, lambda store: _without(store, ids), threshold, update, signer, passphrases)
 
 
 def cosign(
     update: Annotated[str, argument("UPDATE", help="An update that more than one has to sign.")],
     signer: options.Signers = None,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
     from ...trust.updates import cosign_update
     from ..framework.files import replace_file
 
-    passphrases = Passphrases(passphrase_file, passphrase_fd)
-    one = options.load_one_signer(signer or config.find().signers, passphrases)
+    one = options.load_one_signer(signer or options.find_config().signers, passphrases)
     with open(update, "rb") as opened:
         data = opened.read(options.MAX_STORE_BYTES)
     replace_file(update, cosign_update(data, one), mode=0o644)
@@ -144,7 +140,7 @@ def _change(
     new = replace(edit(replace(old, threshold=1)), threshold=threshold or old.threshold)
     if update is not None:
         new = replace(new, version=old.version + 1)
-        loaded = options.load_signers(signers or config.find().signers, passphrases)
+        loaded = options.load_signers(signers or options.find_config().signers, passphrases)
         write_new(update, make_update(old, new, signers=loaded), mode=0o644)
     replace_file(path, new.to_json(), mode=0o644)
     for line in _lines(new):
@@ -152,7 +148,7 @@ def _change(
 
 
 def _path(file: str | None) -> str:
-    path = file or config.find().trust
+    path = file or options.find_config().trust
     if path is None:
         raise UsageError("no trust store: give --trust FILE, or make a project with 'capseal init'")
     return path

@@ -1,20 +1,26 @@
 """What commands take, declared in their signatures; parsing.py reads the declarations.
 
 A command is a function: its docstring is its help, and each of its parameters is annotated with the option, flag or
-argument that gives its value. A parameter without a default has to be given. The values here are named tuples,
-which are made 0.5 ms sooner than dataclasses are, at every start.
+argument that gives its value. A parameter without a default has to be given. Where it is annotated with a class that
+is marked @together, the parameters of that class are declared in the same way, and the command is given one of it: so
+commands share options. The values here are named tuples, which are made 0.5 ms sooner than dataclasses are, at every
+start.
 """
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from enum import EnumType, StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 Command = Callable[..., int | None]
 """Returns an exit code, or nothing where all went well."""
 
 REQUIRED: Any = inspect.Parameter.empty
+
+T = TypeVar("T")
+
+_TOGETHER: set[type] = set()
 
 
 class Group(NamedTuple):
@@ -76,13 +82,32 @@ def argument(
     return Declaration(metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable)
 
 
+def together(kind: type[T]) -> type[T]:
+    """Let a class stand for all its parameters where it annotates a command's parameter."""
+    _TOGETHER.add(kind)
+    return kind
+
+
 def declared(function: Callable[..., Any]) -> dict[str, Declaration]:
     """Return the declarations of a function's parameters, with the defaults that these have there."""
-    return {
-        name: parameter.annotation.__metadata__[0]._replace(default=parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if hasattr(parameter.annotation, "__metadata__")
-    }
+    found: dict[str, Declaration] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if hasattr(parameter.annotation, "__metadata__"):
+            found[name] = parameter.annotation.__metadata__[0]._replace(default=parameter.default)
+        elif parameter.annotation in _TOGETHER:
+            found |= declared(parameter.annotation)
+    return found
+
+
+def gathered(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to call a function with, given the values of its declarations that have one."""
+    keywords: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in values:
+            keywords[name] = values[name]
+        elif parameter.annotation in _TOGETHER:
+            keywords[name] = parameter.annotation(**gathered(parameter.annotation, values))
+    return keywords
 
 
 class Choice(StrEnum):

@@ -1,14 +1,15 @@
 """Options that several commands share, and what they mean to the library."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
-from .arguments import Choice, argument, at_least, flag, option
+from .arguments import Choice, argument, at_least, flag, option, together
 from .exit_codes import line_of
 
 if TYPE_CHECKING:
     from ...crypto.keys import PrivateKey, PublicKey, Signer
+    from ...project.config import Config
     from ...trust.expect import Expect
     from ...trust.store import TrustStore
     from .passphrases import Passphrases
@@ -52,13 +53,6 @@ Identities = Annotated[
     list[str] | None,
     option("-i", "--identity", metavar="FILE", repeatable=True, help="Open with this private key; repeatable."),
 ]
-PassphraseFile = Annotated[
-    str | None, option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")
-]
-PassphraseFd = Annotated[
-    int | None,
-    option("--passphrase-fd", metavar="N", type=at_least(0), help="Read the passphrase from an open file descriptor."),
-]
 Force = Annotated[bool, flag("-f", "--force", help="Replace the output if it exists.")]
 Jobs = Annotated[
     int | None, option("-j", "--jobs", metavar="N", type=at_least(1), help="Threads; default: one per core.")
@@ -68,6 +62,9 @@ ExpectApp = Annotated[str | None, option("--app", metavar="ID", help="Reject bun
 ExpectChannel = Annotated[str | None, option("--channel", metavar="NAME", help="Reject bundles of any other channel.")]
 MinSequence = Annotated[
     int | None, option("--min-sequence", metavar="N", type=at_least(1), help="Reject bundles with a lower sequence.")
+]
+TokenFile = Annotated[
+    str | None, option("--token-file", metavar="FILE", help="The publishers' bearer token, one line.")
 ]
 
 
@@ -144,6 +141,26 @@ def load_trust(path: str | None) -> "TrustStore":
     return _loaded(path, trust.load_trust)
 
 
+def find_config() -> "Config":
+    """Return what capseal.toml says, here or in a folder above. Raises UsageError where it cannot be used."""
+    from ...project.config import find
+
+    return find()
+
+
+def chosen_app(app: str | None, config: "Config") -> str:
+    """Return the app that a command is about. Raises UsageError where none is named."""
+    chosen = app or config.app
+    if chosen is None:
+        raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
+    return chosen
+
+
+def chosen_channel(channel: str | None, config: "Config") -> str:
+    """Return the channel that a command is about."""
+    return channel or config.channel or "production"
+
+
 def expectation(*, app: str | None, channel: str | None, min_sequence: int | None, role: RoleName) -> "Expect":
     """Return what the library shall demand of a bundle."""
     from ...trust.expect import Expect
@@ -151,6 +168,27 @@ def expectation(*, app: str | None, channel: str | None, min_sequence: int | Non
 
     floor = None if min_sequence is None else min_sequence - 1
     return Expect(app=app, channel=channel, floor=floor, role=Role(role.value))
+
+
+@together
+class Demands(NamedTuple):
+    """What a bundle has to be: for whom, and signed by whom."""
+
+    trust: Trust = None
+    app: ExpectApp = None
+    channel: ExpectChannel = None
+    min_sequence: MinSequence = None
+    role: ExpectRole = RoleName.PRODUCTION
+
+    def trusted(self, config: "Config") -> "TrustStore":
+        """Load who may vouch. Raises UsageError where nobody is named."""
+        return load_trust(self.trust or config.trust)
+
+    def expected(self, config: "Config") -> "Expect":
+        """Return what the library shall demand."""
+        return expectation(
+            app=self.app or config.app, channel=self.channel, min_sequence=self.min_sequence, role=self.role
+        )
 
 
 def _loaded(path: str, load: Callable[[str], T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import UsageError
 from . import console
-from .arguments import REQUIRED, Command, Declaration, Group, Number, declared, flag
+from .arguments import REQUIRED, Command, Declaration, Group, Number, declared, flag, gathered
 from .exit_codes import DONE, USAGE
 
 _HELP = flag("-h", "--help", help="Show this message and exit.")
@@ -32,7 +32,8 @@ def run(
     if "help" in given:
         console.write(_help(path, node))
         return DONE
-    return node(*outer(), **_values(path, parameters, given, rest))
+    values = _values(path, parameters, given, rest)
+    return node(*outer(), **gathered(node, values))
 
 
 def _run_group(path: str, group: Group, words: Sequence[str], outer: Callable[[], tuple[Any, ...]]) -> int | None:

@@ -2,19 +2,28 @@
 
 import os
 from collections.abc import Callable
+from typing import Annotated
 
 from ...errors import KeyFileError, UsageError
+from .arguments import at_least, option, together
 
 MAX_PASSPHRASE_BYTES = 4096
 
+File = Annotated[str | None, option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")]
+Descriptor = Annotated[
+    int | None,
+    option("--passphrase-fd", metavar="N", type=at_least(0), help="Read the passphrase from an open file descriptor."),
+]
 
+
+@together
 class Passphrases:
     """Where passphrases come from. Nothing is read or asked before it is needed."""
 
-    def __init__(self, file: str | None, fd: int | None) -> None:
-        if file is not None and fd is not None:
+    def __init__(self, passphrase_file: File = None, passphrase_fd: Descriptor = None) -> None:
+        if passphrase_file is not None and passphrase_fd is not None:
             raise UsageError("--passphrase-file and --passphrase-fd exclude one another")
-        self._given: str | int | None = fd if file is None else file
+        self._given: str | int | None = passphrase_fd if passphrase_file is None else passphrase_file
         self._read: bytes | None = None
 
     @property

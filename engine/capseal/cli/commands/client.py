@@ -1,0 +1,107 @@
+"""capseal publish, fetch and withdraw: the way to a server of bundles, and from it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from ..framework import console, options, progress
+from ..framework.arguments import argument, at_least, between, option
+from ..framework.extras import need
+
+if TYPE_CHECKING:
+    from ...client import Connection
+
+Url = Annotated[str, argument("URL", help="The server, e.g. https://bundles.example.com.")]
+App = Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")]
+Channel = Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")]
+Transfers = Annotated[int, option("-j", "--jobs", metavar="N", type=between(1, 64), help="Transfers at once.")]
+
+
+def publish(
+    bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal.")],
+    url: Url,
+    seal: options.Seal = None,
+    capgo: Annotated[
+        str | None, option("--capgo", metavar="FILE", help="The Capgo file that the seal vouches for.")
+    ] = None,
+    token_file: options.TokenFile = None,
+    jobs: Transfers = 4,
+) -> None:
+    """Upload a sealed bundle and make it the latest of its app and channel. Goes on where it was interrupted."""
+    need("client")
+    from ... import client
+
+    beside = () if capgo is None else (capgo,)
+    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle, *beside) as advance:
+        release = client.publish(bundle, connection, seal=seal, capgo=capgo, jobs=jobs, progress=advance)
+    console.say(
+        f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
+    )
+
+
+def fetch(
+    url: Url,
+    output: Annotated[str, option("-o", "--output", metavar="DIR", help="An existing folder.")],
+    trust: options.Trust = None,
+    app: App = None,
+    channel: Channel = None,
+    sequence: Annotated[
+        int | None, option("--sequence", metavar="N", type=at_least(1), help="Not the latest, but this one.")
+    ] = None,
+    min_sequence: options.MinSequence = None,
+    role: options.ExpectRole = options.RoleName.PRODUCTION,
+    jobs: Transfers = 4,
+) -> None:
+    """Fetch a release, verified segment by segment. Goes on with what is on disk already."""
+    need("client")
+    from ... import client
+
+    app, channel = _app_and_channel(app, channel)
+    store = options.load_trust(trust or options.find_config().trust)
+    expect = options.expectation(app=app, channel=channel, min_sequence=min_sequence, role=role)
+    with _connect(url, None) as connection, progress.shown("Fetching", console.STANDARD) as advance:
+        got = client.fetch(
+            connection,
+            app=app,
+            channel=channel,
+            folder=output,
+            trust=store,
+            expect=expect,
+            sequence=sequence,
+            jobs=jobs,
+            progress=advance,
+        )
+    console.say(got.seal)
+    console.say(got.payload)
+
+
+def withdraw(
+    url: Url,
+    sequence: Annotated[int, option("--sequence", metavar="N", type=at_least(1), help="Which release.")],
+    token_file: options.TokenFile = None,
+    app: App = None,
+    channel: Channel = None,
+) -> None:
+    """Take a release back. Its sequence is never used again; devices that have it keep it."""
+    need("client")
+    from ... import client
+
+    app, channel = _app_and_channel(app, channel)
+    with _connect(url, token_file) as connection:
+        release = client.withdraw(connection, app=app, channel=channel, sequence=sequence)
+    console.say(
+        f"withdrew {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
+    )
+
+
+def _app_and_channel(app: str | None, channel: str | None) -> tuple[str, str]:
+    config = options.find_config()
+    app = options.chosen_app(app, config)
+    return app, options.chosen_channel(channel, config)
+
+
+def _connect(url: str, token_file: str | None) -> "Connection":
+    from ...client import Connection, load_token
+
+    return Connection(url, token=None if token_file is None else load_token(token_file))
+
+
+COMMANDS = {"publish": publish, "fetch": fetch, "withdraw": withdraw}

@@ -1,0 +1,107 @@
+"""capseal seal: encrypt and sign."""
+
+import os
+from typing import Annotated, Any
+
+from ...errors import RejectedError, UsageError
+from ..framework import console, options, progress, titles
+from ..framework.arguments import argument, at_least, flag, option
+from ..framework.passphrases import Passphrases
+
+
+def seal(
+    source: Annotated[str, argument("SOURCE", help="A file, a folder (sealed as a zip), or '-': stdin.")],
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
+    output: Annotated[
+        str | None,
+        option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout; default: SOURCE.sealed."),
+    ] = None,
+    seal_file: Annotated[
+        str | None, option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")
+    ] = None,
+    signer: options.Signers = None,
+    signer_command: options.SignerCommand = None,
+    recipient: options.Recipients = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    sequence: Annotated[
+        int | None,
+        option(
+            "--sequence",
+            metavar="N",
+            type=at_least(1),
+            help="The version, for machines: strictly increasing; default: Unix time.",
+        ),
+    ] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
+    allow_downgrade_to: Annotated[
+        int | None,
+        option(
+            "--allow-downgrade-to",
+            metavar="N",
+            type=at_least(0),
+            help="Permit devices to go back to a sequence above N.",
+        ),
+    ] = None,
+    custom: Annotated[
+        str | None, option("--custom", metavar="FILE.json", help="Your own data, signed along: a JSON object.")
+    ] = None,
+    deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
+    force: options.Force = False,
+    jobs: options.Jobs = None,
+    *,
+    passphrases: Passphrases,
+) -> None:
+    """Encrypt and sign a bundle."""
+    import capseal
+
+    config = options.find_config()
+    app = options.chosen_app(app, config)
+    output = output or _default_output(source, detached=seal_file is not None)
+    target = console.open_output(output)
+    if seal_file is not None:
+        if not isinstance(target, str) or seal_file == console.STANDARD:
+            raise UsageError("with --seal, both outputs must be files")
+        sink: Any = capseal.Detached(seal=seal_file, payload=target)
+    else:
+        sink = target
+    with progress.shown("Sealing", source, output=output) as advance:
+        written = capseal.seal(
+            console.open_input(source),
+            sink,
+            signer=options.load_signers(signer or config.signers, passphrases, command=signer_command),
+            recipients=options.load_recipients(recipient or config.recipients),
+            app=app,
+            version=version,
+            sequence=sequence,
+            channel=options.chosen_channel(channel, config),
+            allow_downgrade_to=allow_downgrade_to,
+            custom=None if custom is None else _custom(custom),
+            deflate=deflate,
+            overwrite=force,
+            jobs=jobs,
+            progress=advance,
+        )
+    titles.say_written(output, written.statement)
+
+
+def _default_output(source: str, *, detached: bool) -> str:
+    if source == console.STANDARD:
+        raise UsageError("give -o FILE, or -o - for standard output")
+    return os.path.normpath(source).removesuffix(".zip") + (".payload" if detached else ".sealed")
+
+
+def _custom(path: str) -> dict[str, Any]:
+    from ...format import strictjson
+
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        value = strictjson.parse(data, path)
+    except RejectedError as error:
+        raise UsageError(str(error)) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: expected a JSON object")
+    return value
+
+
+COMMANDS = {"seal": seal}

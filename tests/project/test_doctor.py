@@ -1,0 +1,207 @@
+"""Everything that the doctor finds wrong with a project."""
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from capseal import Role, TrustedCertificate, TrustedKey, TrustStore
+from capseal.project.config import Config
+from capseal.project.doctor import Severity, diagnose
+from capseal.trust.certificates import make_certificate
+from support.tools import require_tool
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+class Project:
+    """A project in which nothing is wrong, with the keys that the suite has anyway."""
+
+    def __init__(self, folder: Path, signer, development_signer, recipient):
+        self.folder = folder
+        (folder / "www").mkdir()
+        for name, key in (("signing", signer), ("development", development_signer), ("recipient", recipient)):
+            key.save(folder / f"{name}.pem")
+            (folder / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+        self.production, self.development = (
+            TrustedKey(signer.public_key),
+            TrustedKey(development_signer.public_key, Role.DEVELOPMENT),
+        )
+        self.trust("trust.json", TrustStore((self.production,)))
+        self.trust("trust-development.json", TrustStore((self.production, self.development)))
+        self.config = {
+            "app": "com.example.game",
+            "web": self.path("www"),
+            "signers": [self.path("signing.pem")],
+            "development_signers": [self.path("development.pem")],
+            "recipients": [self.path("recipient.pub.pem")],
+            "identities": [self.path("recipient.pem")],
+            "trust": self.path("trust.json"),
+            "development_trust": self.path("trust-development.json"),
+        }
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def trust(self, name, store):
+        (self.folder / name).write_bytes(store.to_json())
+
+    def findings(self, **changes):
+        # The keys of the suite are short for speed: that one warning is looked at by a test of its own.
+        found = diagnose(Config(**(self.config | changes)), now=NOW)
+        return [
+            f"{f.severity}: {os.path.basename(f.where)}: {f.what}" for f in found if "are the default" not in f.what
+        ]
+
+
+@pytest.fixture
+def project(tmp_path, signer, development_signer, recipient):
+    return Project(tmp_path, signer, development_signer, recipient)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(project):
+    assert project.findings() == []
+
+
+@pytest.mark.parametrize("name", ["app", "signers", "recipients", "trust"])
+def test_what_the_configuration_lacks_is_found(project, name):
+    assert f"error: capseal.toml: {name} is missing" in project.findings(
+        **{name: None if name in ("app", "trust") else ()}
+    )
+
+
+def test_a_private_key_that_others_may_read_is_found(project):
+    os.chmod(project.path("signing.pem"), 0o640)
+    assert project.findings() == ["error: signing.pem: others may read it (mode 0640)"]
+
+
+def test_a_private_key_that_is_not_there_is_found(project):
+    os.unlink(project.path("recipient.pem"))
+    assert project.findings() == ["error: recipient.pem: the private key cannot be read: No such file or directory"]
+
+
+def test_a_private_key_in_the_web_folder_is_found(project, signer):
+    os.makedirs(project.path("www/assets"))
+    signer.save(project.path("www/assets/copy.key"))
+    Path(project.path("www/assets/certificate.pem")).write_text("-----BEGIN CERTIFICATE-----\n")
+    assert project.findings() == ["error: copy.key: a private key is in the web folder, and would be shipped with it"]
+    (found,) = project.findings(web=project.path("www/assets"), signers=[project.path("www/assets/copy.key")])[:1]
+    assert found.startswith("error: copy.key: the private key is in the web folder")
+
+
+def test_a_private_key_that_git_tracks_is_found(project):
+    git = require_tool("git")
+    subprocess.run([git, "init", "-q"], cwd=project.folder, check=True)
+    assert project.findings() == []
+    subprocess.run([git, "add", "signing.pem"], cwd=project.folder, check=True)
+    assert project.findings() == ["error: signing.pem: the private key is tracked by git"]
+
+
+def test_one_key_for_production_and_development_is_found(project):
+    found = project.findings(development_signers=project.config["signers"])
+    assert "error: signing.pem: signs for production and for development" in found
+
+
+def test_a_development_key_in_the_production_store_is_found(project):
+    project.trust("trust.json", TrustStore((project.production, project.development)))
+    short = project.development.key.fingerprint[:16]
+    assert project.findings() == [f"error: trust.json: development key {short} is in the production trust store"]
+    project.trust("trust.json", TrustStore((project.production, TrustedKey(project.development.key))))
+    assert project.findings() == [f"error: trust.json: development key {short} is trusted for production"]
+
+
+def test_a_development_certificate_in_the_production_store_is_found(project, signer2):
+    certificate = make_certificate(signer2, name="dev", now=NOW).certificates[0]
+    project.trust(
+        "trust.json",
+        TrustStore((project.production,), certificates=(TrustedCertificate(certificate, Role.DEVELOPMENT),)),
+    )
+    assert project.findings() == [
+        "error: trust.json: development certificate 'CN=dev' is in the production trust store"
+    ]
+
+
+def test_a_signer_that_the_store_does_not_trust_is_found(project, signer2):
+    project.trust("trust.json", TrustStore.of(signer2.public_key))
+    (found,) = project.findings()
+    assert found.startswith("error: trust.json: does not trust the signer ")
+
+
+def test_too_few_signers_for_the_threshold_are_found(project, signer2):
+    project.trust("trust.json", TrustStore((project.production, TrustedKey(signer2.public_key)), 2))
+    assert project.findings() == ["warning: trust.json: the threshold is 2, capseal.toml names 1 signers"]
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        (61, None),
+        (59, "warning: {}: certificate 'CN=Ada' expires soon"),
+        (-1, "error: {}: certificate 'CN=Ada' expired"),
+    ],
+)
+def test_certificates_that_expire_are_found(project, signer, days, found):
+    # Made so that it ends that many days from now.
+    chain = make_certificate(signer, name="Ada", days=100, now=NOW + timedelta(days=days - 100))
+    (project.folder / "signing.crt.pem").write_bytes(chain.pem)
+    assert [f.partition(",")[0].partition(" on ")[0] for f in project.findings()] == (
+        [found.format("signing.crt.pem")] if found else []
+    )
+    store = TrustStore((project.production,), certificates=(TrustedCertificate(chain.certificates[0]),))
+    os.unlink(project.path("signing.crt.pem"))
+    project.trust("trust.json", store)
+    assert [f.partition(",")[0].partition(" on ")[0] for f in project.findings()] == (
+        [found.format("trust.json").replace("certificate", "trusted certificate")] if found else []
+    )
+
+
+def test_short_and_unusable_keys_are_found(project):
+    found = diagnose(Config(**project.config), now=NOW)
+    assert [(f.severity, f.what) for f in found] == [
+        (Severity.WARNING, "signing key has 3072 bits, 4096 are the default")
+    ]
+    openssl = require_tool("openssl")
+    key = subprocess.run([openssl, "genrsa", "2048"], capture_output=True, check=True).stdout
+    public = subprocess.run([openssl, "rsa", "-pubout"], input=key, capture_output=True, check=True).stdout
+    (project.folder / "signing.pub.pem").write_bytes(public)
+    assert "error: signing.pub.pem: RSA key has 2048 bits, from 3072 to 8192 are allowed" in project.findings()
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("recipient.pub.pem", "unusable recipients: not a PEM public key"),
+        ("trust.json", "unusable trust store: PEM data: not a PEM public key"),
+        ("trust-development.json", "unusable trust store: PEM data: not a PEM public key"),
+    ],
+)
+def test_unusable_files_are_found(project, name, what):
+    (project.folder / name).write_text("nonsense")
+    assert [f for f in project.findings() if f"{name}: {what}" in f] != []
+
+
+def test_an_unusable_certificate_is_found(project):
+    (project.folder / "signing.crt.pem").write_text("nonsense")
+    (found,) = project.findings()
+    assert found.startswith("error: signing.crt.pem: unusable certificate")
+
+
+def test_an_identity_that_is_no_recipient_is_found(project, other_recipient):
+    (project.folder / "recipient.pub.pem").write_bytes(other_recipient.public_key.pem)
+    other_recipient.save(project.path("other.pem"))
+    assert project.findings() == []
+    (project.folder / "third.pub.pem").write_bytes(project.production.key.pem)
+    assert project.findings(identities=[project.path("third.pem")])[-1] == (
+        "warning: third.pem: is no recipient: it will open none of the bundles"
+    )
+
+
+def test_a_web_folder_that_is_not_there_is_found(project):
+    assert project.findings(web=project.path("dist")) == ["warning: dist: the web folder is not there"]
+
+
+def test_signers_that_are_not_files_are_left_alone(project):
+    references = ["pkcs11:token=ci;object=release?module-path=/m", f"command:{project.path('signing.pub.pem')}:kms"]
+    assert [f for f in project.findings(signers=references) if "pkcs11" in f or "command:" in f] == []
