@@ -6,16 +6,16 @@ Names are imported when they are first used, so that importing capseal costs not
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-
 if TYPE_CHECKING:
+    from ._version import __version__
     from .bundle.detach import join, split
+    from .bundle.push_verifier import Verifier
     from .bundle.reader import SealedFile, open
     from .bundle.reading_order import Verified
     from .bundle.reseal import cosign, rewrap
     from .bundle.seal import seal
     from .bundle.unseal import unseal
-    from .bundle.verify import Verifier, inspect, verify
+    from .bundle.verify import inspect, verify
     from .crypto.keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
     from .device import DeviceStore
     from .errors import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .trust.store import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
 
 _HOMES = {
+    "_version": ("__version__",),
     "trust.expect": ("Expect",),
     "bundle.reading_order": ("Verified",),
     "trust.certificates": ("Chain",),
@@ -64,6 +65,7 @@ _HOMES = {
     "trust.external_signers": ("CommandSigner", "Pkcs11Signer"),
     "crypto.keys": ("Identity", "PrivateKey", "PublicKey", "Signer", "load_private_key", "load_public_key"),
     "bundle.detach": ("join", "split"),
+    "bundle.push_verifier": ("Verifier",),
     "bundle.reader": ("SealedFile", "open"),
     "bundle.reseal": ("cosign", "rewrap"),
     "bundle.seal": ("seal",),
@@ -74,7 +76,7 @@ _HOMES = {
     "format.statement": ("Attachment", "Statement"),
     "trust.store": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
     "bundle.unseal": ("unseal",),
-    "bundle.verify": ("Verifier", "inspect", "verify"),
+    "bundle.verify": ("inspect", "verify"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -9,8 +9,9 @@ event loop is never held for longer than a copy of that takes.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+from .bundle.opened import SealInput, accept_detached
+from .bundle.push_verifier import Verifier
 from .bundle.reading_order import Verified
-from .bundle.verify import SealInput, Verifier, accept_detached
 from .constants import SEGMENT_BYTES
 from .format.signed_index import SignedIndex
 from .trust.expect import Expect

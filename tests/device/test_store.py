@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ from capseal import (
     TrustStore,
     UsageError,
 )
+from capseal.bundle.opened import OpenedBundle
 from capseal.device import DeviceStore
 from support.device_world import (
     APP,
@@ -677,15 +679,14 @@ def test_a_file_that_changes_between_check_and_use_is_refused(
 ) -> None:
     path = tmp_path / "bundle"
     shutil.copy(world.sealed(1), path)
-    verify = capseal.verify
+    check = OpenedBundle.check_payload
 
-    def verify_then_swap(*arguments: object, **keywords: object) -> object:
-        verified = verify(*arguments, **keywords)  # type: ignore[arg-type]
+    def check_then_swap(opened: OpenedBundle, **keywords: Any) -> None:
+        check(opened, **keywords)
         with open(path, "r+b") as file:
             file.write(world.sealed(2).read_bytes())
-        return verified
 
-    monkeypatch.setattr("capseal.device._incoming.verify", verify_then_swap)
+    monkeypatch.setattr(OpenedBundle, "check_payload", check_then_swap)
     with pytest.raises(capseal.SourceChangedError):
         world.store(root).install(path)
 

@@ -10,8 +10,7 @@ from ..format.signed_index import payload_ended
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, commit_all, open_sink
 from ..io.source import Source, open_source
 from .pipeline import Progress
-from .reading_order import parse_seal, pull
-from .verify import check_seal_end
+from .reading_order import check_seal_end, parse_seal, pull
 
 _COPY_BYTES = 1024 * 1024
 

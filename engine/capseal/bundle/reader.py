@@ -18,8 +18,7 @@ from ..format.tree import segment_count
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
-from .unseal import open_cipher
-from .verify import SealInput, open_bundle
+from .opened import OpenedBundle, SealInput, open_bundle
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -39,7 +38,7 @@ def open(
     the segments that it needs, and checks each against the signed index and its tag. Raises
     RejectedError, here or when a bad segment is read, OSError.
     """
-    return SealedFile(bundle, identity=identity, trust=trust, expect=expect, seal=seal)
+    return SealedFile(open_bundle(bundle, trust=trust, expect=expect, seal=seal), identity=identity, owned=True)
 
 
 _NONE = -2  # no segment, nor the one before any
@@ -51,17 +50,12 @@ _STREAK_SEGMENTS = 4
 class SealedFile(io.RawIOBase):
     """The plaintext of a sealed bundle, as a seekable binary file. Safe to share between threads."""
 
-    def __init__(
-        self,
-        bundle: PathOrFile,
-        *,
-        identity: Identity | Sequence[Identity],
-        trust: TrustStore,
-        expect: Expect,
-        seal: SealInput | None,
-    ) -> None:
+    def __init__(self, opened: OpenedBundle, *, identity: Identity | Sequence[Identity], owned: bool = False) -> None:
+        """owned: close the bundle in the end too, or at once where it cannot be read."""
         # First what close() needs: it runs even where opening fails.
-        self._opened = ExitStack()
+        self._owned = ExitStack()
+        if owned:
+            self._owned.enter_context(opened)
         self._lock = threading.Lock()
         self._position = 0
         self._streak = 0  # segments read one after the other, the current one included
@@ -69,15 +63,16 @@ class SealedFile(io.RawIOBase):
         self._spare: list[_Slot] = []
         self._ahead: deque[tuple[int, Future[_Slot]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
-        with ExitStack() as stack:
-            self._source, self.verified = stack.enter_context(
-                open_bundle(bundle, trust=trust, expect=expect, seal=seal)
-            )
+        self._source = opened.source
+        self.verified = opened.verified
+        self._size = self.verified.statement.content.size
+        try:
             if not self._source.seekable:
                 raise UsageError(f"{self._source.name}: cannot seek; unseal() reads streams")
-            self._cipher = open_cipher(self._source, self.verified, identity)
-            self._size = self.verified.statement.content.size
-            self._opened = stack.pop_all()
+            self._cipher = opened.open_cipher(identity)
+        except BaseException:
+            self._owned.close()
+            raise
 
     def readable(self) -> bool:
         return True
@@ -123,12 +118,12 @@ class SealedFile(io.RawIOBase):
         return self.read(max(0, self._size - self._position)) or b""
 
     def close(self) -> None:
-        """Close the bundle; a file object that the caller opened stays open."""
+        """Close the bundle, where it is owned; a file object that the caller opened stays open."""
         if not self.closed:
             self._forget_ahead()
             if self._pool is not None:
                 self._pool.shutdown()
-            self._opened.close()
+            self._owned.close()
         super().close()
 
     def _move_to(self, segment: int) -> None:

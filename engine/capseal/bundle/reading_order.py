@@ -8,7 +8,7 @@ byte streams pushed from outside all go through the same code, which itself does
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..constants import DIGEST_BYTES, SEAL_HEADER_BYTES
 from ..errors import FormatError, TruncatedError
@@ -17,9 +17,11 @@ from ..format.seal import Seal, parse_header, parse_statement, seal_bytes_of
 from ..format.signed_index import SignedIndex, payload_ended
 from ..format.statement import Statement
 from ..format.tree import segment_count
-from ..io.source import Source
 from ..trust.expect import Expect
 from ..trust.store import TrustedKey, TrustStore
+
+if TYPE_CHECKING:
+    from ..io.source import Source
 
 T = TypeVar("T")
 Steps = Generator[int, bytes, T]
@@ -107,7 +109,7 @@ def _read_index(statement: Statement) -> Steps[bytes]:
     return bytes(index)
 
 
-def pull(steps: Steps[T], source: Source) -> T:
+def pull(steps: Steps[T], source: "Source") -> T:
     """Drive steps from the start of a source, and make what follows its new start."""
     position = 0
     try:
@@ -123,6 +125,13 @@ def pull(steps: Steps[T], source: Source) -> T:
         source.rebase(position)
         result: T = stop.value
         return result
+
+
+def check_seal_end(source: "Source", seal: Seal) -> None:
+    """Raise TruncatedError where a detached seal that was read to its end goes on."""
+    if source.peek(0, 1):
+        expected = len(seal.encode())
+        raise TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
 def seal_ended(actual: int, expected: int) -> TruncatedError:

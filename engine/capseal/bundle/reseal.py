@@ -11,15 +11,12 @@ from ..constants import SEGMENT_BYTES
 from ..crypto.keys import Identity, PublicKey, Signer
 from ..format.seal import SEAL_TYPE, Seal
 from ..io.sink import PathOrFile, open_sink
-from ..io.source import Source
 from ..trust.expect import Expect
 from ..trust.signing import add_signature, sign
 from ..trust.store import TrustStore
+from .opened import OpenedBundle, SealInput, open_bundle
 from .pipeline import Progress
-from .reading_order import Verified
 from .seal import checked, wrap_session_key
-from .unseal import open_session_key
-from .verify import SealInput, open_bundle, pump_payload
 
 
 def rewrap(
@@ -44,12 +41,12 @@ def rewrap(
     """
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
 
-    def make(source: Source, verified: Verified) -> Seal:
-        session_key, _ = open_session_key(source, verified, identity)
-        old = verified.statement
+    def make(opened: OpenedBundle) -> Seal:
+        session_key, _ = opened.open_session_key(identity)
+        old = opened.verified.statement
         wrapped = wrap_session_key(session_key, recipients)
         statement = checked(replace(old, encryption=replace(old.encryption, recipients=wrapped)))
-        return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, verified.seal.index)
+        return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, opened.verified.seal.index)
 
     return _reseal(bundle, sink, make, trust, expect, seal, overwrite, jobs, progress)
 
@@ -72,9 +69,9 @@ def cosign(
     for rewrap(). Raises RejectedError, UsageError, OSError.
     """
 
-    def make(_: Source, verified: Verified) -> Seal:
-        envelope = add_signature(verified.seal.envelope, signer, what="bundle")
-        return replace(verified.seal, envelope=envelope)
+    def make(opened: OpenedBundle) -> Seal:
+        old = opened.verified.seal
+        return replace(old, envelope=add_signature(old.envelope, signer, what="bundle"))
 
     return _reseal(bundle, sink, make, replace(trust, threshold=1), expect, seal, overwrite, jobs, progress)
 
@@ -82,7 +79,7 @@ def cosign(
 def _reseal(
     bundle: PathOrFile,
     sink: PathOrFile,
-    make: Callable[[Source, Verified], Seal],
+    make: Callable[[OpenedBundle], Seal],
     trust: TrustStore,
     expect: Expect,
     seal: SealInput | None,
@@ -91,17 +88,15 @@ def _reseal(
     progress: Progress | None,
 ) -> Seal:
     with (
-        open_bundle(bundle, trust=trust, expect=expect, seal=seal) as (source, verified),
+        open_bundle(bundle, trust=trust, expect=expect, seal=seal) as opened,
         open_sink(sink, overwrite=overwrite) as output,
     ):
-        new = make(source, verified)
+        new = make(opened)
         encoded = new.encode()
-        if source.size is not None and seal is None:
-            output.expect(len(encoded) + source.size)
+        if opened.source.size is not None and seal is None:
+            output.expect(len(encoded) + opened.source.size)
         output.write_at(0, encoded)
-        pump_payload(
-            source,
-            verified,
+        opened.check_payload(
             sink=output if seal is None else None,
             write_layout=lambda segment: len(encoded) + segment * SEGMENT_BYTES,
             jobs=jobs,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..bundle import reader
 from ..bundle import seal as sealing
+from ..bundle.opened import SealInput
 from ..bundle.pipeline import Progress
-from ..bundle.verify import SealInput
 from ..crypto.keys import Identity
 from ..format.seal import Seal
 from ..io.sink import Detached, PathOrFile

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..bundle.opened import accept_detached
 from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
-from ..bundle.verify import accept_detached
 from ..constants import SEGMENT_BYTES
 from ..errors import NotForUsError, TamperedError, UsageError
 from ..format.tree import segment_count

@@ -29,7 +29,7 @@ def open_release(
     """Give the seal's bytes and the payload's source of the latest release, or of that sequence.
 
     Nothing is verified here and no payload byte is asked for before the source is read: authenticate
-    the seal first (capseal.verifying.accept_detached, or any verb with `seal=`). Raises TransferError,
+    the seal first (capseal.embedding.accept, or any verb with `seal=`). Raises TransferError,
     UsageError where there is no such release, FormatError for names that are none.
     """
     with Connection(url, timeout_s=timeout_s, attempts=attempts) as connection:

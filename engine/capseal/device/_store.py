@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..bundle.opened import SealInput, accept_detached, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
-from ..bundle.verify import SealInput, accept_detached
 from ..crypto.keys import Identity
 from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import Role, TrustStore
 from ._disk import Disk, write_file
-from ._incoming import arrive
+from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present
 from ._state import Failure, InstalledBundle, State, Trial
 from ._unpack import ArchiveLimits, unpack
@@ -165,13 +165,17 @@ class DeviceStore:
                 state = self._load()
             self._disk.sweep_staging()
             expect = self._expect(state.floor)
-            with arrive(source, seal=seal, trust=self._trust, expect=expect, staging=self._disk.staging) as arrival:
-                statement = arrival.verified.statement
+            with open_bundle(source, trust=self._trust, expect=expect, seal=seal) as opened:
+                statement = opened.verified.statement
                 known = state.find(statement.payload.digest.hex())
                 if known is not None:
                     return known
                 state.check_statement(statement)
-                with arrival.open(self._identity, progress=progress) as content, self._disk.unpacking() as folder:
+                with (
+                    checked_payload(opened, staging=self._disk.staging, progress=progress) as whole,
+                    SealedFile(whole, identity=self._identity) as content,
+                    self._disk.unpacking() as folder,
+                ):
                     return self._stage(content, folder)
 
     def _stage(self, content: SealedFile, folder: str) -> InstalledBundle:

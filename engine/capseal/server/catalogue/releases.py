@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from logging import Logger
 from typing import TypeVar
 
+from ...bundle.opened import accept_detached
 from ...bundle.reading_order import Verified
-from ...bundle.verify import accept_detached
 from ...capgo import Attached, attached
 from ...constants import DIGEST_BYTES
 from ...errors import FormatError, RejectedError, RollbackError, TransferError

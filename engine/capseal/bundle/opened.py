@@ -1,0 +1,162 @@
+"""An opened bundle: its payload, and the verdict on its seal, which is authenticated exactly once.
+
+verify, unseal, the reader, rewrap, cosign and a device's install all begin with open_bundle() and go on
+with what it returns.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from ..constants import BLOCK_BYTES, SEGMENT_BYTES
+from ..errors import NotForUsError
+from ..io.source import PathOrFile, Source, open_source
+from ..trust.expect import Expect
+from ..trust.store import TrustStore
+from .pipeline import Layout, Progress, Pump, Run, Work, payload_layout
+from .reading_order import Verified, accept_seal, check_seal_end, pull
+
+if TYPE_CHECKING:
+    from ..crypto.keys import Identity
+    from ..crypto.segment_cipher import Header, SegmentCipher
+    from ..io.sink import Sink
+
+SealInput = str | os.PathLike[str] | bytes | BinaryIO
+"""A detached seal: its path, its bytes, or a binary file object."""
+
+
+class OpenedBundle:
+    """A payload whose seal was authenticated. Nothing is said of the payload before check_payload().
+
+    source: the payload, from its first byte on; close() closes it, and so does leaving the context.
+    verified: the seal's verdict, which every later step works with.
+    """
+
+    __slots__ = ("source", "verified")
+
+    def __init__(self, source: Source, verified: Verified) -> None:
+        """Raise TruncatedError where the source is known to have another size than the signed one."""
+        self.source = source
+        self.verified = verified
+        if source.size is not None and source.size != verified.statement.payload.size:
+            raise verified.payload_ended(source.size)
+
+    def check_payload(
+        self,
+        *,
+        transform: Work | None = None,
+        sink: "Sink | None" = None,
+        write_layout: Layout = payload_layout,
+        jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Check every byte of the payload, run by run and to its signed end.
+
+        transform: what to make of a run once all of its segments passed, by default the run itself; sink:
+        where that goes. Raises TamperedError, TruncatedError, and what transform, source or sink raise.
+        """
+        source, verified = self.source, self.verified
+
+        def work(run: Run, out: memoryview) -> memoryview:
+            verified.check_run(run.first, run.data)
+            return run.data if transform is None else transform(run, out)
+
+        def check_in_place(first: int, offset: int, size: int) -> bool:
+            entries = source.segment_digests(offset, size)
+            if entries is None:
+                return False
+            verified.index.check_entries(first, entries)
+            return True
+
+        size = verified.statement.payload.size
+        # What is used afterwards has to be the bytes that were checked: nobody else can change a copy. The entry of
+        # a payload of one block is its leaf, which only work() knows.
+        can_stay = source.in_memory and transform is None and sink is None and size > BLOCK_BYTES
+        Pump(
+            source=source,
+            sink=sink,
+            work=work,
+            in_place=check_in_place if can_stay else None,
+            read_layout=payload_layout,
+            write_layout=write_layout,
+            total=size,
+            ended_early=verified.payload_ended,
+            jobs=jobs,
+            progress=progress,
+        ).run()
+        if source.peek(size, 1):
+            raise verified.payload_ended(size + 1)
+
+    def open_session_key(self, identity: "Identity | Sequence[Identity]") -> "tuple[bytes, Header]":
+        """Return the session key and the payload's header; before check_payload(), where the source is a stream.
+
+        identity: the recipient key, or several of which one fits. The header comes from the first segment,
+        which is checked against the index first; the session key is checked against its commitment. Raises
+        TamperedError, TruncatedError, NotForUsError.
+        """
+        from ..crypto.segment_cipher import Header, check_commitment  # here, since to verify takes no cipher
+
+        statement = self.verified.statement
+        wanted = min(SEGMENT_BYTES, statement.payload.size)
+        segment = self.source.peek(0, wanted)
+        if len(segment) < wanted:
+            raise self.verified.payload_ended(len(segment))
+        self.verified.check_run(0, memoryview(segment))
+        header = Header.parse(segment)
+        session_key = _unwrap(self.verified, identity)
+        check_commitment(session_key, header, statement.app, statement.encryption.commitment)
+        return session_key, header
+
+    def open_cipher(self, identity: "Identity | Sequence[Identity]") -> "SegmentCipher":
+        """Return the payload's cipher; the rest is as for open_session_key()."""
+        from ..crypto.segment_cipher import SegmentCipher
+
+        session_key, header = self.open_session_key(identity)
+        return SegmentCipher(session_key, header, self.verified.statement.app)
+
+    def close(self) -> None:
+        """Close the payload; a file object that the caller opened stays open. Calling it again does nothing."""
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_bundle(
+    bundle: PathOrFile, *, trust: TrustStore, expect: Expect = Expect(), seal: SealInput | None = None
+) -> OpenedBundle:
+    """Open a bundle and authenticate its seal; no byte of the payload is read yet.
+
+    bundle: an attached sealed bundle or, with a detached `seal`, a payload. Raises RejectedError, OSError.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(open_source(bundle)))
+        verified = pull(accept_seal(trust, expect), source) if seal is None else accept_detached(seal, trust, expect)
+        opened = OpenedBundle(source, verified)
+        stack.pop_all()
+    return opened
+
+
+def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verified:
+    """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
+    with closing(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
+        verified = pull(accept_seal(trust, expect), source)
+        check_seal_end(source, verified.seal)
+        return verified
+
+
+def _unwrap(verified: Verified, identity: "Identity | Sequence[Identity]") -> bytes:
+    identities = identity if isinstance(identity, Sequence) else [identity]
+    by_kid = {one.public_key.fingerprint: one for one in identities}
+    recipients = verified.statement.encryption.recipients
+    for recipient in recipients:
+        if recipient.kid in by_kid:
+            return by_kid[recipient.kid].unwrap(recipient.encrypted_key)
+    ours = ", ".join(kid[:16] for kid in by_kid) or "none"
+    theirs = ", ".join(recipient.kid[:16] for recipient in recipients[:4])
+    raise NotForUsError(f"no identity fits: ours are {ours}, the bundle is sealed for {theirs}")
