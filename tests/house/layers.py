@@ -71,14 +71,17 @@ ROOMS = {
             "trust": "whose signature counts",
         },
     ),
-    "http": Room("what server and client share, written once"),
+    "http": Room(
+        "what server and client share, written once",
+        uses={"format": "names, digests and strict JSON"},
+    ),
     "client": Room(
         "the other end of a capseal server: publish, fetch, releases as sources",
         uses={
             "bundle": "to verify what arrives, and to report progress",
             "capgo": "the file for Capgo that a seal vouches for",
             "format": "seals and indexes",
-            "http": "the token",
+            "http": "what both ends say",
             "io": "sources to publish",
             "trust": "whose signature counts",
         },
@@ -101,7 +104,7 @@ ROOMS = {
             "capgo": "the update endpoint of Capgo's plugin",
             "embedding": "to verify as bytes arrive, and again as they are served",
             "format": "statements and indexes",
-            "http": "the token",
+            "http": "what both ends say",
             "trust": "whose releases are taken",
         },
         inner={
@@ -119,6 +122,7 @@ ROOMS = {
             "bundle": "to plan the seal",
             "crypto": "the segment cipher, at any place of the payload",
             "format": "seals and trees",
+            "http": "how a release is described",
             "io": "the folder as one archive",
             "server": "to serve it",
             "trust": "the development role",
@@ -277,6 +281,7 @@ AT_IMPORT = {
 COMPUTED_IMPORTS = {
     "__init__.py": "the front door",
     "capgo/__init__.py": "the door of a room that most programs use one function of",
+    "server/__init__.py": "the door of a room whose application needs no web server",
 }
 
 # Modules without an underscore that no other room uses: they are for those who build on the package.

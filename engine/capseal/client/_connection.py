@@ -1,6 +1,5 @@
 """HTTP to a capseal server: every failure becomes one of capseal's errors, and only transfers are retried."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
@@ -17,14 +16,12 @@ from tenacity import (
 from ..errors import (
     CapsealError,
     FormatError,
-    NotForUsError,
-    RollbackError,
-    SignatureError,
-    TamperedError,
     TransferError,
-    TruncatedError,
     UsageError,
 )
+from ..format import strictjson
+from ..http import problems
+from ..http.limits import MAX_ANSWER_BYTES, MAX_PROBLEM_BYTES
 
 T = TypeVar("T")
 
@@ -34,8 +31,6 @@ FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 10.0
 
 _PASSING = (408, 425, 429)
-_NO_UPLOAD = "urn:capseal:problem:no-upload"
-_PROBLEM_BYTES = 64 * 1024
 
 
 class StartOverError(TransferError):
@@ -93,14 +88,19 @@ class Connection:
         )
         return retrying(transfer)
 
-    def ask(self, method: str, path: str, **keywords: Any) -> Any:
-        """Send one request and return the JSON that answers it. Raises CapsealError."""
-        with self.stream(method, path, **keywords) as response, _failures(self.url):
-            body = response.read()
+    def ask(self, method: str, path: str, parse: Callable[[Any], T], **keywords: Any) -> T:
+        """Send one request and return what `parse` makes of the JSON that answers it.
+
+        parse: raises FormatError for what no server of ours says, which becomes TransferError. Raises CapsealError.
+        """
+        with self.stream(method, path, **keywords) as response:
+            body = _read(response, MAX_ANSWER_BYTES)
+        if body is None:
+            raise TransferError(f"{self.url}: answered {method} {path} with more than {MAX_ANSWER_BYTES} bytes")
         try:
-            return json.loads(body)
-        except ValueError as error:
-            raise TransferError(f"{self.url}: answered {method} {path} with something that is not JSON") from error
+            return parse(strictjson.parse(body, "answer"))
+        except FormatError as error:
+            raise TransferError(f"{self.url}: cannot read the answer to {method} {path}: {error}") from error
 
     @contextmanager
     def stream(self, method: str, path: str, **keywords: Any) -> Iterator[httpx.Response]:
@@ -113,26 +113,12 @@ class Connection:
     def _error(self, response: httpx.Response) -> CapsealError:
         """Return the error that an answer other than success means."""
         problem = _problem(response)
-        detail = problem.get("detail") or f"status {response.status_code}"
-        text = f"{self.url}: {detail}"
-        match problem.get("error"):
-            case "FormatError":
-                return FormatError(text, offset=_whole(problem, "offset"))
-            case "SignatureError":
-                return SignatureError(text)
-            case "NotForUsError":
-                return NotForUsError(text)
-            case "TamperedError":
-                return TamperedError(text, segment=_whole(problem, "segment"), offset=_whole(problem, "offset"))
-            case "TruncatedError":
-                return TruncatedError(
-                    text, expected=_whole(problem, "expected") or 0, actual=_whole(problem, "actual") or 0
-                )
-            case "RollbackError":
-                return RollbackError(
-                    text, floor=_whole(problem, "floor") or 0, sequence=_whole(problem, "sequence") or 0
-                )
-        if problem.get("type") == _NO_UPLOAD:
+        detail = problem.get("detail")
+        text = f"{self.url}: {detail if detail and type(detail) is str else f'status {response.status_code}'}"
+        rejection = problems.rejection_in(problem, text)
+        if rejection is not None:
+            return rejection
+        if problem.get("type") == problems.NO_UPLOAD.urn:
             return StartOverError(text)
         if response.is_server_error or response.status_code in _PASSING:
             return TransferError(text)
@@ -151,20 +137,21 @@ def _failures(url: str) -> Iterator[None]:
 
 def _problem(response: httpx.Response) -> dict[str, Any]:
     """Return the RFC 9457 members of an answer, or none."""
-    if not response.headers.get("content-type", "").startswith("application/problem+json"):
+    if not response.headers.get("content-type", "").startswith(problems.MEDIA_TYPE):
         return {}
-    body = b""
+    body = _read(response, MAX_PROBLEM_BYTES)
+    try:
+        value = strictjson.parse(body or b"", "problem")
+    except FormatError:
+        return {}
+    return value if type(value) is dict else {}
+
+
+def _read(response: httpx.Response, most: int) -> bytes | None:
+    """Return a response's body, or None where it is longer than that."""
+    body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > _PROBLEM_BYTES:
-            return {}
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _whole(problem: dict[str, Any], name: str) -> int | None:
-    value = problem.get(name)
-    return value if type(value) is int else None
+        if len(body) > most:
+            return None
+    return bytes(body)

@@ -13,15 +13,14 @@ from ..bundle.reading_order import Verified
 from ..constants import SEGMENT_BYTES
 from ..errors import NotForUsError, TamperedError, UsageError
 from ..format.tree import segment_count
+from ..http import paths
+from ..http.limits import RUN_SEGMENTS
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._connection import Connection
 from ._parallel import run_all, serialised
 from ._publishing import JOBS
 from ._remote import RangeSource, find_release
-
-RUN_SEGMENTS = 16
-"""Most segments in one request: 8 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,9 @@ def fetch(
 def _payload_path(verified: Verified) -> str:
     """Return the payload's path by what is signed, whatever the server's own links say."""
     statement = verified.statement
-    return f"/v1/apps/{statement.app}/channels/{statement.channel}/releases/{statement.sequence}/payload"
+    return paths.filled(
+        paths.RELEASE_PAYLOAD, app=statement.app, channel=statement.channel, sequence=statement.sequence
+    )
 
 
 class _Unfinished:

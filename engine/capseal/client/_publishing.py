@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,18 @@ from typing import Any
 from ..bundle.pipeline import Progress
 from ..bundle.verify import inspect
 from ..capgo import attached
-from ..constants import SEGMENT_BYTES
 from ..errors import TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
-from ..format.strictjson import check_name
+from ..http import paths
+from ..http.limits import RUN_BYTES
+from ..http.shapes import (
+    ArrivingDescription,
+    ReleaseDescription,
+    Span,
+    UploadDescription,
+    begun_from_json,
+    published_from_json,
+)
 from ..io.source import Source, open_source
 from ._connection import Connection, StartOverError
 from ._parallel import run_all, serialised
@@ -21,9 +29,6 @@ from ._parallel import run_all, serialised
 JOBS = 4
 
 _BEGINNINGS = 3
-
-PIECE_BYTES = 16 * SEGMENT_BYTES
-"""What goes in one request: a part of the server's, and all that a broken connection can cost."""
 
 
 def publish(
@@ -48,17 +53,16 @@ def publish(
         beside = None if capgo is None else _Beside.of(seal_bytes, _open(capgo, stack))
         for _ in range(_BEGINNINGS - 1):
             try:
-                return _publish(source, seal_bytes, beside, connection, jobs, progress)
+                return _publish(source, seal_bytes, beside, connection, jobs, progress).to_json()
             except StartOverError:
                 continue
-        return _publish(source, seal_bytes, beside, connection, jobs, progress)
+        return _publish(source, seal_bytes, beside, connection, jobs, progress).to_json()
 
 
 def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -> dict[str, Any]:
     """Withdraw a release and return it; the connection needs a token. Raises TransferError, UsageError."""
-    path = f"/v1/apps/{check_name(app, 'app')}/channels/{check_name(channel, 'channel')}/releases/{sequence}"
-    release: dict[str, Any] = connection.retried(lambda: connection.ask("DELETE", path))
-    return release
+    path = paths.filled(paths.RELEASE, app=app, channel=channel, sequence=sequence)
+    return connection.retried(lambda: connection.ask("DELETE", path, ReleaseDescription.from_json)).to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +88,33 @@ def _publish(
     connection: Connection,
     jobs: int,
     progress: Progress | None,
-) -> dict[str, Any]:
-    begun = connection.retried(lambda: connection.ask("POST", "/v1/uploads", content=seal))
-    release: dict[str, Any] | None = begun.get("release")
-    if beside is not None and not (release or begun).get("capgo"):
-        why = "takes none" if release is None else f"published sequence {release['sequence']} without it"
+) -> ReleaseDescription:
+    begun = connection.retried(lambda: connection.ask("POST", paths.UPLOADS, begun_from_json, content=seal))
+    if beside is not None and begun.capgo is None:
+        published = isinstance(begun, ReleaseDescription)
+        why = f"published sequence {begun.sequence} without it" if published else "takes none"
         raise UsageError(f"{beside.source.name}: a Capgo file, but {connection.url} {why}")
-    if release is not None:
-        return release
-    size = int(begun["payload"]["size"])
+    if isinstance(begun, ReleaseDescription):
+        return begun
+    size = begun.payload.size
     if source.size != size:
         raise TruncatedError(
             f"{source.name}: payload has {source.size} bytes, the seal says {size}",
             expected=size,
             actual=source.size or 0,
         )
-    begun = _send_index(begun, beside, connection)
-    sources = [(source, begun["links"]["payload"], size, begun["missing"])]
-    if begun.get("capgo") and beside is not None:
-        sources.append((beside.source, begun["links"]["capgo"], begun["capgo"]["size"], begun["capgo"]["missing"]))
-    pieces = [(*one, start, stop) for *one, missing in sources for start, stop in _pieces(missing)]
+    sources: list[tuple[Source, str, int, tuple[Span, ...]]] = [
+        (source, paths.filled(paths.UPLOAD_PAYLOAD, id=begun.id), size, begun.missing)
+    ]
+    arriving = _send_index(begun, beside, connection)
+    if arriving is not None and beside is not None:
+        path = paths.filled(paths.UPLOAD_CAPGO, id=begun.id)
+        sources.append((beside.source, path, arriving.payload.size, arriving.missing))
+    pieces = [
+        (source, path, size, start, stop) for source, path, size, missing in sources for start, stop in _pieces(missing)
+    ]
     report = serialised(progress)
-    report(sum(size for _, _, size, _ in sources) - sum(stop - start for *_, start, stop in pieces))
+    report(sum(size for _, _, size, _ in sources) - sum(stop - start for _, _, _, start, stop in pieces))
 
     def put(source: Source, path: str, size: int, start: int, stop: int) -> None:
         headers = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
@@ -116,35 +125,37 @@ def _publish(
                 expected=size,
                 actual=start + len(piece),
             )
-        connection.retried(lambda: connection.ask("PUT", path, content=piece, headers=headers))
+        connection.retried(
+            lambda: connection.ask("PUT", path, UploadDescription.from_json, content=piece, headers=headers)
+        )
         report(stop - start)
 
     run_all(put, pieces, jobs=jobs)
     for sent, *_ in sources:
         sent.check_unchanged()
-    published: dict[str, Any] = connection.retried(lambda: connection.ask("POST", begun["links"]["self"]))["release"]
-    return published
+    upload = paths.filled(paths.UPLOAD, id=begun.id)
+    return connection.retried(lambda: connection.ask("POST", upload, published_from_json))
 
 
-def _send_index(begun: dict[str, Any], beside: _Beside | None, connection: Connection) -> dict[str, Any]:
-    """Send the index of the Capgo file where it is missing, and return what the server knows of the upload then."""
-    if not begun.get("capgo"):
-        return begun
+def _send_index(begun: UploadDescription, beside: _Beside | None, connection: Connection) -> ArrivingDescription | None:
+    """Send the index of the Capgo file where it is missing, and return what the server knows of the file then."""
+    if begun.capgo is None:
+        return None
     if beside is None:
         raise UsageError(f"{connection.url}: demands the Capgo file that the seal vouches for (--capgo FILE)")
-    if begun["capgo"]["index_missing"]:
-        path = begun["links"]["capgo_index"]
-        answer: dict[str, Any] = connection.retried(lambda: connection.ask("PUT", path, content=beside.index))
-        return answer
-    return begun
+    if begun.capgo.index_missing:
+        path = paths.filled(paths.UPLOAD_CAPGO_INDEX, id=begun.id)
+        parse = UploadDescription.from_json
+        return connection.retried(lambda: connection.ask("PUT", path, parse, content=beside.index)).capgo
+    return begun.capgo
 
 
-def _pieces(missing: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _pieces(missing: Iterable[Span]) -> Iterator[tuple[int, int]]:
     """Cut the missing spans at the grid of the server's parts."""
     for start, stop in missing:
         at = start
         while at < stop:
-            end = min(stop, (at // PIECE_BYTES + 1) * PIECE_BYTES)
+            end = min(stop, (at // RUN_BYTES + 1) * RUN_BYTES)
             yield at, end
             at = end
 

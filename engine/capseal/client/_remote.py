@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import TransferError, TruncatedError
-from ..format.strictjson import check_name
+from ..http import paths
+from ..http.limits import MAX_SEAL_BYTES
+from ..http.shapes import ReleaseDescription
 from ._connection import ATTEMPTS, TIMEOUT_S, Connection
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-MAX_SEAL_BYTES = 64 * 1024 * 1024
-"""The index of 1 TiB of payload; memory follows what arrives, up to this."""
 
 
 @contextmanager
@@ -40,16 +39,15 @@ def find_release(
     connection: Connection, *, app: str, channel: str, sequence: int | None
 ) -> tuple[bytes, "RangeSource"]:
     """Return what open_release() gives, on a connection that stays the caller's."""
-    place = f"/v1/apps/{check_name(app, 'app')}/channels/{check_name(channel, 'channel')}"
-    path = f"{place}/latest" if sequence is None else f"{place}/releases/{sequence}"
-    release = connection.retried(lambda: connection.ask("GET", path))
-    try:
-        found, size = int(release["sequence"]), int(release["payload"]["size"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise TransferError(f"{connection.url}: answered with something that is no release") from error
-    base = f"{place}/releases/{found}"
-    seal = connection.retried(lambda: _seal(connection, f"{base}/seal"))
-    return seal, RangeSource(connection, f"{base}/payload", size)
+    names: dict[str, str | int] = {"app": app, "channel": channel}
+    if sequence is None:
+        path = paths.filled(paths.LATEST, **names)
+    else:
+        path = paths.filled(paths.RELEASE, **names, sequence=sequence)
+    release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
+    names["sequence"] = release.sequence
+    seal = connection.retried(lambda: _seal(connection, paths.filled(paths.RELEASE_SEAL, **names)))
+    return seal, RangeSource(connection, paths.filled(paths.RELEASE_PAYLOAD, **names), release.payload.size)
 
 
 def _seal(connection: Connection, path: str) -> bytes:

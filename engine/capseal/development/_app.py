@@ -101,7 +101,7 @@ class _Watched:
                 yield ": still here\n\n"
                 continue
             told = current
-            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(described(current))}\n\n"
+            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(described(current).to_json())}\n\n"
 
     async def _newer_than(self, told: Release | None) -> Release | None:
         """Return the current release as soon as it is another one, or None where it stays for a while."""

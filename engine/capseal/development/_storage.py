@@ -10,8 +10,9 @@ from obstore.store import MemoryStore
 from ..constants import SEGMENT_BYTES
 from ..errors import SourceChangedError, TransferError
 from ..format.tree import segment_count
+from ..http.limits import RUN_SEGMENTS
 from ..server.storage.objects import Storage, StoredObject
-from ..server.storage.stored_runs import PART_SEGMENTS, Part
+from ..server.storage.stored_runs import Part
 from ._bundle import FolderBundle
 
 _PART_PATH = re.compile(r"payloads/([0-9a-f]{64})/([0-9]{10})-([0-9]{2})")
@@ -48,8 +49,8 @@ class FolderStorage(Storage):
         if prefix.startswith("payloads") and self._bundle is not None:
             statement = self._bundle.seal.statement
             digest, total = statement.payload.digest.hex(), statement.payload.size
-            for first in range(0, segment_count(total), PART_SEGMENTS):
-                part = Part(first, min(PART_SEGMENTS, segment_count(total) - first))
+            for first in range(0, segment_count(total), RUN_SEGMENTS):
+                part = Part(first, min(RUN_SEGMENTS, segment_count(total) - first))
                 path = part.path(digest)
                 if path.startswith(prefix):
                     size = min(part.stop * SEGMENT_BYTES, total) - first * SEGMENT_BYTES

@@ -1,1 +1,1 @@
-"""What server and client share, written once."""
+"""What server and client share, written once: paths, JSON shapes, problem types, limits, token."""

@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RejectedError, TransferError
+from ..http import paths
+from ..http.problems import BUG
 from ..trust.store import Role, TrustStore
 from . import problems
 from .catalogue.receiving import PartBuffers
@@ -33,28 +35,25 @@ LOGGER = "capseal.server"
 
 COLLECT_INTERVAL_S = 3600.0
 
-_RELEASES = "/v1/apps/{app}/channels/{channel}/releases"
-_UPLOAD = "/v1/uploads/{id}"
-
 _ROUTES: list[BaseRoute] = [
-    Route("/", status.page),
-    Route("/healthz", status.healthz),
-    Route("/metrics", status.metrics),
-    Route("/v1/apps", reading.list_apps),
-    Route("/v1/apps/{app}/channels/{channel}/latest", reading.get_latest),
-    Route(_RELEASES, reading.list_releases),
-    Route(_RELEASES + "/{sequence}", reading.get_release),
-    Route(_RELEASES + "/{sequence}", publishing.withdraw, methods=["DELETE"]),
-    Route(_RELEASES + "/{sequence}/seal", reading.get_seal),
-    Route(_RELEASES + "/{sequence}/payload", reading.get_payload),
-    Route(_RELEASES + "/{sequence}/capgo", reading.get_capgo),
-    Route("/v1/uploads", publishing.begin_upload, methods=["POST"]),
-    Route(_UPLOAD, publishing.get_upload),
-    Route(_UPLOAD, publishing.publish, methods=["POST"]),
-    Route(_UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
-    Route(_UPLOAD + "/payload", publishing.put_payload, methods=["PUT"]),
-    Route(_UPLOAD + "/capgo", publishing.put_capgo, methods=["PUT"]),
-    Route(_UPLOAD + "/capgo/index", publishing.put_capgo_index, methods=["PUT"]),
+    Route(paths.STATUS, status.page),
+    Route(paths.HEALTH, status.healthz),
+    Route(paths.METRICS, status.metrics),
+    Route(paths.APPS, reading.list_apps),
+    Route(paths.LATEST, reading.get_latest),
+    Route(paths.RELEASES, reading.list_releases),
+    Route(paths.RELEASE, reading.get_release),
+    Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
+    Route(paths.RELEASE_SEAL, reading.get_seal),
+    Route(paths.RELEASE_PAYLOAD, reading.get_payload),
+    Route(paths.RELEASE_CAPGO, reading.get_capgo),
+    Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
+    Route(paths.UPLOAD, publishing.get_upload),
+    Route(paths.UPLOAD, publishing.publish, methods=["POST"]),
+    Route(paths.UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
+    Route(paths.UPLOAD_PAYLOAD, publishing.put_payload, methods=["PUT"]),
+    Route(paths.UPLOAD_CAPGO, publishing.put_capgo, methods=["PUT"]),
+    Route(paths.UPLOAD_CAPGO_INDEX, publishing.put_capgo_index, methods=["PUT"]),
 ]
 
 
@@ -133,7 +132,7 @@ async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return Problem(500, "bug", "The server failed", "this is a bug; see the server's log").response()
+    return Problem(BUG, "this is a bug; see the server's log").response()
 
 
 async def _collect_now_and_then(state: ServerState) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -11,12 +13,12 @@ class Limits:
     Sizes are in bytes, times in seconds.
     """
 
-    bundle_bytes: int = 64 * 1024**3
+    bundle_bytes: int = DEFAULT_PAYLOAD_BYTES
     """Largest payload."""
-    seal_bytes: int = 8 * 1024**2
-    """Largest seal: 1 MiB of envelope and 64 KiB of index per GiB of payload."""
+    seal_bytes: int = DEFAULT_SEAL_BYTES
+    """Largest seal."""
     uploads: int = 16
-    """Requests that may send payload at once; each holds two parts (16 MiB) in memory."""
+    """Requests that may send payload at once; each holds two runs of segments (16 MiB) in memory."""
     open_uploads: int = 256
     """Uploads that were begun and neither published nor given up."""
     upload_age_s: float = 24 * 3600

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details; which exception becomes which status stands here and nowhere else."""
+"""Problems (capseal.http.problems) as Starlette answers them."""
 
 import json
 from collections.abc import Mapping
@@ -8,100 +8,57 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import (
-    FormatError,
-    NotForUsError,
-    RejectedError,
-    RollbackError,
-    SignatureError,
-    TamperedError,
-    TransferError,
-    TruncatedError,
-)
-
-MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:capseal:problem:"
-
-_REJECTED: tuple[tuple[type[RejectedError], int, str, str], ...] = (
-    (FormatError, 400, "format", "The bundle does not parse"),
-    (SignatureError, 403, "signature", "No sufficient trusted signature"),
-    (NotForUsError, 403, "not-for-us", "The bundle is not for this server"),
-    (RollbackError, 409, "rollback", "The sequence is not above the latest one"),
-    (TamperedError, 422, "tampered", "The bytes do not match the signed index"),
-    (TruncatedError, 422, "truncated", "The size is not the signed one"),
-)
+from ..errors import RejectedError, TransferError
+from ..http import problems
+from ..http.problems import ProblemType
 
 
 class Problem(Exception):  # noqa: N818 - an answer, not only an error
-    """An answer other than success. slug: the last part of the problem's type."""
+    """An answer other than success."""
 
     def __init__(
-        self,
-        status: int,
-        slug: str,
-        title: str,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        **members: Any,
+        self, kind: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.slug = slug
+        self.kind = kind
         self.headers = dict(headers or {})
         self.body = {
-            "type": TYPE_PREFIX + slug,
-            "title": title,
-            "status": status,
+            "type": kind.urn,
+            "title": kind.title,
+            "status": kind.status,
             "detail": detail,
             **{name: value for name, value in members.items() if value is not None},
         }
 
     def response(self) -> Response:
         """Return the problem as a response."""
-        return Response(json.dumps(self.body), self.status, self.headers, MEDIA_TYPE)
+        return Response(json.dumps(self.body), self.kind.status, self.headers, problems.MEDIA_TYPE)
 
 
 def rejected(error: RejectedError, **members: Any) -> Problem:
     """Return the problem for a bundle that is not acceptable."""
-    for kind, status, slug, title in _REJECTED:
-        if isinstance(error, kind):
-            for name in ("segment", "offset", "expected", "actual", "floor", "sequence"):
-                members.setdefault(name, getattr(error, name, None))
-            return Problem(status, slug, title, str(error), error=type(error).__name__, **members)
-    raise TypeError(f"{type(error).__name__} has no problem type")
+    kind, where = problems.of_rejection(error)
+    return Problem(kind, str(error), **where, **members)
 
 
 def too_large(what: str, actual: int, limit: int) -> Problem:
     """Return the problem for something over its limit."""
-    return Problem(
-        413, "too-large", "Over a limit of this server", f"{what} of {actual} bytes, at most {limit} are allowed"
-    )
-
-
-def too_slow(detail: str) -> Problem:
-    """Return the problem for a body that comes too slowly."""
-    return Problem(408, "too-slow", "The request came too slowly", detail)
+    return Problem(problems.TOO_LARGE, f"{what} of {actual} bytes, at most {limit} are allowed")
 
 
 def busy(detail: str) -> Problem:
     """Return the problem for a server that has no room just now."""
-    return Problem(503, "busy", "Too much at once", detail, headers={"Retry-After": "2"})
+    return Problem(problems.BUSY, detail, headers={"Retry-After": "2"})
 
 
 def unavailable(detail: str) -> Problem:
     """Return the problem for a storage that does not answer, or does not hold what was put there."""
-    return Problem(503, "storage", "The storage failed", detail, headers={"Retry-After": "10"})
+    return Problem(problems.STORAGE, detail, headers={"Retry-After": "10"})
 
 
 async def on_problem(request: Request, error: Problem) -> Response:
     """Answer a Problem."""
     return error.response()
-
-
-async def on_rejected(request: Request, error: RejectedError) -> Response:
-    """Answer a RejectedError."""
-    return rejected(error).response()
 
 
 async def on_transfer_error(request: Request, error: TransferError) -> Response:
@@ -112,7 +69,6 @@ async def on_transfer_error(request: Request, error: TransferError) -> Response:
 
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer what Starlette itself refuses: unknown paths and methods."""
-    slug = {404: "not-found", 405: "method"}.get(error.status_code, "http")
-    problem = Problem(error.status_code, slug, error.detail, f"{request.method} {request.url.path[:200]}")
-    problem.headers = dict(error.headers or {})
-    return problem.response()
+    kind = {404: problems.NOT_FOUND, 405: problems.METHOD}.get(error.status_code)
+    kind = kind or ProblemType("http", error.status_code, error.detail)
+    return Problem(kind, f"{request.method} {request.url.path[:200]}", headers=error.headers).response()

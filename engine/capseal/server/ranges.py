@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping
 
+from ..http.problems import CONTENT_RANGE, RANGE
+from ..http.shapes import Span
 from .problems import Problem
 
 _RANGE = re.compile(r"bytes=\s*(?P<specs>[0-9\-, \t]+)", re.IGNORECASE)
 _SPEC = re.compile(r"(?P<first>[0-9]{0,19})-(?P<last>[0-9]{0,19})")
 _CONTENT_RANGE = re.compile(r"bytes (?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})/(?P<size>[0-9]{1,19})")
-
-Span = tuple[int, int]
-"""Bytes from the first number up to, not including, the second."""
 
 
 def parse_range(header: str, size: int, *, most: int) -> list[Span] | None:
@@ -58,9 +57,7 @@ def _span(first: str, last: str, size: int) -> Span | None:
 
 def _unsatisfiable(detail: str, size: int) -> Problem:
     return Problem(
-        416,
-        "range",
-        "Range not satisfiable",
+        RANGE,
         detail,
         headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"},
     )
@@ -73,12 +70,7 @@ def parse_content_range(header: str, size: int) -> Span:
         first, last = int(match["first"]), int(match["last"])
         if int(match["size"]) == size and first <= last < size:
             return first, last + 1
-    raise Problem(
-        400,
-        "content-range",
-        "Content-Range cannot be used",
-        f"{header[:100]!r} is not a range of the {size} bytes that the seal says",
-    )
+    raise Problem(CONTENT_RANGE, f"{header[:100]!r} is not a range of the {size} bytes that the seal says")
 
 
 def lists_etag(header: str, etag: str) -> bool:

@@ -5,8 +5,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..http.problems import TOO_SLOW
 from .limits import Limits
-from .problems import too_slow
+from .problems import Problem
 
 ABORT = "capseal.abort"
 """ASGI scope extension: a function that drops the connection at once, with what is still to be sent."""
@@ -53,15 +54,16 @@ class _Exchange:
             async with asyncio.timeout(idle_s):
                 message = await self._receive()
         except TimeoutError:
-            raise too_slow(f"no byte of the body for {idle_s:g} s") from None
+            raise Problem(TOO_SLOW, f"no byte of the body for {idle_s:g} s") from None
         self._body_ended = not message.get("more_body", False)
         self._window_bytes += len(message.get("body", b""))
         elapsed = time.monotonic() - self._window_start
         if elapsed >= idle_s and not self._body_ended:
             if self._window_bytes < elapsed * least_rate:
-                raise too_slow(
+                raise Problem(
+                    TOO_SLOW,
                     f"{self._window_bytes} bytes of the body in {elapsed:.0f} s, "
-                    f"at least {least_rate} a second are demanded"
+                    f"at least {least_rate} a second are demanded",
                 )
             self._window_start, self._window_bytes = time.monotonic(), 0
         return message

@@ -8,7 +8,8 @@ from ...constants import SEGMENT_BYTES
 from ...embedding import RUN_BYTES, Chunk
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
-from ..storage.stored_runs import PART_BYTES, Part
+from ...http.limits import RUN_BYTES as PART_BYTES
+from ..storage.stored_runs import Part
 
 PutPart = Callable[[Part, memoryview], Awaitable[None]]
 """Stores a verified part; the bytes are its own until it returns."""

@@ -26,6 +26,7 @@ from ...errors import FormatError, RejectedError, RollbackError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
 from ...format.tree import segment_count
+from ...http.problems import INCOMPLETE, NO_UPLOAD
 from ...trust.expect import Expect
 from ...trust.store import Role, TrustStore
 from ..limits import Limits
@@ -248,13 +249,13 @@ class Catalogue:
             if published is not None:
                 return published
             if upload.id not in self.uploads:
-                raise Problem(404, "no-upload", "No such upload", f"upload {upload.id[:16]} was given up or collected")
+                raise Problem(NO_UPLOAD, f"upload {upload.id[:16]} was given up or collected")
             self._check_sequence(statement)
             # What storage lists decides, not what this process remembers.
             await self._look_up(upload)
             missing = sum(stop - first for one in upload.payloads for first, stop in one.missing)
             if missing:
-                raise Problem(409, "incomplete", "The payload is not complete", f"{missing} segments are missing")
+                raise Problem(INCOMPLETE, f"{missing} segments are missing")
             seal = upload.verified.seal.encode()
             payload = upload.payload.stored()
             release = Release(

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from ...errors import FormatError
 from ...format.strictjson import check_name
+from ...http.problems import NAME, NO_RELEASE, NO_TOKEN, SEQUENCE, TOKEN
 from ..catalogue.receiving import PartBuffers
 from ..catalogue.releases import Catalogue
 from ..limits import Limits
@@ -45,7 +46,7 @@ def named_place(request: Request) -> Place:
             check_name(request.path_params["channel"], "channel"),
         )
     except FormatError as error:
-        raise Problem(400, "name", "Not a name", str(error)) from error
+        raise Problem(NAME, str(error)) from error
 
 
 def named_release(request: Request) -> Release:
@@ -53,12 +54,10 @@ def named_release(request: Request) -> Release:
     place = named_place(request)
     text = request.path_params["sequence"]
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_SEQUENCE_DIGITS):
-        raise Problem(400, "sequence", "Not a sequence", f"{text[:40]!r} is not a number of at most 16 digits")
+        raise Problem(SEQUENCE, f"{text[:40]!r} is not a number of at most 16 digits")
     release = app_state(request).catalogue.release(place, int(text))
     if release is None:
-        raise Problem(
-            404, "no-release", "No such release", f"no release {text} of app {place[0]} on channel {place[1]}"
-        )
+        raise Problem(NO_RELEASE, f"no release {text} of app {place[0]} on channel {place[1]}")
     return release
 
 
@@ -70,16 +69,12 @@ def check_token(request: Request, *, demanded: bool) -> None:
     token = app_state(request).token
     if token is None:
         if demanded:
-            raise Problem(
-                403, "no-token", "Not possible without a token", "this server was started without a token file"
-            )
+            raise Problem(NO_TOKEN, "this server was started without a token file")
         return
     shown = request.headers.get("authorization", "")
     if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
         raise Problem(
-            401,
-            "token",
-            "A token is needed",
+            TOKEN,
             "the bearer token is missing or wrong",
             headers={"WWW-Authenticate": "Bearer"},
         )

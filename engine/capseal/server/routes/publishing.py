@@ -10,14 +10,17 @@ from starlette.responses import Response
 from ...constants import DIGEST_BYTES, SEGMENT_BYTES
 from ...errors import RejectedError, RollbackError
 from ...format.tree import segment_count
+from ...http import shapes
+from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_CAPGO, NO_INDEX, NO_UPLOAD, SHORT_BODY
+from ...http.shapes import ArrivingDescription, PayloadDescription, Span, UploadDescription
 from ..catalogue.receiving import Receiver
 from ..catalogue.uploads import ArrivingPayload, Upload
 from ..problems import Problem, busy, rejected, too_large
-from ..ranges import Span, parse_content_range
+from ..ranges import parse_content_range
 from ..storage.records import Release
 from ..storage.stored_runs import Part
 from .context import ServerState, app_state, check_token, named_release
-from .reading import described, links
+from .reading import described
 
 
 async def begin_upload(request: Request) -> Response:
@@ -27,14 +30,15 @@ async def begin_upload(request: Request) -> Response:
     seal = await _whole_body(request, "seal", state.limits.seal_bytes)
     begun = await state.catalogue.begin(seal)
     if isinstance(begun, Release):
-        return _answer(_published(begun), 200, {"Location": links(begun)["self"]})
-    return _answer(_described(begun), 201, {"Location": f"/v1/uploads/{begun.id}"})
+        return _published(begun, 200)
+    upload = _described(begun)
+    return _answer(upload.to_json(), 201, {"Location": upload.links["self"]})
 
 
 async def get_upload(request: Request) -> Response:
     """GET /v1/uploads/ID: what is still missing."""
     check_token(request, demanded=False)
-    return _answer(_described(_named_upload(request)), 200)
+    return _answer(_described(_named_upload(request)).to_json(), 200)
 
 
 async def put_payload(request: Request) -> Response:
@@ -64,14 +68,14 @@ async def put_capgo_index(request: Request) -> Response:
         await state.catalogue.put_index(arriving, entries)
     except RejectedError as error:
         raise await _rejected(state, upload, error) from error
-    return _answer(_described(upload), 200)
+    return _answer(_described(upload).to_json(), 200)
 
 
 async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
     """Take segments of one of an upload's payloads, store what verifies, and answer with what is still missing."""
     state = app_state(request)
     if arriving.index is None:
-        raise Problem(409, "no-index", "The index is missing", "send the index before the segments")
+        raise Problem(NO_INDEX, "send the index before the segments")
     start, stop = _announced_span(request, arriving.signed.size)
     receiving = sum(one.receivers for one in state.catalogue.uploads.values())
     if receiving >= state.limits.uploads:
@@ -92,18 +96,13 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
             finally:
                 state.metrics.received.inc(receiver.received - start)
         if receiver.received < stop:
-            raise Problem(
-                400,
-                "short-body",
-                "The body ended early",
-                f"body of {receiver.received - start} bytes, {stop - start} were announced",
-            )
+            raise Problem(SHORT_BODY, f"body of {receiver.received - start} bytes, {stop - start} were announced")
     except RejectedError as error:
         raise await _rejected(state, upload, error, received=receiver.received) from error
     finally:
         upload.receivers -= 1
         state.metrics.uploading.dec()
-    return _answer(_described(upload), 200)
+    return _answer(_described(upload).to_json(), 200)
 
 
 async def publish(request: Request) -> Response:
@@ -112,7 +111,7 @@ async def publish(request: Request) -> Response:
     state = app_state(request)
     published = state.catalogue.release_of(request.path_params["id"])
     if published is not None:
-        return _answer(_published(published), 200, {"Location": links(published)["self"]})
+        return _published(published, 200)
     upload = _named_upload(request)
     try:
         release = await state.catalogue.publish(upload)
@@ -122,7 +121,7 @@ async def publish(request: Request) -> Response:
     state.metrics.releases.inc()
     members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
     state.log.info("published", extra={"members": {**members, "signers": [one[:16] for one in release.signers]}})
-    return _answer(_published(release), 201, {"Location": links(release)["self"]})
+    return _published(release, 201)
 
 
 async def give_up_upload(request: Request) -> Response:
@@ -142,7 +141,7 @@ async def withdraw(request: Request) -> Response:
         state.metrics.releases.dec()
         members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
         state.log.info("withdrawn", extra={"members": members})
-    return _answer(described(release), 200)
+    return _answer(described(release).to_json(), 200)
 
 
 def _named_upload(request: Request) -> Upload:
@@ -155,13 +154,12 @@ def _named_upload(request: Request) -> Upload:
 
 def _demanded_capgo(upload: Upload) -> ArrivingPayload:
     if upload.capgo is None:
-        detail = "this server takes no Capgo files, or the seal vouches for none"
-        raise Problem(404, "no-capgo", "No Capgo file is expected", detail)
+        raise Problem(NO_CAPGO, "this server takes no Capgo files, or the seal vouches for none")
     return upload.capgo
 
 
 def _no_upload(id: str) -> Problem:
-    return Problem(404, "no-upload", "No such upload", f"upload {id[:16]!r} is unknown: begin it with its seal")
+    return Problem(NO_UPLOAD, f"upload {id[:16]!r} is unknown: begin it with its seal")
 
 
 def _announced_span(request: Request, size: int) -> Span:
@@ -169,20 +167,10 @@ def _announced_span(request: Request, size: int) -> Span:
     header = request.headers.get("content-range")
     start, stop = (0, size) if header is None else parse_content_range(header, size)
     if start % SEGMENT_BYTES or (stop % SEGMENT_BYTES and stop != size):
-        raise Problem(
-            400,
-            "content-range",
-            "Content-Range cannot be used",
-            f"bytes {start} to {stop} are not whole segments of {SEGMENT_BYTES} bytes",
-        )
+        raise Problem(CONTENT_RANGE, f"bytes {start} to {stop} are not whole segments of {SEGMENT_BYTES} bytes")
     length = _content_length(request)
     if length is not None and length != stop - start:
-        raise Problem(
-            400,
-            "content-length",
-            "Content-Length does not fit",
-            f"body of {length} bytes, the range has {stop - start}",
-        )
+        raise Problem(CONTENT_LENGTH, f"body of {length} bytes, the range has {stop - start}")
     return start, stop
 
 
@@ -204,42 +192,34 @@ async def _whole_body(request: Request, what: str, most: int) -> bytes:
     return bytes(body)
 
 
-def _described(upload: Upload) -> dict[str, Any]:
+def _described(upload: Upload) -> UploadDescription:
     statement = upload.verified.statement
-    return {
-        "id": upload.id,
-        "app": statement.app,
-        "channel": statement.channel,
-        "sequence": statement.sequence,
-        "payload": {"size": statement.payload.size, "digest": {"fsverity-sha256": upload.payload.digest}},
-        "missing": _missing(upload.payload),
-        "capgo": None if upload.capgo is None else _described_capgo(upload.capgo),
-        "links": {
-            "self": f"/v1/uploads/{upload.id}",
-            "payload": f"/v1/uploads/{upload.id}/payload",
-            "capgo": f"/v1/uploads/{upload.id}/capgo",
-            "capgo_index": f"/v1/uploads/{upload.id}/capgo/index",
-        },
-    }
+    return UploadDescription(
+        id=upload.id,
+        app=statement.app,
+        channel=statement.channel,
+        sequence=statement.sequence,
+        payload=_described_payload(upload.payload),
+        missing=_missing(upload.payload),
+        capgo=None
+        if upload.capgo is None
+        else ArrivingDescription(_described_payload(upload.capgo), upload.capgo.index is None, _missing(upload.capgo)),
+    )
 
 
-def _described_capgo(arriving: ArrivingPayload) -> dict[str, Any]:
-    return {
-        "size": arriving.signed.size,
-        "digest": {"fsverity-sha256": arriving.digest},
-        "index_missing": arriving.index is None,
-        "missing": _missing(arriving),
-    }
+def _described_payload(arriving: ArrivingPayload) -> PayloadDescription:
+    return PayloadDescription(arriving.signed.size, arriving.digest)
 
 
-def _missing(arriving: ArrivingPayload) -> list[list[int]]:
+def _missing(arriving: ArrivingPayload) -> tuple[Span, ...]:
     """Return the spans of bytes that are not there yet."""
     size = arriving.signed.size
-    return [[first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)] for first, stop in arriving.missing]
+    return tuple((first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)) for first, stop in arriving.missing)
 
 
-def _published(release: Release) -> dict[str, Any]:
-    return {"missing": [], "release": described(release)}
+def _published(release: Release, status: int) -> Response:
+    found = described(release)
+    return _answer(shapes.published_to_json(found), status, {"Location": found.links["self"]})
 
 
 def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,9 +14,11 @@ from starlette.types import Receive, Scope, Send
 from ...embedding import RUN_BYTES, read_verified, read_verified_async
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
+from ...http.problems import NO_CAPGO, NO_RELEASE, WITHDRAWN
+from ...http.shapes import PayloadDescription, ReleaseDescription, Span
 from ..catalogue.uploads import StoredPayload
 from ..problems import Problem, unavailable
-from ..ranges import Span, precondition, wanted_spans
+from ..ranges import precondition, wanted_spans
 from ..storage.objects import Storage
 from ..storage.records import Place, Release
 from ..storage.stored_runs import Part, pieces
@@ -33,34 +34,24 @@ _SLICE_BYTES = 256 * 1024
 """What is given to a socket at once: the kernel's copy of it is what holds the event loop longest."""
 
 
-def links(release: Release) -> dict[str, str]:
-    """Return where a release's seal, payload and, if it has one, Capgo file are."""
-    base = f"/v1/apps/{release.app}/channels/{release.channel}/releases/{release.sequence}"
-    capgo = {} if release.capgo is None else {"capgo": f"{base}/capgo"}
-    return {"self": base, "seal": f"{base}/seal", "payload": f"{base}/payload", **capgo}
-
-
-def described(release: Release) -> dict[str, Any]:
+def described(release: Release) -> ReleaseDescription:
     """Return a release as clients see it."""
-    return {
-        "app": release.app,
-        "channel": release.channel,
-        "sequence": release.sequence,
-        "version": release.version,
-        "created": release.created,
-        "published": release.published,
-        "withdrawn": release.withdrawn,
-        "content": {"name": release.content_name, "size": release.content_bytes},
-        "payload": _described_payload(release.payload),
-        "capgo": None if release.capgo is None else _described_payload(release.capgo),
-        "seal": {"size": release.seal_bytes, "digest": {"sha256": release.seal_digest}},
-        "signers": list(release.signers),
-        "links": links(release),
-    }
-
-
-def _described_payload(stored: StoredPayload) -> dict[str, Any]:
-    return {"size": stored.size, "digest": {"fsverity-sha256": stored.digest}}
+    return ReleaseDescription(
+        app=release.app,
+        channel=release.channel,
+        sequence=release.sequence,
+        version=release.version,
+        created=release.created,
+        published=release.published,
+        withdrawn=release.withdrawn,
+        content_name=release.content_name,
+        content_bytes=release.content_bytes,
+        payload=PayloadDescription(release.payload_bytes, release.payload_digest),
+        capgo=None if release.capgo is None else PayloadDescription(release.capgo.size, release.capgo.digest),
+        seal_bytes=release.seal_bytes,
+        seal_digest=release.seal_digest,
+        signers=release.signers,
+    )
 
 
 def _json(request: Request, value: object) -> Response:
@@ -81,7 +72,7 @@ async def list_apps(request: Request) -> Response:
     """GET /v1/apps: every app and channel with its latest release."""
     catalogue = app_state(request).catalogue
     latest = [release for place in catalogue.places() if (release := catalogue.latest(place))]
-    return _json(request, {"latest": [described(release) for release in latest]})
+    return _json(request, {"latest": [described(release).to_json() for release in latest]})
 
 
 async def list_releases(request: Request) -> Response:
@@ -90,7 +81,7 @@ async def list_releases(request: Request) -> Response:
     releases = app_state(request).catalogue.releases(place)
     if not releases:
         raise _no_release(place)
-    return _json(request, {"releases": [described(release) for release in releases]})
+    return _json(request, {"releases": [described(release).to_json() for release in releases]})
 
 
 async def get_latest(request: Request) -> Response:
@@ -99,12 +90,12 @@ async def get_latest(request: Request) -> Response:
     release = app_state(request).catalogue.latest(place)
     if release is None:
         raise _no_release(place)
-    return _json(request, described(release))
+    return _json(request, described(release).to_json())
 
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, described(named_release(request)))
+    return _json(request, described(named_release(request)).to_json())
 
 
 async def get_seal(request: Request) -> Response:
@@ -137,7 +128,7 @@ async def get_capgo(request: Request) -> Response:
     catalogue = app_state(request).catalogue
     release = _readable(request)
     if release.capgo is None:
-        raise Problem(404, "no-capgo", "No Capgo file", f"release {release.sequence} was published without one")
+        raise Problem(NO_CAPGO, f"release {release.sequence} was published without one")
     return await _send(request, release.capgo, lambda: catalogue.capgo_index(release))
 
 
@@ -302,14 +293,9 @@ async def _multipart(payload: PayloadReader, spans: Sequence[Span], heads: Seque
 def _readable(request: Request) -> Release:
     release = named_release(request)
     if release.withdrawn is not None:
-        raise Problem(
-            410,
-            "withdrawn",
-            "The release was withdrawn",
-            f"sequence {release.sequence} was withdrawn at {release.withdrawn}",
-        )
+        raise Problem(WITHDRAWN, f"sequence {release.sequence} was withdrawn at {release.withdrawn}")
     return release
 
 
 def _no_release(place: Place) -> Problem:
-    return Problem(404, "no-release", "No such release", f"no release of app {place[0]} on channel {place[1]}")
+    return Problem(NO_RELEASE, f"no release of app {place[0]} on channel {place[1]}")

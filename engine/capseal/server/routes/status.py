@@ -1,12 +1,15 @@
 """For people and for monitoring: the status page, /healthz and /metrics."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .context import app_state
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # No script, no outside resource: the page needs nothing but its own inline style.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -41,7 +44,9 @@ async def metrics(request: Request) -> Response:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template() -> "Template":
+    import jinja2  # only when somebody looks at the page
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("capseal.server.routes", ""), autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -14,7 +14,7 @@ from ...capgo.endpoint import MAX_REQUEST_BYTES, refusal
 from ...errors import FormatError, UsageError
 from ...format.strictjson import check_name
 from .context import app_state
-from .reading import links
+from .reading import described
 
 PATH = "/v1/capgo/updates"
 
@@ -71,7 +71,7 @@ class CapgoUpdates:
         # What is signed, not what the record says.
         version = (await catalogue.verified(release)).statement.version
         base = self.public_url or str(request.base_url)
-        url = base.rstrip("/") + links(release)["capgo"]
+        url = base.rstrip("/") + described(release).links["capgo"]
         return capgo.answer(asked, capgo.Release(version=version, url=url, bundle=found.bundle))
 
 

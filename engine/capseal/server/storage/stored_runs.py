@@ -8,11 +8,7 @@ from typing import NamedTuple
 
 from ...constants import SEGMENT_BYTES
 from ...format.tree import segment_count
-
-PART_SEGMENTS = 16
-"""Most segments in a part, and the grid that parts end on: 8 MiB."""
-
-PART_BYTES = PART_SEGMENTS * SEGMENT_BYTES
+from ...http.limits import RUN_SEGMENTS
 
 _PATH = re.compile(r"payloads/[0-9a-f]{64}/([0-9]{10})-([0-9]{2})")
 
@@ -40,7 +36,7 @@ class Part(NamedTuple):
             return None
         part = cls(int(match[1]), int(match[2]))
         expected = min(part.stop * SEGMENT_BYTES, payload_bytes) - part.first * SEGMENT_BYTES
-        fits = 1 <= part.segments <= PART_SEGMENTS and part.stop <= segment_count(payload_bytes)
+        fits = 1 <= part.segments <= RUN_SEGMENTS and part.stop <= segment_count(payload_bytes)
         return part if fits and stored_bytes == expected else None
 
 

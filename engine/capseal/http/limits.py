@@ -1,0 +1,26 @@
+"""The sizes that server and client must agree on, in bytes."""
+
+from typing import Final
+
+from ..constants import SEGMENT_BYTES
+
+RUN_SEGMENTS: Final = 16
+"""Most segments in one object of a server's storage, and the grid that objects end on."""
+
+RUN_BYTES: Final = RUN_SEGMENTS * SEGMENT_BYTES  # 8 MiB
+"""What a publisher sends in one request: one object of the server's, and all that a broken connection can cost."""
+
+MAX_SEAL_BYTES: Final = 64 * 1024**2
+"""Most that a client reads of a seal: the index of 1 TiB of payload; memory follows what arrives."""
+
+DEFAULT_SEAL_BYTES: Final = 8 * 1024**2
+"""Largest seal that a server takes unless told otherwise: 1 MiB of envelope, and 64 KiB of index per GiB of payload."""
+
+DEFAULT_PAYLOAD_BYTES: Final = 64 * 1024**3
+"""Largest payload that a server takes unless told otherwise."""
+
+MAX_ANSWER_BYTES: Final = 16 * 1024**2
+"""Most that a client reads of an answer in JSON: the spans that the largest upload can miss."""
+
+MAX_PROBLEM_BYTES: Final = 64 * 1024
+"""Most that a client reads of a problem."""

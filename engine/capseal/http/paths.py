@@ -1,0 +1,29 @@
+"""Every path of the HTTP interface: the templates that a server matches, and the one way to fill them."""
+
+from typing import Final
+
+from ..format.strictjson import check_name
+
+APPS: Final = "/v1/apps"
+_CHANNEL: Final = APPS + "/{app}/channels/{channel}"
+LATEST: Final = _CHANNEL + "/latest"
+RELEASES: Final = _CHANNEL + "/releases"
+RELEASE: Final = RELEASES + "/{sequence}"
+RELEASE_SEAL: Final = RELEASE + "/seal"
+RELEASE_PAYLOAD: Final = RELEASE + "/payload"
+RELEASE_CAPGO: Final = RELEASE + "/capgo"
+
+UPLOADS: Final = "/v1/uploads"
+UPLOAD: Final = UPLOADS + "/{id}"
+UPLOAD_PAYLOAD: Final = UPLOAD + "/payload"
+UPLOAD_CAPGO: Final = UPLOAD + "/capgo"
+UPLOAD_CAPGO_INDEX: Final = UPLOAD_CAPGO + "/index"
+
+STATUS: Final = "/"
+HEALTH: Final = "/healthz"
+METRICS: Final = "/metrics"
+
+
+def filled(template: str, **names: str | int) -> str:
+    """Return the path that a template becomes. Raises FormatError for what is no name: nothing needs escaping."""
+    return template.format(**{key: check_name(str(name), key) for key, name in names.items()})

@@ -1,0 +1,248 @@
+"""What server and client tell one another in JSON, as values.
+
+Encoded in one place and parsed in the same one. Parsing raises FormatError for everything that is missing,
+mistyped or out of bounds; members that are unknown are ignored, so that a server may be newer than its client.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ..constants import MAX_SIGNATURES
+from ..errors import FormatError
+from ..format.strictjson import Members, check_file_name, check_fingerprint, check_name, check_text, shown_time
+from ..format.tree import segment_count
+from . import paths
+
+Span = tuple[int, int]
+"""Bytes from the first number up to, not including, the second."""
+
+_RELEASE_MEMBERS = (
+    *("app", "channel", "sequence", "version", "created", "published", "withdrawn"),
+    *("content", "payload", "capgo", "seal", "signers"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadDescription:
+    """A payload. size: bytes; digest: fs-verity, in hex."""
+
+    size: int
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"size": self.size, "digest": {"fsverity-sha256": self.digest}}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Self:
+        """Parse such values. Raises FormatError."""
+        members = _members(value, where, ("size", "digest"))
+        return cls(members.integer("size", least=0), _digest(members, "fsverity-sha256"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDescription:
+    """A release as clients see it. Sizes in bytes, digests in hex, times as in a statement."""
+
+    app: str
+    channel: str
+    sequence: int
+    version: str
+    created: str
+    published: str
+    withdrawn: str | None
+    content_name: str
+    content_bytes: int
+    payload: PayloadDescription
+    capgo: PayloadDescription | None
+    seal_bytes: int
+    seal_digest: str
+    signers: tuple[str, ...]
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Where it and what belongs to it are."""
+        names: dict[str, str | int] = {"app": self.app, "channel": self.channel, "sequence": self.sequence}
+        links = {
+            "self": paths.filled(paths.RELEASE, **names),
+            "seal": paths.filled(paths.RELEASE_SEAL, **names),
+            "payload": paths.filled(paths.RELEASE_PAYLOAD, **names),
+        }
+        if self.capgo is not None:
+            links["capgo"] = paths.filled(paths.RELEASE_CAPGO, **names)
+        return links
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "app": self.app,
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "version": self.version,
+            "created": self.created,
+            "published": self.published,
+            "withdrawn": self.withdrawn,
+            "content": {"name": self.content_name, "size": self.content_bytes},
+            "payload": self.payload.to_json(),
+            "capgo": None if self.capgo is None else self.capgo.to_json(),
+            "seal": {"size": self.seal_bytes, "digest": {"sha256": self.seal_digest}},
+            "signers": list(self.signers),
+            "links": self.links,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = "release") -> Self:
+        """Parse such values. Raises FormatError."""
+        members = _members(value, where, _RELEASE_MEMBERS)
+        content = _members(members.take("content", dict), members.place("content"), ("name", "size"))
+        seal = _members(members.take("seal", dict), members.place("seal"), ("size", "digest"))
+        return cls(
+            app=members.text("app", check_name),
+            channel=members.text("channel", check_name),
+            sequence=members.integer("sequence", least=1),
+            version=members.text("version", check_text),
+            created=_time(members, "created"),
+            published=_time(members, "published"),
+            withdrawn=None if value["withdrawn"] is None else _time(members, "withdrawn"),
+            content_name=content.text("name", check_file_name),
+            content_bytes=content.integer("size", least=0),
+            payload=PayloadDescription.from_json(members.take("payload", dict), members.place("payload")),
+            capgo=None
+            if value["capgo"] is None
+            else PayloadDescription.from_json(value["capgo"], members.place("capgo")),
+            seal_bytes=seal.integer("size", least=1),
+            seal_digest=_digest(seal, "sha256"),
+            signers=_fingerprints(members, "signers"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivingDescription:
+    """A payload on its way to a server.
+
+    index_missing: its index, which is in no seal, must be sent first; missing: spans of bytes that are not there.
+    """
+
+    payload: PayloadDescription
+    index_missing: bool
+    missing: tuple[Span, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        missing = [list(span) for span in self.missing]
+        return {**self.payload.to_json(), "index_missing": self.index_missing, "missing": missing}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Self:
+        """Parse such values. Raises FormatError."""
+        payload = PayloadDescription.from_json(value, where)
+        members = _members(value, where, ("index_missing", "missing"))
+        return cls(payload, members.take("index_missing", bool), _spans(members, "missing", payload.size))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadDescription:
+    """An upload under way. id: the seal's SHA-256, in hex; missing: spans of the payload that are not there yet."""
+
+    id: str
+    app: str
+    channel: str
+    sequence: int
+    payload: PayloadDescription
+    missing: tuple[Span, ...]
+    capgo: ArrivingDescription | None
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Where it is, and where what it misses goes."""
+        return {
+            "self": paths.filled(paths.UPLOAD, id=self.id),
+            "payload": paths.filled(paths.UPLOAD_PAYLOAD, id=self.id),
+            "capgo": paths.filled(paths.UPLOAD_CAPGO, id=self.id),
+            "capgo_index": paths.filled(paths.UPLOAD_CAPGO_INDEX, id=self.id),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "id": self.id,
+            "app": self.app,
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "payload": self.payload.to_json(),
+            "missing": [list(span) for span in self.missing],
+            "capgo": None if self.capgo is None else self.capgo.to_json(),
+            "links": self.links,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = "upload") -> Self:
+        """Parse such values. Raises FormatError."""
+        members = _members(value, where, ("id", "app", "channel", "sequence", "payload", "missing", "capgo"))
+        payload = PayloadDescription.from_json(members.take("payload", dict), members.place("payload"))
+        return cls(
+            id=members.text("id", check_fingerprint),
+            app=members.text("app", check_name),
+            channel=members.text("channel", check_name),
+            sequence=members.integer("sequence", least=1),
+            payload=payload,
+            missing=_spans(members, "missing", payload.size),
+            capgo=None
+            if value["capgo"] is None
+            else ArrivingDescription.from_json(value["capgo"], members.place("capgo")),
+        )
+
+
+def published_to_json(release: ReleaseDescription) -> dict[str, Any]:
+    """Return what an upload answers that is, or was already, published."""
+    return {"missing": [], "release": release.to_json()}
+
+
+def published_from_json(value: Any) -> ReleaseDescription:
+    """Parse such values. Raises FormatError."""
+    members = _members(value, "answer", ("release",))
+    return ReleaseDescription.from_json(members.take("release", dict))
+
+
+def begun_from_json(value: Any) -> UploadDescription | ReleaseDescription:
+    """Parse the answer to a seal: the upload, or the release where it is published already. Raises FormatError."""
+    is_release = type(value) is dict and "release" in value
+    return published_from_json(value) if is_release else UploadDescription.from_json(value)
+
+
+def _members(value: Any, where: str, wanted: tuple[str, ...]) -> Members:
+    """Return the members that are wanted, each of them there; others are ignored."""
+    known = {name: value[name] for name in wanted if name in value} if type(value) is dict else value
+    return Members(known, where, required=wanted)
+
+
+def _digest(members: Members, algorithm: str) -> str:
+    return _members(members.take("digest", dict), members.place("digest"), (algorithm,)).text(
+        algorithm, check_fingerprint
+    )
+
+
+def _time(members: Members, name: str) -> str:
+    return shown_time(members.time(name))
+
+
+def _fingerprints(members: Members, name: str) -> tuple[str, ...]:
+    values = members.array(name, least=0, most=MAX_SIGNATURES)
+    if not all(type(value) is str for value in values):
+        raise FormatError(f"{members.place(name)}: expected strings")
+    return tuple(check_fingerprint(value, members.place(name)) for value in values)
+
+
+def _spans(members: Members, name: str, size: int) -> tuple[Span, ...]:
+    """Return spans of a payload: inside it, in order, apart from one another."""
+    spans = []
+    reached = 0
+    for value in members.array(name, least=0, most=segment_count(size)):
+        if type(value) is not list or len(value) != 2 or not all(type(one) is int for one in value):
+            raise FormatError(f"{members.place(name)}: expected pairs of integers")
+        start, stop = value
+        if not reached <= start < stop <= size:
+            raise FormatError(f"{members.place(name)}: bytes {start} to {stop} are no span from {reached} to {size}")
+        spans.append((start, stop))
+        reached = stop
+    return tuple(spans)
