@@ -1,9 +1,11 @@
 """Archives that a device must not unpack, though trusted keys signed them: nothing of them is left anywhere."""
 
+import errno
 import io
 import os
 import stat
 import struct
+import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from capseal import FormatError, RejectedError
 from capseal.device import DeviceStore, Limits
 from capseal.device._unpack import unpack
+from capseal.io.source import FileSource
 from support.device_world import World, read_tree, state_of, update
 
 LIMITS = Limits(content_bytes=2_000_000, entries=50, ratio=100)
@@ -93,7 +96,7 @@ CORPUS: dict[str, Callable[[], bytes]] = {
     "slip by dots": lambda: zip_of(("../evil", b"x")),
     "slip by dots below": lambda: zip_of(("a/../../evil", b"x")),
     "dots that stay inside": lambda: zip_of(("a/../b", b"x")),
-    "a dot": lambda: zip_of(("./a", b"x")),
+    "a dot inside": lambda: zip_of(("a/./b", b"x")),
     "absolute": lambda: zip_of(("/tmp/evil", b"x")),
     "absolute with a drive": lambda: zip_of(("C:/evil", b"x")),
     "backslash": lambda: zip_of(("a\\..\\evil", b"x")),
@@ -174,6 +177,26 @@ def test_a_refused_archive_was_not_begun(world: World, tmp_path: Path, monkeypat
     for name in ("slip by dots", "symbolic link", "bomb", "too many bytes", "duplicate", "overlap"):
         with pytest.raises(FormatError):
             store.install(io.BytesIO(world.seal(2, source=io.BytesIO(CORPUS[name]()), name="dist.zip")))
+
+
+def test_an_archive_that_cannot_be_read_is_not_remembered_as_bad(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world.store(tmp_path / "store", limits=LIMITS)
+    read_into = FileSource.read_into
+    for error in (OSError(errno.EIO, "Input/output error"), MemoryError(), RuntimeError("no new thread")):
+
+        def flaky(self: FileSource, offset: int, buffer: memoryview, error: BaseException = error) -> int:
+            if any(frame.name == "read_end" for frame in traceback.extract_stack()):
+                raise error
+            return read_into(self, offset, buffer)
+
+        monkeypatch.setattr(FileSource, "read_into", flaky)
+        with pytest.raises(type(error)):
+            store.install(world.sealed(2))
+        monkeypatch.undo()
+        assert store.status().failed == ()
+    update(store, world, [2])
 
 
 def _installed(world: World, root: Path, content: bytes, name: str, **keywords: object) -> Path:

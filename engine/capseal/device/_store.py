@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..archive.check import ArchiveLimits
 from ..bundle.opened import SealInput, accept_detached, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
@@ -24,7 +25,7 @@ from ._disk import Disk, write_file
 from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present
 from ._state import Failure, InstalledBundle, State, Trial
-from ._unpack import ArchiveLimits, unpack
+from ._unpack import unpack
 
 _DEFAULT_LIMITS = ArchiveLimits()
 

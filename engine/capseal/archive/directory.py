@@ -1,0 +1,233 @@
+"""The central directory of a zip, read strictly. Format: PKWARE APPNOTE 6.3, sections 4.3.12 to 4.3.16.
+
+Not by zipfile, which takes bytes before and after the archive, sizes that contradict one another and
+names that others read differently, and turns an OSError into "not a zip". Here a FormatError is proof
+that the bytes are bad, and every other error is "could not read".
+"""
+
+import stat
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import FormatError, SourceChangedError
+from .names import shown
+
+ReadAt = Callable[[int, int], bytes]
+"""Returns that many bytes from that offset, fewer only at the end. Raises what reading raises."""
+
+STORED = 0
+DEFLATED = 8
+MAX16 = 0xFFFF
+MAX32 = 0xFFFFFFFF
+UTF8_NAME = 1 << 11
+DESCRIPTOR = 1 << 3
+UNIX = 3
+ZIP64_EXTRA = 1
+
+END = struct.Struct("<4s4H2IH")
+END64 = struct.Struct("<4sQ2H2I4Q")
+LOCATOR64 = struct.Struct("<4sIQI")
+CENTRAL = struct.Struct("<4s6H3I5H2I")
+MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
+_UNICODE_PATH_EXTRA = 0x7075
+_ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
+_PATCH = 1 << 5
+_METHODS = {
+    1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "encrypted"
+}  # fmt: skip
+_MAX_FOLDER_BYTES = 2  # what deflate makes of nothing: some tools deflate folders
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member as the directory describes it.
+
+    path: without a leading './' and a folder's final '/'; empty for the root itself. raw_name: as stored;
+    mode: Unix permissions and kind, 0 where they are not given; size, packed: bytes of the content and of
+    its data in the zip; offset: of its local header.
+    """
+
+    path: str
+    raw_name: bytes
+    is_folder: bool
+    flags: int
+    method: int
+    mode: int
+    crc: int
+    size: int
+    packed: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where the directory lies. size: its bytes, before the end records."""
+
+    count: int
+    size: int
+    start: int
+
+
+def exactly(read_at: ReadAt, offset: int, size: int) -> bytes:
+    """Read bytes that were there when the size was taken. Raises SourceChangedError, what reading raises."""
+    data = read_at(offset, size)
+    if len(data) != size:
+        raise SourceChangedError(f"archive at byte {offset}: {len(data)} bytes could be read, {size} were there before")
+    return data
+
+
+def read_end(read_at: ReadAt, archive_bytes: int) -> End:
+    """Find the directory, which must lie directly before the end records, which end the archive.
+
+    Raises FormatError, SourceChangedError, and what reading raises.
+    """
+    if archive_bytes == 0:
+        raise FormatError("archive: an empty file is no zip; build it again")
+    start = max(0, archive_bytes - END.size - MAX16)
+    tail = exactly(read_at, start, archive_bytes - start)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < END.size:
+        raise FormatError(f"archive: {_no_zip(exactly(read_at, 0, min(archive_bytes, 16)))}")
+    _, disk, first_disk, here, count, size, offset, comment_bytes = END.unpack_from(tail, at)
+    after = len(tail) - at - END.size - comment_bytes
+    if after:
+        what = f"{after} bytes follow" if after > 0 else f"{-after} bytes are missing at"
+        raise FormatError(f"archive: {what} its end; zip it again, or copy it completely")
+    end = start + at
+    if at >= LOCATOR64.size and tail[at - LOCATOR64.size :].startswith(b"PK\x06\x07"):
+        short = (disk, first_disk, here, count, size, offset)
+        disk, first_disk, here, count, size, offset, end = _read_end64(read_at, end - LOCATOR64.size, short)
+    if disk or first_disk or here != count:
+        raise FormatError(f"archive: disk {disk} of several; zip it into one file")
+    if size > MAX_DIRECTORY_BYTES:
+        raise FormatError(f"archive: directory of {size} bytes, at most {MAX_DIRECTORY_BYTES} are allowed")
+    if offset + size != end:
+        raise FormatError(
+            f"archive: directory of {size} bytes at byte {offset} ends at {offset + size}, the end record is at {end}; "
+            "there are bytes in front or between, or two zips in a row; zip it again"
+        )
+    return End(count, size, offset)
+
+
+def _read_end64(read_at: ReadAt, locator: int, short: tuple[int, ...]) -> tuple[int, ...]:
+    """Return what the zip64 end record says, and its offset; what the short one says must agree."""
+    _, disk, at, disks = LOCATOR64.unpack(exactly(read_at, locator, LOCATOR64.size))
+    if disk or disks > 1 or at + END64.size != locator:
+        raise FormatError(f"archive: zip64 end record at byte {at} does not end where its locator is, at {locator}")
+    signature, size, _, _, *values = END64.unpack(exactly(read_at, at, END64.size))
+    if signature != b"PK\x06\x06" or size != END64.size - 12:
+        raise FormatError(f"archive: no zip64 end record of {END64.size} bytes at byte {at}")
+    for value, said, most in zip(values, short, (MAX16, MAX16, MAX16, MAX16, MAX32, MAX32), strict=True):
+        if said not in (value, most):
+            raise FormatError(f"archive: end record says {said}, zip64 end record says {value}; zip it again")
+    return (*values, at)
+
+
+def _no_zip(head: bytes) -> str:
+    text = head.lstrip()
+    if text.startswith(b"<"):
+        return f"no zip: begins with {head!r}, as a web page does; was the download answered by an error page?"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip that is cut short: it has no end record; copy or build it again"
+    return f"no zip: begins with {head!r} and has no end record"
+
+
+def read_entries(directory: bytes, end: End) -> list[Entry]:
+    """Parse a directory of exactly end.count entries. Raises FormatError."""
+    entries = []
+    at = 0
+    for _ in range(end.count):
+        entry, at = _read_entry(directory, at)
+        entries.append(entry)
+    if at != len(directory):
+        raise FormatError(f"archive: directory of {end.count} entries ends at byte {at}, {len(directory)} are declared")
+    return entries
+
+
+def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
+    if len(directory) - at < CENTRAL.size or directory[at : at + 4] != b"PK\x01\x02":
+        raise FormatError(f"archive: no entry at byte {at} of its directory of {len(directory)} bytes")
+    (_, made_by, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _,
+     attributes, offset) = CENTRAL.unpack_from(directory, at)  # fmt: skip
+    name_at = at + CENTRAL.size
+    extra_at = name_at + name_bytes
+    end = extra_at + extra_bytes + comment_bytes
+    if end > len(directory):
+        raise FormatError(f"archive: entry at byte {at} of its directory ends at {end}, that at {len(directory)}")
+    raw = directory[name_at:extra_at]
+    name = _decode(raw, flags, made_by >> 8)
+    where = f"entry {shown(name)}"
+    fields = {ZIP64_EXTRA: b""}
+    if extra_bytes:
+        fields |= read_extra(directory[extra_at : extra_at + extra_bytes], where)
+        check_unicode_path(fields, raw, name)
+    size, packed, offset = read_zip64(fields[ZIP64_EXTRA], (size, packed, offset), where)
+    if disk:
+        raise FormatError(f"{where}: on disk {disk} of several; zip it into one file")
+    if flags & _ENCRYPTED:
+        raise FormatError(f"{where}: encrypted; zip it without a password, sealing encrypts it")
+    if method not in (STORED, DEFLATED) or flags & _PATCH:
+        called = _METHODS.get(method, f"packed by method {method}")
+        raise FormatError(f"{where}: {called}; zip it again with the methods store or deflate")
+    is_folder = name.endswith("/")
+    mode = attributes >> 16
+    kind = stat.S_IFMT(mode)
+    if kind not in (0, stat.S_IFDIR if is_folder else stat.S_IFREG):
+        raise FormatError(
+            f"{where}: mode {mode:o} is neither a regular file's nor a folder's; replace links by what they lead to"
+        )
+    if method == STORED and packed != size:
+        raise FormatError(f"{where}: stored with {packed} bytes but unpacks to {size}")
+    if is_folder and (size or packed > _MAX_FOLDER_BYTES):
+        raise FormatError(f"{where}: a folder with {max(size, packed)} bytes")
+    path = name.removeprefix("./").removesuffix("/")  # bsdtar writes names as find does
+    if not path and name != "./":
+        raise FormatError(f"{where}: no name; zip it again")
+    return Entry(path, raw, is_folder, flags, method, mode if kind else 0, crc, size, packed, offset), end
+
+
+def _decode(raw: bytes, flags: int, system: int) -> str:
+    if raw.isascii():
+        return raw.decode("ascii")
+    if not flags & UTF8_NAME and system != UNIX:
+        raise FormatError(f"entry {raw[:64]!a}: the name is neither ASCII nor marked as UTF-8; zip it again so")
+    try:
+        return raw.decode()  # Info-ZIP and macOS write UTF-8 on Unix and do not mark it
+    except UnicodeDecodeError:
+        raise FormatError(f"entry {raw[:64]!a}: the name is not UTF-8; rename it") from None
+
+
+def read_extra(extra: bytes, where: str) -> dict[int, bytes]:
+    """Return the fields of an extra block, of which no two have one number. Raises FormatError."""
+    fields: dict[int, bytes] = {}
+    at = 0
+    while len(extra) - at >= 4:
+        number, size = struct.unpack_from("<2H", extra, at)
+        at += 4
+        if at + size > len(extra) or (number in fields and size):
+            raise FormatError(f"{where}: extra field {number:#06x} of {size} bytes is cut short or there twice")
+        fields[number] = extra[at : at + size]
+        at += size
+    if any(extra[at:]):  # zeros align what follows
+        raise FormatError(f"{where}: extra fields of {len(extra)} bytes end at {at}")
+    return fields
+
+
+def check_unicode_path(fields: dict[int, bytes], raw: bytes, name: str) -> None:
+    """Refuse a second name that some unzips take (Info-ZIP's field 0x7075) and that is another one."""
+    field = fields.get(_UNICODE_PATH_EXTRA)
+    if not field or len(field) < 5 or int.from_bytes(field[1:5], "little") != zlib.crc32(raw):
+        return  # nobody takes it: it is of another name
+    if field[5:] != name.encode():
+        raise FormatError(f"entry {shown(name)}: has another name besides, {field[5:69]!a}; zip it again")
+
+
+def read_zip64(field: bytes, short: tuple[int, ...], where: str) -> list[int]:
+    """Return the values, those that did not fit from the zip64 field, which holds them and nothing else."""
+    needed = short.count(MAX32)
+    if len(field) != 8 * needed:
+        raise FormatError(f"{where}: zip64 field of {len(field)} bytes, {needed} values of 8 are expected")
+    values = iter(struct.unpack(f"<{needed}Q", field))
+    return [next(values) if value == MAX32 else value for value in short]

@@ -1,0 +1,162 @@
+"""Local headers and the data behind them: what a reader in order would see, and that it is what the directory says."""
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import FormatError
+from .directory import (
+    DEFLATED,
+    DESCRIPTOR,
+    MAX32,
+    UTF8_NAME,
+    ZIP64_EXTRA,
+    Entry,
+    ReadAt,
+    check_unicode_path,
+    exactly,
+    read_extra,
+    read_zip64,
+)
+from .names import shown
+
+LOCAL = struct.Struct("<4s5H3I2H")
+CHUNK_BYTES = 1024 * 1024
+_EXTRA_GUESS_BYTES = 64  # what most tools write; longer ones take a second read
+_SHAPING_FLAGS = 1 << 0 | DESCRIPTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry whose local header says the same. data: offset of its data."""
+
+    entry: Entry
+    data: int
+
+
+def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> list[Member]:
+    """Check that the entries fill the archive from byte 0 to its directory, each with the header that it should have.
+
+    Returns them in the order in which they lie there. Raises FormatError, and what reading raises.
+    """
+    members = []
+    ordered = sorted(entries, key=lambda entry: entry.offset)
+    at = 0
+    for number, entry in enumerate(ordered):
+        if entry.offset != at:
+            what = "starts in the one before" if entry.offset < at else "has bytes in front that belong to no entry"
+            raise FormatError(f"entry {shown(entry.path)}: {what}: at byte {entry.offset}, not {at}; zip it again")
+        stop = ordered[number + 1].offset if number + 1 < len(ordered) else directory
+        data = _check_header(read_at, entry, stop)
+        at = data + entry.packed
+        if entry.flags & DESCRIPTOR:
+            at += _check_descriptor(read_at, entry, at, stop - at)
+        members.append(Member(entry, data))
+    if at != directory:
+        raise FormatError(f"archive: entries end at byte {at}, its directory starts at {directory}; zip it again")
+    return members
+
+
+def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
+    """Compare a local header with the directory; return the offset behind it."""
+    where = f"entry {shown(entry.path)}"
+    room = stop - entry.offset - entry.packed
+    if room < LOCAL.size + len(entry.raw_name):
+        raise FormatError(f"{where}: header and data of {entry.packed} bytes overlap what follows at byte {stop}")
+    head = exactly(read_at, entry.offset, min(room, LOCAL.size + len(entry.raw_name) + _EXTRA_GUESS_BYTES))
+    signature, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack_from(head)
+    if signature != b"PK\x03\x04":
+        raise FormatError(f"{where}: no header at byte {entry.offset}")
+    whole: int = LOCAL.size + name_bytes + extra_bytes
+    if whole > room:
+        raise FormatError(f"{where}: header of {whole} bytes and data of {entry.packed} overlap what follows at {stop}")
+    if whole > len(head):
+        head = exactly(read_at, entry.offset, whole)
+    name = head[LOCAL.size : LOCAL.size + name_bytes]
+    fields = {ZIP64_EXTRA: b""}
+    if extra_bytes:
+        fields |= read_extra(head[LOCAL.size + name_bytes : whole], where)
+        check_unicode_path(fields, name, entry.raw_name.decode())
+    if fields[ZIP64_EXTRA] and MAX32 in (size, packed):
+        # Both sizes are there, whichever did not fit (section 4.5.3); the other one must agree.
+        long_size, long_packed = read_zip64(fields[ZIP64_EXTRA], (MAX32, MAX32), where)
+        for short, long in ((size, long_size), (packed, long_packed)):
+            if short not in (long, MAX32):
+                raise FormatError(f"{where}: header says {short} and, as zip64, {long}; zip it again")
+        size, packed = long_size, long_packed
+    meaning = _SHAPING_FLAGS | (0 if name.isascii() else UTF8_NAME)
+    if (name, method, flags & meaning) != (entry.raw_name, entry.method, entry.flags & meaning):
+        raise FormatError(
+            f"{where}: header at byte {entry.offset} has name {name[:64]!a}, method {method}, flags {flags:#x}, the "
+            f"directory {entry.raw_name[:64]!a}, {entry.method}, {entry.flags:#x}; zip it again"
+        )
+    values, expected = (crc, size, packed), (entry.crc, entry.size, entry.packed)
+    later = bool(flags & DESCRIPTOR)  # then they may be 0 here and stand behind the data
+    if any(value != right and not (later and value == 0) for value, right in zip(values, expected, strict=True)):
+        raise FormatError(
+            f"{where}: header at byte {entry.offset} has CRC, size and packed size {values}, the directory {expected}; "
+            "zip it again"
+        )
+    return entry.offset + whole
+
+
+def _check_descriptor(read_at: ReadAt, entry: Entry, at: int, room: int) -> int:
+    """Compare what stands behind the data, in one of its four forms, with the directory; return its bytes."""
+    found = exactly(read_at, at, min(room, 24))
+    for sizes in ("<3I", "<IQQ"):
+        if sizes == "<3I" and max(entry.packed, entry.size) > MAX32:
+            continue
+        plain = struct.pack(sizes, entry.crc, entry.packed, entry.size)
+        for form in (b"PK\x07\x08" + plain, plain):
+            if len(form) == room and found == form:
+                return room
+    raise FormatError(
+        f"entry {shown(entry.path)}: {room} bytes behind its data at byte {at} are not its CRC and sizes; zip it again"
+    )
+
+
+def content_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
+    """Unpack one file, in chunks; its last chunk is given before size and CRC-32 are compared.
+
+    Raises FormatError, SourceChangedError, and what reading raises.
+    """
+    entry = member.entry
+    crc = size = 0
+    for chunk in _inflated(read_at, member) if entry.method == DEFLATED else _stored(read_at, member):
+        size += len(chunk)
+        if size > entry.size:
+            raise FormatError(f"entry {shown(entry.path)}: unpacks to more than the {entry.size} bytes declared")
+        crc = zlib.crc32(chunk, crc)
+        yield chunk
+    if size != entry.size or crc != entry.crc:
+        raise FormatError(
+            f"entry {shown(entry.path)}: {size} bytes with CRC-32 {crc:08x}, "
+            f"{entry.size} with {entry.crc:08x} are declared; the archive is damaged"
+        )
+
+
+def _stored(read_at: ReadAt, member: Member) -> Iterator[bytes]:
+    end = member.data + member.entry.packed
+    for at in range(member.data, end, CHUNK_BYTES):
+        yield exactly(read_at, at, min(CHUNK_BYTES, end - at))
+
+
+def _inflated(read_at: ReadAt, member: Member) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    where = f"entry {shown(member.entry.path)}"
+    try:
+        for packed in _stored(read_at, member):
+            while packed:
+                if unpacker.eof:
+                    raise FormatError(f"{where}: bytes behind the end of its deflated data; zip it again")
+                if chunk := unpacker.decompress(packed, CHUNK_BYTES):
+                    yield chunk
+                packed = unpacker.unconsumed_tail or unpacker.unused_data
+        while not unpacker.eof:
+            chunk = unpacker.decompress(unpacker.unconsumed_tail, CHUNK_BYTES)
+            if not chunk and not unpacker.eof:
+                raise FormatError(f"{where}: its deflated data ends early; the archive is damaged")
+            yield chunk
+    except zlib.error as error:
+        raise FormatError(f"{where}: cannot be inflated: {error}; the archive is damaged") from error

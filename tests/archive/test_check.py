@@ -1,0 +1,248 @@
+"""The check of an archive: what another unzip would read differently is refused, harmless forms are read as meant."""
+
+import errno
+import io
+import os
+import shutil
+import struct
+import subprocess
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capseal import FormatError, RejectedError, SourceChangedError
+from capseal.archive.check import ArchiveLimits, check_archive, check_content
+from support.tools import require_tool
+from support.zips import (
+    LIMITS,
+    check,
+    contents,
+    in_front,
+    patch,
+    read_at,
+    streamed,
+    unicode_path,
+    with_extra,
+    with_zip64_end,
+    zip_of,
+)
+
+PLAIN = zip_of(("a.txt", b"hello"), ("b/c", b"x" * 3000))
+
+
+def unmarked(data: bytes, *, system: int) -> bytes:
+    """Return a zip whose names are not marked as UTF-8, as made on that system."""
+    result = bytearray(data)
+    for magic, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = result.find(magic)
+        while start >= 0:
+            result[start + at + 1] &= ~0x08
+            if magic == b"PK\1\2":
+                result[start + 5] = system
+            start = result.find(magic, start + 4)
+    return bytes(result)
+
+
+ODD = {
+    "empty": (b"", "an empty file"),
+    "a web page": (b"<html>404 not found</html>" * 3, "as a web page does"),
+    "cut short": (PLAIN[:-40], "cut short"),
+    "cut in the end record": (PLAIN[:-1], "missing|cut short"),
+    "data behind": (PLAIN + b"junk" * 10, "40 bytes follow its end"),
+    "data in front": (in_front(PLAIN, b"#!/bin/sh\n", moved=False), "in front or between"),
+    "data in front, offsets fit": (in_front(PLAIN, b"#!/bin/sh\n", moved=True), "belong to no entry"),
+    "two in a row": (PLAIN + zip_of(("other", b"y")), "two zips in a row"),
+    "a comment that holds an end": (
+        PLAIN[:-2] + struct.pack("<H", 22) + PLAIN[-22:-2] + b"\0\0", "in front or between"
+    ),
+    "another local name": (PLAIN.replace(b"a.txt", b"b.txt", 1), "b.txt.*zip it again"),
+    "another local method": (patch(PLAIN, local=(8, b"\x08\0")), "method 8"),
+    "another local size": (patch(PLAIN, local=(18, b"\xff\0\0\0\xff\0\0\0")), "CRC, size and packed size"),
+    "another local checksum": (patch(PLAIN, local=(14, b"abcd")), "CRC, size and packed size"),
+    "local descriptor only": (patch(PLAIN, local=(6, b"\x08\0")), "flags 0x8"),
+    "no local header": (patch(PLAIN, local=(0, b"PK\3\5")), "no header at byte 0"),
+    "long local extra": (patch(PLAIN, local=(28, b"\xff\xff")), "overlap"),
+    "no descriptor": (patch(PLAIN, local=(6, b"\x08\0"), central=(8, b"\x08\0")), "behind its data"),
+    "another descriptor": (
+        (lambda data: data.replace(b"PK\7\x08", b"PK\7\x09", 1))(streamed(("a", b"x" * 100))), "behind its data"
+    ),
+    "zip64 lies about the count": (with_zip64_end(PLAIN, count=3, here=3), "says 2, zip64 end record says 3"),
+    "zip64 lies about the start": (with_zip64_end(PLAIN, start=1), "zip64 end record says 1"),
+    "zip64 elsewhere": (with_zip64_end(PLAIN, at=0), "where its locator is"),
+    "more entries than counted": (patch(PLAIN[:-14] + b"\1\0\1\0" + PLAIN[-10:]), "directory of 1 entries"),
+    "fewer entries than counted": (patch(PLAIN[:-14] + b"\3\0\3\0" + PLAIN[-10:]), "no entry at byte"),
+    "several disks": (PLAIN[:-18] + b"\1\0" + PLAIN[-16:], "disk 1 of several"),
+    "a second name": (with_extra(unicode_path(b"a", b"b")), "another name besides"),
+    "broken extra": (with_extra(b"\x55\x54\x09\x00a"), "cut short"),
+    "zip64 field that is not needed": (with_extra(struct.pack("<2HQ", 1, 8, 1)), "zip64 field of 8 bytes"),
+    "unmarked names of another system": (unmarked(zip_of(("é", b"x")), system=0), "neither ASCII nor marked"),
+    "deflate64": (patch(PLAIN, local=(8, b"\x09\0"), central=(10, b"\x09\0")), "deflate64; zip it again"),
+    "strong encryption": (patch(PLAIN, local=(6, b"\x40\0"), central=(8, b"\x40\0")), "encrypted"),
+    "levels": (zip_of(("/".join("d" * 70) + "/f", b"x")), "71 levels"),
+    "backslash": (PLAIN.replace(b"b/c", b"b\\c"), "backslash"),
+    "a name of a device": (zip_of(("js/aux.js", b"x")), "device on Windows"),
+    "damaged data": (PLAIN.replace(b"hello", b"jello"), "the archive is damaged"),
+    "bytes behind the deflated data": (
+        (lambda deflated: deflated)(
+            patch(zip_of(("a", b"\x03\x00junk")), local=(8, b"\x08\0"), central=(10, b"\x08\0"))
+        ),
+        "behind the end of its deflated data",
+    ),
+    "deflated data without an end": (
+        patch(zip_of(("a", b"\x00\x02\x00\xfd\xffhi")), local=(8, b"\x08\0"), central=(10, b"\x08\0")), "early|2 bytes"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_archive_is_refused_and_the_message_says_why(name):
+    data, message = ODD[name]
+    with pytest.raises(FormatError, match=message) as caught:
+        check(data)
+    assert str(caught.value).isprintable()
+
+
+def test_the_root_of_bsdtar_and_its_dots_are_read_as_meant():
+    data = zip_of(("./", b""), ("./index.html", b"x"), ("./a/", b""), ("./a/b.js", b"y"))
+    assert contents(data) == {"index.html": b"x", "a/b.js": b"y"}
+    assert list(check(data).folders) == ["a"]
+    with pytest.raises(FormatError, match="twice"):
+        check(zip_of(("./", b""), ("./", b"")))
+    with pytest.raises(FormatError, match="twice"):
+        check(zip_of(("./a", b""), ("a", b"")))
+    with pytest.raises(FormatError, match=r"'\.'"):
+        check(zip_of(("././a", b"")))
+
+
+def test_unmarked_utf8_names_made_on_unix_are_read_as_utf8():
+    assert contents(unmarked(zip_of(("é.png", b"x")), system=3)) == {"é.png": b"x"}
+    with pytest.raises(FormatError, match="not UTF-8"):
+        check(unmarked(zip_of(("é.png", b"x")), system=3).replace("é".encode(), b"\xe9\xe9"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_that_was_written_into_a_pipe_is_read(method):
+    assert contents(streamed(("a", b"x" * 5000), ("b/c", b""), method=method)) == {"a": b"x" * 5000, "b/c": b""}
+
+
+def test_a_true_zip64_end_record_and_a_comment_are_read():
+    files = {"a.txt": b"hello", "b/c": b"x" * 3000}
+    assert contents(with_zip64_end(PLAIN)) == files
+    assert contents(PLAIN[:-2] + b"\x03\0abc") == files
+
+
+@pytest.mark.parametrize("tool", ["zip", "zip to a pipe", "bsdtar", "bsdtar stored", "7z", "git", "python"])
+def test_what_other_tools_write_is_read(tool, tmp_path):
+    files = {"index.html": b"<p>" * 1000, "js/é.js": os.urandom(5000), "js/empty": b""}
+    root = tmp_path / "dist"
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    out = tmp_path / "out.zip"
+    env = os.environ | {"LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull}
+
+    def run(*argv: object, **keywords: object) -> bytes:
+        words = [require_tool(str(argv[0])), *map(str, argv[1:])]
+        return subprocess.run(words, cwd=root, env=env, check=True, stdout=subprocess.PIPE, **keywords).stdout
+
+    if tool == "zip":
+        run("zip", "-q", "-r", out, ".")
+    elif tool == "zip to a pipe":
+        out.write_bytes(run("zip", "-q", "-r", "-", "."))
+    elif tool.startswith("bsdtar"):
+        if shutil.which("bsdtar") is None:
+            pytest.skip("bsdtar is not installed")
+        run("bsdtar", *(["--options", "zip:compression=store"] if "stored" in tool else []), "-a", "-cf", out, ".")
+    elif tool == "7z":
+        if shutil.which("7z") is None:
+            pytest.skip("7z is not installed")
+        run("7z", "a", "-bso0", out, ".")
+    elif tool == "git":
+        run("git", "init", "-q", ".")
+        run("git", "add", "-A")
+        run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")
+        run("git", "archive", "--format=zip", "-o", out, "HEAD")
+    else:
+        shutil.make_archive(str(tmp_path / "out"), "zip", root)
+    assert contents(out.read_bytes()) == files
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O"), MemoryError(), RuntimeError("shutting down")])
+def test_what_reading_raises_is_never_a_format_error(error):
+    reads = 0
+    while True:  # at the first read, at the second, …
+        done = 0
+
+        def flaky(offset, size):
+            nonlocal done
+            if done == reads:
+                raise error
+            done += 1
+            return PLAIN[offset : offset + size]
+
+        try:
+            check_content(flaky, check_archive(flaky, len(PLAIN), limits=LIMITS))
+        except type(error) as caught:
+            assert caught is error
+            reads += 1
+        else:
+            break
+    assert reads == 6  # end, directory, two headers, two files
+
+
+def test_an_archive_that_shrinks_while_it_is_read_is_no_bad_archive():
+    with pytest.raises(SourceChangedError):
+        check_archive(read_at(PLAIN[:-30]), len(PLAIN), limits=LIMITS)
+
+
+def test_the_number_of_entries_is_checked_before_they_are_read():
+    data = zip_of(*((f"{i}", b"") for i in range(51)))
+    directory = data.index(b"PK\1\2")
+    seen = []
+
+    def watched(offset, size):
+        seen.append(offset)
+        return data[offset : offset + size]
+
+    with pytest.raises(FormatError, match="51 entries, at most 50"):
+        check_archive(watched, len(data), limits=LIMITS)
+    assert directory not in seen
+
+
+def test_implied_folders_are_no_way_past_the_limit():
+    data = zip_of(*(("/".join([f"{i}", *["d"] * 62, "f"]), b"") for i in range(40)))
+    with pytest.raises(FormatError, match="more than 50 files and folders"):
+        check(data)
+    assert len(check(data, ArchiveLimits(entries=40 * 64)).folders) == 40 * 63
+
+
+def test_a_directory_is_not_read_beyond_its_cap():
+    data = PLAIN[:-10] + struct.pack("<I", 2**31) + PLAIN[-6:]
+    with pytest.raises(FormatError, match="2147483648 bytes, at most"):
+        check(data)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(PLAIN) - 1), st.integers(0, 255))
+def test_a_zip_with_any_byte_changed_is_refused_or_means_the_same_elsewhere(at, value):
+    data = bytearray(PLAIN)
+    data[at] = value
+    try:
+        ours = contents(bytes(data))
+    except RejectedError:
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        theirs = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+    assert ours == theirs
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=400), st.booleans())
+def test_no_bytes_raise_anything_but_a_rejection(junk, framed):
+    data = PLAIN[: len(PLAIN) // 2] + junk + PLAIN[len(PLAIN) // 2 :] if framed else junk
+    try:
+        check(data)
+    except RejectedError as error:
+        assert str(error).isprintable()
