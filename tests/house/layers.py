@@ -36,6 +36,7 @@ ROOMS = {
         "keys, and the cipher of segments",
         uses={"format": "where a segment lies, which its nonce says"},
     ),
+    "archive": Room("zips: which are allowed, how they are read strictly, how a folder becomes one"),
     "io": Room(
         "where bytes come from and where they go",
         uses={"native": "hints to the file system, digests of mapped files"},
@@ -89,6 +90,7 @@ ROOMS = {
     "device": Room(
         "what runs on the device: install, activate, confirm, roll back",
         uses={
+            "archive": "the check of what is unpacked",
             "bundle": "to verify and decrypt what is installed",
             "client": "bundles by their address",
             "crypto": "the device's identity",
