@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
     # In a process of its own, so that the driver stays small.
     code = "from cryptography.hazmat.backends.openssl import backend; print(backend.openssl_version_text())"
     found["openssl_in_cryptography"] = _output([sys.executable, "-c", code])
-    code = "from capseal import _hashing as h; print(h.kernel() if hasattr(h, 'kernel') else h._native and 'native')"
+    code = "from capseal.native import hashing; print(hashing.kernel())"
     found["hash_kernel"] = _output([sys.executable, "-c", code])
     found["commit"] = _output(["git", "describe", "--always", "--dirty", "--abbrev=12"])
     return found

@@ -2,6 +2,8 @@
 
 import glob
 import os
+import subprocess
+import sys
 
 from cffi import FFI
 
@@ -51,5 +53,5 @@ ffibuilder.set_source(
 )
 
 if __name__ == "__main__":
-    os.chdir(os.path.dirname(HERE))
-    ffibuilder.compile(tmpdir="engine", verbose=True)
+    # In place, by setuptools: cffi's own compile() changes the folder, and would look for csrc/ elsewhere.
+    subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=os.path.dirname(HERE), check=True)

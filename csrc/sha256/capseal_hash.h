@@ -38,6 +38,7 @@ int capseal_kernel_usable(int kernel);
 #define CAPSEAL_CPU_AVX2 2u    /* and the operating system saves ymm registers */
 #define CAPSEAL_CPU_AVX512 4u  /* F, BW and VL, and the operating system saves zmm registers */
 #define CAPSEAL_CPU_ARM_SHA2 8u
+#define CAPSEAL_CPU_MIXES 16u /* AMD's: SSE instructions among AVX ones cost nothing (docs/hashing.md, The choice) */
 unsigned capseal_cpu_features(void);
 
 /*

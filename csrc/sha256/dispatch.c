@@ -64,6 +64,9 @@ static unsigned ask_cpu(void)
         features |= CAPSEAL_CPU_AVX2;
     if (zmm && leaf7_ebx >> 16 & 1 && leaf7_ebx >> 30 & 1 && leaf7_ebx >> 31 & 1)
         features |= CAPSEAL_CPU_AVX512;
+    /* "AuthenticAMD" or "HygonGenuine". */
+    if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) && (ebx == 0x68747541 || ebx == 0x6f677948))
+        features |= CAPSEAL_CPU_MIXES;
     return features;
 }
 #elif defined(CAPSEAL_ARM64) && defined(__linux__)

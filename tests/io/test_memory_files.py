@@ -304,7 +304,7 @@ def test_a_bundle_that_shrinks_while_it_is_verified_is_refused_and_kills_nobody(
 
 BUS_ERROR = """if True:
     import ctypes, faulthandler, mmap, os, signal, sys, tempfile
-    from capseal import _hashing
+    from capseal.native import hashing as _hashing
     file = tempfile.TemporaryFile(dir="/dev/shm")
     file.truncate(mmap.PAGESIZE)
     window = mmap.mmap(file.fileno(), mmap.PAGESIZE)

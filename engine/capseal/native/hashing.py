@@ -20,21 +20,25 @@ except ImportError:  # built without a C compiler
     _ffi = _lib = None
 
 FALLBACK: Final = "hashlib"
+_CPU_MIXES: Final = 16  # CAPSEAL_CPU_MIXES of csrc/sha256/capseal_hash.h
+# The order of the figures in docs/hashing.md, The choice: the hybrid mixes SSE and AVX instructions.
+_BEST_WHERE_SSE_IS_FREE: Final = ("hybrid", "shani", "armv8", "avx512", "avx2")
+_BEST_WHERE_SSE_IS_DEAR: Final = ("avx512", "shani", "armv8", "avx2")
 
 
 def _usable() -> dict[str, int | None]:
     """Each kernel's number in the compiled module, or None for hashlib; the first is the one to take."""
-    numbers: dict[str, int | None] = {}
+    found: dict[str, int | None] = {FALLBACK: None}
+    preferred = _BEST_WHERE_SSE_IS_DEAR
     if _lib is not None:
         for number in range(_lib.capseal_kernel_count()):
             if _lib.capseal_kernel_usable(number):
-                numbers[_ffi.string(_lib.capseal_kernel_name(number)).decode("ascii")] = number
-    # OpenSSL's assembly is faster than C without an instruction set behind it (docs/hashing.md).
-    scalar = numbers.pop("scalar", None)
-    numbers[FALLBACK] = None
-    if scalar is not None:
-        numbers["scalar"] = scalar
-    return numbers
+                found[_ffi.string(_lib.capseal_kernel_name(number)).decode("ascii")] = number
+        if _lib.capseal_cpu_features() & _CPU_MIXES:
+            preferred = _BEST_WHERE_SSE_IS_FREE
+    # What is not preferred to OpenSSL's assembly is there for tests only.
+    names = [name for name in (*preferred, FALLBACK) if name in found]
+    return {name: found[name] for name in dict.fromkeys([*names, *found])}
 
 
 # Decided once, when the module is imported. A thread reads _chosen once per call, so that use() in
