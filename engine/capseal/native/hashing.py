@@ -29,7 +29,7 @@ _BEST_WHERE_SSE_IS_DEAR: Final = ("avx512", "shani", "armv8", "avx2")
 def _usable() -> dict[str, int | None]:
     """Each kernel's number in the compiled module, or None for hashlib; the first is the one to take."""
     found: dict[str, int | None] = {FALLBACK: None}
-    preferred = _BEST_WHERE_SSE_IS_DEAR
+    preferred: tuple[str, ...] = _BEST_WHERE_SSE_IS_DEAR
     if _lib is not None:
         for number in range(_lib.capseal_kernel_count()):
             if _lib.capseal_kernel_usable(number):
