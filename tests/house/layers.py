@@ -208,11 +208,12 @@ REACHES = {
         "capgo/_single_files.py": "how many processors there are; the target's folder",
         "cli/": "arguments, the terminal, the working folder",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
-        "io/source.py": "the name of a folder given as `.`",
+        "io/zip_stream.py": "the name of a folder given as `.`",
         "project/": "the working folder, from which a project is looked for",
         "server/storage/objects.py": "the storage's folder as an address",
     },
     effects.RANDOMNESS: {
+        "bundle/plan.py": "entropy by default, an argument otherwise",
         "bundle/seal.py": "entropy by default, an argument otherwise",
         "capgo/_single_files.py": "unforeseeable names",
         "capgo/_keys.py": "makes keys",

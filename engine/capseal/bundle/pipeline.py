@@ -129,7 +129,7 @@ class Pump:
 
     def _worker(self, buffer_bytes: int) -> None:
         data = memoryview(mmap.mmap(-1, buffer_bytes))  # page-aligned
-        out = data[:0] if self.sink is None else memoryview(mmap.mmap(-1, buffer_bytes))
+        out = memoryview(mmap.mmap(-1, buffer_bytes))  # costs nothing until something is written to it
         first = 0
         try:
             while True:

@@ -16,7 +16,7 @@ from ..trust.signing import add_signature, sign
 from ..trust.store import TrustStore
 from .opened import OpenedBundle, SealInput, open_bundle
 from .pipeline import Progress
-from .seal import checked, wrap_session_key
+from .plan import acceptable, wrap_session_key
 
 
 def rewrap(
@@ -45,7 +45,7 @@ def rewrap(
         session_key, _ = opened.open_session_key(identity)
         old = opened.verified.statement
         wrapped = wrap_session_key(session_key, recipients)
-        statement = checked(replace(old, encryption=replace(old.encryption, recipients=wrapped)))
+        statement = acceptable(replace(old, encryption=replace(old.encryption, recipients=wrapped)))
         return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, opened.verified.seal.index)
 
     return _reseal(bundle, sink, make, trust, expect, seal, overwrite, jobs, progress)

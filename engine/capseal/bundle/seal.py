@@ -4,28 +4,21 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, Any
 
-from ..constants import (
-    DIGEST_BYTES,
-    KEY_BYTES,
-    NONCE_PREFIX_BYTES,
-    SALT_BYTES,
-    SEGMENT_BYTES,
-)
+from ..constants import DIGEST_BYTES, SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
-from ..crypto.segment_cipher import Header, SegmentCipher, commitment
-from ..errors import FormatError, SourceChangedError, UsageError
-from ..format.seal import SEAL_TYPE, Seal, seal_bytes_of
-from ..format.segment_layout import payload_bytes_of, plain_offset
-from ..format.statement import Attachment, Content, Encryption, Payload, Recipient, Statement
-from ..format.tree import digest, index_entries
+from ..crypto.segment_cipher import SegmentCipher
+from ..errors import SourceChangedError
+from ..format.seal import Seal
+from ..format.segment_layout import plain_offset
+from ..format.statement import Attachment, Content, Statement
+from ..format.tree import index_entries
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from ..io.source import Source, open_source
-from ..trust.signing import envelope_bytes, sign
 from .pipeline import Progress, Pump, Run
+from .plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
 
 _COPY_BYTES = 1024 * 1024
 
@@ -65,11 +58,9 @@ def seal(
     """
     created = (created or datetime.now(UTC)).replace(microsecond=0)
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
-    header = Header(entropy(SALT_BYTES), entropy(NONCE_PREFIX_BYTES))
-    session_key = entropy(KEY_BYTES)
     with closing(open_source(source, folders=True, deflate=deflate)) as opened, ExitStack() as stack:
         name = name or opened.name.rstrip("/").rpartition("/")[2]
-        statement = checked(
+        plan = SealingPlan.make(
             Statement(
                 app=app,
                 version=version,
@@ -77,21 +68,24 @@ def seal(
                 channel=channel,
                 created=created,
                 content=Content(name, media_type or _media_type(name), opened.size or 0),
-                payload=Payload(payload_bytes_of(opened.size or 0), bytes(DIGEST_BYTES)),
-                encryption=Encryption(commitment(session_key, header, app), wrap_session_key(session_key, recipients)),
+                payload=OPEN_PAYLOAD,
+                encryption=OPEN_ENCRYPTION,
                 allow_downgrade_to=allow_downgrade_to,
                 attachments=tuple(attachments),
                 custom=custom,
-            )
+            ),
+            recipients=recipients,
+            entropy=entropy,
         )
-        seal_bytes = seal_bytes_of(envelope_bytes(SEAL_TYPE, statement.encode(), signers), statement.payload.size)
-        cipher = SegmentCipher(session_key, header, app)
+        seal_bytes = plan.seal_bytes(signers)
 
         def fill(output: Sink, start: int) -> Seal:
             if opened.size is not None:
-                output.expect(start + statement.payload.size)
-            index, content_bytes = _encrypt(opened, cipher, output, start, jobs, progress)
-            return _sign(statement, index, content_bytes, signers)
+                output.expect(start + plan.statement.payload.size)
+            index, content_bytes = encrypt_payload(
+                opened, plan.cipher, sink=output, start=start, jobs=jobs, progress=progress
+            )
+            return plan.sign(index, content_bytes, signers)
 
         if isinstance(sink, Detached):
             payload_file = stack.enter_context(FileSink(sink.payload, overwrite=overwrite))
@@ -126,32 +120,20 @@ def _write_attached(seal: Seal, payload: IO[bytes], output: Sink) -> None:
         piece = payload.read(_COPY_BYTES)
 
 
-def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
-    """Return the session key wrapped for each recipient. Raises UsageError where there is none."""
-    if not recipients:
-        raise UsageError("no recipient: nobody could open the bundle")
-    return tuple(Recipient(key.fingerprint, key.wrap(session_key)) for key in recipients)
-
-
-def checked(statement: Statement) -> Statement:
-    """Return the statement if a reader would accept it. Raises UsageError."""
-    try:
-        return Statement.parse(statement.encode())
-    except FormatError as error:
-        raise UsageError(str(error)) from None
-    except (TypeError, ValueError, RecursionError) as error:  # custom data that JSON cannot hold
-        raise UsageError(f"statement: {error}") from error
-
-
-def _encrypt(
+def encrypt_payload(
     source: Source,
     cipher: SegmentCipher,
-    output: Sink,
-    start: int,
-    jobs: int | None,
-    progress: Progress | None,
+    *,
+    sink: Sink | None = None,
+    start: int = 0,
+    jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[bytes, int]:
-    """Write the payload from offset `start` on; return its index and the plaintext's size."""
+    """Encrypt all of a source; return the payload's index, 32 bytes per segment, and the plaintext's size.
+
+    sink: takes the payload, from its offset `start` on; without one, only the index remains. Raises
+    SourceChangedError, and what source or sink raise.
+    """
     lock = threading.Lock()
     index = bytearray()
     content_bytes = 0
@@ -172,7 +154,7 @@ def _encrypt(
 
     Pump(
         source=source,
-        sink=output,
+        sink=sink,
         work=work,
         read_layout=plain_offset,
         write_layout=lambda segment: start + segment * SEGMENT_BYTES,
@@ -183,16 +165,6 @@ def _encrypt(
     ).run()
     source.check_unchanged()
     return bytes(index), content_bytes
-
-
-def _sign(statement: Statement, index: bytes, content_bytes: int, signers: Sequence[Signer]) -> Seal:
-    size = payload_bytes_of(content_bytes)
-    statement = replace(
-        statement,
-        content=replace(statement.content, size=content_bytes),
-        payload=Payload(size, digest(index, size)),
-    )
-    return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, index)
 
 
 def _media_type(name: str) -> str:

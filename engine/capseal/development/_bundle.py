@@ -1,18 +1,19 @@
 """A sealed bundle that is nowhere: its seal is kept, its payload is made again whenever it is read."""
 
-import io
-import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
-from typing import BinaryIO, cast
 
-from ..bundle.seal import seal
-from ..constants import KEY_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES
+from ..bundle.plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
+from ..bundle.seal import encrypt_payload
+from ..constants import SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
-from ..crypto.segment_cipher import Header, SegmentCipher, check_commitment
+from ..crypto.segment_cipher import SegmentCipher
 from ..format.seal import Seal
 from ..format.segment_layout import plain_offset
+from ..format.statement import Content, Statement
 from ..format.tree import segment_count
+from ..io.source import StreamSource
 from ..io.zip_stream import ZipStream
 
 
@@ -43,26 +44,24 @@ class FolderBundle:
         created: datetime,
     ) -> "FolderBundle":
         """Seal a folder in one pass. Raises SourceChangedError, UsageError, OSError."""
-        salt, prefix = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_PREFIX_BYTES)
-        session_key = secrets.token_bytes(KEY_BYTES)
-        drawn = iter((salt, prefix, session_key))
         archive = ZipStream(folder)
-        sealed = seal(
-            folder,
-            cast(BinaryIO, _Nowhere()),
-            signer=signer,
+        plan = SealingPlan.make(
+            Statement(
+                app=app,
+                version=version,
+                sequence=sequence,
+                channel=channel,
+                created=created.replace(microsecond=0),
+                content=Content(archive.name, "application/zip", archive.size),
+                payload=OPEN_PAYLOAD,
+                encryption=OPEN_ENCRYPTION,
+            ),
             recipients=recipients,
-            app=app,
-            channel=channel,
-            sequence=sequence,
-            version=version,
-            created=created,
-            entropy=lambda _: next(drawn),
         )
-        header = Header(salt, prefix)
-        # seal() draws in that order; were it another, the statement would commit to another key.
-        check_commitment(session_key, header, app, sealed.statement.encryption.commitment)
-        return cls(archive, sealed, SegmentCipher(session_key, header, app))
+        cipher = plan.cipher
+        with closing(StreamSource(archive, archive.name, size=archive.size, close=archive.close)) as source:
+            index, content_bytes = encrypt_payload(source, cipher)
+        return cls(archive, plan.sign(index, content_bytes, [signer]), cipher)
 
     def read(self, offset: int, size: int) -> memoryview:
         """Return bytes of the payload: fewer only at its end. Raises SourceChangedError, OSError."""
@@ -78,23 +77,3 @@ class FolderBundle:
         out = memoryview(bytearray((last + 1 - first) * SEGMENT_BYTES))
         run = self._cipher.encrypt_run(first, memoryview(plain), last + 1 == segment_count(total), out)
         return run[offset - first * SEGMENT_BYTES : stop - first * SEGMENT_BYTES]
-
-
-class _Nowhere(io.RawIOBase):
-    """A file that forgets what is written to it."""
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return 0
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return offset
-
-    def write(self, data: object, /) -> int:
-        with memoryview(data) as view:  # type: ignore[arg-type]
-            return view.nbytes

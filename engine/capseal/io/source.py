@@ -182,8 +182,7 @@ def _open_path(path: str, *, folders: bool, deflate: bool) -> Source:
         from . import zip_stream as zipping  # here, since few commands read folders
 
         archive = zipping.ZipStream(path, deflate=deflate)
-        name = os.path.basename(os.path.abspath(path)) + ".zip"
-        return StreamSource(archive, name, size=archive.size, close=archive.close)
+        return StreamSource(archive, archive.name, size=archive.size, close=archive.close)
     file = open(path, "rb", buffering=0)
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return FileSource(file.fileno(), path, close=file.close)

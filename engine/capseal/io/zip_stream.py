@@ -54,12 +54,13 @@ class _Entry:
 
 
 class ZipStream:
-    """A readable stream of the zip of a folder. size: its bytes.
+    """A readable stream of the zip of a folder. name: the folder's, with .zip; size: its bytes.
 
     Links and special files are refused, not followed: raises UsageError. Raises OSError.
     """
 
     def __init__(self, folder: str, *, deflate: bool = False) -> None:
+        self.name = f"{os.path.basename(os.path.abspath(folder))}.zip"
         self._entries = sorted(_scan(folder, ""), key=lambda entry: entry.name)
         offset = 0
         for entry in self._entries:
