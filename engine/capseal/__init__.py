@@ -3,6 +3,9 @@
 Names are imported when they are first used, so that importing capseal costs nothing.
 """
 
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +139,30 @@ def __getattr__(name: str) -> Any:
         home = _HOME_OF[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(f".{home}", __name__), name)
+    module = f"{__name__}.{home}"
+    _first_uses.append(module)
+    try:
+        value = getattr(import_module(module), name)
+    finally:
+        _first_uses.remove(module)
     globals()[name] = value
     return value
+
+
+_first_uses: list[str] = []
+"""The modules that threads are importing for the sake of a name here."""
+
+
+def _finish_imports() -> None:
+    """Wait until no other thread is in the middle of importing a module of ours.
+
+    A child of fork() gets a copy of the lock of such a module, held for ever by a thread that it has not got, and hangs
+    when it wants the module, too. CPython does nothing about that; and here, the first use of a name is an import.
+    """
+    ours = [name for name in tuple(sys.modules) if name.partition(".")[0] in (__name__, "numpy")]
+    for module in (*_first_uses, *ours):
+        with suppress(ImportError):  # which is told to whoever imports it
+            import_module(module)  # waits for whoever is at it, unless that one waits for us
+
+
+os.register_at_fork(before=_finish_imports)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from capseal import FormatError, UsageError
 from capseal.constants import MAX_INTEGER, MAX_NESTING
 from capseal.format import strictjson
+from capseal.format.strictjson import Members
 
 integers = st.integers(-MAX_INTEGER, MAX_INTEGER)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -127,3 +128,30 @@ def test_members_are_checked_by_name_and_by_exact_type():
         strictjson.Members({"a": 1, "c": 1}, "x", required=("a",))
     with pytest.raises(FormatError, match="x: expected an object, found an array"):
         strictjson.Members([], "x", required=())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00:00+05:00",  # in UTC before the first year, and so an OverflowError of datetime's
+        "9999-12-31T23:59:59-05:00",
+        "2026-11-22T21:30:00+00:00",
+        "2026-11-22T21:30:00",
+        "2026-11-22 21:30:00Z",
+        "2026-11-22T21:30:00Z\n",
+        "2026-11-22T24:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "２026-11-22T21:30:00Z",
+        "2026-W47-7T21:30:00Z",
+        "20261122T213000Z",
+    ],
+)
+def test_a_time_has_one_spelling(text):
+    with pytest.raises(FormatError, match=r"x\.t: .* is not a time such as 2026-11-22T21:30:00Z"):
+        Members({"t": text}, "x", required=("t",)).time("t")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "0026-11-22T21:30:00Z", "9999-12-31T23:59:59Z"])
+def test_the_first_and_the_last_time_of_the_calendar_are_times(text):
+    assert strictjson.shown_time(Members({"t": text}, "x", required=("t",)).time("t")) == text
