@@ -110,6 +110,7 @@ _KIND_OF: dict[str, str | None] = {
     "os.system": PROCESSES,
     "os.popen": PROCESSES,
     "os.fork": PROCESSES,
+    "os.register_at_fork": PROCESSES,
     "os.kill": PROCESSES,
     "socket": NETWORK,
     "ssl": NETWORK,

@@ -261,6 +261,7 @@ REACHES = {
         "server/run.py": "log_as_json() writes where the process writes its messages",
     },
     effects.PROCESSES: {
+        "__init__.py": "a child of fork() must not want a module that another thread was importing",
         "cli/__init__.py": "ends the process without tearing the interpreter down",
         "project/git.py": "asks git",
         "trust/external_signers.py": "signers that are commands",
@@ -272,11 +273,14 @@ REACHES = {
         "development/_storage.py": "a storage in memory",
         "server/": "its purpose",
     },
-    effects.HIDDEN: {},
+    effects.HIDDEN: {
+        "__init__.py": "which modules are being imported, before a fork",
+    },
 }
 
 # Nothing happens when a module is imported, but for these.
 AT_IMPORT = {
+    "__init__.py: os.register_at_fork()": "forks wait for imports that are under way",
     "__main__.py: main()": "its purpose",
 }
 
