@@ -1,0 +1,97 @@
+"""What has to be loaded to seal one file and to install one: as little as that takes."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import capseal
+from capseal import PrivateKey
+
+MOST_TO_SEAL = 18
+MOST_TO_INSTALL = 26
+"""Besides the archive room, of which a zip takes all that reads zips."""
+
+REPORT = """
+import json, sys
+loaded = {name: module for name, module in sys.modules.items() if name.startswith("capseal.")}
+files = {name: str(getattr(module, "__file__", None)) for name, module in loaded.items()}
+print(json.dumps(files))
+"""
+
+SEAL = """
+import capseal
+signer = capseal.load_private_key("signer.pem")
+recipient = capseal.load_public_key("recipient.pub")
+capseal.seal("dist.zip", "dist.sealed", signer=signer, recipients=[recipient], app="game", version="1")
+"""
+
+INSTALL = """
+import capseal
+trust = capseal.load_trust("signer.pub")
+identity = capseal.load_private_key("recipient.pem")
+store = capseal.DeviceStore("store", trust=trust, identity=identity, app="game", builtin=".")
+store.install({source})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, signer: PrivateKey, recipient: PrivateKey) -> Path:
+    """A small zip, and the keys to seal it and to open it, as files."""
+    for name, key in (("signer", signer), ("recipient", recipient)):
+        key.save(tmp_path / f"{name}.pem")
+        (tmp_path / f"{name}.pub").write_bytes(key.public_key.pem)
+    with zipfile.ZipFile(tmp_path / "dist.zip", "w") as archive:
+        archive.writestr("index.html", "x" * 100_000)
+    return tmp_path
+
+
+def loaded_by(code: str, folder: Path) -> tuple[list[str], list[str]]:
+    """Run code in a process of its own; return the Python files of capseal and the compiled modules it loaded."""
+    run = [sys.executable, "-c", code + REPORT]
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=True)
+    files: dict[str, str] = json.loads(done.stdout)
+    python = sorted(name for name, file in files.items() if file.endswith(".py") and Path(file).stem != "__init__")
+    return python, sorted(name for name, file in files.items() if file.endswith(".so"))
+
+
+def show(capsys: pytest.CaptureFixture[str], what: str, python: list[str], compiled: list[str]) -> None:
+    names = ", ".join(name.removeprefix("capseal.") for name in python)
+    with capsys.disabled():
+        print(f"\n{what} loads {len(python)} modules ({names}) and {len(compiled)} compiled ({', '.join(compiled)})")
+
+
+def test_sealing_a_small_file_loads_few_modules(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    python, compiled = loaded_by(SEAL, folder)
+    show(capsys, "capseal.seal", python, compiled)
+    assert len(python) <= MOST_TO_SEAL
+    assert {"capseal.bundle.plan", "capseal.bundle.pipeline"} <= set(python)  # it did happen
+
+
+def test_installing_a_path_loads_few_modules(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded_by(SEAL, folder)
+    python, compiled = loaded_by(INSTALL.format(source="'dist.sealed'"), folder)
+    archive = [name for name in python if name.startswith("capseal.archive.")]
+    rest = [name for name in python if name not in archive]
+    show(capsys, "DeviceStore.install", rest, compiled)
+    show(capsys, "and of the archive room", archive, [])
+    assert len(rest) <= MOST_TO_INSTALL
+    assert {"capseal.bundle.opened", "capseal.bundle.reader"} <= set(python)
+
+
+@pytest.mark.parametrize("source", ["'dist.sealed'", "__import__('io').BytesIO(open('dist.sealed', 'rb').read())"])
+def test_installing_loads_neither_what_seals_nor_what_bytes_are_pushed_to(folder: Path, source: str) -> None:
+    loaded_by(SEAL, folder)
+    python, _ = loaded_by(INSTALL.format(source=source), folder)
+    for module in ("plan", "seal", "reseal", "unseal", "verify", "push_verifier"):
+        assert f"capseal.bundle.{module}" not in python
+    assert "capseal.trust.signing" not in python
+
+
+def test_the_version_is_loaded_where_it_is_asked_for() -> None:
+    code = "import sys, capseal; print('capseal._version' in sys.modules, capseal.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"False {capseal.__version__}\n"
