@@ -1,6 +1,7 @@
-"""split() and join(): attached <-> detached. Bytes are copied, in constant memory, and nothing is verified.
+"""split(): an attached bundle becomes a seal and a payload, two files. join(): the two become one again.
 
-The seal only has to agree with itself and with the payload's size: whoever reads the result verifies it.
+Bytes are copied, in constant memory, and nothing is verified: the seal only has to agree with itself and
+with the payload's size. Whoever reads the result verifies it.
 """
 
 from contextlib import closing
@@ -16,7 +17,7 @@ _COPY_BYTES = 1024 * 1024
 
 
 def split(bundle: PathOrFile, detached: Detached, *, overwrite: bool = False, progress: Progress | None = None) -> Seal:
-    """Write the two parts of an attached sealed bundle as files of their own, and return the seal.
+    """Write seal and payload of an attached sealed bundle as files of their own, and return the seal.
 
     bundle: a path or a readable binary file object. Raises RejectedError where the seal does not parse
     or the payload has another size than it says, OSError.
@@ -58,7 +59,10 @@ def join(
 
 
 def _copy_payload(source: Source, seal: Seal, sink: Sink, start: int, progress: Progress | None) -> None:
-    """Copy all that is left of the source to offset `start` of the sink."""
+    """Copy the payload, at whose start the source stands, to offset `start` of the sink.
+
+    Raises TruncatedError where it has another size than the seal says, SourceChangedError.
+    """
     size = seal.statement.payload.size
     if source.size is not None and source.size != size:
         raise payload_ended(seal.statement.payload, source.size)
