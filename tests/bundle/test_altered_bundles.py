@@ -1,6 +1,6 @@
 """Whatever is altered in a sealed bundle, it is rejected, and nothing false is released before.
 
-The counts are printed: pytest -s tests/test_altered_bundles.py
+The counts are printed: pytest -s tests/bundle/test_altered_bundles.py
 """
 
 import io

@@ -1,8 +1,8 @@
 """The table of the house: which room may use which, and who may reach for what lies outside of his arguments.
 
-`python tests/house/draw.py` draws it into docs/architecture.md. A room is a folder of `engine/capseal`, or one of
-the files beside them; the order is that of the floors, from the ground up. A permission that nobody uses is a
-mistake, as is an import without one.
+`PYTHONPATH=tests python -m house.draw` draws it into docs/architecture.md. A room is a folder of `engine/capseal`,
+or one of the files beside them; the order is that of the floors, from the ground up. A permission that nobody uses
+is a mistake, as is an import without one.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The compiled module is given ciphertext and digests, never a key or a plaintext byte (csrc/capseal_hash.h)."""
+"""The compiled module is given ciphertext and digests, never a key or a plaintext byte (csrc/sha256/capseal_hash.h)."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Writes the test vectors: python tests/vectors/generate.py. See making.py for what a vector is."""
+"""Writes the test vectors: PYTHONPATH=tests python -m vectors.generate. See making.py for what a vector is."""
 
 import hashlib
 import re

@@ -65,7 +65,7 @@ def _seal(connection: Connection, path: str) -> bytes:
 
 
 class RangeSource:
-    """A payload on a server, read by ranges: a Source (capseal.source) for any number of threads.
+    """A payload on a server, read by ranges: a Source (capseal.io.source) for any number of threads.
 
     size: what the server says; the signed size decides, wherever a seal is checked.
     """

@@ -163,7 +163,7 @@ class StreamSource:
 def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = False) -> Source:
     """Open a path or a binary file object; of a file object, what follows its position is read.
 
-    folders: a folder is taken too, as the zip of what is in it (see zipping). Raises OSError.
+    folders: a folder is taken too, as the zip of what is in it (see zip_stream). Raises OSError.
     """
     if isinstance(source, str | os.PathLike):
         return _open_path(os.fspath(source), folders=folders, deflate=deflate)

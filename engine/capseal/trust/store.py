@@ -69,7 +69,7 @@ class TrustStore:
 
     keys: trusted by themselves, whatever their certificates say. certificates: trust the keys that
     they certify, as long as dates, usage and the revocation lists (crls) allow. version: counts the
-    signed updates of the store (see trust_updates).
+    signed updates of the store (see updates).
 
     A production build's store holds production entries only, so that nothing signed for development
     can pass there; a development build's store holds both kinds.
