@@ -1,22 +1,16 @@
-"""Keys, trust stores and bundles in memory, for every test."""
+"""Keys, trust stores and bundles in memory, for every test. Fixtures of a room's own are in its folder."""
 
 import io
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis
 import pytest
 
 import capseal
-from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore, capgo
-from support.capgo_pair import Pair, make_pair
-from support.command import Desk, lay_out
-from support.device_course import course as course
-from support.device_course import saved_world as saved_world
-from support.device_world import World, make_world, quick_folder
-from support.serving import Bundle, Live, live_server, make_bundle, some_bytes
+from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore
+
+pytest_plugins = ["support.server_fixtures"]
 
 APP = "com.example.game"
 KEY_BITS = 3072  # the smallest that is allowed, for speed
@@ -124,87 +118,3 @@ def unseal_bytes(trust: TrustStore, recipient: PrivateKey) -> UnsealBytes:
         return output.getvalue()
 
     return unseal_bytes
-
-
-@pytest.fixture(scope="session")
-def desk(
-    tmp_path_factory: pytest.TempPathFactory,
-    signer: PrivateKey,
-    signer2: PrivateKey,
-    recipient: PrivateKey,
-    other_recipient: PrivateKey,
-    seal_bytes: SealBytes,
-) -> Desk:
-    """Keys, a bundle of two segments and its sealed form as files, for the command line."""
-    keys = {"signer": signer, "signer2": signer2, "device": recipient, "other": other_recipient}
-    content = os.urandom(900_000)
-    return lay_out(tmp_path_factory.mktemp("desk"), keys, content, seal_bytes(content))
-
-
-BundleMaker = Callable[..., Bundle]
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipient: PrivateKey) -> Bundle:
-    """Sequence 7, 20 segments and a bit: two parts."""
-    return make_bundle(tmp_path_factory.mktemp("bundle"), signer, recipient, content=some_bytes(20.3), sequence=7)
-
-
-@pytest.fixture(scope="session")
-def capgo_key() -> capgo.PrivateKey:
-    """The key of the apps in the field that read Capgo's format."""
-    return capgo.PrivateKey.generate()
-
-
-@pytest.fixture(scope="session")
-def pair(
-    tmp_path_factory: pytest.TempPathFactory,
-    capgo_key: capgo.PrivateKey,
-    signer: PrivateKey,
-    recipient: PrivateKey,
-) -> Pair:
-    """Sequence 7, version 1.0.7: 18 segments and a bit, two parts."""
-    folder = tmp_path_factory.mktemp("pair")
-    return make_pair(folder, capgo_key, signer, recipient, content=some_bytes(18.4), sequence=7)
-
-
-@pytest.fixture
-def sealed(tmp_path: Path, signer: PrivateKey, recipient: PrivateKey) -> BundleMaker:
-    """Return sealed(sequence=..., content=..., **keywords of capseal.seal) -> Bundle."""
-
-    def sealed(*, sequence: int, content: bytes = b"hello", by: PrivateKey = signer, **keywords: object) -> Bundle:
-        return make_bundle(tmp_path, by, recipient, content=content, sequence=sequence, **keywords)
-
-    return sealed
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A folder for a storage."""
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def live(store: Path, trust: TrustStore) -> Iterator[Live]:
-    """A server with the defaults."""
-    with live_server(str(store), trust) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, trust: TrustStore, bundle: Bundle) -> Iterator[Live]:
-    """A server that verifies reads and has published `bundle`; for tests that only read."""
-    with live_server(str(tmp_path_factory.mktemp("store")), trust, verify_reads=True) as live:
-        live.publish(bundle).raise_for_status()
-        yield live
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipient: PrivateKey) -> World:
-    return make_world(tmp_path_factory.mktemp("world"), signer, recipient)
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Path]:
-    with quick_folder(tmp_path) as folder:
-        yield folder

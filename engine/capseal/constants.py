@@ -12,7 +12,6 @@ SEGMENT_BYTES: Final = BLOCKS_PER_SEGMENT * BLOCK_BYTES  # 512 KiB: one level-0 
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
 NONCE_PREFIX_BYTES: Final = 7
-NONCE_BYTES: Final = NONCE_PREFIX_BYTES + 4 + 1
 HEADER_BYTES: Final = 1 + SALT_BYTES + NONCE_PREFIX_BYTES
 TAG_BYTES: Final = 16
 MAX_SEGMENTS: Final = 2**32  # the nonce counts segments in 32 bits

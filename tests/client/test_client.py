@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,8 @@ from capseal.client import Connection, fetch, open_release, publish, withdraw
 from capseal.client import _connection as connection
 from capseal.constants import SEGMENT_BYTES
 from support.proxy import proxy
+from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, live_server, some_bytes
-
-BundleMaker = Callable[..., Bundle]
 
 
 @pytest.fixture(autouse=True)

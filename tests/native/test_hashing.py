@@ -3,7 +3,6 @@
 import hashlib
 import mmap
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,14 +22,6 @@ BLOCK_SIZES = sorted(
 COUNTS = sorted(
     {0, 1, 20, 21, 23, 28, 48, 53} | {lanes * k + d for lanes in (4, 8, 16) for k in (1, 2) for d in (-1, 0, 1)}
 )
-
-
-@pytest.fixture(params=_hashing.kernels())
-def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _hashing.kernel()
-    _hashing.use(request.param)
-    yield request.param
-    _hashing.use(before)
 
 
 def expected_blocks(data: bytes, block_bytes: int, n: int) -> bytes:

@@ -23,9 +23,9 @@ from capseal.client import Connection, fetch, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import Limits, Storage
 from support.capgo_pair import Pair, make_pair
+from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, Live, listed_files, live_server, some_bytes
 
-BundleMaker = Callable[..., Bundle]
 PairMaker = Callable[..., Pair]
 
 SERVE = """

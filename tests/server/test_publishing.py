@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +16,8 @@ from capseal.embedding import accept
 from capseal.server import Limits
 from capseal.server.catalogue.receiving import PartBuffers, Receiver
 from capseal.server.storage.stored_runs import Part
+from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
-
-BundleMaker = Callable[..., Bundle]
 
 
 def put(live: Live, bundle: Bundle, links: dict[str, str], first: int, stop: int) -> httpx.Response:

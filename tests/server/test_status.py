@@ -2,17 +2,15 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from capseal import PrivateKey, TrustStore
 from capseal.server.routes.status import readable_bytes
-from support.serving import TOKEN, Bundle, Live, live_server, some_bytes
+from support.server_fixtures import BundleMaker
+from support.serving import TOKEN, Live, live_server, some_bytes
 from support.tools import require_tool
-
-BundleMaker = Callable[..., Bundle]
 
 
 def chromium(profile: Path, *arguments: str) -> str:

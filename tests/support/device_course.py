@@ -78,15 +78,6 @@ def survives(world: World, root: Path, runs: tuple[int, ...], floor: int) -> Non
     check_clean(root)
 
 
-def _templates(world: World, folder: Path) -> dict[str, int]:
-    floors = {}
-    for name, case in CASES.items():
-        store = world.store(folder / name)
-        case.prepare(store, world)
-        floors[name] = store.status().floor
-    return floors
-
-
 @dataclass(frozen=True)
 class Point:
     """A call that changes the disk: the number-th of its kind while a case is performed."""

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ..crypto.keys import MAX_PEM_BYTES, write_new
+from ..crypto.keys import read_pem, write_new
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 
 RSA_BITS = 2048
@@ -120,7 +120,7 @@ class CapgoPrivateKey:
 
 def load_private_key(source: str | os.PathLike[str] | bytes) -> CapgoPrivateKey:
     """Load a private key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
-    name, data = _read_pem(source)
+    name, data = read_pem(source)
     if b"PUBLIC KEY" in data:
         raise KeyFileError(f"{name}: this is a public key; the private key is needed here")
     try:
@@ -134,7 +134,7 @@ def load_private_key(source: str | os.PathLike[str] | bytes) -> CapgoPrivateKey:
 
 def load_public_key(source: str | os.PathLike[str] | bytes) -> CapgoPublicKey:
     """Load a public key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
-    name, data = _read_pem(source)
+    name, data = read_pem(source)
     if b"PRIVATE KEY" in data:
         raise KeyFileError(f"{name}: this is a private key; the public key is needed here")
     try:
@@ -157,13 +157,3 @@ def _named(key: Key, name: str) -> Key:
 def _check_bits(bits: int) -> None:
     if bits != RSA_BITS:
         raise KeyFileError(f"RSA key has {bits} bits, Capgo's plugin reads {RSA_BITS} only")
-
-
-def _read_pem(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        return "PEM data", source
-    with open(source, "rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
-    if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{os.fspath(source)}: larger than {MAX_PEM_BYTES} bytes, not a key file")
-    return os.fspath(source), data

@@ -170,7 +170,7 @@ def load_private_key(
 
     passphrase: called only where the key is encrypted. Raises KeyFileError, OSError.
     """
-    name, data = _read_pem(source)
+    name, data = read_pem(source)
     if b"PRIVATE KEY" not in data:
         hint = "; it is a public key" if b"PUBLIC KEY" in data else ""
         raise KeyFileError(f"{name}: not a PEM private key{hint}")
@@ -207,13 +207,13 @@ def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:
     """Load one public key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
     keys = load_public_keys(source)
     if len(keys) != 1:
-        raise KeyFileError(f"{_read_pem(source)[0]}: {len(keys)} public keys found, expected 1")
+        raise KeyFileError(f"{read_pem(source)[0]}: {len(keys)} public keys found, expected 1")
     return keys[0]
 
 
 def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
     """Load every public key of a PEM file: SubjectPublicKeyInfo or PKCS#1. Raises KeyFileError, OSError."""
-    name, data = _read_pem(source)
+    name, data = read_pem(source)
     if b"PRIVATE KEY" in data:
         raise KeyFileError(f"{name}: this is a private key; a public key is expected here")
     pieces = [b"-----BEGIN " + piece for piece in data.split(b"-----BEGIN ")[1:]]
@@ -234,14 +234,15 @@ def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
     return keys
 
 
-def _read_pem(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
+def read_pem(source: str | os.PathLike[str] | bytes, *, kind: str = "key file") -> tuple[str, bytes]:
+    """Return the name of PEM data for messages, and the data: of a file, or given. Raises KeyFileError, OSError."""
     if isinstance(source, bytes):
         return "PEM data", source
     with open(source, "rb") as file:
         data = file.read(MAX_PEM_BYTES + 1)
     name = os.fspath(source)
     if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a key file")
+        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
     return name, data
 
 

@@ -44,7 +44,7 @@ def find_web_app(folder: str) -> WebApp:
         said = {} if text is None else read(text)
         if app is None and (app := _app_id(said.get("appId"))) is not None:
             source = name
-        web = web or _inside(folder, said.get("webDir"))
+        web = web or _inside(said.get("webDir"))
     return WebApp(app, web or _usual_folder(folder), source)
 
 
@@ -88,7 +88,7 @@ def _app_id(value: object) -> str | None:
         return None
 
 
-def _inside(folder: str, value: object) -> str | None:
+def _inside(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     path = os.path.normpath(value)

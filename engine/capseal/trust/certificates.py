@@ -19,7 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..constants import MAX_CERTIFICATES
-from ..crypto.keys import MAX_PEM_BYTES, PrivateKey, PublicKey
+from ..crypto.keys import PrivateKey, PublicKey, read_pem
 from ..errors import KeyFileError, SignatureError
 from ._certificate_path import Path, check_usage, fingerprint_of, key_of, named
 
@@ -152,7 +152,7 @@ def make_request(key: PrivateKey, *, name: str) -> bytes:
 
 def load_certificates(source: str | os.PathLike[str] | bytes) -> tuple[x509.Certificate, ...]:
     """Load every certificate of a PEM file, or of PEM bytes; other blocks are ignored. Raises KeyFileError, OSError."""
-    name, data = _read(source)
+    name, data = read_pem(source, kind="certificate file")
     certificates = _parse_certificates(name, data)
     try:
         for certificate in certificates:
@@ -164,7 +164,7 @@ def load_certificates(source: str | os.PathLike[str] | bytes) -> tuple[x509.Cert
 
 def load_crls(source: str | os.PathLike[str] | bytes) -> tuple[x509.CertificateRevocationList, ...]:
     """Load every revocation list of a PEM file, or of PEM bytes. Raises KeyFileError, OSError."""
-    name, data = _read(source)
+    name, data = read_pem(source, kind="certificate file")
     begin = b"-----BEGIN X509 CRL-----"
     try:
         crls = tuple(x509.load_pem_x509_crl(begin + piece) for piece in data.split(begin)[1:])
@@ -187,7 +187,7 @@ def load_chain(source: str | os.PathLike[str] | bytes, key: PublicKey) -> Chain:
 
     Raises KeyFileError where it is not complete up to a self-signed certificate, OSError.
     """
-    name, data = _read(source)
+    name, data = read_pem(source, kind="certificate file")
     found = _parse_certificates(name, data)
     own = [c for c in found if _fingerprint_or_none(c) == key.fingerprint]
     if not own:
@@ -278,13 +278,3 @@ def _parse_certificates(name: str, data: bytes) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(data))
     except _UNPARSABLE as error:
         raise KeyFileError(f"{name}: no usable PEM certificate: {error}") from None
-
-
-def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        return "PEM data", source
-    with open(source, "rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
-    if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{os.fspath(source)}: larger than {MAX_PEM_BYTES} bytes, not a certificate file")
-    return os.fspath(source), data

@@ -1,0 +1,100 @@
+"""What the commands of Capgo share: keys, and the texts that travel beside a ciphertext, as options and as values."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from ...errors import FormatError, KeyFileError, UsageError
+from ..framework import console
+from ..framework.arguments import Choice, argument, option
+from ..framework.exit_codes import line_of
+
+if TYPE_CHECKING:
+    from ...capgo import Bundle, ChecksumVersion, PrivateKey, PublicKey
+
+
+class Written(Choice):
+    """Generations of the format that are written."""
+
+    V2 = "v2"
+    V3 = "v3"
+
+
+Private = Annotated[str, option("-k", "--key", metavar="FILE", help="The private key.")]
+Public = Annotated[str, option("-k", "--key", metavar="FILE", help="The public key.")]
+Format = Annotated[
+    Written, option("--format", type=Written, help="v3: for plugins from 5.30, 6.30 and 7.30 on; v2: for older ones.")
+]
+SessionKey = Annotated[str | None, option("--session-key", metavar="TEXT", help="What Capgo names ivSessionKey.")]
+Checksum = Annotated[str | None, option("--checksum", metavar="TEXT", help="The checksum that came with it.")]
+Record = Annotated[
+    str | None, option("--record", metavar="FILE.json", help="In place of both: what 'encrypt' recorded.")
+]
+NewRecord = Annotated[str | None, option("--record", metavar="FILE.json", help="Write what the server must know.")]
+Ciphertext = Annotated[str, argument("FILE", help="An encrypted bundle; '-': stdin.")]
+
+PRIVATE_KEY_FILE = ".capgo_key_v2"
+PUBLIC_KEY_FILE = ".capgo_key_v2.pub"
+
+
+def report(bundle: "Bundle", target: str, *, record: str | None, format: Written, json: bool, force: bool) -> None:
+    if record is not None:
+        from json import dumps
+
+        from ...io.sink import FileSink
+
+        with FileSink(record, overwrite=force) as file:
+            file.write_at(0, dumps(bundle.to_json(), indent=1).encode("ascii") + b"\n")
+            file.commit()
+    checksum = bundle.checksum(checksum_version(format))
+    if json:
+        console.print_json({"checksum": checksum, "filename": target, "ivSessionKey": bundle.session_key})
+    elif target != console.STANDARD:
+        console.say(f"file: {target}")
+        console.say(f"checksum: {checksum}")
+        console.say(f"session key: {bundle.session_key}")
+        console.say(f"key id: {bundle.key_id}")
+
+
+def given(
+    session_key: str | None, checksum: str | None, record: str | None, format: Written
+) -> tuple[str, str, "Bundle | None"]:
+    """Return session key and checksum, and the record that they are from if they are."""
+    if record is None:
+        if session_key is None or checksum is None:
+            raise UsageError("give --session-key TEXT and --checksum TEXT, or --record FILE.json")
+        return session_key, checksum, None
+    if session_key is not None or checksum is not None:
+        raise UsageError("give --record, or --session-key and --checksum, not both")
+    from ... import capgo
+    from ...format import strictjson
+
+    with open(record, "rb") as file:
+        data = file.read()
+    try:
+        bundle = capgo.Bundle.from_json(strictjson.parse(data, record), record)
+    except FormatError as error:
+        raise UsageError(str(error)) from None
+    return bundle.session_key, bundle.checksum(checksum_version(format)), bundle
+
+
+def checksum_version(format: Written) -> "ChecksumVersion":
+    from ... import capgo
+
+    return capgo.ChecksumVersion(format.value)
+
+
+def private_key(path: str) -> "PrivateKey":
+    from ... import capgo
+
+    try:
+        return capgo.load_private_key(path)
+    except OSError as error:
+        raise KeyFileError(line_of(error)) from None
+
+
+def public_key(path: str) -> "PublicKey":
+    from ... import capgo
+
+    try:
+        return capgo.load_public_key(path)
+    except OSError as error:
+        raise KeyFileError(line_of(error)) from None
