@@ -257,7 +257,7 @@ def test_an_unfinished_fetch_of_an_older_release_is_cleared_away(
     live.publish(bundle)
     out = tmp_path / "out"
     out.mkdir()
-    names = [f".{APP}@{CHANNEL}-6.payload.part", f".{APP}@{CHANNEL}-8.payload.part", f".{APP}@beta-6.payload.part"]
+    names = [f".{APP}@{release}.payload.{16 * '0'}.part" for release in (f"{CHANNEL}-6", f"{CHANNEL}-8", "beta-6")]
     for name in names:
         (out / name).write_bytes(b"x")
     fetched(live.url, out, trust)

@@ -669,7 +669,7 @@ def test_what_an_interrupted_install_left_is_swept_by_the_next(store: DeviceStor
     update(store, world, [1])
     write_tree(root / "staging" / "0123456789abcdef", files_of(9))
     write_tree(root / "bundles" / "9-0123456789abcdef", files_of(9))
-    (root / "state.json.new").write_bytes(b"half")
+    (root / ".state.json.0123456789abcdef.part").write_bytes(b"half")
     store.install(world.sealed(2))
     check_clean(root)
 

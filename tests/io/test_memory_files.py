@@ -19,6 +19,7 @@ import capseal
 from capseal import TamperedError, TruncatedError
 from capseal.bundle.pipeline import IN_PLACE_RUN_SEGMENTS, RUN_SEGMENTS
 from capseal.constants import BLOCK_BYTES, SEGMENT_BYTES
+from capseal.io import memory as _memory
 from capseal.io.sink import FileSink
 from capseal.native import filehints as _pagecache
 from capseal.native import hashing as _hashing
@@ -58,7 +59,7 @@ def huge_pages(memory: Path) -> None:
 
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take huge pages however long they take, so that a busy machine tests the same code as an idle one."""
-    monkeypatch.setattr(_pagecache, "_ALLOWANCE_NS", _AGE_NS)
+    monkeypatch.setattr(_memory, "_ALLOWANCE_NS", _AGE_NS)
 
 
 def _huge_bytes_of(path: Path) -> int:
@@ -66,7 +67,7 @@ def _huge_bytes_of(path: Path) -> int:
     size = path.stat().st_size
     program = f"""if True:
         import re
-        from capseal.native.filehints import Window
+        from capseal.io.memory import Window
         file = open({str(path)!r}, "r+b")
         window = Window(file.fileno(), 0, {size})
         sum(window.view[::4096])
@@ -144,7 +145,7 @@ def test_a_file_in_memory_holds_what_was_written_however_it_was(writes, slow_aft
             return taken_ns if asked <= slow_after else taken_ns + _AGE_NS
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        patch.setattr(_pagecache, "_ALLOWANCE_NS", _AGE_NS // 2)
+        patch.setattr(_memory, "_ALLOWANCE_NS", _AGE_NS // 2)
         patch.setattr(_pagecache, "_lib", SlowLater)
         with FileSink(f"{folder}/out") as sink:
             for number, (offset, size, how) in enumerate(writes):
@@ -176,8 +177,8 @@ def test_an_abandoned_output_gives_its_memory_back(memory, huge_pages, monkeypat
 
 
 def test_slow_huge_pages_are_given_up(memory, huge_pages, monkeypatch):
-    monkeypatch.setattr(_pagecache, "_ALLOWANCE_NS", 0)
-    monkeypatch.setattr(_pagecache, "_FAIR_NS", 1)
+    monkeypatch.setattr(_memory, "_ALLOWANCE_NS", 0)
+    monkeypatch.setattr(_memory, "_FAIR_NS", 1)
     with FileSink(memory / "out") as sink:
         lent = [_fill(sink, i * RUN_BYTES, bytes(RUN_BYTES)) for i in range(4)]
         sink.commit()
@@ -208,7 +209,7 @@ def test_a_bundle_made_in_memory_is_the_one_made_on_disk(
             entropy=entropy,
             jobs=jobs,
         )
-        verified = capseal.verify(folder / "sealed", trust=trust, jobs=jobs)
+        verified = capseal.verify(folder / "sealed", trust=trust, mapped=True, jobs=jobs)
         capseal.unseal(folder / "sealed", folder / "out", identity=recipient, trust=trust, jobs=jobs)
         assert (folder / "out").read_bytes() == content
         payloads.append((folder / "sealed").read_bytes()[-verified.statement.payload.size :])
@@ -230,7 +231,7 @@ def test_an_altered_segment_in_memory_is_named(segment, jobs, memory, bundle, tr
     altered[seal_bytes + segment % segments * SEGMENT_BYTES + 100] ^= 1
     (memory / "sealed").write_bytes(altered)
     with pytest.raises(TamperedError) as error:
-        capseal.verify(memory / "sealed", trust=trust, jobs=jobs)
+        capseal.verify(memory / "sealed", trust=trust, mapped=True, jobs=jobs)
     assert error.value.segment == segment % segments
 
 
@@ -239,16 +240,30 @@ def test_a_bundle_in_memory_of_another_size_is_refused(memory, bundle, trust):
     (memory / "more").write_bytes(bundle + b"x")
     for name in ("less", "more"):
         with pytest.raises(TruncatedError):
-            capseal.verify(memory / name, trust=trust)
+            capseal.verify(memory / name, trust=trust, mapped=True)
 
 
-def test_a_bundle_in_memory_is_not_read(memory, bundle, trust, monkeypatch):
+def test_a_bundle_in_memory_is_not_read_where_mapping_was_asked_for(memory, bundle, trust, monkeypatch):
     (memory / "sealed").write_bytes(bundle)
     asked = []
     preadv = os.preadv
     monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: asked.append(len(buffers[0])) or preadv(fd, buffers, at))
-    capseal.verify(memory / "sealed", trust=trust)
+    capseal.verify(memory / "sealed", trust=trust, mapped=True)
     assert sum(asked) < 10_000  # the seal
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_handler_of_sigbus_is_installed_only_where_mapping_was_asked_for(mapped, memory, bundle, trust):
+    (memory / "sealed").write_bytes(bundle)
+    trust.save(memory / "trust")
+    program = f"""if True:
+        import capseal, re
+        capseal.verify({str(memory / "sealed")!r}, trust=capseal.load_trust({str(memory / "trust")!r}), mapped={mapped})
+        caught = int(re.search(r"SigCgt:\\s+(\\w+)", open("/proc/self/status").read())[1], 16)
+        print(bool(caught >> {signal.SIGBUS} - 1 & 1))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{mapped}\n"
 
 
 @given(offset=st.integers(0, 3 * HUGE), size=st.integers(0, 3 * SEGMENT_BYTES + 5))
@@ -293,7 +308,7 @@ def test_a_bundle_that_shrinks_while_it_is_verified_is_refused_and_kills_nobody(
         refused = 0
         for _ in range(40):
             try:
-                capseal.verify(path, trust=trust, jobs=2)
+                capseal.verify(path, trust=trust, mapped=True, jobs=2)
             except (TruncatedError, TamperedError):
                 refused += 1
     finally:
@@ -347,4 +362,4 @@ def test_files_on_disk_are_read_and_written_as_ever(tmp_path, bundle, trust):
             pytest.skip("temporary files live in memory here")
         assert sink.lend(0, 2 * HUGE) is None
     (tmp_path / "sealed").write_bytes(bundle)
-    capseal.verify(tmp_path / "sealed", trust=trust)
+    capseal.verify(tmp_path / "sealed", trust=trust, mapped=True)

@@ -124,7 +124,7 @@ def test_no_plaintext_of_a_file_in_memory_crosses_into_c(monkeypatch, signer, re
         plain, sealed, out = (Path(folder, name) for name in ("plain", "sealed", "out"))
         plain.write_bytes(CONTENT)
         seal = capseal.seal(plain, sealed, signer=signer, recipients=[recipient.public_key], app="a", version="1")
-        capseal.verify(sealed, trust=trust)
+        capseal.verify(sealed, trust=trust, mapped=True)
         capseal.unseal(sealed, out, identity=recipient, trust=trust)
         assert out.read_bytes() == CONTENT
         assert spy.check(sealed.read_bytes()[len(seal.encode()) :])[0] > 0

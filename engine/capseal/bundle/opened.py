@@ -15,7 +15,7 @@ from ..errors import NotForUsError
 from ..io.source import PathOrFile, Source, open_source
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
-from .pipeline import Layout, Progress, Pump, Run, Work, payload_layout
+from .pipeline import InPlace, Layout, Progress, Pump, Run, Work, payload_layout
 from .reading_order import Verified, accept_seal, check_seal_end, pull
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ class OpenedBundle:
         transform: Work | None = None,
         sink: "Sink | None" = None,
         write_layout: Layout = payload_layout,
+        mapped: bool = False,
         jobs: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Check every byte of the payload, run by run and to its signed end.
 
         transform: what to make of a run once all of its segments passed, by default the run itself; sink:
-        where that goes. Raises TamperedError, TruncatedError, and what transform, source or sink raise.
+        where that goes; mapped: as for verify(), where there is neither. Raises TamperedError, TruncatedError,
+        and what transform, source or sink raise.
         """
         source, verified = self.source, self.verified
 
@@ -63,22 +65,15 @@ class OpenedBundle:
             verified.check_run(run.first, run.data)
             return run.data if transform is None else transform(run, out)
 
-        def check_in_place(first: int, offset: int, size: int) -> bool:
-            entries = source.segment_digests(offset, size)
-            if entries is None:
-                return False
-            verified.index.check_entries(first, entries)
-            return True
-
         size = verified.statement.payload.size
         # What is used afterwards has to be the bytes that were checked: nobody else can change a copy. The entry of
         # a payload of one block is its leaf, which only work() knows.
-        can_stay = source.in_memory and transform is None and sink is None and size > BLOCK_BYTES
+        can_stay = mapped and transform is None and sink is None and size > BLOCK_BYTES
         Pump(
             source=source,
             sink=sink,
             work=work,
-            in_place=check_in_place if can_stay else None,
+            in_place=self._checker_in_place() if can_stay else None,
             read_layout=payload_layout,
             write_layout=write_layout,
             total=size,
@@ -88,6 +83,22 @@ class OpenedBundle:
         ).run()
         if source.peek(size, 1):
             raise verified.payload_ended(size + 1)
+
+    def _checker_in_place(self) -> InPlace | None:
+        from ..io import memory  # here, since nobody who copies needs it
+
+        digests = memory.digests_in_place(self.source)
+        if digests is None:
+            return None
+
+        def check(first: int, offset: int, size: int) -> bool:
+            entries = digests(offset, size)
+            if entries is None:
+                return False
+            self.verified.index.check_entries(first, entries)
+            return True
+
+        return check
 
     def open_session_key(self, identity: "Identity | Sequence[Identity]") -> "tuple[bytes, Header]":
         """Return the session key and the payload's header; before check_payload(), where the source is a stream.

@@ -48,6 +48,8 @@ InPlace = Callable[[int, int, int], bool]
 Is given the number of the first one, the offset where it starts and the size of all, in bytes.
 """
 
+Lend = Callable[[int, int], memoryview | None]
+
 Layout = Callable[[int], int]
 """Gives the byte offset at which a segment starts."""
 
@@ -181,7 +183,8 @@ class Pump:
         start = self.write_layout(run.first)
         # A run comes out no larger than its place in the layout, and the last one hardly larger than it went in.
         size = min(self.write_layout(run.first + self._run_segments) - start, len(run.data) + BLOCK_BYTES)
-        lent = self.sink.lend(start, size)
+        lend: Lend | None = getattr(self.sink, "lend", None)  # sinks may be Lenders
+        lent = lend(start, size) if lend is not None else None
         self._write(self.sink, run.first, self.work(run, out if lent is None else lent))
 
     def _write(self, sink: "Sink", first: int, result: memoryview) -> None:

@@ -18,17 +18,19 @@ def verify(
     trust: TrustStore,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
+    mapped: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Check a sealed bundle, every byte of it, and return what it says.
 
     bundle: an attached sealed bundle or, with `seal`, a payload; a path or a readable binary file
-    object. Needs no secret. Raises RejectedError where the bundle is not acceptable, OSError. A file in
-    a tmpfs is mapped, for which a handler of SIGBUS is installed (docs/server.md, Embed it).
+    object. Needs no secret. mapped: a file in a tmpfs is mapped and not read, for which a handler of
+    SIGBUS is installed in the process, for good (docs/server.md, Embed it). Raises RejectedError where
+    the bundle is not acceptable, OSError.
     """
     with open_bundle(bundle, trust=trust, expect=expect, seal=seal) as opened:
-        opened.check_payload(jobs=jobs, progress=progress)
+        opened.check_payload(mapped=mapped, jobs=jobs, progress=progress)
         return opened.verified
 
 

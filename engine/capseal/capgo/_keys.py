@@ -25,8 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ..crypto.keys import read_pem, write_new
+from ..crypto.keys import read_pem
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
+from ..io.durable import NewFiles
 
 RSA_BITS = 2048
 """The only size that the plugin reads: it refuses values of other than 256 bytes."""
@@ -109,12 +110,9 @@ class CapgoPrivateKey:
         Neither may exist. Raises FileExistsError.
         """
         private, public = os.path.join(folder, PRIVATE_KEY_FILE), os.path.join(folder, PUBLIC_KEY_FILE)
-        write_new(private, self.pem, mode=0o600)
-        try:
-            write_new(public, self.public_key.pem, mode=0o644)
-        except BaseException:
-            os.unlink(private)
-            raise
+        with NewFiles((private, public)) as files:
+            files.write(private, self.pem, mode=0o600)
+            files.write(public, self.public_key.pem, mode=0o644)
         return private, public
 
 

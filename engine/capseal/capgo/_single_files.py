@@ -8,8 +8,6 @@ import errno
 import hashlib
 import io
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..errors import SourceChangedError, UsageError
+from ..io.durable import new_folder
 from ..io.sink import StreamSink
 from ..io.source import FileSource, StreamSource, open_source
 from ._cbc import encrypt_stream
@@ -72,9 +71,8 @@ def write_manifest(
     found = sorted(_scan(os.fspath(folder), ""))
     skipped = tuple(name for name, wanted in found if not wanted)
     names = [_checked(name) for name, wanted in found if wanted]
-    part = os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:200]}.{secrets.token_hex(8)}.part")
-    try:
-        os.makedirs(os.path.join(part, FILES_FOLDER))
+    with new_folder(target) as part:
+        os.mkdir(os.path.join(part, FILES_FOLDER))
 
         def write(name: str) -> ManifestEntry:
             stored, digest = _write_file(
@@ -94,10 +92,6 @@ def write_manifest(
         )
         with open(os.path.join(part, MANIFEST_FILE), "xb") as file:
             file.write(manifest.encode())
-        os.rename(part, target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return manifest
 
 

@@ -1,6 +1,5 @@
 """fetch(): the seal first, its signature checked, then only those segments that are not on disk yet."""
 
-import fcntl
 import os
 import re
 import threading
@@ -11,10 +10,12 @@ from ..bundle.opened import accept_detached
 from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
 from ..constants import SEGMENT_BYTES
-from ..errors import NotForUsError, TamperedError, UsageError
+from ..errors import NotForUsError, TamperedError
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import RUN_SEGMENTS
+from ..io.durable import replace_file
+from ..io.resumable import ResumableFile, forget
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._connection import Connection
@@ -47,9 +48,9 @@ def fetch(
     """Fetch the latest release, or that of a sequence, into a folder that exists.
 
     Writes APP@CHANNEL-SEQUENCE.seal and .payload; they appear whole and verified, the payload first.
-    A fetch that was killed goes on from what it left: every segment on disk is verified again, only
-    the others are asked for. expect: floor and role; app and channel are demanded in any case. Raises
-    RejectedError, TransferError, UsageError, OSError.
+    A fetch that was killed goes on from what it left there, if that is ours alone: every segment on disk
+    is verified again, only the others are asked for. expect: floor and role; app and channel are demanded
+    in any case. Raises RejectedError, TransferError, UsageError, OSError.
     """
     seal, source = find_release(connection, app=app, channel=channel, sequence=sequence)
     expect = replace(expect, app=app, channel=channel)
@@ -68,7 +69,7 @@ def fetch(
 
         run_all(get, runs, jobs=jobs, stopped=unfinished.stopped)
         unfinished.commit()
-    _write_whole(result.seal, seal)
+    replace_file(result.seal, seal, mode=0o666)
     _forget_older(os.fspath(folder), verified)
     return result
 
@@ -81,27 +82,12 @@ def _payload_path(verified: Verified) -> str:
     )
 
 
-class _Unfinished:
-    """The payload on its way in, under a name of its own; one fetch at a time."""
+class _Unfinished(ResumableFile):
+    """The payload on its way in; one fetch at a time."""
 
     def __init__(self, path: str) -> None:
-        folder, name = os.path.split(path)
-        self._path = path
-        self._part = os.path.join(folder, f".{name}.part")
-        self.fd = -1
+        super().__init__(path)
         self.stopped = threading.Event()
-
-    def __enter__(self) -> "_Unfinished":
-        if os.path.exists(self._path):  # fetched before: it is verified again, and mended if need be
-            os.rename(self._path, self._part)
-        self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        if not _lock(self.fd):
-            os.close(self.fd)
-            raise UsageError(f"{self._part}: another fetch is writing this file")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        os.close(self.fd)
 
     def missing(self, verified: Verified, report: Progress) -> list[range]:
         """Return the runs of segments that are not on disk, or not as they were signed."""
@@ -123,11 +109,6 @@ class _Unfinished:
             count = os.pwrite(self.fd, data, offset)
             data = data[count:]
             offset += count
-
-    def commit(self) -> None:
-        """Give the whole payload its name."""
-        os.fsync(self.fd)
-        os.rename(self._part, self._path)
 
 
 def _runs(segments: list[int]) -> Iterator[range]:
@@ -175,35 +156,16 @@ def _get_run(
     connection.retried(transfer)
 
 
-def _write_whole(path: str, data: bytes) -> None:
-    """Write a small file under its final name at once."""
-    part = f"{path}.part"
-    with open(part, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
 def _forget_older(folder: str, verified: Verified) -> None:
-    """Delete what unfinished fetches of lower sequences of the same app and channel left."""
+    """Delete what unfinished fetches of this and lower sequences of the same app and channel left."""
     statement = verified.statement
-    left = re.compile(rf"\.{re.escape(f'{statement.app}@{statement.channel}')}-([0-9]+)\.payload\.part")
-    for name in os.listdir(folder or "."):
+    left = re.compile(rf"\.{re.escape(f'{statement.app}@{statement.channel}')}-([0-9]+)\.payload\.[0-9a-f]{{16}}\.part")
+
+    def is_old(name: str) -> bool:
         match = left.fullmatch(name)
-        if match and int(match[1]) < statement.sequence:
-            path = os.path.join(folder, name)
-            with open(path, "rb") as file:
-                if _lock(file.fileno()):  # otherwise another fetch is at it
-                    os.unlink(path)
+        return match is not None and int(match[1]) <= statement.sequence
 
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    forget(folder or ".", is_old)
 
 
 def _matches(verified: Verified, segment: int, data: bytes) -> bool:

@@ -147,20 +147,9 @@ class PrivateKey:
 
     def save(self, path: str | os.PathLike[str], *, passphrase: bytes | None = None) -> None:
         """Write PKCS#8 PEM to a new file that only its owner can read. Raises FileExistsError."""
+        from ..io.durable import write_new  # here, since few processes save keys
+
         write_new(path, self.pem(passphrase=passphrase), mode=0o600)
-
-
-def write_new(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
-    """Write a small file that must not exist yet; a failure leaves none. Raises FileExistsError."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-    except BaseException:
-        os.unlink(path)
-        raise
 
 
 def load_private_key(

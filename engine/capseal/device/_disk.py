@@ -6,7 +6,6 @@ a durable state no longer does.
 """
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import UsageError
+from ..io.durable import FOLDER, make_folders, move_folder, replace_in, sync_folder, try_lock
 
 STATE_FILE = "state.json"
 BUNDLES = "bundles"
@@ -23,11 +23,8 @@ STAGING = "staging"
 STATE_LOCK = "state.lock"
 INSTALL_LOCK = "install.lock"
 
-_NEW_STATE_FILE = "state.json.new"
 _MAX_STATE_BYTES = 256 * 1024 * 1024
 _POLL_S = 0.02
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Disk:
@@ -57,13 +54,12 @@ class Disk:
     def create(self) -> None:
         """Make the folders that are missing, readable by their owner only. Raises OSError."""
         if not os.path.isdir(self.root):
-            os.makedirs(self.root, mode=0o700, exist_ok=True)
-            sync_folder(os.path.dirname(self.root))
+            make_folders(self.root, mode=0o700)
         for name in (BUNDLES, STAGING):
             path = os.path.join(self.root, name)
             with suppress(FileExistsError):
                 os.mkdir(path, 0o700)
-            fd = os.open(path, _FOLDER)  # refuses a link
+            fd = os.open(path, FOLDER)  # refuses a link
             try:
                 if stat.S_IMODE(os.fstat(fd).st_mode) != 0o700:
                     os.fchmod(fd, 0o700)
@@ -89,7 +85,7 @@ class Disk:
         fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             deadline_s = time.monotonic() + self._lock_timeout_s
-            while not _try_lock(fd):
+            while not try_lock(fd):
                 if time.monotonic() >= deadline_s:
                     raise UsageError(f"{path}: another process {what}, waited {self._lock_timeout_s:g} s for it")
                 time.sleep(_POLL_S)
@@ -112,18 +108,9 @@ class Disk:
 
     def save(self, data: bytes) -> None:
         """Replace the state file, durably, or raise OSError. Call it under changing()."""
-        folder = os.open(self.root, _FOLDER)
+        folder = os.open(self.root, FOLDER)
         try:
-            with suppress(FileNotFoundError):  # of a process that was killed here
-                os.unlink(_NEW_STATE_FILE, dir_fd=folder)
-            try:
-                write_file(folder, _NEW_STATE_FILE, data)
-                os.rename(_NEW_STATE_FILE, STATE_FILE, src_dir_fd=folder, dst_dir_fd=folder)
-            except OSError:
-                with suppress(OSError):
-                    os.unlink(_NEW_STATE_FILE, dir_fd=folder)
-                raise
-            os.fsync(folder)
+            replace_in(folder, STATE_FILE, data)
         finally:
             os.close(folder)
 
@@ -140,9 +127,7 @@ class Disk:
 
     def adopt(self, path: str, id: str) -> None:
         """Move a complete bundle to its place, durably. Call it under changing()."""
-        os.rename(path, self.bundle(id))
-        sync_folder(os.path.join(self.root, BUNDLES))
-        sync_folder(self.staging)
+        move_folder(path, self.bundle(id))
 
     def sweep_staging(self) -> None:
         """Delete what an interrupted install left behind. Call it under installing()."""
@@ -151,33 +136,6 @@ class Disk:
     def sweep_bundles(self, needed: Collection[str]) -> list[str]:
         """Delete the bundles that the state no longer names; return their ids. Call it under changing()."""
         return _delete_all_but(os.path.join(self.root, BUNDLES), needed)
-
-
-def write_file(folder: int, name: str, data: bytes) -> None:
-    """Write a new file into an open folder and sync it. Raises OSError."""
-    fd = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
-    with os.fdopen(fd, "wb", buffering=0) as file:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
-        os.fsync(fd)
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    fd = os.open(path, _FOLDER)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _delete_all_but(folder: str, needed: Collection[str]) -> list[str]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from ..errors import FormatError, TamperedError
 from ..format import strictjson
+from ..io.durable import FOLDER
 
 MANIFEST_TYPE = "capseal-manifest-v1"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A named pipe in place of a file must not hang the boot.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -97,11 +97,11 @@ def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None
     path: the bundle's folder; content, manifest: names in it. Raises TamperedError, FormatError, OSError.
     """
     try:
-        bundle = os.open(path, _FOLDER)
+        bundle = os.open(path, FOLDER)
         try:
             with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
                 expected = ContentManifest.parse(file.read(), digest=digest)
-            folder = os.open(content, _FOLDER, dir_fd=bundle)
+            folder = os.open(content, FOLDER, dir_fd=bundle)
         finally:
             os.close(bundle)
         try:

@@ -18,10 +18,11 @@ from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
 from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
+from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import Role, TrustStore
-from ._disk import Disk, write_file
+from ._disk import Disk
 from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present
 from ._state import Failure, InstalledBundle, State, Trial
@@ -37,7 +38,6 @@ _DOWNLOAD_BYTES = 8 * 1024 * 1024  # of one request
 _CONTENT = "content"
 _MANIFEST = "manifest.json"
 _SEAL = "seal"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +201,17 @@ class DeviceStore:
         """Fill a bundle's new folder, durably, and return the SHA-256 of its manifest, hex."""
         verified = content.verified
         described = verified.statement.content
-        fd = os.open(folder, _FOLDER)
+        fd = os.open(folder, FOLDER)
         try:
             os.mkdir(_CONTENT, 0o755, dir_fd=fd)
-            below = os.open(_CONTENT, _FOLDER, dir_fd=fd)
+            below = os.open(_CONTENT, FOLDER, dir_fd=fd)
             try:
                 manifest = unpack(content, described.name, described.media_type, below, limits=self._limits).encode()
             finally:
                 os.close(below)
-            write_file(fd, _MANIFEST, manifest)
-            write_file(fd, _SEAL, verified.seal.encode())
-            os.fsync(fd)
+            write_in(fd, _MANIFEST, manifest)
+            write_in(fd, _SEAL, verified.seal.encode())
+            sync(fd)
         finally:
             os.close(fd)
         return hashlib.sha256(manifest).hexdigest()

@@ -17,11 +17,10 @@ from ..archive.directory import ReadAt
 from ..archive.local_headers import Member, content_of
 from ..archive.names import check_path
 from ..errors import FormatError
+from ..io import durable
 from ._manifest import ContentFile, ContentManifest
 
 _CHUNK_BYTES = 1024 * 1024
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_MODE = 0o755  # no set-uid, no set-gid, nobody else writes
 _DEFAULT_MODE = 0o644
 
@@ -43,7 +42,7 @@ def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, li
             raise FormatError(f"content of {size} bytes, at most {limits.content_bytes} are allowed")
         _check_room(folder, size)
         file = _write(folder, name, iter(lambda: reader.read(_CHUNK_BYTES), b""), _DEFAULT_MODE)
-        os.fsync(folder)
+        durable.sync(folder)
         return ContentManifest(frozenset(), {name: file})
 
 
@@ -64,7 +63,7 @@ def _unpack_zip(read_at: ReadAt, size: int, folder: int, limits: ArchiveLimits) 
     for path in ["", *archive.folders]:
         fd = _open_folder(folder, path)
         try:
-            os.fsync(fd)
+            durable.sync(fd)
         finally:
             os.close(fd)
     return ContentManifest(frozenset(archive.folders), files)
@@ -79,10 +78,10 @@ def _check_room(folder: int, needed: int) -> None:
 
 def _open_folder(root: int, path: str) -> int:
     """Open a folder below the root, following no link."""
-    fd = os.open(".", _FOLDER, dir_fd=root)
+    fd = os.open(".", durable.FOLDER, dir_fd=root)
     for part in path.split("/") if path else []:
         try:
-            below = os.open(part, _FOLDER, dir_fd=fd)
+            below = os.open(part, durable.FOLDER, dir_fd=fd)
         finally:
             os.close(fd)
         fd = below
@@ -112,7 +111,7 @@ def _write(folder: int, name: str, chunks: Iterable[bytes], mode: int) -> Conten
     """Write one new file, durably."""
     digest = hashlib.sha256()
     size = 0
-    fd = os.open(name, _NEW_FILE, mode, dir_fd=folder)
+    fd = durable.create(name, folder=folder, mode=mode)
     with os.fdopen(fd, "wb", buffering=0) as file:
         for chunk in chunks:
             size += len(chunk)
@@ -120,5 +119,5 @@ def _write(folder: int, name: str, chunks: Iterable[bytes], mode: int) -> Conten
             view = memoryview(chunk)
             while view:
                 view = view[file.write(view) :]
-        os.fsync(fd)
+        durable.sync(fd)
     return ContentFile(size, digest.hexdigest())

@@ -6,20 +6,20 @@ Sinks are context managers: leaving one that was not committed aborts it and lea
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, runtime_checkable
 
 from ..errors import UsageError
-from ..native.filehints import HUGE_BYTES, HugePages, Window, preallocate, start_writeback
+from . import durable
 
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # what a file system without hard links says
+if TYPE_CHECKING:
+    from .memory import LargeOutput, Window
 
-_WORTH_HUGE_BYTES = HUGE_BYTES * 3 // 4  # of a small file, the rest of the page would be wasted
+LARGE_BYTES = 3 * 512 * 1024
+"""Smaller files gain nothing by what memory.py does: of a huge page, too much would be wasted."""
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -36,8 +36,9 @@ class Detached:
             raise UsageError(f"{os.fspath(self.seal)}: seal and payload cannot be the same file")
 
 
+@runtime_checkable
 class Sink(Protocol):
-    """What the pipeline writes to."""
+    """What the pipeline writes to. It may also be a Lender."""
 
     ordered: bool
     """Writes must come in order, from one thread at a time."""
@@ -48,12 +49,6 @@ class Sink(Protocol):
 
     def expect(self, size: int) -> None:
         """Be told how many bytes will have been written in the end; who does not know need not say."""
-
-    def lend(self, offset: int, size: int) -> memoryview | None:
-        """Give memory for `size` bytes that will go to that offset, or None: then any buffer will do.
-
-        write_at(), with that offset and at most the first `size` bytes of it, takes it back.
-        """
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         """Write all of data at that offset."""
@@ -67,54 +62,51 @@ class Sink(Protocol):
         """Abort, unless committed."""
 
 
-class FileSink:
-    """A file that does not exist until commit(): written beside its final name, synced, then renamed.
+@runtime_checkable
+class Lender(Protocol):
+    """A sink that may have memory to write into, so that nothing need be copied there."""
 
-    overwrite: replace what has that name. Otherwise FileExistsError is raised, when the sink is made,
-    to say so before the work, and again on commit().
+    def lend(self, offset: int, size: int) -> memoryview | None:
+        """Give memory for `size` bytes that will go to that offset, or None: then any buffer will do.
+
+        write_at(), with that offset and at most the first `size` bytes of it, takes it back.
+        """
+
+
+class FileSink:
+    """A file that does not exist until commit(): written beside its final name, synced, then named.
+
+    overwrite: replace what has that name, or what a link of that name leads to. Otherwise FileExistsError is raised,
+    when the sink is made, to say so before the work, and again on commit().
     """
 
     ordered = False
     seekable = True
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self.path = os.path.realpath(path) if overwrite else os.fspath(path)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
-        if not overwrite and os.path.lexists(self.path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
-        self._overwrite = overwrite
-        folder, name = os.path.split(self.path)
-        self.folder: str | None = folder or "."
-        short = os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
-        self._part = os.path.join(folder, f".{short}.{secrets.token_hex(8)}.part")
-        self._open = False
-        try:
-            self.fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            # The name that the user knows, not the temporary one.
-            raise OSError(error.errno, error.strerror, self.path) from None
-        self._open = True
+        self._draft = durable.Draft(os.path.realpath(path) if overwrite else path, overwrite=overwrite)
+        self.folder: str | None = self._draft.folder
+        self.fd = self._draft.fd
         self._writing = threading.Lock()
-        self._pages = HugePages(self.fd)
+        self._large: LargeOutput | None = None
         self._lent: dict[int, Window] = {}
         self._end = 0  # of what was written
-        self._room = 0  # the file's size, which windows may need to be beyond that end
 
     def expect(self, size: int) -> None:
-        preallocate(self.fd, size)
+        with self._writing:
+            large = self._if_large(size)
+        if large is not None:
+            large.expect(size)
 
     def lend(self, offset: int, size: int) -> memoryview | None:
-        if size < _WORTH_HUGE_BYTES:
+        if size < LARGE_BYTES:
             return None
         try:
             with self._writing:
-                if not self._open or not self._pages.cover(offset + size):
+                large = self._if_large(offset + size) if self._draft.is_open else None
+                if large is None or not large.reserve(offset + size):
                     return None
-                if self._room < offset + size:
-                    os.ftruncate(self.fd, offset + size)
-                    self._room = offset + size
-            window = Window(self.fd, offset, size)
+            window = large.window(offset, size)
         except OSError:  # write_at() will tell, if it fails too
             return None
         self._lent[offset] = window
@@ -127,65 +119,50 @@ class FileSink:
         try:
             # The kernel lets one thread at a time write to a file, and others spin: here they sleep.
             with self._writing:
+                large = self._if_large(offset + size)
                 self._end = max(self._end, offset + size)
-                self._room = max(self._room, self._end)
                 if window is not None and view.obj is window.view.obj:
                     view = view[:0]  # it is in the file already
-                elif offset + size >= _WORTH_HUGE_BYTES:
-                    self._pages.cover(offset + size)
+                elif large is not None and offset + size >= LARGE_BYTES:
+                    large.cover(offset + size)
                 while view:
                     count = os.pwrite(self.fd, view, offset)
                     view = view[count:]
                     offset += count
         except OSError as error:  # which knows no name, and a full disk is one of several
-            raise OSError(error.errno, error.strerror, self.path) from None
+            raise OSError(error.errno, error.strerror, self._draft.path) from None
         finally:
             if window is not None:
                 window.close()
-        # The disk works while we do; commit() then waits for the last runs only.
-        start_writeback(self.fd, start, size)
+        if large is not None:
+            large.written(start, size)
+
+    def _if_large(self, end: int) -> "LargeOutput | None":
+        """Return what helps to write a large file, from when something is to be beyond LARGE_BYTES."""
+        if self._large is None and end >= LARGE_BYTES:
+            from .memory import LargeOutput  # here, since small files do without
+
+            self._large = LargeOutput(self.fd)
+            self._large.written(0, self._end)
+        return self._large
 
     def commit(self) -> None:
         commit_all([self])
 
-    def sync(self) -> None:
-        """Have all that was written on disk, and nothing more than that; the first half of commit_all()."""
-        self._pages.trim(self._end)
-        os.fsync(self.fd)
-
-    def keep_replaced(self) -> str | None:
-        """Give the file that publish() will replace a second name, and return that; None where there is none."""
-        if not self._overwrite or not os.path.lexists(self.path):
-            return None
-        kept = f"{self._part}.old"
-        try:
-            os.link(self.path, kept)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise OSError(error.errno, error.strerror, self.path) from None
-            os.rename(self.path, kept)
-        return kept
-
-    def publish(self) -> None:
-        """Give the file its final name; commit_all() calls this once everything is synced."""
-        if self._overwrite:
-            os.replace(self._part, self.path)
-        else:
-            _link_new(self._part, self.path)
-        self._open = False
-        os.close(self.fd)
+    def finish(self) -> durable.Draft:
+        """Return the file, to which nothing more will be written; commit_all() gives it its name."""
+        if self._large is not None:
+            self._large.trim(self._end)
+        return self._draft
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._open:
-            self._open = False
+        if self._draft.is_open:
             for window in self._lent.values():
                 window.close()
-            os.close(self.fd)
-            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
-                os.unlink(self._part)
+        self._draft.__exit__(*exception)
 
 
 class StreamSink:
@@ -203,9 +180,6 @@ class StreamSink:
 
     def expect(self, size: int) -> None:
         """A stream takes what comes."""
-
-    def lend(self, offset: int, size: int) -> memoryview | None:
-        return None
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         if offset != self._position:
@@ -256,53 +230,5 @@ def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
 
 
 def commit_all(sinks: Iterable[FileSink]) -> None:
-    """Make several files appear: all are synced before the first gets its name.
-
-    The last one is the one that gives the others their meaning: where naming it fails, the new names
-    before it are taken back, and what had them is there again.
-    """
-    sinks = list(sinks)
-    for sink in sinks:
-        sink.sync()
-    published: list[FileSink] = []
-    kept: list[str | None] = []
-    try:
-        for sink in sinks:
-            kept.append(None if sink is sinks[-1] else sink.keep_replaced())
-            sink.publish()
-            published.append(sink)
-    except BaseException:
-        for sink, old in zip(sinks, kept, strict=False):
-            if old is not None:
-                os.replace(old, sink.path)
-            elif sink in published:
-                os.unlink(sink.path)
-        raise
-    finally:
-        for old in filter(None, kept):
-            with suppress(FileNotFoundError):
-                os.unlink(old)
-    for folder in dict.fromkeys(os.path.dirname(sink.path) or "." for sink in sinks):
-        _sync_folder(folder)
-
-
-def _link_new(part: str, path: str) -> None:
-    try:
-        # Unlike rename, link never replaces a file that appeared meanwhile.
-        os.link(part, path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
-        os.rename(part, path)
-    else:
-        os.unlink(part)
-
-
-def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    """Make several files appear together, or none of them; the last one gives the others their meaning."""
+    durable.commit_all([sink.finish() for sink in sinks])

@@ -8,17 +8,16 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from ..errors import SourceChangedError
-from ..native import hashing
-from ..native.filehints import is_in_memory
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
 
+@runtime_checkable
 class Source(Protocol):
-    """What the pipeline reads from."""
+    """What the pipeline reads from. One that is a file also says where it lies (memory.Placed)."""
 
     name: str
     """For messages, and the default name of what is sealed."""
@@ -28,17 +27,12 @@ class Source(Protocol):
     """Reads must come from one thread at a time, and in order unless the source is seekable."""
     seekable: bool
     """Reads may come in any order."""
-    in_memory: bool
-    """segment_digests() may be able to spare reading it."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill the buffer from that offset and return the bytes read: fewer only at the end."""
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from that offset without consuming them: fewer only at the end."""
-
-    def segment_digests(self, offset: int, size: int) -> bytes | None:
-        """Return the index entries of what lies there, without reading it; None where it has to be read."""
 
     def rebase(self, offset: int) -> None:
         """Make that offset the new offset 0; an ordered source must just have been read up to it."""
@@ -62,8 +56,6 @@ class FileSource:
         self._start = start
         self._opened_as = os.fstat(fd)
         self.size: int | None = max(0, self._opened_as.st_size - start)
-        # Elsewhere a mapping would wait for the disk, page by page.
-        self.in_memory = is_in_memory(fd)
         self.close = close
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -78,8 +70,9 @@ class FileSource:
     def peek(self, offset: int, size: int) -> bytes:
         return os.pread(self._fd, size, self._start + offset)
 
-    def segment_digests(self, offset: int, size: int) -> bytes | None:
-        return hashing.file_segment_digests(self._fd, self._start + offset, size)
+    def place(self) -> tuple[int, int]:
+        """Return the descriptor, and the offset in the file of the source's byte 0."""
+        return self._fd, self._start
 
     def rebase(self, offset: int) -> None:
         self._start += offset
@@ -97,7 +90,6 @@ class StreamSource:
     """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly."""
 
     ordered = True
-    in_memory = False
 
     def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
         self.name = name
@@ -136,9 +128,6 @@ class StreamSource:
             self._peeked = bytes(buffer[:count])
             self._position = offset
         return self._peeked[:size]
-
-    def segment_digests(self, offset: int, size: int) -> bytes | None:
-        return None
 
     def rebase(self, offset: int) -> None:
         self._go_to(offset)

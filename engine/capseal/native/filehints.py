@@ -1,6 +1,10 @@
-"""Files in the making: room on the disk, early writeback; for files that live in memory, huge pages and mapping."""
+"""Files in the making: room on the disk, early writeback; for files that live in memory, huge pages and mapping.
+
+Thin calls into the compiled module. Without it nothing lives in memory, and hints are not given.
+"""
 
 import os
+from typing import Any
 
 try:
     from .._native import ffi as _ffi
@@ -9,11 +13,6 @@ except ImportError:  # built without a C compiler
     _ffi = _lib = None
 
 HUGE_BYTES = 2 * 1024 * 1024
-
-# A huge page is made in 0.15 ms and saves 0.5. A virtual machine may have to ask its host for the memory
-# first, a fragmented one has to move things about; either takes longer than small pages would.
-_FAIR_NS = 500_000
-_ALLOWANCE_NS = 20_000_000
 
 
 def preallocate(fd: int, size: int) -> None:
@@ -39,53 +38,25 @@ def is_in_memory(fd: int) -> bool:
     return _lib is not None and bool(_lib.capseal_is_in_memory(fd))
 
 
-class HugePages:
-    """Gives a file that lives in memory (tmpfs) huge pages, from its start on, just before they are filled.
+def allocate_huge(fd: int, offset: int) -> int:
+    """Have a huge page at that offset, in bytes, of a file that lives in memory; return the ns that it took.
 
-    The kernel finds, counts and clears small pages one by one, which takes longer than filling them. Only
-    a hint: where huge pages are not to be had, or only slowly, the rest of the file gets small ones. For
-    one thread at a time.
+    Negative where there is none to be had, or the file does not live in memory.
     """
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._end = 0
-        self._patience_ns = _ALLOWANCE_NS
-
-    def cover(self, end: int) -> bool:
-        """Have huge pages up to that offset, in bytes, and say whether all of them are."""
-        while self._end < end and self._patience_ns >= 0:
-            taken_ns = -1 if _lib is None else _lib.capseal_allocate_huge(self._fd, self._end)
-            if taken_ns < 0:
-                self._patience_ns = -1
-            else:
-                self._patience_ns += _FAIR_NS - taken_ns
-                self._end += HUGE_BYTES
-        return self._patience_ns >= 0
-
-    def trim(self, size: int) -> None:
-        """Cut the file to its size, in bytes, so that the last page holds nothing beyond it."""
-        if self._end:
-            os.ftruncate(self._fd, size)
+    return -1 if _lib is None else int(_lib.capseal_allocate_huge(fd, offset))
 
 
-class Window:
-    """A range of a file, mapped: what is stored in `view` is in the file. It must lie within the file.
+def map_file(fd: int, offset: int, size: int) -> tuple[Any, memoryview]:
+    """Map a range of a file, which must lie within it: its address, for unmap_file(), and its bytes, to be written.
 
     Raises OSError.
     """
+    address = _lib.capseal_map(fd, offset, size, 1)
+    if not address:
+        raise OSError(_ffi.errno, os.strerror(_ffi.errno))
+    return address, memoryview(_ffi.buffer(address, size))
 
-    __slots__ = ("_address", "_offset", "view")
 
-    def __init__(self, fd: int, offset: int, size: int) -> None:
-        self._offset = offset
-        self._address = _lib.capseal_map(fd, offset, size, 1)
-        if not self._address:
-            raise OSError(_ffi.errno, os.strerror(_ffi.errno))
-        self.view = memoryview(_ffi.buffer(self._address, size))
-
-    def close(self) -> None:
-        """Take the view away; nothing of it may be in use any more."""
-        size = len(self.view)
-        self.view.release()
-        _lib.capseal_unmap(self._address, self._offset, size)
+def unmap_file(address: Any, offset: int, size: int) -> None:
+    """Take a mapping of map_file() away; nothing of its bytes may be in use any more."""
+    _lib.capseal_unmap(address, offset, size)

@@ -5,7 +5,6 @@ line before. So nothing in it can be altered, inserted or reordered. That its en
 to somebody who knows a later head: the digest of the last line, as verify_log() returns it.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ..format import strictjson
 from ..format.dsse import Envelope
 from ..format.seal import Seal
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text, shown_time
+from ..io.durable import appending
 from ..trust.signing import sign
 from ..trust.store import Role, TrustedKey, TrustStore
 
@@ -90,9 +90,7 @@ def append_entry(path: str | os.PathLike[str], seal: Seal, *, signer: Signer, no
     """
     time = (now or datetime.now(UTC)).replace(microsecond=0)
     statement = seal.statement
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "r+b", buffering=0) as file:
-        fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing
+    with appending(path, mode=0o644) as file:
         number, previous = 0, FIRST
         for _, last, digest in _chain(file.readall(), os.fspath(path)):
             number, previous = last.number, digest
@@ -109,7 +107,6 @@ def append_entry(path: str | os.PathLike[str], seal: Seal, *, signer: Signer, no
             signers=tuple(signature.keyid for signature in seal.envelope.signatures),
         )
         file.write(sign(ENTRY_TYPE, entry.encode(), [signer]).encode() + b"\n")
-        os.fsync(fd)
     return entry
 
 

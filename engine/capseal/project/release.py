@@ -13,6 +13,7 @@ from ..bundle.seal import seal
 from ..bundle.verify import verify
 from ..crypto.keys import PublicKey, Signer
 from ..errors import UsageError
+from ..io.durable import name_all
 from ..io.sink import Detached
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
@@ -62,7 +63,8 @@ def release(
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
     with tempfile.TemporaryDirectory(prefix=".release-", dir=folder) as unfinished:
-        parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))
+        seal_path, payload_path = os.path.join(unfinished, "seal"), os.path.join(unfinished, "payload")
+        parts = Detached(seal=seal_path, payload=payload_path)
         made = seal(
             source,
             parts,
@@ -81,8 +83,7 @@ def release(
         verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs)
         if log is not None:
             append_entry(log, made, signer=signers[0])
-        os.rename(parts.payload, f"{target}.payload")
-        os.rename(parts.seal, f"{target}.seal")
+        name_all([(payload_path, f"{target}.payload"), (seal_path, f"{target}.seal")])
     released = Released(verified, f"{target}.seal", f"{target}.payload")
     if connection is None:
         return released

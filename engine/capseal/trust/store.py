@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import MAX_INTEGER, MAX_SIGNATURES
-from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, write_new
+from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
 from ..format.dsse import Signature
@@ -210,6 +210,8 @@ class TrustStore:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a new trust store file. Raises FileExistsError."""
+        from ..io.durable import write_new  # here, since few processes save trust stores
+
         write_new(path, self.to_json(), mode=0o644)
 
 

@@ -49,12 +49,12 @@ def init(
     from ...project.config import Config
     from ...trust.certificates import DEFAULT_DAYS, make_certificate, make_request
     from ...trust.store import Role, TrustedKey, TrustStore
-    from ..framework.files import NewFiles
+    from ..framework.files import new_files
 
     app, web = _found(app, web)
     pairs = [f"{name}{end}" for name in (SIGNING, DEVELOPMENT, RECIPIENT) for end in (".pem", ".pub.pem")]
     papers = [f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem", f"{DEVELOPMENT}.crt.pem"]
-    with NewFiles([*pairs, *papers, TRUST, DEVELOPMENT_TRUST, CONFIG]) as files:
+    with new_files([*pairs, *papers, TRUST, DEVELOPMENT_TRUST, CONFIG]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
         signing = PrivateKey.generate(SIGNING_RSA_BITS)
         development, recipient = (PrivateKey.generate(RECIPIENT_RSA_BITS) for _ in range(2))

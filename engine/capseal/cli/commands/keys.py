@@ -29,10 +29,10 @@ def generate(
     """Make a key pair: NAME.pem is secret, NAME.pub.pem is not. Nothing is ever overwritten."""
     from ...constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
     from ...crypto.keys import PrivateKey
-    from ..framework.files import NewFiles
+    from ..framework.files import new_files
 
     name = output.removesuffix(".pem")
-    with NewFiles([f"{name}.pem", f"{name}.pub.pem"]) as files:
+    with new_files([f"{name}.pem", f"{name}.pub.pem"]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
         key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
         files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
@@ -66,10 +66,10 @@ def import_(
     force: Annotated[bool, flag("-f", "--force", help="Replace the certificates that the key has.")] = False,
 ) -> None:
     """Check the certificates that a CA issued for a key, and put them beside it as NAME.crt.pem."""
-    from ...crypto.keys import load_public_key, write_new
+    from ...crypto.keys import load_public_key
+    from ...io.durable import replace_file, write_new
     from ...trust.certificates import load_chain
     from ...trust.signers import chain_file_of
-    from ..framework.files import replace_file
 
     output = chain_file_of(key)
     loaded = load_chain(chain, load_public_key(output.removesuffix(".crt.pem") + ".pub.pem"))

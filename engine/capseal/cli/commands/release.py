@@ -1,6 +1,5 @@
 """capseal release: one command for CI, from a web build to a published update."""
 
-import os
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -68,6 +67,7 @@ def release(
     ] = None,
 ) -> None:
     """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
+    from ...io.durable import make_folders
     from ...project import git as worktree
     from ...project import release as releasing
 
@@ -80,7 +80,7 @@ def release(
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
-    os.makedirs(folder, exist_ok=True)
+    make_folders(folder)
     passphrases = Passphrases(passphrase_file)
     with ExitStack() as stack:
         connection = None

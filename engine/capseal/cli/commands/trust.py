@@ -91,8 +91,8 @@ def cosign(
     passphrases: Passphrases,
 ) -> None:
     """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
+    from ...io.durable import replace_file
     from ...trust.updates import cosign_update
-    from ..framework.files import replace_file
 
     one = options.load_one_signer(signer or options.find_config().signers, passphrases)
     with open(update, "rb") as opened:
@@ -105,8 +105,8 @@ def apply(
     trust: Store = None,
 ) -> None:
     """Check updates as a device does, and bring a trust store up to date."""
+    from ...io.durable import replace_file
     from ...trust.updates import follow, read_update
-    from ..framework.files import replace_file
 
     path = _path(trust)
     data = []
@@ -130,9 +130,8 @@ def _change(
 ) -> None:
     from dataclasses import replace
 
-    from ...crypto.keys import write_new
+    from ...io.durable import replace_file, write_new
     from ...trust.updates import make_update
-    from ..framework.files import replace_file
 
     path = _path(trust)
     old = options.load_trust(path)

@@ -30,6 +30,7 @@ def verify(
                 trust=demands.trusted(config),
                 expect=demands.expected(config),
                 seal=seal,
+                mapped=True,  # the process is ours, and so are its signals
                 jobs=jobs,
                 progress=advance,
             )

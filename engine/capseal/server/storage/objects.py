@@ -5,7 +5,6 @@ stands in catalogue.py.
 """
 
 import asyncio
-import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -19,6 +18,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from ...embedding import Chunk
 from ...errors import TransferError, UsageError
+from ...io import durable
 
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
@@ -69,7 +69,8 @@ class Storage:
         scheme, separator, _ = place.partition("://")
         with _failures(f"cannot open {place}"):
             if not separator:
-                return cls(LocalStore(os.path.abspath(place), mkdir=True, automatic_cleanup=True))
+                durable.make_folders(os.path.abspath(place))
+                return cls(LocalStore(os.path.abspath(place), automatic_cleanup=True))
             if scheme == "file":
                 return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
             return cls(MemoryStore() if scheme == "memory" else from_url(place))
@@ -147,11 +148,9 @@ class Storage:
 def _claim(folder: str) -> int:
     """Lock a folder and return the descriptor that holds the lock, which a killed process cannot keep."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not durable.try_lock(fd):
         os.close(fd)
-        raise UsageError(f"{folder}: another server uses this folder") from None
+        raise UsageError(f"{folder}: another server uses this folder")
     return fd
 
 
@@ -161,11 +160,7 @@ def _sync(folder: str, paths: list[str]) -> None:
     while missing := {os.path.dirname(one) for one in folders if one != folder} - folders:
         folders |= missing
     for name in [*files, *sorted(folders, reverse=True)]:
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        durable.sync_path(name)
 
 
 def _sweep(folder: str) -> int:

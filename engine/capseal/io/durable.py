@@ -1,0 +1,459 @@
+"""What gets a name is there whole or not at all, and stays after a power cut: files, sets of files, folders, locks.
+
+The only place that renames, links, syncs and locks. There is one way to a name: made beside it under one that
+nobody can foresee, exclusively, following no link, for its owner only; filled; synced; named; and then the folder is
+synced, which makes the name stay too. Only then does it get the mode that the umask gives.
+"""
+
+import errno
+import fcntl
+import io
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Self
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened that must not be a link."""
+
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OWNER_ONLY = 0o600
+
+# What is said where there are no hard links: by FAT, by Android's and containers' policies, by file systems that
+# do not know the call, and by those whose links are used up.
+_NO_LINKS = frozenset(
+    (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+)
+
+
+class Draft:
+    """A file under way to its name, open to its owner only until it has it. fd: what to write to.
+
+    A context manager: leaving it before commit_all() deletes the file. overwrite: replace what has that name, be it
+    a link. Otherwise FileExistsError is raised, when the draft is made, to say so before the work, and again when it
+    is named. mode: what the file gets in the end, less the umask. Raises OSError, with the name that the caller knows.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False, mode: int = 0o666) -> None:
+        self.path = os.fspath(path)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+        if not overwrite:
+            _check_free(self.path)
+        self._overwrite = overwrite
+        self._open = False
+        with _told_as(self.path):
+            self._mode = mode if mode == _OWNER_ONLY else _mode_of_new_file(self.path, mode)
+            self._part = unforeseeable(self.path)
+            self.fd = create(self._part)
+        self._open = True
+
+    @property
+    def folder(self) -> str:
+        """Where the file will appear."""
+        return _folder_of(self.path)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has neither got its name nor been deleted."""
+        return self._open
+
+    def write(self, data: bytes) -> None:
+        """Write all of data at the end."""
+        with _told_as(self.path):
+            write_all(self.fd, data)
+
+    def reveal(self) -> None:
+        """Give the file the mode that it will have in the end, at once: for what is no secret."""
+        if stat.S_IMODE(os.fstat(self.fd).st_mode) != self._mode:
+            os.fchmod(self.fd, self._mode)
+
+    def keep_replaced(self) -> str | None:
+        """Give the file that publish() will replace a second name, and return that; None where there is none."""
+        if not self._overwrite or not os.path.lexists(self.path):
+            return None
+        kept = f"{self._part}.old"
+        try:
+            os.link(self.path, kept)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise OSError(error.errno, error.strerror, self.path) from None
+            os.rename(self.path, kept)
+        return kept
+
+    def publish(self) -> None:
+        """Give the file its name. It must have been synced; commit_all() does that before."""
+        if self._overwrite:
+            os.replace(self._part, self.path)
+        else:
+            _name_new(self._part, self.path)
+
+    def finish(self) -> None:
+        """Give the file, which has its name, its mode, and close it."""
+        self._open = False
+        try:
+            self.reveal()
+        finally:
+            os.close(self.fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._open:
+            self._open = False
+            os.close(self.fd)
+            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
+                os.unlink(self._part)
+
+
+def commit_all(drafts: Iterable[Draft]) -> None:
+    """Make several files appear: all are synced before the first gets its name.
+
+    The last one is the one that gives the others their meaning: where naming it fails, the new names
+    before it are taken back, and what had them is there again. Raises OSError.
+    """
+    drafts = list(drafts)
+    for draft in drafts:
+        os.fsync(draft.fd)
+    published: list[Draft] = []
+    kept: list[str | None] = []
+    try:
+        for draft in drafts:
+            kept.append(None if draft is drafts[-1] else draft.keep_replaced())
+            draft.publish()
+            published.append(draft)
+    except BaseException:
+        for draft, old in zip(drafts, kept, strict=False):
+            if old is not None:
+                os.replace(old, draft.path)
+            elif draft in published:
+                os.unlink(draft.path)
+        if published:
+            with suppress(OSError):  # there is an error already, and it says more
+                sync_folders(draft.folder for draft in drafts)
+        raise
+    finally:
+        for old in filter(None, kept):
+            with suppress(FileNotFoundError):
+                os.unlink(old)
+    for draft in drafts:
+        draft.finish()
+    sync_folders(draft.folder for draft in drafts)
+
+
+def write_new(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
+    """Write a small file that must not exist yet. mode: less the umask. Raises FileExistsError, OSError."""
+    with Draft(path, mode=mode) as draft:
+        draft.write(data)
+        commit_all([draft])
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
+    """Put a small file in place of the one that is there, or of none. mode: less the umask. Raises OSError."""
+    with Draft(path, overwrite=True, mode=mode) as draft:
+        draft.write(data)
+        draft.reveal()  # whoever reads it may do so at every moment
+        commit_all([draft])
+
+
+class NewFiles:
+    """Several small new files, and folders for them, that appear when the block ends; or none of them.
+
+    Raises FileExistsError if one of the paths exists already: before any work is done for them, and at the end.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            _check_free(path)
+        self._drafts: list[Draft] = []
+        self._folders: list[str] = []
+
+    def make_folder(self, path: str, *, mode: int) -> None:
+        """Make a folder unless it is there."""
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        else:
+            self._folders.append(path)
+
+    def write(self, path: str, data: bytes, *, mode: int) -> None:
+        """Write one file, which has no name yet. Raises FileExistsError where it appeared meanwhile, OSError."""
+        self._drafts.append(Draft(path, mode=mode))
+        self._drafts[-1].write(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        try:
+            if kind is None:
+                commit_all(self._drafts)
+                sync_folders(map(_folder_of, self._folders))
+                self._folders.clear()
+        finally:
+            for draft in self._drafts:
+                draft.__exit__()
+            for folder in reversed(self._folders):
+                os.rmdir(folder)
+
+
+def name_all(moves: Sequence[tuple[str, str]]) -> None:
+    """Give whole, synced files their final names, which must be free, and sync the folders of both.
+
+    moves: pairs of present and final path. Where one fails, those before it get their former names back. Raises
+    FileExistsError, OSError.
+    """
+    done: list[tuple[str, str]] = []
+    try:
+        for now, final in moves:
+            _name_new(now, final)
+            done.append((now, final))
+    except BaseException:
+        for now, final in reversed(done):
+            os.rename(final, now)
+        raise
+    finally:
+        sync_folders(_folder_of(path) for move in moves for path in move)
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Give the place of a folder that appears, with all that was put into it, when the block ends well.
+
+    The name must be free. Raises FileExistsError, OSError.
+    """
+    target = os.path.abspath(path)
+    _check_free(target)
+    with _told_as(target):
+        mode = _mode_of_new_folder(target)
+        part = unforeseeable(target)
+        os.mkdir(part, 0o700)
+    try:
+        yield part
+        sync_tree(part)
+        _check_free(target)
+        os.rename(part, target)  # onto a file, or a folder with something in it, this fails
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    os.chmod(target, mode)
+    sync_folder(_folder_of(target))
+
+
+def take_back(fd: int, path: str) -> str:
+    """Take a file of ours, open as fd, back under way, and return the place that it has then. Raises OSError."""
+    part = unforeseeable(path)
+    os.fchmod(fd, _OWNER_ONLY)
+    os.fsync(fd)
+    os.rename(path, part)
+    sync_folder(_folder_of(path))
+    return part
+
+
+def name_over(fd: int, part: str, path: str) -> None:
+    """Give a file under way, open as fd, its final name in place of what has it. Raises OSError."""
+    mode = _mode_of_new_file(path, 0o666)
+    os.fsync(fd)
+    os.replace(part, path)
+    os.fchmod(fd, mode)
+    sync_folder(_folder_of(path))
+
+
+def make_folders(path: str, *, mode: int = 0o777) -> None:
+    """Make a folder, and those above it, where they are missing. mode: less the umask. Raises OSError."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = _folder_of(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, mode)
+        except FileExistsError:
+            if not os.path.isdir(folder):  # else it was made meanwhile
+                raise
+        sync_folder(_folder_of(folder))
+
+
+def move_folder(folder: str, target: str) -> None:
+    """Give a folder, all of which was synced, another place and sync the folders of both. Raises OSError."""
+    os.rename(folder, target)
+    sync_folders((_folder_of(target), _folder_of(folder)))
+
+
+def replace_in(folder: int, name: str, data: bytes) -> None:
+    """Replace a file for its owner only in an open folder. Raises OSError.
+
+    For one process at a time: what killed ones left under way there is deleted.
+    """
+    for left in os.listdir(folder):
+        if is_part_of(left, name):
+            os.unlink(left, dir_fd=folder)
+    part = unforeseeable(name)
+    try:
+        write_in(folder, part, data)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(part, dir_fd=folder)
+        raise
+    os.fsync(folder)
+
+
+def write_in(folder: int, name: str, data: bytes) -> None:
+    """Write a new file for its owner only into an open folder and sync it, not the folder. Raises OSError."""
+    fd = create(name, folder=folder)
+    try:
+        write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def appending(path: str | os.PathLike[str], *, mode: int) -> Iterator[io.FileIO]:
+    """Give a file, made where it is missing, to be added to; nobody else is meanwhile. mode: less the umask.
+
+    What was written is on disk when the block has ended. Raises OSError.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+    with io.FileIO(fd, "r+b") as file:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing
+        was_empty = os.fstat(fd).st_size == 0
+        yield file
+        os.fsync(fd)
+        if was_empty:  # so perhaps it is new
+            sync_folder(_folder_of(os.fspath(path)))
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock on an open file or folder, until it is closed, or return False where somebody has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def create(name: str, *, folder: int | None = None, mode: int = _OWNER_ONLY) -> int:
+    """Open a new file, in an open folder where one is given, following no link. Raises FileExistsError, OSError."""
+    return os.open(name, _NEW_FILE, mode, dir_fd=folder)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of data where the file stands. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync(fd: int) -> None:
+    """Have a file's content, or the names in a folder, on disk. Raises OSError."""
+    os.fsync(fd)
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a folder on disk. Raises OSError."""
+    sync_path(path, os.O_DIRECTORY)
+
+
+def sync_folders(paths: Iterable[str]) -> None:
+    """Have the names in several folders on disk, each once. Raises OSError."""
+    for path in dict.fromkeys(paths):
+        sync_folder(path)
+
+
+def sync_path(path: str, flags: int = 0) -> None:
+    """Have what has that path on disk. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(folder: str) -> None:
+    """Have a folder of regular files and folders on disk, with all in it. Raises OSError."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_path(os.path.join(parent, name), os.O_NOFOLLOW)
+        sync_folder(parent)
+
+
+def unforeseeable(path: str) -> str:
+    """Return a name beside a path for what is under way to it."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{_shortened(name)}.{secrets.token_hex(8)}.part")
+
+
+def is_part_of(name: str, final: str) -> bool:
+    """Say whether a file's name is one that unforeseeable() gives to what is under way to a final name."""
+    start = re.escape(_shortened(final))
+    return re.fullmatch(rf"\.{start}\.[0-9a-f]{{16}}\.part", name, re.DOTALL) is not None
+
+
+def _shortened(name: str) -> str:
+    return os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
+
+
+def _name_new(part: str, path: str) -> None:
+    try:
+        # Unlike rename, link never replaces a file that appeared meanwhile.
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
+        # Here a file that appears between the look and the renaming is replaced: where there are no links, no
+        # call that every platform allows can tell. (Linux: renameat2(2) can, but old Androids kill who calls it.)
+        _check_free(path)
+        with _told_as(path):
+            os.rename(part, path)
+    else:
+        os.unlink(part)
+
+
+def _check_free(path: str) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+
+
+def _mode_of_new_file(path: str, mode: int) -> int:
+    """Return the mode that a new file beside that path gets, after umask and the folder's access list.
+
+    By making an empty one: the umask can only be read by changing it, for all threads at once.
+    """
+    probe = unforeseeable(path)
+    fd = create(probe, mode=mode)
+    try:
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+        os.unlink(probe)
+
+
+def _mode_of_new_folder(path: str) -> int:
+    probe = unforeseeable(path)
+    os.mkdir(probe)
+    try:
+        return stat.S_IMODE(os.stat(probe, follow_symlinks=False).st_mode)
+    finally:
+        os.rmdir(probe)
+
+
+def _folder_of(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
+@contextmanager
+def _told_as(path: str) -> Iterator[None]:
+    """Let an OSError name the path that the user knows, not the temporary one, or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
