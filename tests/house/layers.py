@@ -233,7 +233,6 @@ REACHES = {
     effects.DISK: {
         "bundle/seal.py": "a payload that must wait for its seal",
         "capgo/_single_files.py": "writes a folder of files",
-        "capgo/_keys.py": "key files",
         "cli/": "files named in arguments",
         "client/": "what is fetched and published",
         "crypto/keys.py": "key files",

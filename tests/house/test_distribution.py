@@ -11,9 +11,8 @@ import pytest
 from support.places import ROOT
 
 KEPT = ("engine", "csrc", "tests", "bench", "docs", "examples", ".ci")
-FILES = (
-    ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
-)  # fmt: skip
+FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md")
+PAGES = ("CONTRIBUTING.md", "SECURITY.md")
 
 
 def test_the_source_distribution_holds_every_file(tmp_path):
@@ -23,7 +22,7 @@ def test_the_source_distribution_holds_every_file(tmp_path):
     made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.o", "_native.c")
     for name in KEPT:
         shutil.copytree(ROOT / name, project / name, ignore=made)
-    for name in FILES:
+    for name in (*FILES, *PAGES):
         shutil.copy(ROOT / name, project)
     wanted = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     code = f"from setuptools import build_meta; print(build_meta.build_sdist({str(tmp_path)!r}))"
