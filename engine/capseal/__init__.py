@@ -36,14 +36,16 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .format.dsse import Envelope
+    from .format.requires import Requires
     from .format.seal import Seal
-    from .format.statement import Attachment, Statement
+    from .format.statement import Attachment, Companion, Statement
+    from .format.strictjson import Role
     from .io.sink import Detached
     from .trust.certificates import Chain
     from .trust.expect import Expect
     from .trust.external_signers import CommandSigner, Pkcs11Signer
     from .trust.signers import CertifiedSigner
-    from .trust.store import Role, TrustedCertificate, TrustedKey, TrustStore, load_trust
+    from .trust.store import TrustedCertificate, TrustedKey, TrustStore, load_trust
 
 _HOMES = {
     "_version": ("__version__",),
@@ -76,8 +78,10 @@ _HOMES = {
     "format.seal": ("Seal",),
     "trust.signers": ("CertifiedSigner",),
     "io.sink": ("Detached",),
-    "format.statement": ("Attachment", "Statement"),
-    "trust.store": ("Role", "TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
+    "format.requires": ("Requires",),
+    "format.statement": ("Attachment", "Companion", "Statement"),
+    "format.strictjson": ("Role",),
+    "trust.store": ("TrustStore", "TrustedCertificate", "TrustedKey", "load_trust"),
     "bundle.unseal": ("unseal",),
     "bundle.verify": ("inspect", "verify"),
 }
@@ -89,6 +93,7 @@ __all__ = [
     "CertifiedSigner",
     "Chain",
     "CommandSigner",
+    "Companion",
     "Detached",
     "DeviceStore",
     "Envelope",
@@ -101,6 +106,7 @@ __all__ = [
     "PrivateKey",
     "PublicKey",
     "RejectedError",
+    "Requires",
     "Role",
     "RollbackError",
     "Seal",

@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 import capseal
-from capseal import Expect, NotForUsError, RejectedError, TamperedError, TruncatedError, Verifier
+from capseal import Expect, NotForUsError, RejectedError, Requires, Role, TamperedError, TruncatedError, Verifier
 from capseal.bundle.reading_order import accept_seal, pull
 from capseal.constants import SEGMENT_BYTES
 from capseal.format.dsse import Envelope, Signature, pae
@@ -193,10 +193,11 @@ def _hostile(signer, recipient, bundle: bytes, content_bytes: int) -> bytes:
     return _signed(
         signer,
         Statement(
-            app=honest.app, version="1", sequence=7, channel="production", created=honest.created,
+            app=honest.app, version="1", sequence=7, channel="production", role=Role.PRODUCTION, created=honest.created,
             content=Content("x", "application/zip", content_bytes),
             payload=Payload(payload_bytes_of(content_bytes), bytes(32)),
             encryption=Encryption(bytes(32), (Recipient(recipient.public_key.fingerprint, bytes(384)),)),
+            requires=Requires(native_min="1.5", platforms=("android",)),
         ),
     )  # fmt: skip
 
@@ -260,12 +261,14 @@ def test_a_process_that_reads_a_hostile_seal_stays_small(tmp_path, bundle, signe
     assert int(peak) < 128
 
 
-def test_the_floor_the_app_and_the_channel_are_judged_before_the_index_is_read(bundle, signer, recipient, trust):
+def test_all_that_a_reader_expects_is_judged_before_the_index_is_read(bundle, signer, recipient, trust):
     """A hostile seal is refused at the first step that can refuse it."""
     hostile = io.BytesIO(_hostile(signer, recipient, bundle, 2**43))
     for expect, error in (
         (Expect(app="other"), NotForUsError),
         (Expect(channel="beta"), NotForUsError),
+        (Expect(native="1.4"), NotForUsError),
+        (Expect(platform="ios"), NotForUsError),
         (Expect(floor=7), capseal.RollbackError),
     ):
         hostile.seek(0)

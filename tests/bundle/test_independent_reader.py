@@ -43,6 +43,8 @@ def _read(path: Path):
         app=header["app"],
         channel=header.get("channel"),
         floor=number("floor"),
+        native=header.get("native"),
+        platform=header.get("platform"),
         seal_bytes=number("seal-bytes"),
     )
 
@@ -77,4 +79,4 @@ def test_the_independent_reader_imports_nothing_from_capseal():
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module.split(".")[0])
     assert imported - sys.stdlib_module_names == {"cryptography"}
-    assert len(source.splitlines()) < 330
+    assert len(source.splitlines()) < 400

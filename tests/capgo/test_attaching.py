@@ -5,7 +5,6 @@ import os
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ def made(folder: Path, key: PrivateKey, content: bytes) -> capgo.Bundle:
 
 def vouched(folder: Path, bundle: capgo.Bundle, seal_bytes: SealBytes, /, **changes: Any) -> capgo.Attached | None:
     """Return what a seal that vouches for `a.capgo` says; changes: other members of its description."""
-    attachment, member = capgo.attach(bundle, folder / "a.capgo")
-    sealed = seal_bytes(b"zip", attachments=[attachment], custom={capgo.CUSTOM_MEMBER: member | changes})
+    companion, member = capgo.attach(bundle, folder / "a.capgo")
+    sealed = seal_bytes(b"zip", companions=[companion], custom={capgo.CUSTOM_MEMBER: member | changes})
     return capgo.attached(capseal.inspect(io.BytesIO(sealed))[1])
 
 
@@ -44,13 +43,13 @@ def test_seal_vouches_for_the_capgo_file_beside_it(
     size: int, key: PrivateKey, seal_bytes: SealBytes, trust: TrustStore, tmp_path: Path
 ) -> None:
     bundle = made(tmp_path, key, os.urandom(size))
-    attachment, member = capgo.attach(bundle, tmp_path / "a.capgo")
-    sealed = seal_bytes(b"zip", attachments=[attachment], custom={capgo.CUSTOM_MEMBER: member})
+    companion, member = capgo.attach(bundle, tmp_path / "a.capgo")
+    sealed = seal_bytes(b"zip", companions=[companion], custom={capgo.CUSTOM_MEMBER: member})
     found = capgo.attached(capseal.verify(io.BytesIO(sealed), trust=trust).statement)
     assert found is not None
-    assert (found.bundle, found.attachment) == (bundle, attachment)
+    assert (found.bundle, found.companion) == (bundle, companion)
     data = (tmp_path / "a.capgo").read_bytes()
-    assert (attachment.size, attachment.digest) == (len(data), sha256(data).digest())
+    assert (companion.size, companion.sealed) == (len(data), False)
     assert len(data) == bundle.ciphertext_bytes
     fsverity = [require_tool("fsverity"), "digest", "--compact", tmp_path / "a.capgo"]
     done = subprocess.run(fsverity, capture_output=True, text=True, check=True)
@@ -85,11 +84,10 @@ def test_seal_that_names_no_capgo_file_has_none(seal_bytes: SealBytes) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"attachment": "none"},
-        {"attachment": 1},
+        {"companion": "none"},
+        {"companion": 1},
         {"bundle": {}},
-        {"digest": {}},
-        {"digest": {"fsverity-sha256": "00"}},
+        {"digest": {"fsverity-sha256": "00" * 32}},
         {"more": 1},
     ],
     ids=str,
@@ -101,7 +99,7 @@ def test_malformed_description_of_a_capgo_file_is_a_format_error(
         vouched(tmp_path, made(tmp_path, key, b"zip"), seal_bytes, **changes)
 
 
-@pytest.mark.parametrize("member", [1, {}, {"attachment": "a.capgo"}])
+@pytest.mark.parametrize("member", [1, {}, {"companion": "a.capgo"}])
 def test_description_that_lacks_members_is_a_format_error(member: Any, seal_bytes: SealBytes) -> None:
     _, statement = capseal.inspect(io.BytesIO(seal_bytes(b"x", custom={capgo.CUSTOM_MEMBER: member})))
     with pytest.raises(FormatError, match=r"statement\.custom\.capgo"):
@@ -112,5 +110,5 @@ def test_description_of_a_bundle_of_another_size_is_a_format_error(
     key: PrivateKey, seal_bytes: SealBytes, tmp_path: Path
 ) -> None:
     bundle = made(tmp_path, key, b"zip")
-    with pytest.raises(FormatError, match="99 bytes do not fit an attachment of 16"):
+    with pytest.raises(FormatError, match="99 bytes do not fit a companion of 16"):
         vouched(tmp_path, bundle, seal_bytes, bundle=bundle.to_json() | {"size": 99})

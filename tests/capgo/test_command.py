@@ -143,7 +143,7 @@ def test_bundles_are_converted_both_ways(
     run(folder, "convert", "to-sealed", "a.capgo", "-o", "a.sealed", "--record", "a.json", *sealing)
     _, statement = capseal.inspect(folder / "a.sealed")
     found: Any = capgo.attached(statement)
-    assert found.attachment.name == "a.capgo"
+    assert found.companion.name == "a.capgo"
     opening = ["-i", "recipient.pem", "--trust", "signer.pub.pem"]
     run(folder, "convert", "to-capgo", "a.sealed", "-o", "b.capgo", "--record", "b.json", *opening)
     plain, _ = run(folder, "decrypt", "b.capgo", "-o", "-", "--record", "b.json")

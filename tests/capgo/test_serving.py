@@ -309,8 +309,8 @@ def test_a_capgo_file_over_the_limit_is_refused_by_its_seal(
     store: Path, trust: TrustStore, capgo_key: capgo.PrivateKey, sealed: Callable[..., Bundle], tmp_path: Path
 ) -> None:
     record = capgo.encrypt(io.BytesIO(bytes(S)), tmp_path / "large", key=capgo_key)
-    attachment, member = capgo.attach(record, tmp_path / "large")
-    small = sealed(sequence=1, attachments=[attachment], custom={capgo.CUSTOM_MEMBER: member})
+    companion, member = capgo.attach(record, tmp_path / "large")
+    small = sealed(sequence=1, companions=[companion], custom={capgo.CUSTOM_MEMBER: member})
     for limit, status in ((S + 15, 413), (S + 16, 201)):
         with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(bundle_bytes=limit)) as live:
             assert live.begin(small.seal).status_code == status

@@ -46,6 +46,8 @@ def test_the_document_gives_the_numbers_of_params():
         params.MAX_ENVELOPE_BYTES,
         params.MAX_RECIPIENTS,
         params.MAX_ATTACHMENTS,
+        params.MAX_COMPANIONS,
+        params.MAX_PLATFORMS,
         params.MAX_CUSTOM_BYTES,
         params.MAX_TEXT_CHARS,
         params.MAX_NESTING,

@@ -42,6 +42,8 @@ class Vector:
             channel=self.header.get("channel"),
             floor=int(floor) if floor else None,
             role=Role(self.header.get("role", "production")),
+            native=self.header.get("native"),
+            platform=self.header.get("platform"),
         )
 
     def trust(self) -> TrustStore:

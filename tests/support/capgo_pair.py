@@ -42,8 +42,8 @@ def make_pair(
 ) -> Pair:
     """Encrypt content for the plugin, and seal it; keywords: of capseal.seal."""
     record = capgo.encrypt(io.BytesIO(content), folder / "game.capgo", key=key, overwrite=True)
-    attachment, member = capgo.attach(record, folder / "game.capgo")
-    vouched = {"attachments": [attachment], "custom": {capgo.CUSTOM_MEMBER: member}}
+    companion, member = capgo.attach(record, folder / "game.capgo")
+    vouched = {"companions": [companion], "custom": {capgo.CUSTOM_MEMBER: member}}
     bundle = make_bundle(folder, signer, recipient, content=content, sequence=sequence, **vouched | keywords)
     (folder / "game.sealed").write_bytes(bundle.seal + bundle.payload)
     return Pair(bundle, (folder / "game.capgo").read_bytes(), record, folder)

@@ -140,25 +140,55 @@ ENVELOPE = {
     "payloadType": MEDIA_TYPE,
     "signatures": several(1, 16, {"keyid": HEX, "sig": encoded(384, 1024), "?x5c": several(1, 8, encoded(0, MAX))}),
 }
+SCHEME = pattern("tink-aes256-gcm-hkdf-512kb")
+VERSION = pattern(r"(0|[1-9][0-9]{0,14})(\.(0|[1-9][0-9]{0,14})){0,3}")
+PLATFORMS = several(1, 16, lambda value: NAME(value) and value == value.lower())
+REQUIRES = {"?native": {"?min": VERSION, "?below": VERSION}, "?platforms": PLATFORMS}
+COMPANION = {"name": NAME, "mediaType": MEDIA_TYPE, "size": whole(1), "digest": {"fsverity-sha256": HEX}}
+
+
+def numbers(version):
+    found = [int(number) for number in version.split(".")]
+    return found + [0] * (4 - len(found))
+
+
+def requires(value):
+    if not fits(value, REQUIRES) or not value or not value.get("native", True):
+        return False
+    platforms, native = value.get("platforms", []), value.get("native", {})
+    ordered = len(native) < 2 or numbers(native["min"]) < numbers(native["below"])
+    return ordered and len(set(platforms)) == len(platforms)
+
+
+def attachment(value):
+    plain = {"name": file_name, "mediaType": MEDIA_TYPE, "size": whole(0), "digest": {"sha256": HEX}}
+    sealed = COMPANION | {"encryption": {"scheme": SCHEME}}
+    if fits(value, sealed):
+        segments = -(-value["size"] // SEGMENT)
+        content = value["size"] - 40 - 16 * segments
+        return content >= 0 and segments == -(-(content + 40) // (SEGMENT - 16))
+    return fits(value, plain) or fits(value, COMPANION)
+
+
 STATEMENT = {
     "app": NAME,
     "version": printable,
     "sequence": whole(1),
     "channel": NAME,
+    "role": pattern("production|development"),
     "created": moment,
     "content": {"name": file_name, "mediaType": MEDIA_TYPE, "size": whole(0, 2**32 * (SEGMENT - 16) - 40)},
     "payload": {"size": whole(1), "digest": {"fsverity-sha256": HEX}},
     "encryption": {
-        "scheme": pattern("tink-aes256-gcm-hkdf-512kb"),
+        "scheme": SCHEME,
         "commitment": encoded(32, 32),
         "recipients": several(
             1, 1024, {"kid": HEX, "alg": pattern("RSA-OAEP-256"), "encrypted_key": encoded(384, 1024)}, "kid"
         ),
     },
     "?policy": {"allow_downgrade_to": whole(0)},
-    "?attachments": several(
-        1, 256, {"name": file_name, "mediaType": MEDIA_TYPE, "size": whole(0), "digest": {"sha256": HEX}}, "name"
-    ),
+    "?requires": requires,
+    "?attachments": several(1, 256, attachment, "name"),
     "?custom": lambda value: isinstance(value, dict) and len(compact(value)) <= 65536,
 }
 
@@ -219,7 +249,8 @@ def check_chain(signature):
 # Reading order
 
 
-def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel=None, floor=None, seal_bytes=None):
+def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel=None, floor=None,
+           native=None, platform=None, seal_bytes=None):  # fmt: skip
     """Return (statement, payload). trusted: pairs of role and PEM public key; seal_bytes: of a detached seal."""
     keys = {}
     for its_role, pem in trusted:
@@ -269,12 +300,22 @@ def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel
     size, content = statement["payload"]["size"], statement["content"]["size"]
     segments = -(-(content + 40) // (SEGMENT - 16))
     need(size == 40 + content + 16 * segments, "FormatError", "sizes disagree")
+    companions = [a for a in statement.get("attachments", []) if "sha256" not in a["digest"]]
+    need(len(companions) <= 64, "FormatError", "too many companions")
+    need(size + sum(c["size"] for c in companions) <= 2**51, "FormatError", "more than 2 PiB together")
     permit = statement.get("policy", {}).get("allow_downgrade_to")
     need(permit is None or permit < statement["sequence"], "FormatError", "permit is not below the sequence")
     need(app in (None, statement["app"]) and channel in (None, statement["channel"]), "NotForUsError", "app, channel")
+    need(role == "development" or statement["role"] == "production", "NotForUsError", "meant for development")
     if floor is not None:
         lowest = floor if permit is None else min(floor, permit)
         need(statement["sequence"] > lowest, "RollbackError", "sequence")
+    bounds = statement.get("requires", {}).get("native", {})
+    platforms = statement.get("requires", {}).get("platforms", [platform])
+    if native is not None:
+        need(numbers(bounds.get("min", "0")) <= numbers(native), "NotForUsError", "native app is too old")
+        need("below" not in bounds or numbers(native) < numbers(bounds["below"]), "NotForUsError", "too new")
+    need(platform is None or platform in platforms, "NotForUsError", "platform")
 
     index = take(12 + length, 32 * segments)
     digest = statement["payload"]["digest"]["fsverity-sha256"]

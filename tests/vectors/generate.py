@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from capseal import Attachment
+from capseal import Attachment, Companion, Requires, Role
 from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.segment_cipher import Header, SegmentCipher, commitment
 from capseal.format.dsse import pae
@@ -115,14 +115,36 @@ def valid() -> Iterator[Vector]:
     yield hello("unknown-cosigner", "a second signature by a key that nobody trusts", both)
     yield hello("unknown-signer-first", "the first signature is a stranger's", {"signer": [SIGNER2, SIGNER]})
     yield hello(
-        "development", "a development build takes a development key", {"signer": DEVELOPMENT},
+        "development", "a development build takes a development key", {"signer": DEVELOPMENT, "role": Role.DEVELOPMENT},
         trust="signer development/development", role="development",
     )  # fmt: skip
+    meant = {"role": Role.DEVELOPMENT}
+    yield hello("role-development", "a development build takes what was meant for it", meant, role="development")
+    yield hello("development-reads-production", "a development build takes what was meant for all", role="development")
+    fits = {"requires": Requires(native_min="1.4", native_below="2", platforms=("android", "ios"))}
+    for name, about, told in (
+        ("requires-lowest", "the lowest native version that will do", {"native": "1.4.0.0", "platform": "ios"}),
+        ("requires-highest", "the last native version that will do", {"native": "1.999999999999999"}),
+        ("requires-numbers", "1.10 is above 1.4", {"native": "1.10", "platform": "android"}),
+        ("requires-nothing-told", "the reader is told of no native app", {}),
+    ):
+        yield hello(name, about, fits, **told)
+    web = {"requires": Requires(platforms=("web",))}
+    yield hello("requires-platforms", "a bundle for one platform, whatever the version", web, native="0")
     yield hello("channel", "the channel that the reader expects", {"channel": "beta"}, channel="beta")
     yield hello("floor", "the sequence is just above the floor", floor="141")
     yield hello("permit", "a signed permit lowers the floor", {"allow_downgrade_to": 141}, floor="200")
     attachment = Attachment("notes.txt", "text/plain", 5, hashlib.sha256(b"hello").digest())
     yield hello("attachments", "one attachment", {"attachments": [attachment]})
+    found = digest(index_entries(memoryview(b"hello"), whole_payload=True), 5)
+    foreign = Companion("game.capgo", "application/vnd.capgo.bundle", 5, found)
+    yield hello(
+        "companion-foreign", "an attachment and a companion", {"attachments": [attachment], "companions": [foreign]}
+    )
+    largest = Companion("pack", "application/octet-stream", 2**51 - 61, bytes(32))
+    yield hello("companion-largest", "payload and companion have 2 PiB together", {"companions": [largest]})
+    many = [Companion(f"c{i}", "application/octet-stream", 1, bytes(32)) for i in range(64)]
+    yield hello("companion-64", "as many companions as are allowed", {"companions": many})
     custom = {"notes": ["\N{GRINNING FACE}", -1, None, True, {"é": {}}], "most": 2**53 - 1}
     yield hello("custom", "custom data with other scripts and the largest integer", {"custom": custom})
     deep: Any = "deep"
@@ -398,6 +420,27 @@ def statements() -> Iterator[Vector]:
     yield put("version-control-character", "a version with a newline", "version", "1.4.2\n")
     yield put("version-right-to-left", "a version with an invisible character", "version", "1.4.\u202e2")
     yield put("version-256", "a version of 256 characters", "version", "1" * 256)
+    yield put("role-missing", "no role", "role", ...)
+    yield put("role-unknown", "a role that is neither", "role", "staging")
+    yield put("role-upper-case", "a role in upper case", "role", "Production")
+    for name, about, required in (
+        ("empty", "nothing required", {}),
+        ("extra-member", "something unknown required", {"native": {"min": "1"}, "memory": 1}),
+        ("native-empty", "native versions without bounds", {"native": {}}),
+        ("version-empty", "a version of no letters", {"native": {"min": ""}}),
+        ("leading-zero", "a version with a leading zero", {"native": {"min": "1.04"}}),
+        ("five-parts", "a version of five integers", {"native": {"below": "1.2.3.4.5"}}),
+        ("16-digits", "a version's integer of 16 digits", {"native": {"below": "1000000000000000"}}),
+        ("letters", "a version that is more than integers", {"native": {"min": "1.4-beta"}}),
+        ("number", "a version that is a number", {"native": {"min": 1}}),
+        ("nothing-between", "no version is between 1.4 and 1.4.0", {"native": {"min": "1.4", "below": "1.4.0"}}),
+        ("min-above-below", "the lowest version is above the last", {"native": {"min": "1.10", "below": "1.9"}}),
+        ("platforms-empty", "an array of no platforms", {"platforms": []}),
+        ("platforms-17", "seventeen platforms", {"platforms": [f"p{i}" for i in range(17)]}),
+        ("platform-twice", "a platform twice", {"platforms": ["ios", "ios"]}),
+        ("platform-upper-case", "a platform in upper case", {"platforms": ["iOS"]}),
+    ):
+        yield put(f"requires-{name}", about, "requires", required)
     yield put("sequence-zero", "sequence 0", "sequence", 0)
     yield put("created-no-zone", "a time without Z", "created", "2026-11-22T21:30:00")
     yield put("created-fraction", "a time with a fraction", "created", "2026-11-22T21:30:00.0Z")
@@ -457,6 +500,33 @@ def statements() -> Iterator[Vector]:
         "attachments",
         [attachment | {"digest": {"md5": ""}}],
     )
+    yield put(
+        "attachment-encryption",
+        "encryption of an attachment that is no companion",
+        "attachments",
+        [attachment | {"encryption": {"scheme": "tink-aes256-gcm-hkdf-512kb"}}],
+    )
+    companion = attachment | {"digest": {"fsverity-sha256": "00" * 32}}
+    scheme = {"scheme": "tink-aes256-gcm-hkdf-512kb"}
+    sealed = companion | {"size": 56, "encryption": scheme}
+    pebibyte = companion | {"size": 2**50}
+    both, own = companion["digest"] | attachment["digest"], scheme | {"commitment": to_base64(bytes(32))}
+    for name, about, items in (
+        ("both-digests", "a companion with both digests", [companion | {"digest": both}]),
+        ("name-space", "a companion with a space in its name", [companion | {"name": "a b"}]),
+        ("name-percent", "a companion with a percent sign in its name", [companion | {"name": "a%20b"}]),
+        ("name-non-ascii", "a companion with an umlaut in its name", [companion | {"name": "\u00e4"}]),
+        ("empty", "a companion of no bytes", [companion | {"size": 0}]),
+        ("over-cap", "a byte more than 2 PiB, all together", [companion | {"size": 2**51 - 60}]),
+        ("over-cap-together", "two of 1 PiB beside the payload", [pebibyte, pebibyte | {"name": "b"}]),
+        ("65", "sixty-five companions", [companion | {"name": f"c{i}"} for i in range(65)]),
+        ("twice", "an attachment and a companion of one name", [attachment, companion]),
+        ("no-stream", "a sealed companion too small for header and tag", [sealed | {"size": 55}]),
+        ("empty-last-segment", "a sealed companion that ends in a tag alone", [sealed | {"size": 524288 + 16}]),
+        ("scheme-unknown", "a companion sealed in another way", [sealed | {"encryption": {"scheme": "none"}}]),
+        ("commitment", "a sealed companion with a commitment of its own", [sealed | {"encryption": own}]),
+    ):
+        yield put(f"companion-{name}", about, "attachments", items)
     other = "1" + hex64[1:] if hex64[0] != "1" else "2" + hex64[1:]
     yield Vector(
         "statement-digest-wrong",
@@ -471,6 +541,16 @@ def statements() -> Iterator[Vector]:
     yield honest("app-wrong", "NotForUsError", "sealed for another app than expected", app="com.example.other")
     yield honest("app-prefix", "NotForUsError", "the expected app's name goes on", app=APP + "s")
     yield honest("channel-wrong", "NotForUsError", "sealed for another channel than expected", channel="beta")
+    meant = make(b"hello", b"meant", role=Role.DEVELOPMENT)[0]
+    yield Vector("role-development", "NotForUsError", "meant for development, production demanded", meant)
+    required = Requires(native_min="1.4", native_below="2", platforms=("android", "ios"))
+    bundle = make(b"hello", b"required", requires=required)[0]
+    for name, about, told in (
+        ("native-too-old", "the native app is older than required", {"native": "1.3.9"}),
+        ("native-too-new", "the native app is newer than will do", {"native": "2.0.0.0"}),
+        ("platform-other", "the reader runs on another platform", {"native": "1.5", "platform": "web"}),
+    ):
+        yield Vector(name, "NotForUsError", about, bundle, told)
     yield honest("floor-equal", "RollbackError", "the sequence is the floor", floor="142")
     yield honest("floor-above", "RollbackError", "the sequence is below the floor", floor="143")
 

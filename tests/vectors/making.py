@@ -5,7 +5,7 @@ kinds: `text ...` is that ASCII text, `hex ...` those bytes, `fill N XX` the byt
 vector has one defect, and `expect` names the error class that must come of it, or `ok`.
 
   trust      names of keys, `development/NAME` in that role; threshold  how many, by default 1
-  identity   name of the recipient's key           app, channel, floor, role  what the reader expects
+  identity   name of the recipient's key           app, channel, floor, role, native, platform  what the reader expects
   stage      verify: found without a secret; unseal: only with the recipient's key
   seal-bytes where the seal ends and a detached payload begins
   content    size and SHA-256 of the plaintext

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..constants import DIGEST_BYTES, SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
@@ -13,12 +13,16 @@ from ..crypto.segment_cipher import SegmentCipher
 from ..errors import SourceChangedError
 from ..format.seal import Seal
 from ..format.segment_layout import plain_offset
-from ..format.statement import Attachment, Content, Statement
+from ..format.statement import Attachment, Companion, Content, Statement
+from ..format.strictjson import Role
 from ..format.tree import index_entries
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from ..io.source import Source, open_source
 from .pipeline import Progress, Pump, Run
 from .plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
+
+if TYPE_CHECKING:
+    from ..format.requires import Requires
 
 _COPY_BYTES = 1024 * 1024
 
@@ -35,8 +39,11 @@ def seal(
     channel: str = "production",
     name: str | None = None,
     media_type: str | None = None,
+    role: Role = Role.PRODUCTION,
+    requires: "Requires | None" = None,
     allow_downgrade_to: int | None = None,
     attachments: Sequence[Attachment] = (),
+    companions: Sequence[Companion] = (),
     custom: Mapping[str, Any] | None = None,
     created: datetime | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -66,12 +73,15 @@ def seal(
                 version=version,
                 sequence=int(created.timestamp()) if sequence is None else sequence,
                 channel=channel,
+                role=role,
                 created=created,
                 content=Content(name, media_type or _media_type(name), opened.size or 0),
                 payload=OPEN_PAYLOAD,
                 encryption=OPEN_ENCRYPTION,
+                requires=requires,
                 allow_downgrade_to=allow_downgrade_to,
                 attachments=tuple(attachments),
+                companions=tuple(companions),
                 custom=custom,
             ),
             recipients=recipients,

@@ -19,12 +19,13 @@ from watchfiles import awatch
 
 from ..crypto.keys import PublicKey, Signer
 from ..errors import CapsealError
+from ..format.strictjson import Role
 from ..server import Limits
 from ..server import create_app as create_server
 from ..server.catalogue.releases import Catalogue
 from ..server.routes.reading import described
 from ..server.storage.records import Release
-from ..trust.store import Role, TrustStore
+from ..trust.store import TrustStore
 from ._bundle import FolderBundle
 from ._storage import FolderStorage
 

@@ -12,6 +12,7 @@ from ..crypto.segment_cipher import SegmentCipher
 from ..format.seal import Seal
 from ..format.segment_layout import plain_offset
 from ..format.statement import Content, Statement
+from ..format.strictjson import Role
 from ..format.tree import segment_count
 from ..io.source import StreamSource
 from ..io.zip_stream import ZipStream
@@ -51,6 +52,7 @@ class FolderBundle:
                 version=version,
                 sequence=sequence,
                 channel=channel,
+                role=Role.DEVELOPMENT,
                 created=created.replace(microsecond=0),
                 content=Content(archive.name, "application/zip", archive.size),
                 payload=OPEN_PAYLOAD,

@@ -21,7 +21,8 @@ from ..errors import CapsealError, FormatError, RejectedError, TamperedError, Us
 from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
-from ..trust.store import Role, TrustStore
+from ..format.strictjson import Role
+from ..trust.store import TrustStore
 from ._disk import Disk
 from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present

@@ -1,6 +1,7 @@
 """Where segments lie in plaintext and payload (docs/format.md, Payload); sizes and offsets are in bytes."""
 
 from ..constants import HEADER_BYTES, MAX_SEGMENTS, SEGMENT_BYTES, TAG_BYTES
+from ..errors import FormatError
 
 PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
 """Plaintext bytes of every full segment but the first."""
@@ -15,6 +16,15 @@ def payload_bytes_of(content_bytes: int) -> int:
     """Return the payload's size for that many plaintext bytes."""
     segments = -(-(content_bytes + HEADER_BYTES) // PLAIN_BYTES)  # never 0: the header counts
     return HEADER_BYTES + content_bytes + segments * TAG_BYTES
+
+
+def content_bytes_of(payload_bytes: int, place: str) -> int:
+    """Return how many plaintext bytes a payload of that size holds. Raises FormatError where none has that size."""
+    segments = -(-payload_bytes // SEGMENT_BYTES)
+    content_bytes = payload_bytes - HEADER_BYTES - segments * TAG_BYTES
+    if content_bytes < 0 or payload_bytes_of(content_bytes) != payload_bytes:
+        raise FormatError(f"{place}: {payload_bytes} bytes are no stream of whole segments, each with its tag")
+    return content_bytes
 
 
 def plain_offset(segment: int) -> int:

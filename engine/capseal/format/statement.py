@@ -6,23 +6,26 @@ No I/O, no keys, no clock: bytes in, values out, and back.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..constants import (
     DIGEST_BYTES,
     ENCRYPTION_SCHEME,
     MAX_ATTACHMENTS,
+    MAX_COMPANIONS,
     MAX_CUSTOM_BYTES,
     MAX_RECIPIENTS,
     MAX_RSA_BITS,
+    MAX_STORED_BYTES,
     MIN_RSA_BITS,
     WRAP_ALGORITHM,
 )
 from ..errors import FormatError
 from . import strictjson
-from .segment_layout import MAX_CONTENT_BYTES, payload_bytes_of
+from .segment_layout import MAX_CONTENT_BYTES, content_bytes_of, payload_bytes_of
 from .strictjson import (
     Members,
+    Role,
     check_file_name,
     check_fingerprint,
     check_media_type,
@@ -31,6 +34,12 @@ from .strictjson import (
     shown_time,
     to_base64,
 )
+
+if TYPE_CHECKING:
+    # Imported where some are met: few bundles require anything.
+    from .requires import Requires
+
+_FSVERITY = "fsverity-sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,26 @@ class Attachment:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A further payload that the seal vouches for, stored and served as the bundle's own is.
+
+    size: stored bytes; digest: their 32-byte fs-verity digest. sealed: encrypted under the bundle's
+    session key, as the payload is; otherwise its bytes are as they are.
+    """
+
+    name: str
+    media_type: str
+    size: int
+    digest: bytes
+    sealed: bool = False
+
+    @property
+    def payload(self) -> Payload:
+        """What its stored bytes must be."""
+        return Payload(self.size, self.digest)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """Everything that a seal's signatures vouch for; the members of the JSON document."""
@@ -84,12 +113,15 @@ class Statement:
     version: str
     sequence: int
     channel: str
+    role: Role
     created: datetime
     content: Content
     payload: Payload
     encryption: Encryption
+    requires: "Requires | None" = None
     allow_downgrade_to: int | None = None
     attachments: tuple[Attachment, ...] = ()
+    companions: tuple[Companion, ...] = ()
     custom: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -99,13 +131,14 @@ class Statement:
             "version": self.version,
             "sequence": self.sequence,
             "channel": self.channel,
+            "role": str(self.role),
             "created": shown_time(self.created),
             "content": {
                 "name": self.content.name,
                 "mediaType": self.content.media_type,
                 "size": self.content.size,
             },
-            "payload": {"size": self.payload.size, "digest": {"fsverity-sha256": self.payload.digest.hex()}},
+            "payload": {"size": self.payload.size, "digest": {_FSVERITY: self.payload.digest.hex()}},
             "encryption": {
                 "scheme": ENCRYPTION_SCHEME,
                 "commitment": to_base64(self.encryption.commitment),
@@ -115,18 +148,12 @@ class Statement:
                 ],
             },
         }
+        if self.requires is not None:
+            value["requires"] = self.requires.to_json()
         if self.allow_downgrade_to is not None:
             value["policy"] = {"allow_downgrade_to": self.allow_downgrade_to}
-        if self.attachments:
-            value["attachments"] = [
-                {
-                    "name": a.name,
-                    "mediaType": a.media_type,
-                    "size": a.size,
-                    "digest": {"sha256": a.digest.hex()},
-                }
-                for a in self.attachments
-            ]
+        if self.attachments or self.companions:
+            value["attachments"] = [*map(_attachment_json, self.attachments), *map(_companion_json, self.companions)]
         if self.custom is not None:
             value["custom"] = dict(self.custom)
         return value
@@ -141,20 +168,24 @@ class Statement:
         members = Members(
             strictjson.parse(data, "statement"),
             "statement",
-            required=("app", "version", "sequence", "channel", "created", "content", "payload", "encryption"),
-            optional=("policy", "attachments", "custom"),
+            required=("app", "version", "sequence", "channel", "role", "created", "content", "payload", "encryption"),
+            optional=("requires", "policy", "attachments", "custom"),
         )
+        attachments, companions = _parse_attachments(members)
         statement = cls(
             app=members.text("app", check_name),
             version=members.text("version", check_text),
             sequence=members.integer("sequence", least=1),
             channel=members.text("channel", check_name),
+            role=members.role("role"),
             created=members.time("created"),
             content=_parse_content(members),
             payload=_parse_payload(members),
             encryption=_parse_encryption(members),
             allow_downgrade_to=_parse_policy(members),
-            attachments=_parse_attachments(members),
+            requires=_parse_requires(members),
+            attachments=attachments,
+            companions=companions,
             custom=_parse_custom(members),
         )
         expected = payload_bytes_of(statement.content.size)
@@ -162,6 +193,11 @@ class Statement:
             raise FormatError(
                 f"statement.payload.size: {statement.payload.size} does not fit content of "
                 f"{statement.content.size} bytes, which takes {expected}"
+            )
+        stored = statement.payload.size + sum(companion.size for companion in companions)
+        if stored > MAX_STORED_BYTES:
+            raise FormatError(
+                f"statement: payload and companions of {stored} bytes, at most {MAX_STORED_BYTES} are allowed"
             )
         permit = statement.allow_downgrade_to
         if permit is not None and permit >= statement.sequence:
@@ -182,7 +218,7 @@ def _parse_content(members: Members) -> Content:
 
 def _parse_payload(members: Members) -> Payload:
     payload = _object(members, "payload", ("size", "digest"))
-    return Payload(size=payload.integer("size", least=1), digest=_digest(payload, "fsverity-sha256"))
+    return Payload(size=payload.integer("size", least=1), digest=_digest(payload, _FSVERITY))
 
 
 def _parse_encryption(members: Members) -> Encryption:
@@ -212,23 +248,69 @@ def _parse_policy(members: Members) -> int | None:
     return _object(members, "policy", ("allow_downgrade_to",)).integer("allow_downgrade_to", least=0)
 
 
-def _parse_attachments(members: Members) -> tuple[Attachment, ...]:
+def _parse_requires(members: Members) -> "Requires | None":
+    if "requires" not in members:
+        return None
+    from .requires import Requires
+
+    return Requires.parse(members.take("requires", dict), members.place("requires"))
+
+
+def _attachment_json(attachment: Attachment) -> dict[str, Any]:
+    return _described(attachment) | {"digest": {"sha256": attachment.digest.hex()}}
+
+
+def _companion_json(companion: Companion) -> dict[str, Any]:
+    value = _described(companion) | {"digest": {_FSVERITY: companion.digest.hex()}}
+    return value | {"encryption": {"scheme": ENCRYPTION_SCHEME}} if companion.sealed else value
+
+
+def _described(item: Attachment | Companion) -> dict[str, Any]:
+    return {"name": item.name, "mediaType": item.media_type, "size": item.size}
+
+
+def _parse_attachments(members: Members) -> tuple[tuple[Attachment, ...], tuple[Companion, ...]]:
     if "attachments" not in members:
-        return ()
-    attachments: dict[str, Attachment] = {}
+        return (), ()
+    found: dict[str, Attachment | Companion] = {}
     for i, value in enumerate(members.array("attachments", least=1, most=MAX_ATTACHMENTS)):
         place = f"{members.place('attachments')}[{i}]"
-        entry = Members(value, place, required=("name", "mediaType", "size", "digest"))
-        name = entry.text("name", check_file_name)
-        if name in attachments:
-            raise FormatError(f"{place}: attachment {name[:64]!r} appears twice")
-        attachments[name] = Attachment(
-            name=name,
+        item = _parse_attachment(value, place)
+        if item.name in found:
+            raise FormatError(f"{place}: attachment {item.name[:64]!r} appears twice")
+        found[item.name] = item
+    companions = tuple(item for item in found.values() if isinstance(item, Companion))
+    if len(companions) > MAX_COMPANIONS:
+        raise FormatError(
+            f"{members.place('attachments')}: {len(companions)} companions, at most {MAX_COMPANIONS} are allowed"
+        )
+    return tuple(item for item in found.values() if isinstance(item, Attachment)), companions
+
+
+def _parse_attachment(value: object, place: str) -> Attachment | Companion:
+    """Return a companion where the fs-verity digest is given instead of a SHA-256: two digests could disagree."""
+    required = ("name", "mediaType", "size", "digest")
+    entry = Members(value, place, required=required, optional=("encryption",))
+    if _FSVERITY not in entry.take("digest", dict):
+        entry = Members(value, place, required=required)
+        return Attachment(
+            name=entry.text("name", check_file_name),
             media_type=entry.text("mediaType", check_media_type),
             size=entry.integer("size", least=0),
             digest=_digest(entry, "sha256"),
         )
-    return tuple(attachments.values())
+    sealed = "encryption" in entry
+    size = entry.integer("size", least=1)
+    if sealed:
+        _object(entry, "encryption", ("scheme",)).text("scheme", _exactly(ENCRYPTION_SCHEME))
+        content_bytes_of(size, entry.place("size"))
+    return Companion(
+        name=entry.text("name", check_name),  # it stands in URLs
+        media_type=entry.text("mediaType", check_media_type),
+        size=size,
+        digest=_digest(entry, _FSVERITY),
+        sealed=sealed,
+    )
 
 
 def _parse_custom(members: Members) -> Mapping[str, Any] | None:

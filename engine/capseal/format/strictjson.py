@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
 from ..constants import MAX_INTEGER, MAX_NESTING, MAX_TEXT_CHARS
@@ -22,6 +23,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+
+class Role(StrEnum):
+    """What a key may vouch for, and what a bundle is meant for."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
 
 
 def parse(data: bytes, where: str) -> Any:
@@ -124,6 +132,15 @@ class Members:
     def text(self, name: str, check: Callable[[str, str], str]) -> str:
         """Return a string member that passed `check(value, place)`."""
         return check(self.take(name, str), self.place(name))
+
+    def role(self, name: str) -> Role:
+        """Return a role."""
+        text = self.take(name, str)
+        try:
+            return Role(text)
+        except ValueError:
+            known = " or ".join(repr(role.value) for role in Role)
+            raise FormatError(f"{self.place(name)}: {text[:64]!r} is unknown, expected {known}") from None
 
     def base64(self, name: str) -> bytes:
         """Return the bytes of a base64 member."""

@@ -10,9 +10,10 @@ from enum import StrEnum
 from ..constants import SIGNING_RSA_BITS
 from ..crypto.keys import PublicKey, load_public_key, load_public_keys
 from ..errors import CapsealError, KeyFileError
+from ..format.strictjson import Role
 from ..trust.certificates import load_certificates
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
-from ..trust.store import Role, TrustStore, load_trust
+from ..trust.store import TrustStore, load_trust
 from .config import FILE_NAME, Config
 from .git import is_tracked
 

@@ -18,10 +18,10 @@ from ..errors import FormatError, RejectedError, SignatureError, TamperedError, 
 from ..format import strictjson
 from ..format.dsse import Envelope
 from ..format.seal import Seal
-from ..format.strictjson import Members, check_fingerprint, check_name, check_text, shown_time
+from ..format.strictjson import Members, Role, check_fingerprint, check_name, check_text, shown_time
 from ..io.durable import appending
 from ..trust.signing import sign
-from ..trust.store import Role, TrustedKey, TrustStore
+from ..trust.store import TrustedKey, TrustStore
 
 ENTRY_TYPE = "application/vnd.capseal.log-entry.v1+json"
 FIRST = "0" * 64

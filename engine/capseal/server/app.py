@@ -16,9 +16,10 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RejectedError, TransferError
+from ..format.strictjson import Role
 from ..http import paths
 from ..http.problems import BUG
-from ..trust.store import Role, TrustStore
+from ..trust.store import TrustStore
 from . import problems
 from .catalogue.receiving import PartBuffers
 from .catalogue.releases import Catalogue

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
 from ..format.dsse import Signature
-from ..format.strictjson import Members
+from ..format.strictjson import Members, Role
 
 # Everything about certificates is imported where one is met: most stores trust bare keys, and X.509
 # would take a third of the start of a command.
@@ -28,13 +27,6 @@ if TYPE_CHECKING:
 STORE_TYPE = "capseal-trust-v1"
 MAX_ENTRIES = 256
 """Keys, certificates or revocation lists in one store."""
-
-
-class Role(StrEnum):
-    """What a key may vouch for."""
-
-    PRODUCTION = "production"
-    DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +235,7 @@ def parse_store(value: object) -> TrustStore:
     if kind != STORE_TYPE:
         raise FormatError(f"{members.place('type')}: {kind[:64]!r} is unknown, expected {STORE_TYPE!r}")
     keys = [
-        TrustedKey(load_public_key(_pem(entry, "public_key")), _role(entry))
+        TrustedKey(load_public_key(_pem(entry, "public_key")), entry.role("role"))
         for entry in _entries(members, "keys", ("role", "public_key"))
     ]
     certificates: list[TrustedCertificate] = []
@@ -251,7 +243,7 @@ def parse_store(value: object) -> TrustStore:
         from .certificates import load_certificates
 
         certificates += (
-            TrustedCertificate(certificate, _role(entry))
+            TrustedCertificate(certificate, entry.role("role"))
             for certificate in load_certificates(_pem(entry, "certificate"))
         )
     return TrustStore(
@@ -281,15 +273,6 @@ def _entries(members: Members, name: str, required: tuple[str, ...]) -> list[Mem
 
 def _pem(entry: Members, name: str) -> bytes:
     return entry.take(name, str).encode("ascii", "replace")
-
-
-def _role(entry: Members) -> Role:
-    text = entry.take("role", str)
-    try:
-        return Role(text)
-    except ValueError:
-        known = " or ".join(repr(role.value) for role in Role)
-        raise FormatError(f"{entry.place('role')}: {text[:64]!r} is unknown, expected {known}") from None
 
 
 def _store_of_pem(data: bytes) -> TrustStore:

@@ -13,9 +13,9 @@ from ..crypto.keys import Signer
 from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, SignatureError, UsageError
 from ..format import strictjson
 from ..format.dsse import Envelope
-from ..format.strictjson import Members, check_fingerprint
+from ..format.strictjson import Members, Role, check_fingerprint
 from .signing import add_signature, sign
-from .store import Role, TrustStore, parse_store
+from .store import TrustStore, parse_store
 
 UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json"
 

@@ -99,5 +99,5 @@ def _vouched(bundle: "Bundle", source: str) -> dict[str, object]:
 
     if source == console.STANDARD:
         raise UsageError("with --record, the Capgo bundle must be a file: the seal names it")
-    attachment, member = capgo.attach(bundle, source)
-    return {"attachments": [attachment], "custom": {capgo.CUSTOM_MEMBER: member}}
+    companion, member = capgo.attach(bundle, source)
+    return {"companions": [companion], "custom": {capgo.CUSTOM_MEMBER: member}}

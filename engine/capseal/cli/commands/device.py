@@ -45,7 +45,7 @@ class Device(NamedTuple):
     def store(self, identities: options.Identities = None, passphrases: Passphrases | None = None) -> "DeviceStore":
         """Return the store; identities are only loaded where they are needed."""
         from ...device import DeviceStore
-        from ...trust.store import Role
+        from ...format.strictjson import Role
 
         config = options.find_config()
         app = options.chosen_app(self.app, config)

@@ -46,9 +46,10 @@ def init(
     """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is ever overwritten."""
     from ...constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
     from ...crypto.keys import PrivateKey
+    from ...format.strictjson import Role
     from ...project.config import Config
     from ...trust.certificates import DEFAULT_DAYS, make_certificate, make_request
-    from ...trust.store import Role, TrustedKey, TrustStore
+    from ...trust.store import TrustedKey, TrustStore
     from ..framework.files import new_files
 
     app, web = _found(app, web)

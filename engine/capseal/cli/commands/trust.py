@@ -157,8 +157,9 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
     from dataclasses import replace
 
     from ...crypto.keys import load_public_keys
+    from ...format.strictjson import Role
     from ...trust.certificates import load_crls
-    from ...trust.store import Role, TrustedCertificate, TrustedKey
+    from ...trust.store import TrustedCertificate, TrustedKey
 
     kind = Role(role.value)
     for file in files:

@@ -163,8 +163,8 @@ def chosen_channel(channel: str | None, config: "Config") -> str:
 
 def expectation(*, app: str | None, channel: str | None, min_sequence: int | None, role: RoleName) -> "Expect":
     """Return what the library shall demand of a bundle."""
+    from ...format.strictjson import Role
     from ...trust.expect import Expect
-    from ...trust.store import Role
 
     floor = None if min_sequence is None else min_sequence - 1
     return Expect(app=app, channel=channel, floor=floor, role=Role(role.value))

@@ -25,10 +25,11 @@ from ...constants import DIGEST_BYTES
 from ...errors import FormatError, RejectedError, RollbackError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
+from ...format.strictjson import Role
 from ...format.tree import segment_count
 from ...http.problems import INCOMPLETE, NO_UPLOAD
 from ...trust.expect import Expect
-from ...trust.store import Role, TrustStore
+from ...trust.store import TrustStore
 from ..limits import Limits
 from ..problems import Problem, busy, too_large
 from ..storage.objects import Storage
