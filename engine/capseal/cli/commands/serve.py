@@ -48,8 +48,8 @@ def serve(
     if (certificate is None) != (key is None):
         raise UsageError("--tls-certificate and --tls-key are given together")
     need("server")
-    from ...server import CapgoUpdates, Limits, Storage, create_app, load_token, log_as_json, make_server
     from ...format.strictjson import Role
+    from ...server import CapgoUpdates, Limits, Storage, create_app, load_token, log_as_json, make_server
 
     limits = Limits() if max_bundle is None else Limits(bundle_bytes=max_bundle)
     token = None if token_file is None else load_token(token_file)
