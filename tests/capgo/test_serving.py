@@ -168,7 +168,7 @@ def test_the_commands_say_what_does_not_fit(tmp_path: Path, trust: TrustStore, p
     (tmp_path / "bad.capgo").write_bytes(pair.ciphertext[:-1] + b"\0")
     nobody = "http://127.0.0.1:9"
     sending = ("publish", pair.folder / "game.sealed", nobody, "--capgo")
-    run(*sending, "bad.capgo", cwd=tmp_path).failed_with(1, "bad.capgo: not the Capgo file that the seal vouches for")
+    run(*sending, "bad.capgo", cwd=tmp_path).failed_with(1, "bad.capgo: not what the seal vouches for as game.capgo")
     run(*sending, "missing", cwd=tmp_path).failed_with(3, "missing")
 
 
