@@ -14,6 +14,7 @@ from capseal import Statement, UsageError
 from capseal.bundle.plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
 from capseal.bundle.seal import encrypt_payload
 from capseal.format.statement import Content
+from capseal.format.strictjson import Role
 from capseal.io.source import open_source
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -28,6 +29,7 @@ def statement(**changes) -> Statement:
             version="1.2.3",
             sequence=7,
             channel="production",
+            role=Role.PRODUCTION,
             created=CREATED,
             content=Content("dist.zip", "application/zip", len(CONTENT)),
             payload=OPEN_PAYLOAD,
