@@ -18,10 +18,10 @@ from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
 from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
+from ..format.strictjson import Role
 from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
-from ..format.strictjson import Role
 from ..trust.store import TrustStore
 from ._disk import Disk
 from ._incoming import checked_payload
