@@ -71,6 +71,8 @@ _KIND_OF: dict[str, str | None] = {
     "io.open_code": DISK,
     "io.FileIO": DISK,
     "mmap.mmap": DISK,
+    "pathlib.Path.home": ENVIRONMENT,
+    "pathlib.Path.cwd": ENVIRONMENT,
     "pathlib": DISK,
     "pathlib.PurePath": None,
     "pathlib.PurePosixPath": None,
@@ -119,6 +121,11 @@ _KIND_OF: dict[str, str | None] = {
     "httpx": NETWORK,
     "obstore": NETWORK,
     "uvicorn": NETWORK,
+    "importlib.util.module_from_spec": HIDDEN,
+    "importlib.machinery": HIDDEN,
+    "importlib.reload": HIDDEN,
+    "__builtins__": HIDDEN,
+    "compile": HIDDEN,
     "exec": HIDDEN,
     "eval": HIDDEN,
     "runpy": HIDDEN,
@@ -131,7 +138,10 @@ _PURE_OF_OS = (
     "path.commonpath path.commonprefix path.samestat"
 )
 _KIND_OF |= {f"os.{name}": None for name in _PURE_OF_OS.split()}
-_METHODS = {"read_text": DISK, "read_bytes": DISK, "write_text": DISK, "write_bytes": DISK}
+# Methods that tell by their names what they do, whatever they are called on.
+_METHODS = dict.fromkeys(("read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "rmdir", "touch"), DISK)
+_METHODS |= dict.fromkeys(("symlink_to", "hardlink_to"), DURABILITY)
+_CALLED_METHODS = {"now": CLOCK, "utcnow": CLOCK, "today": CLOCK}
 # Modules that are half pure: to import them says nothing, to hand the module itself on says everything.
 _MIXED = {"os", "os.path", "sys", "io", "shutil", "pathlib", "fcntl", "mmap", "datetime", "ssl"}
 
@@ -202,6 +212,9 @@ def _effects(path: str, node: ast.AST, names: Mapping[str, str]) -> Iterator[Eff
         # `os.path.exists` holds `os.path` and `os`, which are no uses of their own.
         if name is not None and name not in _MIXED:
             found = [name]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CALLED_METHODS:
+            if qualified_name(node.func, names) is None:
+                yield Effect(path, node.lineno, _CALLED_METHODS[node.func.attr], f".{node.func.attr}()")
         elif isinstance(node, ast.Attribute) and node.attr in _METHODS:
             yield Effect(path, node.lineno, _METHODS[node.attr], f".{node.attr}")
     for name in found:

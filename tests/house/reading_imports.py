@@ -82,8 +82,15 @@ def _names(node: ast.AST, path: str, text: str) -> Iterator[tuple[str, bool]]:
     elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES" and isinstance(node.value, ast.Dict):
         for key in node.value.keys:  # a door's table of lazy names: module -> names
             yield absolute(path, 1, ast.literal_eval(key)), False
-    elif isinstance(node, ast.Call) and qualified_name(node.func, aliases(path, text)) in _IMPORTERS and node.args:
-        yield _called(node.args[0], path)
+    elif isinstance(node, ast.Call) and qualified_name(node.func, aliases(path, text)) in _IMPORTERS:
+        named = [keyword.value for keyword in node.keywords if keyword.arg == "name"]
+        yield _called((node.args or named or [node.func])[0], path)
+    elif (
+        isinstance(node, ast.Assign | ast.keyword | ast.Return)
+        and node.value is not None
+        and qualified_name(node.value, aliases(path, text)) in _IMPORTERS
+    ):
+        yield UNKNOWN, True  # handed on, to be called with who knows what
 
 
 _IMPORTERS = {"importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"}

@@ -218,6 +218,26 @@ MUTANTS = {
         READ,
         "computed name",
     ),
+    "an import upwards by a keyword": (
+        mutated("bundle/seal.py", added=in_function("import importlib as i", "i.import_module(name='capseal.cli')")),
+        USED,
+        "bundle may not use cli",
+    ),
+    "the importing function under another name": (
+        mutated("bundle/seal.py", added="from importlib import import_module as i\n_LATER = i"),
+        READ,
+        "computed name",
+    ),
+    "a module made from its file": (
+        mutated("bundle/seal.py", added="from importlib.machinery import SourceFileLoader"),
+        REACHES,
+        "hidden imports by importlib.machinery",
+    ),
+    "the clock through a time that is at hand": (
+        mutated("format/statement.py", added="def _mutant(time): return type(time).now()"),
+        REACHES,
+        "clock by .now()",
+    ),
     "an import by a module table of the interpreter": (
         mutated("format/seal.py", added="import sys\n_S = sys.modules['capseal.server']"),
         REACHES,
