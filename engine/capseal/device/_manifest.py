@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import FormatError, TamperedError
 from ..format import strictjson
+from ..format.strictjson import Members
 from ..io.durable import FOLDER
 
 MANIFEST_TYPE = "capseal-manifest-v1"
@@ -49,12 +50,14 @@ class ContentManifest:
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise TamperedError(f"manifest: digest {found[:16]} differs from {digest[:16]} in the state")
-        value = strictjson.parse(data, "manifest")
-        if value["type"] != MANIFEST_TYPE:
-            raise FormatError(f"manifest.type: {value['type']!r} is unknown, expected {MANIFEST_TYPE!r}")
-        return cls(
-            frozenset(value["folders"]), {path: ContentFile(size, digest) for path, size, digest in value["files"]}
-        )
+        members = Members(strictjson.parse(data, "manifest"), "manifest", required=("type", "folders", "files"))
+        kind = members.take("type", str)
+        if kind != MANIFEST_TYPE:
+            raise FormatError(f"manifest.type: {kind[:64]!r} is unknown, expected {MANIFEST_TYPE!r}")
+        folders, files = members.take("folders", list), members.take("files", list)
+        if not all(type(path) is str for path in folders):
+            raise FormatError("manifest.folders: expected strings")
+        return cls(frozenset(folders), dict(_parse_file(entry) for entry in files))
 
     def check(self, folder: int) -> None:
         """Compare an open folder with the manifest. Raises TamperedError where it differs, OSError."""
@@ -89,6 +92,13 @@ class ContentManifest:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected.digest:
             raise TamperedError(f"{path}: digest {found[:16]} differs from {expected.digest[:16]} in the manifest")
+
+
+def _parse_file(entry: object) -> tuple[str, ContentFile]:
+    match entry:
+        case [str(path), int(size), str(digest)]:
+            return path, ContentFile(size, digest)
+    raise FormatError("manifest.files: expected a path, a size and a digest each")
 
 
 def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None:

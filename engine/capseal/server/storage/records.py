@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ...errors import FormatError
+from ...format import strictjson
 from ...format.strictjson import check_fingerprint, check_name
 from ...format.tree import segment_count
 from ..catalogue.uploads import StoredPayload
@@ -74,7 +75,7 @@ class Release:
     def parse(cls, data: bytes) -> "Release":
         """Parse a record. Raises FormatError."""
         try:
-            value = json.loads(data)
+            value = strictjson.parse(data, "record")
             if value.pop("type") != RECORD_TYPE:
                 raise FormatError(f"record is not of type {RECORD_TYPE}")
             value["signers"] = tuple(check_fingerprint(signer, "record.signers") for signer in value["signers"])

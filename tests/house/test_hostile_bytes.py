@@ -1,0 +1,252 @@
+"""Whatever bytes a parser is given, only capseal's own errors and OSError come out."""
+
+import io
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import capseal
+from capseal import CapsealError, Envelope, Expect, Statement, TrustedCertificate, TrustedKey, TrustStore, client
+from capseal.capgo._manifest import CapgoManifest
+from capseal.capgo._wire import CapgoBundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum
+from capseal.capgo.endpoint import UpdateRequest
+from capseal.device._manifest import ContentManifest
+from capseal.device._state import State
+from capseal.format import strictjson
+from capseal.project.log import ENTRY_TYPE, append_entry, verify_log
+from capseal.server.storage.records import Release
+from capseal.trust.certificates import Chain, load_crls
+from capseal.trust.signing import sign
+from capseal.trust.store import load_trust, parse_store
+from capseal.trust.updates import UPDATE_TYPE, accept_update, make_update, read_update
+from support.company import DAY, NOW, Company, revocation_list
+from support.hostile import altered, variants
+
+EXPECTED = (CapsealError, OSError)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser, and a document that it takes. value: its JSON, where each part shall be replaced."""
+
+    read: Callable[[bytes], Any]
+    document: bytes
+    value: Any = None
+
+    def survives(self, data: bytes) -> None:
+        with suppress(*EXPECTED):
+            self.read(data)
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> dict[str, Target]:
+    folder = tmp_path_factory.mktemp("hostile")
+    company = Company(signer2, recipient, signer)
+    chain = Chain.of([company.own, company.issuing, company.root])
+    output = io.BytesIO()
+    seal = capseal.seal(
+        io.BytesIO(b"content" * 999),
+        output,
+        signer=capseal.CertifiedSigner(signer, chain),
+        recipients=[recipient.public_key],
+        app="com.example.game",
+        version="1.2.3",
+        sequence=7,
+        name="dist.zip",
+        allow_downgrade_to=3,
+        custom={"a": [1, {"b": None}]},
+        created=NOW,
+    )
+    bundle = output.getvalue()
+    store = TrustStore(
+        (TrustedKey(signer.public_key),),
+        certificates=(TrustedCertificate(company.root),),
+        crls=(revocation_list("Issuing", company.issuing_key.rsa, 1),),
+    )
+    found: dict[str, Target] = {}
+
+    def add(name: str, read: Callable[[bytes], Any], document: bytes) -> None:
+        try:
+            value = json.loads(document)
+        except ValueError:
+            value = None
+        found[name] = Target(read, document, value)
+
+    def file(read: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+        def from_file(data: bytes) -> Any:
+            (folder / "file").write_bytes(data)
+            return read(folder / "file")
+
+        return from_file
+
+    add("seal", lambda data: capseal.inspect(io.BytesIO(data)), bundle)
+    expect = Expect(now=NOW)
+    add("bundle", lambda data: capseal.verify(io.BytesIO(data), trust=store, expect=expect), bundle)
+    add("envelope", Envelope.parse, seal.envelope.encode())
+    add("statement", Statement.parse, seal.statement.encode())
+    add("trust store", lambda data: parse_store(strictjson.parse(data, "store")), store.to_json())
+    add("trust store file", file(load_trust), store.to_json())
+    add("trusted certificate file", file(load_trust), company.root.public_bytes(Encoding.PEM))
+
+    def revoking(data: bytes) -> None:
+        changed = TrustStore(certificates=(TrustedCertificate(company.root),), crls=load_crls(data))
+        changed.check(seal.envelope.message, seal.envelope.signatures, role=capseal.Role.PRODUCTION, now=NOW)
+
+    add("revocation list", revoking, store.crls[0].public_bytes(Encoding.PEM))
+    add("chain", lambda data: Chain.parse([data, *chain.der[1:]]), chain.der[0])
+    add("root", lambda data: Chain.parse([data]), chain.der[-1])
+    new = TrustStore((TrustedKey(signer.public_key),), version=2)
+    update = make_update(store, new, signers=[signer])
+    add("update", lambda data: (read_update(data), accept_update(store, data, now=NOW)), update)
+
+    def signed_update(data: bytes) -> None:
+        made = sign(UPDATE_TYPE, data, [signer]).encode()
+        accept_update(store, made, now=NOW)
+
+    add("content of an update", signed_update, Envelope.parse(update).payload)
+    log = folder / "log"
+    append_entry(log, seal, signer=signer, now=NOW)
+    line = log.read_bytes()
+
+    def read_log(path: Any) -> None:
+        try:
+            verify_log(path, trust=[store])
+        finally:
+            append_entry(path, seal, signer=signer, now=NOW + DAY)
+
+    add("log", file(read_log), line)
+    logged = file(lambda path: verify_log(path, trust=[store]))
+    entry = Envelope.parse(line.rstrip(b"\n")).payload
+    add("log entry", lambda data: logged(sign(ENTRY_TYPE, data, [signer]).encode() + b"\n"), entry)
+
+    bundle_json = {"digest": "0" * 64, "sequence": 1, "version": "1", "created": "", "manifest": "1" * 64}
+    bundle_json = bundle_json | {"created": "2026-11-22T21:30:00Z", "permit": 0}
+    state = State(app="a.b", channel="production").encode()
+    state = json.dumps(
+        json.loads(state)
+        | {"newest": "2026-11-22T21:30:00Z", "staged": [bundle_json], "confirmed": [bundle_json]}
+        | {"pending": [{"bundle": bundle_json, "starts": 1, "started_ms": 1}]}
+        | {"failed": [{"digest": "0" * 64, "sequence": 1, "version": "1", "reason": "r"}]}
+    ).encode()
+    add("device state", State.parse, state)
+    manifest = {"type": "capseal-manifest-v1", "folders": ["a"], "files": [["a/b", 1, "0" * 64]]}
+    add(
+        "device manifest",
+        lambda data: ContentManifest.parse(data, digest=sha256(data).hexdigest()),
+        json.dumps(manifest).encode(),
+    )
+
+    record = pair.record.to_json()
+    add(
+        "capgo record",
+        lambda data: CapgoBundle.from_json(strictjson.parse(data, "x"), "x"),
+        json.dumps(record).encode(),
+    )
+    files = {
+        "session_key": "a",
+        "key_id": "b",
+        "entries": [{"name": "a", "checksum_v2": "b", "checksum_v3": "c", "url": "d"}],
+    }
+    add("capgo manifest", CapgoManifest.parse, json.dumps(files).encode())
+    request = {"app_id": "a.b", "device_id": "x", "platform": "ios", "version_name": "1.0.0", "version_build": "1.0.0"}
+    add("capgo request", UpdateRequest.parse, json.dumps(request | {"plugin_version": "7.1.2", "key_id": "x"}).encode())
+
+    def wire(data: bytes) -> None:
+        text, key = data.decode("utf-8", "surrogateescape"), capgo_key.public_key
+        for read in (
+            lambda: SessionKey.recover(text, key),
+            lambda: recover_checksum(text, key, ChecksumVersion.V2),
+            lambda: recover_checksum(text, key, ChecksumVersion.V3),
+            lambda: parse_crc32(text),
+        ):
+            with suppress(*EXPECTED):
+                read()
+
+    add("capgo wire", wire, record["session_key"].encode())
+    add("capgo checksum", wire, record["checksum_v3"].encode())
+
+    parts = [[0, 1]]
+    release = {
+        "type": "capseal-release-v1",
+        "app": "a.b",
+        "channel": "c",
+        "sequence": 1,
+        "version": "1",
+        "created": "2026-11-22T21:30:00Z",
+        "published": "2026-11-22T21:30:00Z",
+        "content_name": "x",
+        "content_bytes": 1,
+        "payload_digest": "0" * 64,
+        "payload_bytes": 100,
+        "seal_digest": "0" * 64,
+        "seal_bytes": 4096,
+        "signers": ["0" * 64],
+        "parts": parts,
+        "capgo": {"digest": "0" * 64, "size": 16, "parts": parts},
+    }
+    add("server record", Release.parse, json.dumps(release).encode())
+
+    def answering(data: bytes, kind: str, status: int) -> httpx.MockTransport:
+        return httpx.MockTransport(lambda _: httpx.Response(status, content=data, headers={"content-type": kind}))
+
+    def ask(data: bytes) -> None:
+        for status, kind in ((200, "application/json"), (400, "application/problem+json")):
+            transport = answering(data, kind, status)
+            with client.Connection("http://a.test", attempts=1, transport=transport) as connection:
+                for act in (
+                    lambda: client.fetch(connection, folder=folder, trust=store, app="a.b", channel="c"),
+                    lambda: client.withdraw(connection, app="a.b", channel="c", sequence=1),
+                    lambda: client.publish(folder / "bundle", connection),
+                ):
+                    with suppress(*EXPECTED):
+                        act()
+
+    (folder / "bundle").write_bytes(bundle)
+    answer = {"id": "x", "sequence": 7, "payload": {"size": 7019, "digest": "0" * 64, "missing": [[0, 7019]]}}
+    answer |= {"missing": [[0, 7019]], "links": {"payload": "/x"}, "app": "a.b", "version": "1", "channel": "c"}
+    add("answers", ask, json.dumps(answer | {"error": "TruncatedError", "detail": "d", "expected": 1}).encode())
+    return found
+
+
+NAMES = (
+    "seal", "bundle", "envelope", "statement", "trust store", "trust store file", "trusted certificate file",
+    "revocation list", "chain", "root", "update", "content of an update", "log", "log entry", "device state",
+    "device manifest", "capgo record", "capgo manifest", "capgo request", "capgo wire", "capgo checksum",
+    "server record", "answers",
+)  # fmt: skip
+
+
+def test_every_target_takes_its_own_document(targets):
+    assert set(targets) == set(NAMES)
+    for name, target in targets.items():
+        if name not in ("answers", "capgo wire", "capgo checksum", "log"):
+            target.read(target.document)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_replaced_part_of_a_document_brings_out_anything_but_an_expected_error(targets, name):
+    if targets[name].value is None:
+        pytest.skip("not JSON")
+    for data in variants(targets[name].value):
+        targets[name].survives(data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_altered_bytes_bring_out_anything_but_an_expected_error(targets, name):
+    target = targets[name]
+
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.one_of(altered(target.document), st.binary(max_size=200)))
+    def check(data: bytes) -> None:
+        target.survives(data)
+
+    check()
