@@ -1,6 +1,7 @@
 """publish and fetch against a live server, through a network that breaks."""
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -262,6 +263,30 @@ def test_an_unfinished_fetch_of_an_older_release_is_cleared_away(
         (out / name).write_bytes(b"x")
     fetched(live.url, out, trust)
     assert sorted(path.name for path in out.glob(".*")) == sorted(names[1:])
+
+
+def test_what_somebody_planted_in_a_shared_folder_is_neither_followed_nor_used(
+    live: Live, tmp_path: Path, bundle: Bundle, trust: TrustStore
+) -> None:
+    live.publish(bundle)
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    out.mkdir()
+    victim.write_bytes(b"precious")
+    base = f"{APP}@{CHANNEL}-7"
+    held = []
+    for name in (f".{base}.payload.part", f".{base}.payload.{16 * 'a'}.part", f"{base}.payload"):
+        held.append(os.open(out / name, os.O_RDWR | os.O_CREAT, 0o666))
+        os.fchmod(held[-1], 0o666)  # as open to all as its planter wants it
+    for name in (f"{base}.seal", f"{base}.seal.part", f".{base}.payload.{16 * 'b'}.part"):
+        (out / name).symlink_to(victim)
+    assert fetched(live.url, out, trust).payload == bundle.payload
+    for fd in held:
+        os.pwrite(fd, b"EVIL", 50)
+        os.close(fd)
+    assert victim.read_bytes() == b"precious"
+    payload, seal = out / f"{base}.payload", out / f"{base}.seal"
+    assert not seal.is_symlink()
+    capseal.verify(payload, trust=trust, seal=seal)
 
 
 def test_a_release_on_a_server_is_a_source_for_every_verb(
