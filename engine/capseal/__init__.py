@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._version import __version__
+    from .bundle.companions import describe_companion, unseal_companion
     from .bundle.detach import join, split
     from .bundle.push_verifier import Verifier
     from .bundle.reader import SealedFile, open
     from .bundle.reading_order import Verified
     from .bundle.reseal import cosign, rewrap
-    from .bundle.seal import seal
+    from .bundle.seal import CompanionSource, seal
     from .bundle.unseal import unseal
     from .bundle.verify import inspect, verify
     from .crypto.keys import Identity, PrivateKey, PublicKey, Signer, load_private_key, load_public_key
@@ -73,7 +74,8 @@ _HOMES = {
     "bundle.push_verifier": ("Verifier",),
     "bundle.reader": ("SealedFile", "open"),
     "bundle.reseal": ("cosign", "rewrap"),
-    "bundle.seal": ("seal",),
+    "bundle.companions": ("describe_companion", "unseal_companion"),
+    "bundle.seal": ("CompanionSource", "seal"),
     "format.dsse": ("Envelope",),
     "format.seal": ("Seal",),
     "trust.signers": ("CertifiedSigner",),
@@ -94,6 +96,7 @@ __all__ = [
     "Chain",
     "CommandSigner",
     "Companion",
+    "CompanionSource",
     "Detached",
     "DeviceStore",
     "Envelope",
@@ -126,6 +129,7 @@ __all__ = [
     "Verifier",
     "__version__",
     "cosign",
+    "describe_companion",
     "inspect",
     "join",
     "load_private_key",
@@ -136,6 +140,7 @@ __all__ = [
     "seal",
     "split",
     "unseal",
+    "unseal_companion",
     "verify",
 ]
 

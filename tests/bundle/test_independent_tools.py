@@ -97,6 +97,23 @@ def test_tink_refuses_the_payload_for_another_app(sealed, recipient):
         stream.read()
 
 
+def test_tink_decrypts_a_sealed_companion_as_a_stream_of_its_own(tmp_path, signer, recipient):
+    content = published_bytes(700_000)
+    (tmp_path / "new").write_bytes(content)
+    source = capseal.CompanionSource(
+        name="a.delta", media_type="a/b", source=tmp_path / "new", payload=tmp_path / "p", index=tmp_path / "i"
+    )
+    seal = capseal.seal(
+        io.BytesIO(b"zip"), io.BytesIO(), signer=signer, recipients=[recipient.public_key], app=APP, version="1",
+        companions=[source],
+    )  # fmt: skip
+    session_key = recipient.unwrap(seal.statement.encryption.recipients[0].encrypted_key)
+    stored = io.BytesIO((tmp_path / "p").read_bytes())
+    info = f"capseal/v1 companion {APP} a.delta".encode()
+    with _tink(session_key).new_decrypting_stream(stored, info) as stream:
+        assert stream.read() == content
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_we_decrypt_what_tink_encrypted(size):
     content = published_bytes(size)

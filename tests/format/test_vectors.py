@@ -3,6 +3,7 @@
 import hashlib
 import io
 import random
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 import capseal
 from capseal import Expect, PrivateKey, PublicKey, RejectedError, Role, TrustedKey, TrustStore, Verifier, errors
+from capseal.bundle.companions import checked_index, read_index
 from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.keys import load_private_key, load_public_key
+from capseal.io.source import open_source
 from support.places import VECTORS
 from vectors import generate
 from vectors.making import read
@@ -29,7 +32,10 @@ class Vector:
     """A vector as its reader needs it."""
 
     def __init__(self, path: Path) -> None:
-        self.header, self.bundle = read(path.read_text(encoding="ascii"))
+        self.header, data = read(path.read_text(encoding="ascii"))
+        index, stored = map(int, self.header.get("beside", "0 0").split())
+        end = len(data) - index - stored
+        self.bundle, self.index, self.stored = data[:end], data[end : end + index], data[end + index :]
         self.expect = self.header["expect"]
         self.secret = self.header.get("stage") == "unseal"
         self.identity = _private_key(self.header["identity"])
@@ -83,7 +89,9 @@ class Pipe(io.BytesIO):
 
 
 VALID = [path for path in FILES if path.name.startswith("valid-")]
-BAD = [path for path in FILES if path not in VALID]
+WITH_BAD_COMPANION = [path for path in FILES if path.name.startswith("companion-")]
+BAD = [path for path in FILES if path not in VALID and path not in WITH_BAD_COMPANION]
+WITH_COMPANION = [path for path in FILES if "companion" in Vector(path).header]
 
 
 def _name(path: Path) -> str:
@@ -115,9 +123,9 @@ def test_headers_are_complete_and_name_real_error_classes():
         assert vector.header["name"] == path.stem
         assert vector.header["about"]
         assert (vector.expect == "ok") == (path in VALID)
-        if path in BAD:
+        if path not in VALID:
             assert issubclass(getattr(errors, vector.expect), errors.CapsealError)
-    print(f"\n{len(VALID)} valid and {len(BAD)} bad vectors, {total // 1024} KiB")
+    print(f"\n{len(VALID)} valid and {len(FILES) - len(VALID)} bad vectors, {total // 1024} KiB")
     assert total < 3 * 2**20
 
 
@@ -194,6 +202,43 @@ def test_messages_are_one_line_without_full_stop_or_key_material(bad):
     assert len(message) < 400
     if isinstance(caught.value, RejectedError):
         assert not isinstance(caught.value, (KeyError, ValueError))
+
+
+@pytest.mark.parametrize("path", WITH_COMPANION, ids=_name)
+def test_a_companion_is_judged_by_itself(path, tmp_path):
+    vector = Vector(path)
+    verified = capseal.verify(io.BytesIO(vector.stream), **vector.keywords)
+    assert vector.unseal()
+    name = vector.header["companion"]
+    [companion] = [one for one in verified.statement.companions if one.name == name]
+
+    def check() -> None:
+        index = read_index(companion, vector.index)
+        with closing(open_source(io.BytesIO(vector.stored))) as source:
+            assert checked_index(companion, source) == index
+
+    def unseal(file: io.BytesIO) -> bytes:
+        capseal.unseal_companion(
+            file, tmp_path / "out", name=name, index=vector.index, verified=verified, identity=vector.identity
+        )
+        return (tmp_path / "out").read_bytes()
+
+    if vector.expect == "ok":
+        content = unseal(io.BytesIO(vector.stored))
+        assert f"{len(content)} {hashlib.sha256(content).hexdigest()}" == vector.header["companion-content"]
+        check()
+        return
+    expected = getattr(errors, vector.expect)
+    if vector.secret:
+        check()
+    else:
+        with pytest.raises(expected):
+            check()
+    for file in (io.BytesIO(vector.stored), Pipe(vector.stored)):
+        with pytest.raises(expected) as caught:
+            unseal(file)
+        assert type(caught.value) is expected
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_inspect_reads_every_valid_seal(valid):

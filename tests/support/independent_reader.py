@@ -326,17 +326,42 @@ def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel
     need(seal_bytes in (None, end), "TruncatedError", "bytes after the seal")
 
     payload = bundle[end:] if seal_bytes is None else bundle[seal_bytes:]
-    need(len(payload) == size, "TruncatedError", f"payload of {len(payload)} bytes, not {size}")
-    for i in range(segments):
-        entry = index_entry(payload[i * SEGMENT : (i + 1) * SEGMENT], segments == 1 and size <= BLOCK)
-        need(entry == index[32 * i : 32 * i + 32], "TamperedError", f"segment {i}")
+    check_segments(payload, size, index)
     return statement, payload
+
+
+def check_segments(payload, size, index):
+    need(len(payload) == size, "TruncatedError", f"payload of {len(payload)} bytes, not {size}")
+    for i in range(-(-size // SEGMENT)):
+        entry = index_entry(payload[i * SEGMENT : (i + 1) * SEGMENT], size <= BLOCK)
+        need(entry == index[32 * i : 32 * i + 32], "TamperedError", f"segment {i}")
+
+
+# Companions
+
+
+def verify_companion(statement, name, index, stored):
+    [found] = [a for a in statement["attachments"] if a["name"] == name and "sha256" not in a["digest"]]
+    size, digest = found["size"], found["digest"]["fsverity-sha256"]
+    need(len(index) == 32 * -(-size // SEGMENT), "TruncatedError", "index")
+    need(payload_digest(index, size).hex() == digest, "TamperedError", "index")
+    check_segments(stored, size, index)
+
+
+def decrypt_companion(statement, payload, name, stored, private):
+    """Return the plaintext of a sealed companion that was verified."""
+    info = b"capseal/v1 companion %b %b" % (statement["app"].encode(), name.encode())
+    return decrypt_stream(session_key_of(statement, payload, private), info, stored)
 
 
 def decrypt(statement, payload, private):
     """Return the plaintext of a payload that was verified."""
+    session_key = session_key_of(statement, payload, private)
+    return decrypt_stream(session_key, b"capseal/v1 " + statement["app"].encode(), payload)
+
+
+def session_key_of(statement, payload, private):
     need(payload[0] == 40, "FormatError", "payload header")
-    salt, prefix, app = payload[1:33], payload[33:40], statement["app"].encode()
     ours = fingerprint(private.public_key())
     wrapped = [r["encrypted_key"] for r in statement["encryption"]["recipients"] if r["kid"] == ours]
     need(wrapped, "NotForUsError", "no recipient matches")
@@ -345,9 +370,14 @@ def decrypt(statement, payload, private):
     except ValueError:
         session_key = b""
     need(len(session_key) == 32, "NotForUsError", "wrapped key does not open")
-    commitment = hkdf(session_key, salt, b"capseal/v1 commitment " + app)
+    commitment = hkdf(session_key, payload[1:33], b"capseal/v1 commitment " + statement["app"].encode())
     need(commitment == unbase64(statement["encryption"]["commitment"]), "TamperedError", "commitment")
-    aead = AESGCM(hkdf(session_key, salt, b"capseal/v1 " + app))
+    return session_key
+
+
+def decrypt_stream(session_key, info, payload):
+    need(payload[0] == 40, "FormatError", "header")
+    prefix, aead = payload[33:40], AESGCM(hkdf(session_key, payload[1:33], info))
     plain = b""
     for i, start in enumerate(range(0, len(payload), SEGMENT)):
         last = start + SEGMENT >= len(payload)

@@ -20,6 +20,7 @@ from capseal.crypto.segment_cipher import Header, SegmentCipher, commitment
 from capseal.format.dsse import pae
 from capseal.format.strictjson import to_base64
 from capseal.format.tree import digest, index_entries
+from vectors.companions import companions
 from vectors.making import (
     APP,
     DEVELOPMENT,
@@ -661,7 +662,7 @@ def payloads() -> Iterator[Vector]:
 
 def vectors() -> list[Vector]:
     """Return every vector, in order of file."""
-    found = [*valid(), *seals(), *statements(), *payloads()]
+    found = [*valid(), *seals(), *statements(), *payloads(), *companions()]
     names = [vector.name for vector in found]
     assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
     return found

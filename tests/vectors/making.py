@@ -9,6 +9,9 @@ vector has one defect, and `expect` names the error class that must come of it, 
   stage      verify: found without a secret; unseal: only with the recipient's key
   seal-bytes where the seal ends and a detached payload begins
   content    size and SHA-256 of the plaintext
+  companion  name of a sealed companion, of which `expect` and `stage` speak then: the bundle is good
+  beside     how many bytes at the end are the companion's index, and how many its stored bytes
+  companion-content  as content, of the companion
 
 The keys are for these tests alone. RSA-PSS and RSA-OAEP are done here in plain integers, since no
 library takes a salt or a seed from outside.

@@ -116,7 +116,7 @@ class OpenedBundle:
             raise self.verified.payload_ended(len(segment))
         self.verified.check_run(0, memoryview(segment))
         header = Header.parse(segment)
-        session_key = _unwrap(self.verified, identity)
+        session_key = unwrap_session_key(self.verified, identity)
         check_commitment(session_key, header, statement.app, statement.encryption.commitment)
         return session_key, header
 
@@ -161,7 +161,8 @@ def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verif
         return verified
 
 
-def _unwrap(verified: Verified, identity: "Identity | Sequence[Identity]") -> bytes:
+def unwrap_session_key(verified: Verified, identity: "Identity | Sequence[Identity]") -> bytes:
+    """Return the session key, not yet checked against its commitment. Raises NotForUsError."""
     identities = identity if isinstance(identity, Sequence) else [identity]
     by_kid = {one.public_key.fingerprint: one for one in identities}
     recipients = verified.statement.encryption.recipients

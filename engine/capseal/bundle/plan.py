@@ -10,7 +10,7 @@ from ..crypto.segment_cipher import Header, SegmentCipher, commitment
 from ..errors import FormatError, UsageError
 from ..format.seal import SEAL_TYPE, Seal, seal_bytes_of
 from ..format.segment_layout import payload_bytes_of
-from ..format.statement import Encryption, Payload, Recipient, Statement
+from ..format.statement import Companion, Encryption, Payload, Recipient, Statement
 from ..format.tree import digest
 from ..trust.signing import envelope_bytes, sign
 
@@ -61,6 +61,11 @@ class SealingPlan:
     def cipher(self) -> SegmentCipher:
         """What encrypts the payload."""
         return SegmentCipher(self.session_key, self.header, self.statement.app)
+
+    def with_companions(self, companions: Sequence[Companion]) -> "SealingPlan":
+        """Return the plan of a seal that vouches for further companions. Raises UsageError as make() does."""
+        statement = replace(self.statement, companions=(*self.statement.companions, *companions))
+        return replace(self, statement=acceptable(statement))
 
     def seal_bytes(self, signers: Sequence[Signer]) -> int:
         """Return the seal's size, where the content's is known. Raises UsageError where sign() would."""

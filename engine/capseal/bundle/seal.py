@@ -1,21 +1,23 @@
 """seal(): encrypt, hash and sign a bundle in one pass over it."""
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from ..constants import DIGEST_BYTES, SEGMENT_BYTES
+from ..constants import DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
-from ..crypto.segment_cipher import SegmentCipher
+from ..crypto.segment_cipher import Header, SegmentCipher
 from ..errors import SourceChangedError
 from ..format.seal import Seal
-from ..format.segment_layout import plain_offset
+from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.statement import Attachment, Companion, Content, Statement
 from ..format.strictjson import Role
-from ..format.tree import index_entries
+from ..format.tree import digest, index_entries
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
 from ..io.source import Source, open_source
 from .pipeline import Progress, Pump, Run
@@ -25,6 +27,21 @@ if TYPE_CHECKING:
     from ..format.requires import Requires
 
 _COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanionSource:
+    """What is to be sealed beside a bundle, under its session key (docs/format.md, Companions).
+
+    source: a path or a readable binary file object; payload, index: the files that take its stored bytes and
+    their index, 32 bytes per segment; they get their names together with the bundle.
+    """
+
+    name: str
+    media_type: str
+    source: PathOrFile
+    payload: str | os.PathLike[str]
+    index: str | os.PathLike[str]
 
 
 def seal(
@@ -43,7 +60,7 @@ def seal(
     requires: "Requires | None" = None,
     allow_downgrade_to: int | None = None,
     attachments: Sequence[Attachment] = (),
-    companions: Sequence[Companion] = (),
+    companions: "Sequence[Companion | CompanionSource]" = (),
     custom: Mapping[str, Any] | None = None,
     created: datetime | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -60,7 +77,8 @@ def seal(
     temporary file, since the seal comes first.
 
     app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
-    the Unix time of `created`; created: by default now. Every other keyword is a member of the
+    the Unix time of `created`; created: by default now. companions: foreign ones as describe_companion()
+    gives them, and the sources of those that are sealed along with the bundle. Every other keyword is a member of the
     statement (docs/format.md, Statement). Raises UsageError, SourceChangedError, OSError.
     """
     created = (created or datetime.now(UTC)).replace(microsecond=0)
@@ -81,12 +99,18 @@ def seal(
                 requires=requires,
                 allow_downgrade_to=allow_downgrade_to,
                 attachments=tuple(attachments),
-                companions=tuple(companions),
+                companions=tuple(one for one in companions if isinstance(one, Companion)),
                 custom=custom,
             ),
             recipients=recipients,
             entropy=entropy,
         )
+        beside: list[FileSink] = []
+        for one in companions:
+            if isinstance(one, CompanionSource):
+                files = [stack.enter_context(FileSink(path, overwrite=overwrite)) for path in (one.payload, one.index)]
+                plan = plan.with_companions([_seal_companion(one, plan, *files, entropy=entropy, jobs=jobs)])
+                beside += files
         seal_bytes = plan.seal_bytes(signers)
 
         def fill(output: Sink, start: int) -> Seal:
@@ -102,7 +126,7 @@ def seal(
             seal_file = stack.enter_context(FileSink(sink.seal, overwrite=overwrite))
             result = fill(payload_file, 0)
             seal_file.write_at(0, result.encode())
-            commit_all([payload_file, seal_file])
+            commit_all([*beside, payload_file, seal_file])
             return result
 
         output = stack.enter_context(open_sink(sink, overwrite=overwrite))
@@ -116,8 +140,36 @@ def seal(
             result = fill(StreamSink(spool), 0)
             spool.seek(0)
             _write_attached(result, spool, output)
-        output.commit()
+        if isinstance(output, FileSink):
+            commit_all([*beside, output])
+        else:
+            commit_all(beside)
+            output.commit()
         return result
+
+
+def _seal_companion(
+    companion: CompanionSource,
+    plan: SealingPlan,
+    payload: FileSink,
+    index: FileSink,
+    *,
+    entropy: Callable[[int], bytes],
+    jobs: int | None,
+) -> Companion:
+    """Write a companion's stored bytes and their index, and return what the seal says of it."""
+    # Refused before anything is encrypted: a name or type that no reader would accept.
+    plan.with_companions(
+        [Companion(companion.name, companion.media_type, payload_bytes_of(0), bytes(DIGEST_BYTES), True)]
+    )
+    # Fresh even if the same companion is made again: a salt that comes back would be the same key twice.
+    header = Header(entropy(SALT_BYTES), entropy(NONCE_PREFIX_BYTES))
+    cipher = SegmentCipher(plan.session_key, header, plan.statement.app, companion=companion.name)
+    with closing(open_source(companion.source)) as source:
+        entries, content_bytes = encrypt_payload(source, cipher, sink=payload, jobs=jobs)
+    index.write_at(0, entries)
+    size = payload_bytes_of(content_bytes)
+    return Companion(companion.name, companion.media_type, size, digest(entries, size), sealed=True)
 
 
 def _write_attached(seal: Seal, payload: IO[bytes], output: Sink) -> None:

@@ -55,7 +55,7 @@ def attach(
     companion's, by default that of the file, which is read once. Raises TruncatedError where it cannot
     be that bundle's, UsageError where the name cannot stand in a URL, SourceChangedError, OSError.
     """
-    companion = companions.describe(ciphertext, name=name, media_type=MEDIA_TYPE)
+    companion = companions.describe_companion(ciphertext, name=name, media_type=MEDIA_TYPE)
     if companion.size != bundle.ciphertext_bytes:
         raise TruncatedError(
             f"{os.fspath(ciphertext)}: {companion.size} bytes, the ciphertext of {bundle.size} bytes has "

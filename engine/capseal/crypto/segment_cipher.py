@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from ..constants import (
     ASSOCIATED_DATA_PREFIX,
     COMMITMENT_PREFIX,
+    COMPANION_PREFIX,
     HEADER_BYTES,
     KEY_BYTES,
     NONCE_PREFIX_BYTES,
@@ -69,17 +70,24 @@ def _hkdf(session_key: bytes, salt: bytes, info: bytes) -> bytes:
 
 
 class SegmentCipher:
-    """AES-256-GCM of whole segments under one bundle's payload key; safe to share between threads."""
+    """AES-256-GCM of whole segments under the key of one stream; safe to share between threads.
+
+    companion: the name of the companion whose stream it is, by default the payload's. header: fresh for every stream.
+    """
 
     __slots__ = ("_aead", "_prefix", "header")
 
-    def __init__(self, session_key: bytes, header: Header, app: str) -> None:
-        self._aead = AESGCM(_hkdf(session_key, header.salt, ASSOCIATED_DATA_PREFIX + app.encode()))
+    def __init__(self, session_key: bytes, header: Header, app: str, *, companion: str | None = None) -> None:
+        info = ASSOCIATED_DATA_PREFIX + app.encode()
+        if companion is not None:
+            # Neither name holds a space, so no two companions, and no companion and payload, share it.
+            info = COMPANION_PREFIX + f"{app} {companion}".encode()
+        self._aead = AESGCM(_hkdf(session_key, header.salt, info))
         self._prefix = header.nonce_prefix
         self.header = header
 
     def _nonce(self, segment: int, last: bool) -> bytes:
-        # The counter may start at 0 for every bundle: each has a fresh session key.
+        # The counter may start at 0 for every stream: each has a key of its own, by session key, salt and info.
         return self._prefix + segment.to_bytes(4, "big") + (b"\x01" if last else b"\x00")
 
     def encrypt_run(self, first: int, plain: memoryview, last: bool, out: memoryview) -> memoryview:
