@@ -1,5 +1,6 @@
 """Companions: further payloads that a seal vouches for, each with its own index (docs/format.md, Companions)."""
 
+import io
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -58,15 +59,19 @@ def checked_index(companion: Companion, source: Source) -> SignedIndex:
     return SignedIndex(Payload(companion.size, companion.digest), entries)
 
 
-def read_index(companion: Companion, index: str | os.PathLike[str] | bytes) -> SignedIndex:
-    """Return a companion's index, once it gives the signed digest. index: its file, or its bytes.
+def read_index(companion: Companion, index: PathOrFile | bytes) -> SignedIndex:
+    """Return a companion's index, once it gives the signed digest. index: where it is, or its bytes.
 
     Raises TruncatedError, TamperedError, OSError.
     """
-    if isinstance(index, bytes):
-        return SignedIndex.checked(companion.payload, index)
-    with open(index, "rb") as file:  # what a seal declares may be more than there is, and more than fits
-        return SignedIndex.checked(companion.payload, file.read(DIGEST_BYTES * segment_count(companion.size) + 1))
+    most = DIGEST_BYTES * segment_count(companion.size) + 1  # one more shows that it goes on
+    entries = bytearray()
+    with closing(open_source(io.BytesIO(index) if isinstance(index, bytes) else index)) as source:
+        # Memory follows what there is, never what a seal declares.
+        buffer = memoryview(bytearray(min(most, _RUN_BYTES)))
+        while len(entries) < most and (count := source.read_into(len(entries), buffer[: most - len(entries)])):
+            entries += buffer[:count]
+    return SignedIndex.checked(companion.payload, bytes(entries))
 
 
 def unseal_companion(
@@ -74,7 +79,7 @@ def unseal_companion(
     sink: PathOrFile,
     *,
     name: str,
-    index: str | os.PathLike[str] | bytes,
+    index: PathOrFile | bytes,
     verified: "Verified",
     identity: "Identity | Sequence[Identity]",
     payload_header: bytes | None = None,
