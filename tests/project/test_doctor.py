@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from capseal import Role, TrustedCertificate, TrustedKey, TrustStore
+from capseal import Chain, Role, TrustedCertificate, TrustedKey, TrustStore
 from capseal.project.config import Config
 from capseal.project.doctor import Severity, diagnose
 from capseal.trust.certificates import make_certificate
+from support.company import Company
 from support.tools import require_tool
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -121,6 +122,23 @@ def test_a_development_certificate_in_the_production_store_is_found(project, sig
     assert project.findings() == [
         "error: trust.json: development certificate 'CN=dev' is in the production trust store"
     ]
+
+
+def test_a_key_that_is_trusted_beside_the_ca_that_vouches_for_it_is_found(project, signer, signer2, recipient):
+    """What a CA revokes must not stay trusted: the key that init put into the stores goes when the CA comes."""
+    company = Company(signer2, recipient, signer)
+    (project.folder / "signing.crt.pem").write_bytes(Chain.of([company.own, company.issuing, company.root]).pem)
+    ca = (TrustedCertificate(company.root),)
+    assert [found for found in project.findings() if "expires soon" not in found] == []
+    for name, others in (("trust.json", ()), ("trust-development.json", (project.development,))):
+        project.trust(name, TrustStore((project.production, *others), certificates=ca))
+        (found,) = [found for found in project.findings() if "expires soon" not in found]
+        assert found == (
+            f"error: {name}: trusts key {signer.public_key.fingerprint[:16]} by itself beside 'CN=Root', "
+            "which vouches for it: neither its certificate's end nor a revocation would change anything"
+        )
+        project.trust(name, TrustStore(others, certificates=ca))
+        assert [found for found in project.findings() if "expires soon" not in found] == []
 
 
 def test_a_signer_that_the_store_does_not_trust_is_found(project, signer2):

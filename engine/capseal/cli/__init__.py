@@ -12,7 +12,7 @@ import sys
 def main() -> None:
     """Run the command line and end the process.
 
-    Exit codes: 0 done, 1 rejected, 2 usage, 3 environment, 128 + n for signal n.
+    Exit codes: 0 done, 1 rejected, 2 usage, 3 environment, 70 a mistake of our own, 128 + n for signal n.
     """
     # What the imports make stays, and to look for garbage in it would cost 10 ms of every start.
     gc.set_threshold(50_000)

@@ -53,7 +53,8 @@ CAPSEAL = Group(
     help="Ship huge app updates that nobody on the way can read or alter.",
     commands=_Commands(),
     version=f"capseal {__version__}",
-    epilog="Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of "
+    "capseal's own, 130 interrupted.",
 )
 
 
@@ -61,4 +62,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, by default this process's, and return its exit code."""
     exit_codes.catch_signals()
     words = sys.argv[1:] if arguments is None else arguments
-    return exit_codes.code_of(lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout)
+    return exit_codes.code_of(
+        lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout, verbose=parsing.is_verbose(words)
+    )

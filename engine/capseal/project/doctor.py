@@ -11,7 +11,7 @@ from ..constants import SIGNING_RSA_BITS
 from ..crypto.keys import PublicKey, load_public_key, load_public_keys
 from ..errors import CapsealError, KeyFileError
 from ..format.strictjson import Role
-from ..trust.certificates import load_certificates
+from ..trust.certificates import load_certificates, load_chain
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from ..trust.store import TrustStore, load_trust
 from .config import FILE_NAME, Config
@@ -197,6 +197,7 @@ def _stores(config: Config, now: datetime) -> Iterator[Finding]:
             yield from _strangers(path, store, development)
         yield from _expiring(path, store, now)
         yield from _untrusted(path, store, signers)
+        yield from _unrevocable(path, store, _key_files(config))
         if role is Role.PRODUCTION and 0 < len(signers) < store.threshold:
             yield _warning(
                 path,
@@ -240,6 +241,25 @@ def _untrusted(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator
                 path,
                 f"does not trust the signer {signer}",
                 f"capseal trust add {_sibling(signer, '.pub.pem')} --trust {path}, and ship the store with the app",
+            )
+
+
+def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator[Finding]:
+    """Find keys that are trusted by themselves beside a certificate that vouches for them."""
+    for signer in dict.fromkeys(signers):
+        key = _public_of(signer)
+        if key is None or key not in {trusted.key for trusted in store.keys}:
+            continue
+        try:
+            chain = load_chain(chain_file_of(signer), key)
+        except (CapsealError, OSError):
+            continue  # reported elsewhere, or none
+        for anchor in chain.anchors(trusted.certificate for trusted in store.certificates):
+            yield _error(
+                path,
+                f"trusts key {key.fingerprint[:16]} by itself beside {anchor.subject.rfc4514_string()!r}, which "
+                "vouches for it: neither its certificate's end nor a revocation would change anything",
+                f"capseal trust remove {key.fingerprint[:16]} --trust {path}",
             )
 
 

@@ -102,6 +102,7 @@ class Pkcs11Signer:
     def __init__(self, uri: str | Pkcs11Uri, *, pin: Callable[[], bytes] | None = None) -> None:
         """Find the key. pin: called once where the URI has no pin-source. Raises KeyFileError, OSError."""
         self._uri = Pkcs11Uri.parse(uri) if isinstance(uri, str) else uri
+        _library()  # before somebody is asked for a PIN
         self._pin = _read_pin(self._uri.pin_source) if self._uri.pin_source else pin() if pin else None
         with self._key() as key:
             self._public_key = _public_key_of(key)
@@ -115,8 +116,7 @@ class Pkcs11Signer:
 
     def sign(self, message: bytes) -> bytes:
         """Have the module hash and sign. Raises KeyFileError."""
-        import pkcs11
-
+        pkcs11 = _library()
         with self._key() as key:
             signature: bytes = key.sign(
                 message,
@@ -128,10 +128,7 @@ class Pkcs11Signer:
     @contextmanager
     def _key(self) -> Iterator[Any]:
         """Give the private key's handle within a session of its own."""
-        try:
-            import pkcs11
-        except ImportError as error:
-            raise KeyFileError("keys in hardware need python-pkcs11: pip install 'capseal[pkcs11]'") from error
+        pkcs11 = _library()
         where = f"key {self._uri.object or self._uri.id!r} in token {self._uri.token!r}"
         pin = None if self._pin is None else self._pin.decode("utf-8", "replace")
         try:
@@ -145,6 +142,14 @@ class Pkcs11Signer:
                 )
         except pkcs11.PKCS11Error as error:
             raise KeyFileError(f"{where}: {type(error).__name__} {error}".rstrip()) from error
+
+
+def _library() -> Any:
+    try:
+        import pkcs11
+    except ImportError as error:
+        raise KeyFileError("keys in hardware need python-pkcs11: pip install 'capseal[pkcs11]'") from error
+    return pkcs11
 
 
 def _public_key_of(key: Any) -> PublicKey:

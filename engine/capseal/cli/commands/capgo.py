@@ -171,8 +171,6 @@ def manifest(
         )
     except FileExistsError as error:
         raise UsageError(f"{error.filename}: exists already, and is not overwritten") from None
-    except ModuleNotFoundError as error:
-        raise UsageError(str(error)) from None
     for name in made.skipped:
         console.complain(f"skipped {name}")
     if json:

@@ -6,6 +6,7 @@ from typing import Annotated
 from ...errors import UsageError
 from ..framework import console, options, progress
 from ..framework.arguments import argument, at_least, flag, option
+from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
 FOLDER = "releases"
@@ -78,6 +79,8 @@ def release(
         raise UsageError("nothing to release: give WEBDIR, or set 'web' in capseal.toml")
     if app is None:
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
+    if server is not None:
+        need("client")
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
     make_folders(folder)

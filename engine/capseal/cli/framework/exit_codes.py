@@ -1,11 +1,13 @@
 """How a command ends: one line for every expected error, an exit code for each kind, and signals.
 
-Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 130 interrupted, 143 terminated.
+Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of capseal's own, 130 interrupted,
+143 terminated.
 """
 
 import errno
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
@@ -17,12 +19,16 @@ DONE = 0
 REJECTED = 1
 USAGE = 2
 ENVIRONMENT = 3
+BUG = 70  # EX_SOFTWARE of sysexits.h
 SIGNALLED = 128
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # The caller named something that is there already, or is not a file: no fault of the machine.
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
+
+_MAX_TOLD_CHARS = 400
 
 
 class Interrupted(BaseException):
@@ -69,10 +75,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def code_of(run: Callable[[], int | None], output: TextIO) -> int:
-    """Run a command and return its exit code; its output is flushed, and a failure of that is told."""
+def code_of(run: Callable[[], int | None], output: TextIO, *, verbose: bool = False) -> int:
+    """Run a command and return its exit code; its output is flushed, and a failure of that is told.
+
+    verbose: what nobody expected is told with its traceback.
+    """
     try:
-        code = _run(run)
+        code = _run(run, verbose)
         try:
             output.flush()
         except OSError as error:
@@ -87,9 +96,31 @@ def code_of(run: Callable[[], int | None], output: TextIO) -> int:
     return code
 
 
-def _run(run: Callable[[], int | None]) -> int:
+def _run(run: Callable[[], int | None], verbose: bool) -> int:
     try:
         return run() or DONE
     except (CapsealError, OSError) as error:
         complain(line_of(error))
         return code_for(error)
+    except (Interrupted, SystemExit, KeyboardInterrupt):
+        raise
+    # All others, and the panics of Rust code, which are no Exception: Python would exit with 1, which means rejected.
+    except BaseException as error:  # noqa: BLE001
+        from .extras import missing_extra
+
+        missing = missing_extra(error)
+        if missing is not None:
+            complain(missing)
+            return USAGE
+        _tell_bug(error, verbose)
+        return BUG
+
+
+def _tell_bug(error: BaseException, verbose: bool) -> None:
+    if verbose:
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(error)).encode("ascii", "backslashreplace").decode())
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_TOLD_CHARS]
+    hint = "the traceback is above" if verbose else "run it again with -v for the traceback"
+    complain(f"unexpected {what}; nothing is known to be wrong with your files: report it as a bug, {hint}")

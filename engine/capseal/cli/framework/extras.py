@@ -2,17 +2,32 @@
 
 from ...errors import UsageError
 
-_MODULES_OF = {
+MODULES_OF = {
     "client": ("httpx", "tenacity"),
-    "dev-server": ("segno", "starlette", "uvicorn", "watchfiles"),
+    "capgo": ("brotli",),
+    "pkcs11": ("pkcs11",),
     "server": ("httptools", "httpx", "jinja2", "obstore", "prometheus_client", "starlette", "uvicorn"),
+    "dev-server": ("segno", "starlette", "uvicorn", "watchfiles"),
 }
+"""What is imported of each extra, the smallest first: that is the one to install for a module of several."""
 
 
 def need(extra: str) -> None:
     """Raise UsageError where the libraries of an extra are not installed."""
     import importlib.util
 
-    for module in _MODULES_OF[extra]:
+    for module in MODULES_OF[extra]:
         if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed: pip install 'capseal[{extra}]'")
+            raise UsageError(_told(module, extra))
+
+
+def missing_extra(error: BaseException) -> str | None:
+    """Return what to tell where an error says that a library of an extra is not installed, or None."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    module = (error.name or "").partition(".")[0]
+    return next((_told(module, extra) for extra, modules in MODULES_OF.items() if module in modules), None)
+
+
+def _told(module: str, extra: str) -> str:
+    return f"{module} is not installed: pip install 'capseal[{extra}]'"

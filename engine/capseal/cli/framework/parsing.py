@@ -13,6 +13,7 @@ from .arguments import REQUIRED, Command, Declaration, Group, Number, declared, 
 from .exit_codes import DONE, USAGE
 
 _HELP = flag("-h", "--help", help="Show this message and exit.")
+_VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails by a mistake of its own.")
 _VERSION = flag("--version", help="Print the version and exit.")
 _MAX_COLUMNS = 100
 
@@ -34,6 +35,12 @@ def run(
         return DONE
     values = _values(path, parameters, given, rest)
     return node(*outer(), **gathered(node, values))
+
+
+def is_verbose(words: Sequence[str]) -> bool:
+    """Tell whether the words ask for tracebacks, wherever that stands among the options."""
+    options = words[: words.index("--")] if "--" in words else words
+    return any(name in options for name in _VERBOSE.names)
 
 
 def _run_group(path: str, group: Group, words: Sequence[str], outer: Callable[[], tuple[Any, ...]]) -> int | None:
@@ -83,7 +90,8 @@ def _scan(path: str, parameters: Mapping[str, Declaration], words: Sequence[str]
     Options may stand between arguments, so argparse is told of options only: its own way to allow that,
     parse_intermixed_args(), loses "--" in Python 3.11.
     """
-    options = {name: declaration for name, declaration in parameters.items() if declaration.names} | {"help": _HELP}
+    options = {name: declaration for name, declaration in parameters.items() if declaration.names}
+    options |= {"verbose": _VERBOSE, "help": _HELP}
     parser = argparse.ArgumentParser(
         add_help=False,
         allow_abbrev=False,
@@ -174,7 +182,7 @@ def _help(path: str, node: Command | Group) -> str:
     )
     titles = ("arguments", "options", "commands")
     of_arguments, of_options, of_commands = (parser.add_argument_group(title) for title in titles)
-    for declaration in (*parameters.values(), _HELP):
+    for declaration in (*parameters.values(), _VERBOSE, _HELP):
         if not declaration.names:
             of_arguments.add_argument(declaration.metavar, help=_described(declaration))
         elif declaration.metavar:
