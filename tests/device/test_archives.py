@@ -6,7 +6,6 @@ import os
 import stat
 import struct
 import traceback
-import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,23 +17,9 @@ from capseal.device import DeviceStore, Limits
 from capseal.device._unpack import unpack
 from capseal.io.source import FileSource
 from support.device_world import World, read_tree, state_of, update
+from support.zips import zip_of
 
 LIMITS = Limits(content_bytes=2_000_000, entries=50, ratio=100)
-
-
-def zip_of(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Return a zip with those names and data, in that order."""
-    output = io.BytesIO()
-    with zipfile.ZipFile(output, "w", method) as archive:
-        for name, data in members:
-            info = zipfile.ZipInfo(name)
-            info.filename = name  # as it is, whatever ZipInfo thinks of it
-            info.compress_type = method
-            info.external_attr = (stat.S_IFREG | 0o644) << 16 if not name.endswith("/") else 0
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # zipfile warns of what it writes all the same
-                archive.writestr(info, data)
-    return output.getvalue()
 
 
 def with_mode(mode: int, name: str = "evil", data: bytes = b"/etc/passwd") -> bytes:
