@@ -55,9 +55,12 @@ def test_each_verb_authenticates_the_seal_once(bundle, verbs, verb, detached, mo
     assert counts.of_seals() == (1, 2 if verb == "rewrap" else 1, 1)
 
 
-def test_a_payload_of_another_size_is_refused_before_it_is_read(bundle, trust):
-    with pytest.raises(TruncatedError, match="payload ends early"):
-        open_bundle(io.BytesIO(bundle[:-1]), trust=trust)
+def test_a_payload_of_another_size_is_refused_before_it_is_read(bundle, trust, recipient, monkeypatch):
+    with open_bundle(io.BytesIO(bundle[:-1]), trust=trust) as opened:
+        monkeypatch.setattr(opened.source, "read_into", lambda *_: pytest.fail("was read"))
+        for use in (opened.check_payload, lambda: opened.open_cipher(recipient)):
+            with pytest.raises(TruncatedError, match="payload ends early"):
+                use()
 
 
 def test_opening_says_nothing_of_the_payload_and_checking_does(bundle, trust):

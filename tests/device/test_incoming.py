@@ -1,6 +1,7 @@
 """How a bundle comes in: authenticated once, whether it is a file, a pair of files or a stream."""
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 import capseal
+from capseal import TamperedError
+from capseal.bundle.opened import OpenedBundle
 from support.counted import count_authentications
 from support.device_world import World, check_clean, sequence_of
 
@@ -67,3 +70,26 @@ def test_install_authenticates_the_seal_once(
     store.activate()
     assert sequence_of(store.boot(verify=True)) == 1
     check_clean(tmp_path / "store")
+
+
+def test_a_change_after_the_check_that_hides_its_time_passes_no_segment(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle.sealed"
+    path.write_bytes(world.sealed(1).read_bytes())
+    check = OpenedBundle.check_payload
+
+    def check_then_alter(opened: OpenedBundle, **keywords: Any) -> None:
+        check(opened, **keywords)
+        status = path.stat()
+        with path.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)[0]
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last ^ 1]))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    monkeypatch.setattr(OpenedBundle, "check_payload", check_then_alter)
+    with pytest.raises(TamperedError):
+        world.store(tmp_path / "store").install(path)
+    assert os.listdir(tmp_path / "store" / "bundles") == os.listdir(tmp_path / "store" / "staging") == []

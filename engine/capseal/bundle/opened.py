@@ -37,11 +37,8 @@ class OpenedBundle:
     __slots__ = ("source", "verified")
 
     def __init__(self, source: Source, verified: Verified) -> None:
-        """Raise TruncatedError where the source is known to have another size than the signed one."""
         self.source = source
         self.verified = verified
-        if source.size is not None and source.size != verified.statement.payload.size:
-            raise verified.payload_ended(source.size)
 
     def check_payload(
         self,
@@ -59,6 +56,7 @@ class OpenedBundle:
         where that goes; mapped: as for verify(), where there is neither. Raises TamperedError, TruncatedError,
         and what transform, source or sink raise.
         """
+        self._check_size()
         source, verified = self.source, self.verified
 
         def work(run: Run, out: memoryview) -> memoryview:
@@ -83,6 +81,14 @@ class OpenedBundle:
         ).run()
         if source.peek(size, 1):
             raise verified.payload_ended(size + 1)
+
+    def _check_size(self) -> None:
+        """Raise TruncatedError where the source is known to have another size than the signed one.
+
+        Not as soon as it is opened: the verdict may be all that is wanted, as of a bundle that failed before.
+        """
+        if self.source.size is not None and self.source.size != self.verified.statement.payload.size:
+            raise self.verified.payload_ended(self.source.size)
 
     def _checker_in_place(self) -> InPlace | None:
         from ..io import memory  # here, since nobody who copies needs it
@@ -109,6 +115,7 @@ class OpenedBundle:
         """
         from ..crypto.segment_cipher import Header, check_commitment  # here, since to verify takes no cipher
 
+        self._check_size()
         statement = self.verified.statement
         wanted = min(SEGMENT_BYTES, statement.payload.size)
         segment = self.source.peek(0, wanted)
@@ -148,9 +155,8 @@ def open_bundle(
     with ExitStack() as stack:
         source = stack.enter_context(closing(open_source(bundle)))
         verified = pull(accept_seal(trust, expect), source) if seal is None else accept_detached(seal, trust, expect)
-        opened = OpenedBundle(source, verified)
         stack.pop_all()
-    return opened
+    return OpenedBundle(source, verified)
 
 
 def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verified:
