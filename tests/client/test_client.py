@@ -132,6 +132,28 @@ def test_what_is_no_url_is_the_callers_mistake(url: str) -> None:
         Connection(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{'a' * 80}.test",  # what the resolver and the socket raise for these is no OSError
+        "http://a..test",
+        "http://xn--zzzzz---.test",
+        "http://127.0.0.1:99999999999999999999",
+        "http://127.0.0.1:65536",
+        "http://127.0.0.1/\udcff",
+    ],
+)
+def test_an_address_that_cannot_be_is_the_callers_mistake(url: str) -> None:
+    with pytest.raises(UsageError):
+        Connection(url)
+
+
+@pytest.mark.parametrize("token", ["\xe9", "\udcff", "a\nb"])
+def test_a_token_that_no_header_can_hold_is_the_callers_mistake(token: str) -> None:
+    with pytest.raises(UsageError, match="token: not one line of printable ASCII"):
+        Connection("http://127.0.0.1:9", token=token)
+
+
 def test_an_unknown_app_is_the_callers_mistake_and_a_bad_name_does_not_parse(
     published: Live, tmp_path: Path, trust: TrustStore
 ) -> None:

@@ -41,3 +41,12 @@ def test_configuration_of_a_folder_is_that_of_its_nearest_parent_that_has_one(tm
     monkeypatch.chdir(tmp_path)
     assert find("a/b").web == os.path.join("a", "inner")
     assert find(".").web == "outer"
+
+
+@pytest.mark.parametrize(
+    "text", ["x = " + "9" * 5000, "x = " + "[" * 100_000, "web = 'a\0b'", 'web = "a\\u0000b"', "\ufeff="]
+)
+def test_configuration_that_cannot_be_read_is_the_users_mistake(tmp_path, text):
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(UsageError, match=r"capseal\.toml: "):
+        load(str(tmp_path / FILE_NAME))

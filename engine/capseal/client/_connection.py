@@ -55,16 +55,19 @@ class Connection:
     ) -> None:
         headers = {"Accept-Encoding": "identity"}
         if token is not None:
+            if not (token.isascii() and token.isprintable()):
+                raise UsageError("token: not one line of printable ASCII characters")
             headers["Authorization"] = f"Bearer {token}"
         try:
             self._client = httpx.Client(
                 base_url=url, headers=headers, timeout=timeout_s, follow_redirects=False, transport=transport
             )
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, ValueError) as error:
             raise UsageError(f"{url[:200]!r} is not a URL: {error}") from error
-        if self._client.base_url.scheme not in ("http", "https"):
+        mistake = _mistake_in(self._client.base_url)
+        if mistake is not None:
             self._client.close()
-            raise UsageError(f"{url[:200]!r} is not an http:// or https:// URL")
+            raise UsageError(f"{url[:200]!r} {mistake}")
         self.url = url
         self._attempts = attempts
 
@@ -123,6 +126,19 @@ class Connection:
         if response.is_server_error or response.status_code in _PASSING:
             return TransferError(text)
         return UsageError(text)
+
+
+def _mistake_in(url: httpx.URL) -> str | None:
+    if url.scheme not in ("http", "https"):
+        return "is not an http:// or https:// URL"
+    if url.port is not None and not 0 < url.port < 65536:
+        return f"has port {url.port}, which is not from 1 to 65535"
+    try:
+        # What socket does with a name, which raises UnicodeError in the middle of a request.
+        url.host.encode("idna")
+    except UnicodeError as error:
+        return f"names no host: {error}"
+    return None
 
 
 @contextmanager

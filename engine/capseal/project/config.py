@@ -12,8 +12,8 @@ _COMMENT = "# What `capseal` commands need not be told in this folder and below.
 
 
 def _text(value: Any, place: str, folder: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{place}: expected a string that is not empty, found {value!r}")
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise UsageError(f"{place}: expected a string that is not empty and has no NUL, found {value!r}")
     return value
 
 
@@ -103,7 +103,7 @@ def load(path: str) -> Config:
     try:
         with open(path, "rb") as file:
             values = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # integers of thousands of digits and nested lists, too
         raise UsageError(f"{path}: {error}") from None
     folder = os.path.relpath(os.path.dirname(path))
     read: dict[str, Any] = {}
