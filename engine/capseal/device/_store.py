@@ -91,6 +91,8 @@ class DeviceStore:
         builtin: str | os.PathLike[str],
         channel: str = "production",
         role: Role = Role.PRODUCTION,
+        native: str | None = None,
+        platform: str | None = None,
         builtin_sequence: int = 0,
         boots: int = 1,
         confirm_within_s: float = 10.0,
@@ -99,6 +101,9 @@ class DeviceStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Name the store in folder `root`; trust, app, channel and role are what its bundles must have.
+
+        native, platform: the native app's version and where it runs, as for Expect: what a bundle requires
+        must fit whenever its seal is read, at install and where it is verified again.
 
         builtin: path of what the app was shipped with, which runs where nothing else does;
         builtin_sequence: nothing at or below it is installed or run. A pending bundle fails unless it
@@ -112,6 +117,8 @@ class DeviceStore:
         self._app = app
         self._channel = channel
         self._role = role
+        self._native = native
+        self._platform = platform
         self._builtin = os.fspath(builtin)
         self._builtin_sequence = builtin_sequence
         self._boots = boots
@@ -343,7 +350,14 @@ class DeviceStore:
         return Running(self._path(state.current), state.current)
 
     def _expect(self, floor: int | None) -> Expect:
-        return Expect(app=self._app, channel=self._channel, floor=floor, role=self._role)
+        return Expect(
+            app=self._app,
+            channel=self._channel,
+            floor=floor,
+            role=self._role,
+            native=self._native,
+            platform=self._platform,
+        )
 
     def _check(self, bundle: InstalledBundle, *, content: bool) -> None:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""

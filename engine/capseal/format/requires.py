@@ -36,6 +36,14 @@ class Requires:
             return f"bundle is for platform {' or '.join(self.platforms)}, here is {platform[:64]!r}"
         return None
 
+    @property
+    def shown(self) -> str:
+        """The requirements in words, for people."""
+        bounds = (("from", self.native_min), ("below", self.native_below))
+        versions = [f"{word} {version}" for word, version in bounds if version is not None]
+        native = [f"native version {' and '.join(versions)}"] if versions else []
+        return ", ".join([*native, *([" or ".join(self.platforms)] if self.platforms else [])])
+
     def to_json(self) -> dict[str, Any]:
         """Return the requirements as JSON values."""
         versions = {"min": self.native_min, "below": self.native_below}

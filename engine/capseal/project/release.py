@@ -13,6 +13,7 @@ from ..bundle.seal import seal
 from ..bundle.verify import verify
 from ..crypto.keys import PublicKey, Signer
 from ..errors import UsageError
+from ..format.requires import Requires
 from ..io.durable import name_all
 from ..io.sink import Detached
 from ..trust.expect import Expect
@@ -44,6 +45,7 @@ def release(
     trust: TrustStore,
     sequence: int | None = None,
     channel: str = "production",
+    requires: Requires | None = None,
     log: str | os.PathLike[str] | None = None,
     connection: "Connection | None" = None,
     jobs: int | None = None,
@@ -74,6 +76,7 @@ def release(
             version=version,
             sequence=sequence,
             channel=channel,
+            requires=requires,
             created=created,
             jobs=jobs,
             progress=progress,

@@ -48,6 +48,8 @@ def fetch(
     ] = None,
     min_sequence: options.MinSequence = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
+    native: options.ExpectNative = None,
+    platform: options.ExpectPlatform = None,
     jobs: Transfers = 4,
 ) -> None:
     """Fetch a release, verified segment by segment. Goes on with what is on disk already."""
@@ -56,7 +58,9 @@ def fetch(
 
     app, channel = _app_and_channel(app, channel)
     store = options.load_trust(trust or options.find_config().trust)
-    expect = options.expectation(app=app, channel=channel, min_sequence=min_sequence, role=role)
+    expect = options.expectation(
+        app=app, channel=channel, min_sequence=min_sequence, role=role, native=native, platform=platform
+    )
     with _connect(url, None) as connection, progress.shown("Fetching", console.STANDARD) as advance:
         got = client.fetch(
             connection,

@@ -30,6 +30,8 @@ class Device(NamedTuple):
     channel: options.ExpectChannel = None
     trust: options.Trust = None
     role: options.ExpectRole = options.RoleName.PRODUCTION
+    native: options.ExpectNative = None
+    platform: options.ExpectPlatform = None
     boots: Annotated[
         int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
     ] = 1
@@ -57,6 +59,8 @@ class Device(NamedTuple):
             app=app,
             channel=options.chosen_channel(self.channel, config),
             role=Role(self.role.value),
+            native=self.native,
+            platform=self.platform,
             builtin=self.builtin,
             builtin_sequence=self.builtin_sequence,
             boots=self.boots,

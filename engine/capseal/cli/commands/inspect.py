@@ -47,6 +47,7 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
     yield f"  app         {statement.app}"
     yield f"  version     {statement.version} (sequence {statement.sequence})"
     yield f"  channel     {statement.channel}"
+    yield f"  role        {statement.role}"
     yield f"  created     {statement.to_json()['created']}"
     content, payload = statement.content, statement.payload
     yield f"  content     {content.name} ({content.media_type}, {content.size} bytes)"
@@ -55,10 +56,15 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
         yield f"  recipient   {recipient.kid}"
     for signature in envelope.signatures:
         yield f"  signature   {signature.keyid} (not checked)"
+    if statement.requires is not None:
+        yield f"  requires    {statement.requires.shown}"
     if statement.allow_downgrade_to is not None:
         yield f"  permits     going back to sequences above {statement.allow_downgrade_to}"
     for attachment in statement.attachments:
         yield f"  attachment  {attachment.name} ({attachment.media_type}, {attachment.size} bytes)"
+    for companion in statement.companions:
+        kind = "sealed" if companion.sealed else "foreign"
+        yield f"  companion   {companion.name} ({kind}, {companion.media_type}, {companion.size} bytes)"
     if statement.custom is not None:
         yield f"  custom      {dumps(statement.custom)}"
 

@@ -51,6 +51,8 @@ def release(
         option("--sequence", metavar="N", type=at_least(1), help="The version, for machines; default: Unix time."),
     ] = None,
     channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
+    *,
+    requirements: options.Requirements,
     log: Annotated[
         str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
     ] = None,
@@ -102,6 +104,7 @@ def release(
             trust=options.load_trust(trust or config.trust),
             sequence=sequence,
             channel=options.chosen_channel(channel, config),
+            requires=requirements.required(),
             log=log,
             connection=connection,
             jobs=jobs,

@@ -33,6 +33,16 @@ def seal(
         ),
     ] = None,
     channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
+    role: Annotated[
+        options.RoleName | None,
+        option(
+            "--role",
+            type=options.RoleName,
+            help="What it is meant for; default: production, unless only development keys sign.",
+        ),
+    ] = None,
+    *,
+    requirements: options.Requirements,
     allow_downgrade_to: Annotated[
         int | None,
         option(
@@ -48,7 +58,6 @@ def seal(
     deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    *,
     passphrases: Passphrases,
 ) -> None:
     """Encrypt and sign a bundle."""
@@ -64,16 +73,20 @@ def seal(
         sink: Any = capseal.Detached(seal=seal_file, payload=target)
     else:
         sink = target
+    signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
+    meant_for = options.chosen_role(role, signers, config)
     with progress.shown("Sealing", source, output=output) as advance:
         written = capseal.seal(
             console.open_input(source),
             sink,
-            signer=options.load_signers(signer or config.signers, passphrases, command=signer_command),
+            signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),
             app=app,
             version=version,
             sequence=sequence,
             channel=options.chosen_channel(channel, config),
+            role=meant_for,
+            requires=requirements.required(),
             allow_downgrade_to=allow_downgrade_to,
             custom=None if custom is None else _custom(custom),
             deflate=deflate,

@@ -9,6 +9,8 @@ from .exit_codes import line_of
 
 if TYPE_CHECKING:
     from ...crypto.keys import PrivateKey, PublicKey, Signer
+    from ...format.requires import Requires
+    from ...format.strictjson import Role
     from ...project.config import Config
     from ...trust.expect import Expect
     from ...trust.store import TrustStore
@@ -76,8 +78,43 @@ class RoleName(Choice):
 
 
 ExpectRole = Annotated[
-    RoleName, option("--role", type=RoleName, help="'development' also accepts what a development key signed.")
+    RoleName,
+    option("--role", type=RoleName, help="'development' also accepts what is signed or meant for development."),
 ]
+ExpectNative = Annotated[
+    str | None, option("--native", metavar="VERSION", help="Reject bundles that this version of the app cannot run.")
+]
+ExpectPlatform = Annotated[
+    str | None, option("--platform", metavar="NAME", help="Reject bundles for other platforms, e.g. android.")
+]
+
+
+@together
+class Requirements(NamedTuple):
+    """What a bundle needs of the app that runs it."""
+
+    native_min: Annotated[
+        str | None,
+        option("--native-min", metavar="VERSION", help="The lowest version of the native app that can run it."),
+    ] = None
+    native_below: Annotated[
+        str | None,
+        option("--native-below", metavar="VERSION", help="The lowest version of the native app that can no longer."),
+    ] = None
+    platforms: Annotated[
+        list[str] | None,
+        option("--platform", metavar="NAME", repeatable=True, help="Only for this platform, e.g. android; repeatable."),
+    ] = None
+
+    def required(self) -> "Requires | None":
+        """Return what the library shall put into the statement."""
+        if not any(self):
+            return None
+        from ...format.requires import Requires
+
+        return Requires(
+            native_min=self.native_min, native_below=self.native_below, platforms=tuple(self.platforms or ())
+        )
 
 
 def load_signers(
@@ -161,13 +198,35 @@ def chosen_channel(channel: str | None, config: "Config") -> str:
     return channel or config.channel or "production"
 
 
-def expectation(*, app: str | None, channel: str | None, min_sequence: int | None, role: RoleName) -> "Expect":
+def chosen_role(role: RoleName | None, signers: Sequence["Signer"], config: "Config") -> "Role":
+    """Return what a bundle is meant for: development where the project trusts all its signers for no more."""
+    from ...format.strictjson import Role
+
+    if role is not None:
+        return Role(role.value)
+    if config.development_trust is None:
+        return Role.PRODUCTION
+    store = load_trust(config.development_trust)
+    known = {trusted.key.fingerprint: trusted.role for trusted in store.keys}
+    development = all(known.get(signer.public_key.fingerprint) is Role.DEVELOPMENT for signer in signers)
+    return Role.DEVELOPMENT if development else Role.PRODUCTION
+
+
+def expectation(
+    *,
+    app: str | None,
+    channel: str | None,
+    min_sequence: int | None,
+    role: RoleName,
+    native: str | None = None,
+    platform: str | None = None,
+) -> "Expect":
     """Return what the library shall demand of a bundle."""
     from ...format.strictjson import Role
     from ...trust.expect import Expect
 
     floor = None if min_sequence is None else min_sequence - 1
-    return Expect(app=app, channel=channel, floor=floor, role=Role(role.value))
+    return Expect(app=app, channel=channel, floor=floor, role=Role(role.value), native=native, platform=platform)
 
 
 @together
@@ -179,6 +238,8 @@ class Demands(NamedTuple):
     channel: ExpectChannel = None
     min_sequence: MinSequence = None
     role: ExpectRole = RoleName.PRODUCTION
+    native: ExpectNative = None
+    platform: ExpectPlatform = None
 
     def trusted(self, config: "Config") -> "TrustStore":
         """Load who may vouch. Raises UsageError where nobody is named."""
@@ -187,7 +248,12 @@ class Demands(NamedTuple):
     def expected(self, config: "Config") -> "Expect":
         """Return what the library shall demand."""
         return expectation(
-            app=self.app or config.app, channel=self.channel, min_sequence=self.min_sequence, role=self.role
+            app=self.app or config.app,
+            channel=self.channel,
+            min_sequence=self.min_sequence,
+            role=self.role,
+            native=self.native,
+            platform=self.platform,
         )
 
 
