@@ -146,7 +146,8 @@ def test_an_altered_companion_is_refused_and_leaves_no_file(alter, error, seekab
             return seekable
 
     verified = capseal.verify(io.BytesIO(made.bundle), trust=trust)
-    with pytest.raises(error):
+    # Before any secret is used: it is the signed digest that differs, or the size.
+    with pytest.raises(error, match=r"digest .* differs from|payload ends early|goes on after its end"):
         unseal_companion(
             Pipe(alter(made.stored.read_bytes())),
             tmp_path / "out",
