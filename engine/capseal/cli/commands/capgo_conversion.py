@@ -73,6 +73,8 @@ def to_sealed(
     app = options.chosen_app(app, config)
     session_key, checksum, bundle = texts.given(session_key, checksum, record, format)
     vouched = {} if bundle is None else _vouched(bundle, source)
+    signers = options.load_signers(signer or config.signers, passphrases)
+    meant_for = options.chosen_role(None, signers, config)
     with progress.shown("Converting", source, output=output) as advance:
         capgo.to_sealed(
             console.open_input(source),
@@ -81,12 +83,13 @@ def to_sealed(
             session_key=session_key,
             checksum=checksum,
             checksum_version=texts.checksum_version(format),
-            signer=options.load_signers(signer or config.signers, passphrases),
+            signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),
             app=app,
             version=version,
             sequence=sequence,
             channel=options.chosen_channel(channel, config),
+            role=meant_for,
             overwrite=force,
             jobs=jobs,
             progress=advance,
