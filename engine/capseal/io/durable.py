@@ -11,7 +11,6 @@ import io
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -241,7 +240,9 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
         _check_free(target)
         os.rename(part, target)  # onto a file, or a folder with something in it, this fails
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        from shutil import rmtree  # here, since it takes 4 ms to import, and few make folders
+
+        rmtree(part, ignore_errors=True)
         raise
     os.chmod(target, mode)
     sync_folder(_folder_of(target))
