@@ -23,8 +23,8 @@ capseal serve store --capgo --port "$port" 2> server.log &
 server=$!
 trap 'kill "$server" 2> /dev/null || true' EXIT
 
-# 5. Publish both. It waits for a server that starts.
-capseal publish app.sealed "http://127.0.0.1:$port" --capgo app.capgo
+# 5. Publish both: app.capgo is beside the bundle. It waits for a server that starts.
+capseal publish app.sealed "http://127.0.0.1:$port"
 
 # What the plugin asks at every start of the app, and then fetches.
 curl --silent --show-error --fail "http://127.0.0.1:$port/v1/capgo/updates" --data '{

@@ -24,7 +24,7 @@ from capseal.client import Connection, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.format.tree import index_entries
 from capseal.server import CapgoUpdates, Limits
-from capseal.server.storage.records import Release
+from capseal.server.storage.records import ReleaseRecord
 from support.capgo_pair import Pair, make_pair
 from support.capgo_tool import Project
 from support.command import run
@@ -32,6 +32,8 @@ from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, liv
 from support.serving_command import serving
 
 S = SEGMENT_BYTES
+NAME = "game.capgo"
+FILE = f"/attachments/{NAME}"
 UPDATES = "/v1/capgo/updates"
 REQUEST: dict[str, Any] = {
     "platform": "android",
@@ -68,7 +70,7 @@ def paired(
 @pytest.fixture
 def live(store: Path, trust: TrustStore) -> Iterator[Live]:
     """A server that answers Capgo's plugin and can withdraw."""
-    with live_server(str(store), trust, capgo=CapgoUpdates(), token=TOKEN) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], token=TOKEN) as live:
         live.client.headers["Authorization"] = f"Bearer {TOKEN}"
         yield live
 
@@ -77,7 +79,7 @@ def live(store: Path, trust: TrustStore) -> Iterator[Live]:
 def offered(tmp_path_factory: pytest.TempPathFactory, trust: TrustStore, pair: Pair) -> Iterator[Live]:
     """A server that verifies reads and has published `pair`; for tests that only read."""
     place = str(tmp_path_factory.mktemp("store"))
-    with live_server(place, trust, capgo=CapgoUpdates(), verify_reads=True) as live:
+    with live_server(place, trust, extensions=[CapgoUpdates()], verify_reads=True) as live:
         published(live, pair)
         yield live
 
@@ -87,7 +89,7 @@ def published(live: Live, pair: Pair) -> dict[str, Any]:
     (pair.folder / "one.sealed").write_bytes(pair.bundle.seal + pair.bundle.payload)
     (pair.folder / "one.capgo").write_bytes(pair.ciphertext)
     with Connection(live.url, token=TOKEN) as connection:
-        return publish(pair.folder / "one.sealed", connection, capgo=pair.folder / "one.capgo")
+        return publish(pair.folder / "one.sealed", connection, companions={NAME: pair.folder / "one.capgo"})
 
 
 def put(live: Live, pair: Pair, links: dict[str, str], first: int, stop: int) -> httpx.Response:
@@ -99,9 +101,11 @@ def put(live: Live, pair: Pair, links: dict[str, str], first: int, stop: int) ->
 
 def begun(live: Live, pair: Pair) -> dict[str, str]:
     """Begin the upload and send all but the Capgo file; return the links."""
-    links: dict[str, str] = live.begin(pair.bundle.seal).json()["links"]
+    upload = live.begin(pair.bundle.seal).json()
+    links: dict[str, str] = upload["links"]
     live.client.put(links["payload"], content=pair.bundle.payload).raise_for_status()
-    return links
+    capgo_file = upload["attachments"][NAME]
+    return links | {"capgo": capgo_file["link"], "capgo_index": capgo_file["index_link"]}
 
 
 def asked(live: Live, **changes: Any) -> dict[str, Any]:
@@ -143,9 +147,9 @@ def test_a_plugin_gets_what_its_own_tool_decrypts(
     run(*converting, *sealing, cwd=tmp_path).succeeded()
     key = capgo.load_public_key(project.public_key)
     with serving(tmp_path, "--capgo") as url:
-        refusal = run("publish", "app.sealed", url, cwd=tmp_path)
-        refusal.failed_with(2, "demands the Capgo file that the seal vouches for")
-        run("publish", "app.sealed", url, "--capgo", "app.capgo", cwd=tmp_path).succeeded()
+        (tmp_path / "app.capgo").rename(tmp_path / "moved")
+        run("publish", "app.sealed", url, cwd=tmp_path).failed_with(2, "app.capgo: the seal vouches for it")
+        run("publish", "app.sealed", url, "--attachment", "app.capgo=moved", cwd=tmp_path).succeeded()
         request = REQUEST | {"plugin_version": plugin, "key_id": key.key_id}
         found = httpx.post(url + UPDATES, json=request).json()
         (tmp_path / "got").write_bytes(httpx.get(found["url"]).content)
@@ -167,20 +171,24 @@ def test_the_commands_say_what_does_not_fit(tmp_path: Path, trust: TrustStore, p
     run(*serve, "--capgo", "--default-channel", "../x", cwd=tmp_path).failed_with(2, "default channel: '../x'")
     (tmp_path / "bad.capgo").write_bytes(pair.ciphertext[:-1] + b"\0")
     nobody = "http://127.0.0.1:9"
-    sending = ("publish", pair.folder / "game.sealed", nobody, "--capgo")
-    run(*sending, "bad.capgo", cwd=tmp_path).failed_with(1, "bad.capgo: not what the seal vouches for as game.capgo")
-    run(*sending, "missing", cwd=tmp_path).failed_with(3, "missing")
+    sending = ("publish", pair.folder / "game.sealed", nobody, "--attachment")
+    run(*sending, f"{NAME}=bad.capgo", cwd=tmp_path).failed_with(
+        1, "bad.capgo: not what the seal vouches for as game.capgo"
+    )
+    run(*sending, f"{NAME}=missing", cwd=tmp_path).failed_with(3, "missing")
+    run(*sending, "other=bad.capgo", cwd=tmp_path).failed_with(2, "other: the seal vouches for no such attachment")
+    run(*sending, "bad.capgo", cwd=tmp_path).failed_with(2, "'bad.capgo' is not NAME=FILE")
 
 
 # Publishing.
 
 
 def test_the_capgo_file_can_be_read_back(offered: Live, pair: Pair) -> None:
-    url = offered.release_url(7) + "/capgo"
+    url = offered.release_url(7) + FILE
     assert offered.client.get(url).content == pair.ciphertext
     described = offered.client.get(offered.release_url(7)).json()
-    assert described["capgo"] == {"size": len(pair.ciphertext), "digest": {"fsverity-sha256": pair.digest}}
-    assert described["links"]["capgo"] == url
+    digest = {"fsverity-sha256": pair.digest}
+    assert described["attachments"] == {NAME: {"size": len(pair.ciphertext), "digest": digest, "link": url}}
     for start, stop in ((0, 1), (S - 1, S + 1), (16 * S - 5, 17 * S + 9), (len(pair.ciphertext) - 3, None)):
         header = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
         answer = offered.client.get(url, headers=header)
@@ -195,7 +203,7 @@ def test_the_capgo_file_can_be_read_back(offered: Live, pair: Pair) -> None:
 def test_capgo_files_of_every_edge_size_pass(size: int, live: Live, paired: PairMaker) -> None:
     small = paired(sequence=1, content=bytes(size))
     published(live, small)
-    assert live.client.get(live.release_url(1) + "/capgo").content == small.ciphertext
+    assert live.client.get(live.release_url(1) + FILE).content == small.ciphertext
 
 
 def test_without_its_capgo_file_a_bundle_is_not_published(live: Live, pair: Pair) -> None:
@@ -205,7 +213,7 @@ def test_without_its_capgo_file_a_bundle_is_not_published(live: Live, pair: Pair
     live.client.put(links["capgo_index"], content=pair.index).raise_for_status()
     put(live, pair, links, 0, 18)
     answer = live.client.post(links["self"])
-    assert (answer.status_code, answer.json()["detail"]) == (409, "1 segments are missing")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "1 segments are missing, of attachments game.capgo")
     assert live.client.get(live.release_url(7)).status_code == 404
 
 
@@ -220,12 +228,12 @@ def test_without_its_index_in_storage_a_capgo_file_is_not_published(live: Live, 
 
 
 def test_a_stored_index_that_is_too_long_is_asked_for_again(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
     (store / "payloads" / pair.digest / "index").write_bytes(pair.index + bytes(32))
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
-        assert live.client.get(links["self"]).json()["capgo"]["index_missing"] is True
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
+        assert live.client.get(links["self"]).json()["attachments"][NAME]["index_missing"] is True
         published(live, pair)
 
 
@@ -233,17 +241,19 @@ def test_segments_may_come_in_any_order_but_not_before_the_index(live: Live, pai
     links = begun(live, pair)
     early = put(live, pair, links, 0, 16)
     assert (early.status_code, early.json()["type"]) == (409, "urn:capseal:problem:no-index")
-    assert live.client.put(links["capgo_index"], content=pair.index).json()["capgo"]["index_missing"] is False
+    assert (
+        live.client.put(links["capgo_index"], content=pair.index).json()["attachments"][NAME]["index_missing"] is False
+    )
     runs = [(17, 19), (3, 17), (0, 5)]
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda one: put(live, pair, links, *one), runs))
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert live.client.post(links["self"]).status_code == 201
-    assert live.client.get(live.release_url(7) + "/capgo").content == pair.ciphertext
+    assert live.client.get(live.release_url(7) + FILE).content == pair.ciphertext
 
 
 def test_an_interrupted_upload_goes_on_in_another_server(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
         put(live, pair, links, 2, 5)
@@ -251,16 +261,16 @@ def test_an_interrupted_upload_goes_on_in_another_server(store: Path, trust: Tru
             head = f"PUT {links['capgo']} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(pair.ciphertext)}\r\n\r\n"
             connection.sendall(head.encode() + pair.ciphertext[: S + 1000])
         for _ in range(200):
-            if live.client.get(links["self"]).json()["capgo"]["missing"][0] == [S, 2 * S]:
+            if live.client.get(links["self"]).json()["attachments"][NAME]["missing"][0] == [S, 2 * S]:
                 break
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
-        left = live.client.get(links["self"]).json()["capgo"]
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
+        left = live.client.get(links["self"]).json()["attachments"][NAME]
         assert (left["index_missing"], left["missing"]) == (False, [[S, 2 * S], [5 * S, len(pair.ciphertext)]])
         published(live, pair)
         metrics = live.client.get("/metrics").text.splitlines()
         (received,) = (line.split()[1] for line in metrics if line.startswith("capseal_received_bytes_total "))
         assert float(received) == len(pair.ciphertext) - 4 * S
-        assert live.client.get(live.release_url(7) + "/capgo").content == pair.ciphertext
+        assert live.client.get(live.release_url(7) + FILE).content == pair.ciphertext
 
 
 @pytest.mark.parametrize("what", ["ciphertext", "index"])
@@ -299,10 +309,10 @@ def test_the_same_capgo_file_on_another_channel_needs_no_second_upload(
     statement = replace(pair.bundle.parsed.statement, channel="beta")
     parsed = replace(pair.bundle.parsed, envelope=sign(SEAL_TYPE, statement.encode(), [signer]), statement=statement)
     upload = live.begin(parsed.encode()).json()
-    assert (upload["capgo"]["index_missing"], upload["capgo"]["missing"]) == (False, [])
+    assert (upload["attachments"][NAME]["index_missing"], upload["attachments"][NAME]["missing"]) == (False, [])
     assert live.client.post(upload["links"]["self"]).status_code == 201
     live.client.delete(live.release_url(7))
-    assert live.client.get(live.release_url(7, channel="beta") + "/capgo").content == pair.ciphertext
+    assert live.client.get(live.release_url(7, channel="beta") + FILE).content == pair.ciphertext
 
 
 def test_a_capgo_file_over_the_limit_is_refused_by_its_seal(
@@ -311,21 +321,25 @@ def test_a_capgo_file_over_the_limit_is_refused_by_its_seal(
     record = capgo.encrypt(io.BytesIO(bytes(S)), tmp_path / "large", key=capgo_key)
     companion, member = capgo.attach(record, tmp_path / "large")
     small = sealed(sequence=1, companions=[companion], custom={capgo.CUSTOM_MEMBER: member})
-    for limit, status in ((S + 15, 413), (S + 16, 201)):
-        with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(bundle_bytes=limit)) as live:
+    together = len(small.payload) + S + 16
+    for limit, status in ((together - 1, 413), (together, 201)):
+        with live_server(str(store), trust, extensions=[CapgoUpdates()], limits=Limits(bundle_bytes=limit)) as live:
             assert live.begin(small.seal).status_code == status
 
 
-def test_a_seal_whose_capgo_file_cannot_be_read_is_refused(live: Live, sealed: Callable[..., Bundle]) -> None:
-    answer = live.begin(sealed(sequence=1, custom={capgo.CUSTOM_MEMBER: {}}).seal)
-    assert (answer.status_code, answer.json()["error"]) == (400, "FormatError")
+def test_a_seal_whose_custom_data_cannot_be_read_offers_nothing(live: Live, sealed: Callable[..., Bundle]) -> None:
+    live.publish(sealed(sequence=1, custom={capgo.CUSTOM_MEMBER: {}})).raise_for_status()
+    found = asked(live)
+    assert refused(found) == ("no_bundle", "failed")
+    assert "statement.custom.capgo" in found["message"]
 
 
 # The client.
 
 
 def test_the_client_says_what_is_missing_before_it_sends_the_payload(live: Live, store: Path, pair: Pair) -> None:
-    with Connection(live.url, token=TOKEN) as one, pytest.raises(UsageError, match="demands the Capgo file"):
+    (pair.folder / NAME).unlink()
+    with Connection(live.url, token=TOKEN) as one, pytest.raises(UsageError, match=r"game\.capgo: the seal vouches"):
         publish(pair.folder / "game.sealed", one)
     assert not any("payloads" in name for name in listed_files(store))
 
@@ -345,8 +359,8 @@ def test_the_client_sends_nothing_where_the_file_is_not_the_seals(
         (tmp_path / "plain.sealed", "bad", UsageError),
     ]
     for bundle, file, error in cases:
-        with Connection(live.url, token=TOKEN) as one, pytest.raises(error, match="vouches for"):
-            publish(bundle, one, capgo=tmp_path / file)
+        with Connection(live.url, token=TOKEN) as one, pytest.raises(error, match="seal vouches for"):
+            publish(bundle, one, companions={NAME: tmp_path / file})
     assert listed_files(store) == []
 
 
@@ -357,30 +371,25 @@ def test_publishing_again_answers_the_same(live: Live, pair: Pair) -> None:
 # Servers that do not answer the plugin, and bundles without a Capgo file.
 
 
-def test_a_server_without_capgo_ignores_the_attachment(store: Path, trust: TrustStore, pair: Pair) -> None:
+def test_a_server_without_the_endpoint_takes_and_serves_the_file_too(
+    store: Path, trust: TrustStore, pair: Pair
+) -> None:
     with live_server(str(store), trust) as live:
-        assert live.begin(pair.bundle.seal).json()["capgo"] is None
-        links = live.begin(pair.bundle.seal).json()["links"]
-        assert live.client.put(links["capgo"], content=pair.ciphertext).status_code == 404
-        assert live.client.put(links["capgo_index"], content=pair.index).status_code == 404
-        with pytest.raises(UsageError, match="takes none"):
-            published(live, pair)
-        assert live.publish(pair.bundle).status_code == 201
-        assert live.client.get(live.release_url(7) + "/capgo").json()["type"] == "urn:capseal:problem:no-capgo"
+        published(live, pair)
+        assert live.client.get(live.release_url(7) + FILE).content == pair.ciphertext
         assert live.client.post(UPDATES, json=REQUEST).status_code == 404
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
-        assert refused(asked(live)) == ("no_bundle", "failed")
-        with pytest.raises(UsageError, match="published sequence 7 without it"):
-            published(live, pair)
+        assert "capgo" not in live.client.get("/metrics").text
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
+        assert asked(live)["url"] == f"{live.url}{live.release_url(7)}{FILE}"
 
 
 def test_what_was_published_with_its_capgo_file_keeps_it_in_a_server_without(
     store: Path, trust: TrustStore, pair: Pair
 ) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     with live_server(str(store), trust) as live:
-        assert live.client.get(live.release_url(7) + "/capgo").content == pair.ciphertext
+        assert live.client.get(live.release_url(7) + FILE).content == pair.ciphertext
 
 
 def test_a_release_without_a_capgo_file_offers_none(live: Live, sealed: Callable[..., Bundle]) -> None:
@@ -417,10 +426,10 @@ def test_a_plugin_without_a_channel_gets_the_servers_default(
     channel: str | None, tmp_path: Path, trust: TrustStore, paired: PairMaker
 ) -> None:
     settings = CapgoUpdates(default_channel="beta", public_url="https://cdn.example.com/ota/")
-    with live_server(str(tmp_path / "store"), trust, capgo=settings) as live:
+    with live_server(str(tmp_path / "store"), trust, extensions=[settings]) as live:
         published(live, paired(sequence=1, channel="beta"))
         found = asked(live, defaultChannel=channel)
-        assert found["url"] == f"https://cdn.example.com/ota{live.release_url(1, channel='beta')}/capgo"
+        assert found["url"] == f"https://cdn.example.com/ota{live.release_url(1, channel='beta')}{FILE}"
         assert refused(asked(live, defaultChannel="production")) == ("no_channel", "failed")
 
 
@@ -456,7 +465,7 @@ def test_a_body_over_the_limit_is_refused_with_an_answer(chunked: bool, offered:
 @pytest.mark.parametrize("host", ["a b", "x[", '"><script>', "user@host", ""])
 def test_a_strange_host_header_is_not_in_the_answer(host: str, offered: Live) -> None:
     answer = offered.client.post(UPDATES, json=REQUEST, headers={"Host": host})
-    assert answer.json()["url"] == f"{offered.url}{offered.release_url(7)}/capgo"
+    assert answer.json()["url"] == f"{offered.url}{offered.release_url(7)}{FILE}"
 
 
 JSON = st.recursive(
@@ -487,7 +496,7 @@ def test_the_latest_release_is_offered_and_after_it_was_withdrawn_the_one_before
         assert asked(live)["version"] == f"1.0.{sequence}"
     live.client.delete(live.release_url(2)).raise_for_status()
     assert asked(live)["version"] == "1.0.1"
-    assert live.client.get(live.release_url(2) + "/capgo").status_code == 410
+    assert live.client.get(live.release_url(2) + FILE).status_code == 410
     live.client.delete(live.release_url(1)).raise_for_status()
     assert refused(asked(live)) == ("no_channel", "failed")
 
@@ -500,50 +509,42 @@ def test_withdrawing_deletes_the_capgo_file(live: Live, store: Path, pair: Pair)
 
 
 def test_a_restart_and_a_collection_keep_what_was_published(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
         before = listed_files(store)
     assert f"payloads/{pair.digest}/index" in before
     (store / "payloads" / ("0" * 64)).mkdir()
     (store / "payloads" / ("0" * 64) / "index").write_bytes(b"orphan")
-    with live_server(str(store), trust, capgo=CapgoUpdates(), verify_reads=True) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], verify_reads=True) as live:
         assert listed_files(store) == before
         url = asked(live)["url"]
         assert live.client.get(url).content == pair.ciphertext
 
 
 def test_an_upload_that_went_stale_is_collected_with_its_capgo_file(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(upload_age_s=0)) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], limits=Limits(upload_age_s=0)) as live:
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
         put(live, pair, links, 0, 16)
-    with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(upload_age_s=0)):
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], limits=Limits(upload_age_s=0)):
         assert listed_files(store) == []
 
 
-def test_a_record_of_before_there_were_capgo_files_is_read(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust) as live:
-        live.publish(pair.bundle).raise_for_status()
-    (record,) = store.rglob("release.json")
-    assert "capgo" not in json.loads(record.read_bytes())
-    assert Release.parse(record.read_bytes()).capgo is None
-
-
-def test_a_record_that_names_too_few_parts_of_the_capgo_file_is_refused(
+def test_a_record_that_names_too_few_segments_of_the_capgo_file_is_refused(
     store: Path, trust: TrustStore, pair: Pair
 ) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     (record,) = store.rglob("release.json")
     value = json.loads(record.read_bytes())
-    value["capgo"]["parts"].pop()
+    value["runs"]["attachments"][NAME].pop()
     with pytest.raises(RejectedError, match="do not cover payload"):
-        Release.parse(json.dumps(value).encode())
+        ReleaseRecord.parse(json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("rot", ["part", "index", "forged", "cut", "gone", "record"])
 def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     folder = store / "payloads" / pair.digest
     if rot in ("part", "index"):
@@ -563,10 +564,10 @@ def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore
     else:
         (record,) = store.rglob("release.json")
         value = json.loads(record.read_bytes())
-        value["capgo"] |= {"digest": pair.bundle.digest}
+        value["release"]["attachments"][NAME]["digest"]["fsverity-sha256"] = pair.bundle.digest
         record.write_text(json.dumps(value))
-    with live_server(str(store), trust, capgo=CapgoUpdates(), verify_reads=True) as live:
-        url = live.release_url(7) + "/capgo"
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], verify_reads=True) as live:
+        url = live.release_url(7) + FILE
         if rot == "part":
             got = b""
             with pytest.raises(httpx.RemoteProtocolError), live.client.stream("GET", url) as answer:
@@ -582,7 +583,7 @@ def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore
 
 
 def test_a_release_whose_seal_rotted_is_not_offered(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
         (seal,) = store.glob("releases/**/seal")
         seal.write_bytes(pair.bundle.seal[:-1] + b"\1")
@@ -590,27 +591,31 @@ def test_a_release_whose_seal_rotted_is_not_offered(store: Path, trust: TrustSto
 
 
 def test_the_version_that_is_offered_is_the_signed_one(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     (record,) = store.rglob("release.json")
-    record.write_text(json.dumps(json.loads(record.read_bytes()) | {"version": "9.9.9"}))
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    value = json.loads(record.read_bytes())
+    value["release"]["version"] = "9.9.9"
+    record.write_text(json.dumps(value))
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         assert asked(live)["version"] == "1.0.7"
 
 
 def test_an_older_release_under_a_newer_name_is_not_offered(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     (record,) = store.rglob("release.json")
     shutil.copytree(record.parent, record.parent.with_name(f"{8:016d}"))
     copy = record.parent.with_name(f"{8:016d}") / "release.json"
-    copy.write_text(json.dumps(json.loads(record.read_bytes()) | {"sequence": 8}))
-    with live_server(str(store), trust, capgo=CapgoUpdates()) as live:
+    value = json.loads(record.read_bytes())
+    value["release"]["sequence"] = 8
+    copy.write_text(json.dumps(value))
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         assert live.client.post(UPDATES, json=REQUEST).status_code == 503
 
 
 def test_uploads_of_capgo_files_count_for_the_limit(store: Path, trust: TrustStore, pair: Pair) -> None:
-    with live_server(str(store), trust, capgo=CapgoUpdates(), limits=Limits(uploads=1)) as live:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], limits=Limits(uploads=1)) as live:
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
 

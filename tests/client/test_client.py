@@ -177,7 +177,7 @@ def test_no_payload_byte_is_asked_for_when_the_signature_is_not_trusted(
 
 
 def _keys(live: Live) -> list[object]:
-    return [trusted.key for trusted in live.app.state.server.catalogue._trust.keys]
+    return [trusted.key for trusted in live.app.state.publishing.catalogue.seals._trust.keys]
 
 
 def _paths(live: Live) -> list[str]:
@@ -198,7 +198,7 @@ def test_another_release_than_the_one_asked_for_is_refused(
     with pytest.raises(TransferError), Connection(live.url, attempts=1) as one:
         fetch(one, app=APP, channel=CHANNEL, folder=tmp_path, trust=trust, sequence=2)
     # A server that lies more thoroughly: even its record says that this is the seal.
-    release = live.app.state.server.catalogue._releases[(APP, CHANNEL)]
+    release = live.app.state.publishing.catalogue.records._records[(APP, CHANNEL)]
     release[2] = release[1]
     assert record
     with pytest.raises(NotForUsError), Connection(live.url) as one:

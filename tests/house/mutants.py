@@ -145,9 +145,9 @@ MUTANTS = {
         "hides the module seal",
     ),
     "a door whose lazy table hides a module": (
-        mutated("capgo/__init__.py", old="_HOMES = {", new='_HOMES = {"_wire": ("endpoint",),'),
+        mutated("server/__init__.py", old="_HOMES = {", new='_HOMES = {"_app": ("routes",),'),
         DOOR,
-        "hides the module endpoint",
+        "hides the module routes",
     ),
     "a door whose own function hides a module": (
         mutated("trust/__init__.py", added="def store(): ..."),
@@ -295,7 +295,7 @@ MUTANTS = {
         "(change): socket",
     ),
     "a call at import whose result nobody wants": (
-        mutated("server/limits.py", added="import gc\ngc.disable()"),
+        mutated("server/_limits.py", added="import gc\ngc.disable()"),
         AT_IMPORT,
         "(call): gc.disable()",
     ),

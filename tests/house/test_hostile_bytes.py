@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 import capseal
 from capseal import CapsealError, Envelope, Expect, Statement, TrustedCertificate, TrustedKey, TrustStore, client
+from capseal.capgo._endpoint import UpdateRequest
 from capseal.capgo._manifest import CapgoManifest
 from capseal.capgo._wire import CapgoBundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum
-from capseal.capgo.endpoint import UpdateRequest
 from capseal.device._manifest import ContentManifest
 from capseal.device._state import State
 from capseal.format import strictjson
 from capseal.project.log import ENTRY_TYPE, append_entry, verify_log
-from capseal.server.storage.records import Release
+from capseal.server.storage.records import ReleaseRecord
 from capseal.trust.certificates import Chain, load_crls
 from capseal.trust.signing import sign
 from capseal.trust.store import load_trust, parse_store
@@ -174,26 +174,26 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
     add("capgo wire", wire, record["session_key"].encode())
     add("capgo checksum", wire, record["checksum_v3"].encode())
 
-    parts = [[0, 1]]
-    release = {
+    payload = {"size": 100, "digest": {"fsverity-sha256": "0" * 64}}
+    record_of_release = {
         "type": "capseal-release-v1",
-        "app": "a.b",
-        "channel": "c",
-        "sequence": 1,
-        "version": "1",
-        "created": "2026-11-22T21:30:00Z",
-        "published": "2026-11-22T21:30:00Z",
-        "content_name": "x",
-        "content_bytes": 1,
-        "payload_digest": "0" * 64,
-        "payload_bytes": 100,
-        "seal_digest": "0" * 64,
-        "seal_bytes": 4096,
-        "signers": ["0" * 64],
-        "parts": parts,
-        "capgo": {"digest": "0" * 64, "size": 16, "parts": parts},
+        "release": {
+            "app": "a.b",
+            "channel": "c",
+            "sequence": 1,
+            "version": "1",
+            "created": "2026-11-22T21:30:00Z",
+            "published": "2026-11-22T21:30:00Z",
+            "withdrawn": None,
+            "content": {"name": "x", "size": 1},
+            "payload": payload,
+            "attachments": {"game.capgo": payload},
+            "seal": {"size": 4096, "digest": {"sha256": "0" * 64}},
+            "signers": ["0" * 64],
+        },
+        "runs": {"payload": [[0, 1]], "attachments": {"game.capgo": [[0, 1]]}},
     }
-    add("server record", Release.parse, json.dumps(release).encode())
+    add("server record", ReleaseRecord.parse, json.dumps(record_of_release).encode())
 
     def answering(data: bytes, kind: str, status: int) -> httpx.MockTransport:
         return httpx.MockTransport(lambda _: httpx.Response(status, content=data, headers={"content-type": kind}))
@@ -211,8 +211,8 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
                         act()
 
     (folder / "bundle").write_bytes(bundle)
-    answer = {"id": "x", "sequence": 7, "payload": {"size": 7019, "digest": "0" * 64, "missing": [[0, 7019]]}}
-    answer |= {"missing": [[0, 7019]], "links": {"payload": "/x"}, "app": "a.b", "version": "1", "channel": "c"}
+    # A release and an upload at once, and a problem: each is read from it.
+    answer = record_of_release["release"] | {"id": "0" * 64, "sequence": 7, "missing": [[0, 100]], "attachments": {}}
     add("answers", ask, json.dumps(answer | {"error": "TruncatedError", "detail": "d", "expected": 1}).encode())
     return found
 

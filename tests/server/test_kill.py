@@ -34,7 +34,7 @@ from capseal import load_trust
 from capseal.server import CapgoUpdates, Storage, create_app, make_server
 store, trust, fd = sys.argv[1:]
 listener = socket.socket(fileno=int(fd))
-app = create_app(Storage.open(store), load_trust(trust), capgo=CapgoUpdates())
+app = create_app(Storage.open(store), load_trust(trust), extensions=[CapgoUpdates()])
 make_server(app, host="127.0.0.1", port=0).run(sockets=[listener])
 """
 
@@ -65,7 +65,7 @@ def check_all_listed(url: str, folder: Path, trust: TrustStore) -> set[int]:
             Path(fetched.payload).unlink()
             beside = capgo.attached(fetched.verified.statement)
             if beside is not None:
-                got = httpx.get(url + release["links"]["capgo"]).content
+                got = httpx.get(url + release["attachments"][beside.companion.name]["link"]).content
                 assert tree.digest(tree.index_entries(memoryview(got)), len(got)) == beside.digest
     return {release["sequence"] for release in releases}
 
@@ -75,15 +75,18 @@ def check_no_orphans(store: Path) -> None:
     names = listed_files(store)
     records = [json.loads((store / name).read_text()) for name in names if name.endswith("release.json")]
     wanted = {
-        f"releases/{APP}/{CHANNEL}/{record['sequence']:016d}/{file}"
+        f"releases/{APP}/{CHANNEL}/{record['release']['sequence']:016d}/{file}"
         for record in records
         for file in ("seal", "release.json")
     }
     for record in records:
-        wanted |= {f"payloads/{record['payload_digest']}/{first:010d}-{count:02d}" for first, count in record["parts"]}
-        if beside := record.get("capgo"):
-            wanted |= {f"payloads/{beside['digest']}/{first:010d}-{count:02d}" for first, count in beside["parts"]}
-            wanted.add(f"payloads/{beside['digest']}/index")
+        stored = [(record["release"]["payload"], record["runs"]["payload"])]
+        for name, companion in record["release"]["attachments"].items():
+            stored.append((companion, record["runs"]["attachments"][name]))
+            wanted.add(f"payloads/{companion['digest']['fsverity-sha256']}/index")
+        for payload, runs in stored:
+            folder = f"payloads/{payload['digest']['fsverity-sha256']}"
+            wanted |= {f"{folder}/{first:010d}-{count:02d}" for first, count in runs}
     uploads = [name for name in names if name.startswith("uploads/")]
     statements = [inspect(store / name)[1] for name in uploads]
     digests = {statement.payload.digest.hex() for statement in statements}
@@ -117,7 +120,12 @@ def survive_kills(folder: Path, trust: TrustStore, make: PairMaker, kills: int) 
                     sequence += 1
                     pair = make(sequence=sequence, content=some_bytes(chance.choice([1, 17, 24])))
                     with contextlib.suppress(CapsealError), Connection(url, attempts=1) as one:
-                        publish(pair.folder / "game.sealed", one, capgo=pair.folder / "game.capgo", jobs=2)
+                        publish(
+                            pair.folder / "game.sealed",
+                            one,
+                            companions={"game.capgo": pair.folder / "game.capgo"},
+                            jobs=2,
+                        )
                         acknowledged.add(sequence)
 
             def read_on() -> None:
@@ -130,6 +138,9 @@ def survive_kills(folder: Path, trust: TrustStore, make: PairMaker, kills: int) 
             threads = [threading.Thread(target=publish_on), threading.Thread(target=read_on)]
             for thread in threads:
                 thread.start()
+            deadline = time.monotonic() + 60
+            while not acknowledged and time.monotonic() < deadline:
+                time.sleep(0.01)  # on a busy machine no moment would be late enough for the first one
             time.sleep(chance.uniform(0.05, 0.9))
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -204,6 +215,16 @@ def test_a_stale_upload_is_collected_with_its_parts(stopped: Path, trust: TrustS
     assert start_and_stop(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
 
 
+def test_a_stale_upload_of_which_nothing_came_is_collected(
+    stopped: Path, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    before = listed_files(stopped)
+    with live_server(str(stopped), trust) as live:
+        live.begin(sealed(sequence=8).seal).raise_for_status()
+    time.sleep(0.05)
+    assert start_and_stop(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
+
+
 def upload(live: Live, bundle: Bundle) -> None:
     links = live.begin(bundle.seal).json()["links"]
     headers = {"Content-Range": f"bytes 0-{SEGMENT_BYTES - 1}/{len(bundle.payload)}"}
@@ -215,7 +236,7 @@ def test_an_upload_that_was_published_just_before_the_kill_is_no_longer_listed(
 ) -> None:
     before = listed_files(stopped)
     (record,) = stopped.glob("releases/*/*/*/release.json")
-    id = json.loads(record.read_text())["seal_digest"]
+    id = json.loads(record.read_text())["release"]["seal"]["digest"]["sha256"]
     path = stopped / "uploads" / id / "seal"
     path.parent.mkdir(parents=True)
     path.write_bytes(bundle.seal)

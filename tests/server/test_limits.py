@@ -17,7 +17,7 @@ import pytest
 from capseal import KeyFileError, TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import CapgoUpdates, Limits, create_app, load_token, make_server
-from capseal.server.logs import JsonFormatter
+from capseal.server._logs import JsonFormatter
 from capseal.server.storage.objects import Storage
 from support.serving import APP, TOKEN, Bundle, Live, listed_files, live_server
 from support.tools import require_tool
@@ -226,7 +226,9 @@ def malformed(random: random.Random, bundle: Bundle, upload: str) -> bytes:
     if kind == 10:
         return f"PUT {upload}/payload HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n".encode() + body
     if kind == 11:
-        path = random.choice([f"{upload}/capgo", f"{upload}/capgo/index", "/v1/capgo/updates"])
+        path = random.choice(
+            [f"{upload}/attachments/game.capgo", f"{upload}/attachments/game.capgo/index", "/v1/capgo/updates"]
+        )
         method = random.choice(["PUT", "POST", "GET"])
         return (
             f"{method} {path} HTTP/1.1\r\n{head}Content-Range: {span}\r\nContent-Length: {length}\r\n\r\n".encode()
@@ -246,7 +248,7 @@ def survive_malformed_requests(store: Path, trust: TrustStore, bundle: Bundle, o
     seed = int(os.environ.get("CAPSEAL_TEST_SEED", "5"))
     chance = random.Random(seed)
     outside = listed_files(store.parent)
-    with live_server(str(store), trust, limits=Limits(idle_s=1, head_s=1), capgo=CapgoUpdates()) as live:
+    with live_server(str(store), trust, limits=Limits(idle_s=1, head_s=1), extensions=[CapgoUpdates()]) as live:
         live.publish(bundle)
         upload = live.begin(other.seal).json()["links"]["self"]
         before = listed_files(store)

@@ -14,8 +14,8 @@ from capseal import PrivateKey, Role, TamperedError, TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.embedding import accept
 from capseal.server import Limits
-from capseal.server.catalogue.receiving import PartBuffers, Receiver
-from capseal.server.storage.stored_runs import Part
+from capseal.server.catalogue.receiving import Receiver, RunBuffers
+from capseal.server.storage.stored_runs import StoredRun
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
 
@@ -131,9 +131,9 @@ def test_a_flipped_bit_is_refused_at_its_segment_and_nothing_stays_stored(
 def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustStore) -> None:
     bad = bytearray(bundle.payload)
     bad[17 * SEGMENT_BYTES] ^= 1
-    stored: list[Part] = []
+    stored: list[StoredRun] = []
 
-    async def put(part: Part, data: memoryview) -> None:
+    async def put(part: StoredRun, data: memoryview) -> None:
         stored.append(part)
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -141,12 +141,12 @@ def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustSt
 
     async def run() -> None:
         index = accept(bundle.seal, trust=trust).index
-        async with Receiver(index, put, PartBuffers(2), start=0, stop=len(bad)) as receiver:
+        async with Receiver(index, put, RunBuffers(2), start=0, stop=len(bad)) as receiver:
             await receiver.receive(chunks())
 
     with pytest.raises(TamperedError):
         asyncio.run(run())
-    assert stored == [Part(0, 16)]
+    assert stored == [StoredRun(0, 16)]
 
 
 def test_publishing_again_answers_the_same(live: Live, bundle: Bundle) -> None:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
-from capseal.server.problems import Problem
-from capseal.server.ranges import parse_range
+from capseal.server._problems import Problem
+from capseal.server._ranges import parse_range
 from support.serving import APP, CHANNEL, Bundle, Live, listed_files, live_server
 
 S = SEGMENT_BYTES
@@ -109,6 +110,17 @@ def test_tags_are_strong_and_come_from_the_digests(published: Live, bundle: Bund
     assert payload.headers["cache-control"] == "public, max-age=31536000, immutable"
     latest = published.client.get(LATEST)
     assert latest.headers["cache-control"] == "no-cache"
+
+
+def test_a_seal_is_asked_for_again_each_time_since_it_can_be_made_anew(published: Live, bundle: Bundle) -> None:
+    url = published.release_url(7) + "/seal"
+    etag = f'"{hashlib.sha256(bundle.seal).hexdigest()}"'
+    for answer in (published.client.get(url), published.client.head(url)):
+        assert (answer.headers["etag"], answer.headers["cache-control"]) == (etag, "no-cache")
+    unchanged = published.client.get(url, headers={"If-None-Match": etag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert (unchanged.headers["etag"], unchanged.headers["cache-control"]) == (etag, "no-cache")
+    assert published.client.get(url, headers={"If-None-Match": '"another"'}).content == bundle.seal
 
 
 @pytest.mark.parametrize("what", ["payload", "seal", "latest"])
@@ -236,12 +248,11 @@ def test_unknown_paths_and_methods_are_problems(published: Live) -> None:
 
 
 def test_the_folder_shows_what_the_page_says(published: Live, bundle: Bundle) -> None:
-    (server,) = [published.app.state.server]
-    names = listed_files(Path(server.catalogue.storage._folder))
+    names = listed_files(Path(published.app.state.publishing.catalogue.storage._folder))
     assert names == [
         f"payloads/{bundle.digest}/0000000000-16",
         f"payloads/{bundle.digest}/0000000016-05",
         f"releases/{APP}/{CHANNEL}/0000000000000007/release.json",
         f"releases/{APP}/{CHANNEL}/0000000000000007/seal",
     ]
-    assert Path(server.catalogue.storage._folder, names[0]).stat().st_size == 16 * S
+    assert Path(published.app.state.publishing.catalogue.storage._folder, names[0]).stat().st_size == 16 * S

@@ -86,14 +86,14 @@ def test_publish_and_fetch_over_s3(bucket: str, tmp_path: Path, trust: TrustStor
 
 
 def test_a_capgo_file_is_kept_in_a_bucket_too(bucket: str, trust: TrustStore, pair: Pair) -> None:
-    with live_server(bucket, trust, capgo=CapgoUpdates(), verify_reads=True, token=TOKEN) as live:
+    with live_server(bucket, trust, extensions=[CapgoUpdates()], verify_reads=True, token=TOKEN) as live:
         with Connection(live.url, token=TOKEN) as one:
-            publish(pair.folder / "game.sealed", one, capgo=pair.folder / "game.capgo")
+            publish(pair.folder / "game.sealed", one, companions={"game.capgo": pair.folder / "game.capgo"})
         kept = [name for name in objects(bucket) if pair.digest in name]
         assert [name.rpartition("/")[2] for name in kept] == ["0000000000-16", "0000000016-03", "index"]
-    with live_server(bucket, trust, capgo=CapgoUpdates(), verify_reads=True, token=TOKEN) as live:
+    with live_server(bucket, trust, extensions=[CapgoUpdates()], verify_reads=True, token=TOKEN) as live:
         url = live.release_url(7)
-        assert live.client.get(url + "/capgo").content == pair.ciphertext
+        assert live.client.get(url + "/attachments/game.capgo").content == pair.ciphertext
         live.client.delete(url, headers={"Authorization": f"Bearer {TOKEN}"}).raise_for_status()
     assert objects(bucket) == [f"releases/{APP}/production/0000000000000007/release.json"]
 
@@ -123,7 +123,7 @@ def test_rot_in_the_bucket_is_never_delivered(bucket: str, trust: TrustStore, bu
 def test_a_bucket_that_does_not_answer_is_a_503_and_a_log_line(bucket: str, trust: TrustStore, bundle: Bundle) -> None:
     with live_server(bucket, trust) as live:
         live.publish(bundle).raise_for_status()
-        live.app.state.server.catalogue.storage._store = S3Store.from_url(
+        live.app.state.publishing.catalogue.storage._store = S3Store.from_url(
             bucket, endpoint="http://127.0.0.1:9", retry_config={"max_retries": 0}
         )
         for path in ("/seal", "/payload"):

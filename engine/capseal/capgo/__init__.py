@@ -11,26 +11,28 @@ if TYPE_CHECKING:
     from ._attaching import CUSTOM_MEMBER, Attached, attach, attached
     from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
     from ._conversion import to_capgo, to_sealed
+    from ._endpoint import CapgoRelease as Release
+    from ._endpoint import UpdateRequest, answer, bad_request
     from ._keys import CapgoPrivateKey as PrivateKey
     from ._keys import CapgoPublicKey as PublicKey
     from ._keys import load_private_key, load_public_key
     from ._manifest import CapgoManifest as Manifest
     from ._manifest import ManifestEntry
+    from ._serving import CapgoUpdates
     from ._single_files import write_manifest
     from ._wire import CapgoBundle as Bundle
     from ._wire import ChecksumVersion, SessionKey
-    from .endpoint import CapgoRelease as Release
-    from .endpoint import UpdateRequest, answer, bad_request
 
 _HOMES = {
     "_attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
     "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
     "_conversion": ("to_capgo", "to_sealed"),
+    "_endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
+    "_serving": ("CapgoUpdates",),
     "_single_files": ("write_manifest",),
     "_wire": ("Bundle", "ChecksumVersion", "SessionKey"),
-    "endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {name: f"Capgo{name}" for name in ("Bundle", "Manifest", "PrivateKey", "PublicKey", "Release")}
@@ -40,6 +42,7 @@ __all__ = [
     "CUSTOM_MEMBER",
     "Attached",
     "Bundle",
+    "CapgoUpdates",
     "ChecksumVersion",
     "InsecureFormatWarning",
     "Manifest",

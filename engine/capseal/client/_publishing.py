@@ -2,20 +2,20 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
+from ..bundle.companions import checked_index
 from ..bundle.pipeline import Progress
 from ..bundle.verify import inspect
-from ..capgo import attached
-from ..errors import TruncatedError, UsageError
+from ..errors import TransferError, TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
+from ..format.statement import Companion, Statement
 from ..http import paths
 from ..http.limits import RUN_BYTES
 from ..http.shapes import (
-    ArrivingDescription,
     ReleaseDescription,
     Span,
     UploadDescription,
@@ -36,27 +36,30 @@ def publish(
     connection: Connection,
     *,
     seal: str | os.PathLike[str] | None = None,
-    capgo: str | os.PathLike[str] | None = None,
+    companions: Mapping[str, str | os.PathLike[str]] | None = None,
     jobs: int = JOBS,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Publish a sealed bundle and return the release as the server describes it.
 
-    bundle: a file: an attached sealed bundle or, with `seal`, a payload. capgo: the Capgo file that the
-    seal vouches for; a server that answers Capgo's plugin demands it. Goes on where an upload of the same
-    bundle was interrupted; the same again changes nothing. Raises RejectedError where the server refuses
-    the bundle, or the Capgo file is not the one that the seal vouches for, TransferError, UsageError, OSError.
+    bundle: a file: an attached sealed bundle or, with `seal`, a payload. companions: where those are that
+    the seal vouches for, by their names; the others are looked for beside the bundle, under their names. Goes on
+    where an upload of the same bundle was interrupted; the same again changes nothing. Raises RejectedError
+    where the server refuses the bundle, or a companion is not the one that the seal vouches for, TransferError,
+    UsageError, OSError.
     """
     with ExitStack() as stack:
         source = _open(bundle, stack)
         seal_bytes = _split_seal(bundle, source) if seal is None else _read_whole(seal)
-        beside = None if capgo is None else _Beside.of(seal_bytes, _open(capgo, stack))
+        statement = inspect(io.BytesIO(seal_bytes))[1]
+        files = _companion_files(statement, companions or {}, os.path.dirname(os.fspath(bundle)))
+        opened = [_Companion.of(one, _open(files[one.name], stack)) for one in statement.companions]
         for _ in range(_BEGINNINGS - 1):
             try:
-                return _publish(source, seal_bytes, beside, connection, jobs, progress).to_json()
+                return _publish(source, seal_bytes, opened, connection, jobs, progress).to_json()
             except StartOverError:
                 continue
-        return _publish(source, seal_bytes, beside, connection, jobs, progress).to_json()
+        return _publish(source, seal_bytes, opened, connection, jobs, progress).to_json()
 
 
 def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -> dict[str, Any]:
@@ -66,34 +69,54 @@ def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
-    """The Capgo file of a seal, all of it checked, and its index."""
+class _Companion:
+    """A companion, all of it checked, and its index."""
 
+    name: str
     source: Source
     index: bytes
 
     @classmethod
-    def of(cls, seal: bytes, source: Source) -> "_Beside":
-        """Raises RejectedError where the file is not the seal's, UsageError where the seal has none."""
-        found = attached(inspect(io.BytesIO(seal))[1])
-        if found is None:
-            raise UsageError(f"{source.name}: the seal vouches for no Capgo file")
-        return cls(source, found.index(source).entries)
+    def of(cls, companion: Companion, source: Source) -> "_Companion":
+        """Raises RejectedError where a source is not the companion."""
+        return cls(companion.name, source, checked_index(companion, source).entries)
+
+
+def _companion_files(
+    statement: Statement, named: Mapping[str, str | os.PathLike[str]], beside: str
+) -> dict[str, str | os.PathLike[str]]:
+    """Return where each companion of a seal is. Raises UsageError."""
+    wanted = [one.name for one in statement.companions]
+    for name in named:
+        if name not in wanted:
+            raise UsageError(f"{name}: the seal vouches for no such attachment")
+    files: dict[str, str | os.PathLike[str]] = {}
+    for name in wanted:
+        files[name] = named.get(name) or os.path.join(beside, name)
+        if name not in named and not os.path.exists(files[name]):
+            raise UsageError(f"{name}: the seal vouches for it, and no such file is beside the bundle")
+    return files
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A payload of an upload: where its bytes are, where they go, and which the server misses."""
+
+    source: Source
+    path: str
+    size: int
+    missing: tuple[Span, ...]
 
 
 def _publish(
     source: Source,
     seal: bytes,
-    beside: _Beside | None,
+    companions: Sequence[_Companion],
     connection: Connection,
     jobs: int,
     progress: Progress | None,
 ) -> ReleaseDescription:
     begun = connection.retried(lambda: connection.ask("POST", paths.UPLOADS, begun_from_json, content=seal))
-    if beside is not None and begun.capgo is None:
-        published = isinstance(begun, ReleaseDescription)
-        why = f"published sequence {begun.sequence} without it" if published else "takes none"
-        raise UsageError(f"{beside.source.name}: a Capgo file, but {connection.url} {why}")
     if isinstance(begun, ReleaseDescription):
         return begun
     size = begun.payload.size
@@ -103,55 +126,49 @@ def _publish(
             expected=size,
             actual=source.size or 0,
         )
-    sources: list[tuple[Source, str, int, tuple[Span, ...]]] = [
-        (source, paths.filled(paths.UPLOAD_PAYLOAD, id=begun.id), size, begun.missing)
-    ]
-    arriving = _send_index(begun, beside, connection)
-    if arriving is not None and beside is not None:
-        path = paths.filled(paths.UPLOAD_CAPGO, id=begun.id)
-        sources.append((beside.source, path, arriving.payload.size, arriving.missing))
-    pieces = [
-        (source, path, size, start, stop) for source, path, size, missing in sources for start, stop in _pieces(missing)
-    ]
+    sending = [_Sending(source, paths.filled(paths.UPLOAD_PAYLOAD, id=begun.id), size, begun.missing)]
+    sending += [_send_index(begun, one, connection) for one in companions]
+    pieces = [(one, start, stop) for one in sending for start, stop in _pieces(one.missing)]
     report = serialised(progress)
-    report(sum(size for _, _, size, _ in sources) - sum(stop - start for _, _, _, start, stop in pieces))
+    report(sum(one.size for one in sending) - sum(stop - start for _, start, stop in pieces))
 
-    def put(source: Source, path: str, size: int, start: int, stop: int) -> None:
-        headers = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
-        piece = source.peek(start, stop - start)
+    def put(one: _Sending, start: int, stop: int) -> None:
+        headers = {"Content-Range": f"bytes {start}-{stop - 1}/{one.size}"}
+        piece = one.source.peek(start, stop - start)
         if len(piece) != stop - start:
             raise TruncatedError(
-                f"{source.name}: ends early: {start + len(piece)} bytes, the seal says {size}",
-                expected=size,
+                f"{one.source.name}: ends early: {start + len(piece)} bytes, the seal says {one.size}",
+                expected=one.size,
                 actual=start + len(piece),
             )
-        connection.retried(
-            lambda: connection.ask("PUT", path, UploadDescription.from_json, content=piece, headers=headers)
-        )
+        parse = UploadDescription.from_json
+        connection.retried(lambda: connection.ask("PUT", one.path, parse, content=piece, headers=headers))
         report(stop - start)
 
     run_all(put, pieces, jobs=jobs)
-    for sent, *_ in sources:
-        sent.check_unchanged()
+    for one in sending:
+        one.source.check_unchanged()
     upload = paths.filled(paths.UPLOAD, id=begun.id)
     return connection.retried(lambda: connection.ask("POST", upload, published_from_json))
 
 
-def _send_index(begun: UploadDescription, beside: _Beside | None, connection: Connection) -> ArrivingDescription | None:
-    """Send the index of the Capgo file where it is missing, and return what the server knows of the file then."""
-    if begun.capgo is None:
-        return None
-    if beside is None:
-        raise UsageError(f"{connection.url}: demands the Capgo file that the seal vouches for (--capgo FILE)")
-    if begun.capgo.index_missing:
-        path = paths.filled(paths.UPLOAD_CAPGO_INDEX, id=begun.id)
+def _send_index(begun: UploadDescription, companion: _Companion, connection: Connection) -> _Sending:
+    """Send a companion's index where the server misses it, and return what it misses of the companion then."""
+    name = companion.name
+    arriving = begun.attachments.get(name)
+    if arriving is not None and arriving.index_missing:
+        path = paths.filled(paths.UPLOAD_ATTACHMENT_INDEX, id=begun.id, name=name)
         parse = UploadDescription.from_json
-        return connection.retried(lambda: connection.ask("PUT", path, parse, content=beside.index)).capgo
-    return begun.capgo
+        answer = connection.retried(lambda: connection.ask("PUT", path, parse, content=companion.index))
+        arriving = answer.attachments.get(name)
+    if arriving is None:
+        raise TransferError(f"{connection.url}: takes no attachment {name}, for which the seal vouches")
+    path = paths.filled(paths.UPLOAD_ATTACHMENT, id=begun.id, name=name)
+    return _Sending(companion.source, path, arriving.payload.size, arriving.missing)
 
 
 def _pieces(missing: Iterable[Span]) -> Iterator[tuple[int, int]]:
-    """Cut the missing spans at the grid of the server's parts."""
+    """Cut the missing spans at the grid of the server's runs."""
     for start, stop in missing:
         at = start
         while at < stop:

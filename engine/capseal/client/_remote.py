@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..constants import DIGEST_BYTES
 from ..errors import TransferError, TruncatedError
+from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import MAX_SEAL_BYTES
 from ..http.shapes import ReleaseDescription
@@ -46,20 +48,26 @@ def find_release(
         path = paths.filled(paths.RELEASE, **names, sequence=sequence)
     release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
     names["sequence"] = release.sequence
-    seal = connection.retried(lambda: _seal(connection, paths.filled(paths.RELEASE_SEAL, **names)))
+    seal_path = paths.filled(paths.RELEASE_SEAL, **names)
+    seal = connection.retried(lambda: _read_small(connection, seal_path, "seal", MAX_SEAL_BYTES))
     return seal, RangeSource(connection, paths.filled(paths.RELEASE_PAYLOAD, **names), release.payload.size)
 
 
-def _seal(connection: Connection, path: str) -> bytes:
+def fetch_index(connection: Connection, path: str, payload_bytes: int) -> bytes:
+    """Return the index of an attachment of that size; nothing is verified here. Raises TransferError."""
+    most = DIGEST_BYTES * segment_count(payload_bytes)
+    return connection.retried(lambda: _read_small(connection, path, "index", most))
+
+
+def _read_small(connection: Connection, path: str, what: str, most: int) -> bytes:
+    """Return what is at a path, of at most so many bytes."""
     data = bytearray()
     with connection.stream("GET", path) as response:
         for chunk in response.iter_bytes():
             data += chunk
-            if len(data) > MAX_SEAL_BYTES:
+            if len(data) > most:
                 raise TruncatedError(
-                    f"{connection.url}: seal is longer than {MAX_SEAL_BYTES} bytes",
-                    expected=MAX_SEAL_BYTES,
-                    actual=len(data),
+                    f"{connection.url}: {what} is longer than {most} bytes", expected=most, actual=len(data)
                 )
     return bytes(data)
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,15 +18,11 @@ from watchfiles import awatch
 
 from ..crypto.keys import PublicKey, Signer
 from ..errors import CapsealError
-from ..format.strictjson import Role
-from ..server import Limits
-from ..server import create_app as create_server
-from ..server.catalogue.releases import Catalogue
-from ..server.routes.reading import described
-from ..server.storage.records import Release
+from ..http.shapes import ReleaseDescription
+from ..server import Limits, create_reading_app
 from ..trust.store import TrustStore
 from ._bundle import FolderBundle
-from ._storage import FolderStorage
+from ._releases import FolderReleases
 
 LOGGER = "capseal.development"
 
@@ -46,12 +41,11 @@ class _Watched:
     recipients: Sequence[PublicKey]
     app: str
     channel: str
-    storage: FolderStorage
-    catalogue: Catalogue
+    releases: FolderReleases
     log: logging.Logger
     publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    current: Release | None = None
+    current: ReleaseDescription | None = None
 
     async def publish(self) -> None:
         """Seal the folder as it is now and publish it in place of what was; a failure is told, and changes nothing."""
@@ -74,19 +68,15 @@ class _Watched:
                 version=f"dev-{created:%H%M%S}",
                 created=created,
             )
-            self.storage.show(bundle)
-            upload = await self.catalogue.begin(bundle.seal.encode())
-            release = upload if isinstance(upload, Release) else await self.catalogue.publish(upload)
+            release = await asyncio.to_thread(self.releases.show, bundle)
         except (CapsealError, OSError) as error:
             # Half a build, say: the next change will come, and with it the next try.
             self.log.warning("not sealed: %s", error)
             return
-        if before is not None:
-            await self.catalogue.withdraw(before)
         async with self.changed:
             self.current = release
             self.changed.notify_all()
-        self.log.info("sealed %s, sequence %d, %d bytes", release.version, release.sequence, release.payload_bytes)
+        self.log.info("sealed %s, sequence %d, %d bytes", release.version, release.sequence, release.payload.size)
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Publish at every change of anything in the folder."""
@@ -95,16 +85,16 @@ class _Watched:
 
     async def events(self) -> AsyncIterator[str]:
         """Yield what is current, and then whatever becomes so, as server-sent events."""
-        told: Release | None = None
+        told: ReleaseDescription | None = None
         while True:
             current = await self._newer_than(told)
             if current is None:
                 yield ": still here\n\n"
                 continue
             told = current
-            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(described(current).to_json())}\n\n"
+            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(current.to_json())}\n\n"
 
-    async def _newer_than(self, told: Release | None) -> Release | None:
+    async def _newer_than(self, told: ReleaseDescription | None) -> ReleaseDescription | None:
         """Return the current release as soon as it is another one, or None where it stays for a while."""
         async with self.changed:
             with suppress(TimeoutError):
@@ -123,17 +113,13 @@ def create_app(
 ) -> Starlette:
     """Return the development server of a folder as an ASGI application.
 
-    Serves what the production server serves (docs/server.md), with the folder as the one release, and
+    Serves what the production server does (docs/server.md) to readers, with the folder as the one release, and
     GET /v1/events: server-sent events `release` with what .../latest would answer. Nobody can publish
     to it. signer: a development key that `trust` trusts; production builds refuse what it signs.
     """
-    storage = FolderStorage()
-    log = logging.getLogger(LOGGER)
-    # verify_reads is what keeps a nonce from being used twice (FolderBundle). The token is told to nobody.
-    server = create_server(
-        storage, trust, token=secrets.token_hex(), verify_reads=True, role=Role.DEVELOPMENT, limits=LIMITS
-    )
-    watched = _Watched(folder, signer, recipients, app, channel, storage, server.state.server.catalogue, log)
+    releases = FolderReleases(trust)
+    server = create_reading_app(releases, limits=LIMITS)
+    watched = _Watched(folder, signer, recipients, app, channel, releases, logging.getLogger(LOGGER))
 
     async def events(request: Request) -> StreamingResponse:
         return StreamingResponse(
@@ -142,13 +128,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with server.router.lifespan_context(server):
-            stop = asyncio.Event()
-            watching = asyncio.create_task(watched.watch(stop))
-            await watched.publish()
-            yield
-            stop.set()
-            await watching
+        stop = asyncio.Event()
+        watching = asyncio.create_task(watched.watch(stop))
+        await watched.publish()
+        yield
+        stop.set()
+        await watching
 
     return Starlette(
         routes=[Route("/v1/events", events), Mount("/", server)],

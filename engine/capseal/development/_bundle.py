@@ -22,8 +22,8 @@ class FolderBundle:
     """A folder, sealed. Nothing of it is stored but the seal, the session key and the names of its files.
 
     Whoever passes on what read() returns must check it against the signed index first: a file that
-    changed since would otherwise be encrypted with a nonce that was used before. The server does so
-    (verify_reads), so that no segment but the sealed one ever leaves.
+    changed since would otherwise be encrypted with a nonce that was used before. FolderPayload does
+    so, so that no segment but the sealed one ever leaves.
     """
 
     def __init__(self, archive: ZipStream, sealed: Seal, cipher: SegmentCipher) -> None:

@@ -4,11 +4,14 @@ Encoded in one place and parsed in the same one. Parsing raises FormatError for 
 mistyped or out of bounds; members that are unknown are ignored, so that a server may be newer than its client.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, NamedTuple, Self
 
-from ..constants import MAX_SIGNATURES
+from ..constants import MAX_ATTACHMENTS, MAX_SIGNATURES
 from ..errors import FormatError
+from ..format.statement import Statement
 from ..format.strictjson import Members, check_file_name, check_fingerprint, check_name, check_text, shown_time
 from ..format.tree import segment_count
 from . import paths
@@ -16,9 +19,17 @@ from . import paths
 Span = tuple[int, int]
 """Bytes from the first number up to, not including, the second."""
 
+
+class AppChannel(NamedTuple):
+    """What releases are of: one app, and one of its channels."""
+
+    app: str
+    channel: str
+
+
 _RELEASE_MEMBERS = (
     *("app", "channel", "sequence", "version", "created", "published", "withdrawn"),
-    *("content", "payload", "capgo", "seal", "signers"),
+    *("content", "payload", "attachments", "seal", "signers"),
 )
 
 
@@ -54,23 +65,60 @@ class ReleaseDescription:
     content_name: str
     content_bytes: int
     payload: PayloadDescription
-    capgo: PayloadDescription | None
+    attachments: Mapping[str, PayloadDescription]
     seal_bytes: int
     seal_digest: str
     signers: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        statement: Statement,
+        attachments: Mapping[str, PayloadDescription],
+        *,
+        published: datetime,
+        seal_bytes: int,
+        seal_digest: str,
+        signers: tuple[str, ...],
+    ) -> Self:
+        """Return the description of what a statement is about."""
+        return cls(
+            app=statement.app,
+            channel=statement.channel,
+            sequence=statement.sequence,
+            version=statement.version,
+            created=shown_time(statement.created),
+            published=shown_time(published),
+            withdrawn=None,
+            content_name=statement.content.name,
+            content_bytes=statement.content.size,
+            payload=PayloadDescription(statement.payload.size, statement.payload.digest.hex()),
+            attachments=attachments,
+            seal_bytes=seal_bytes,
+            seal_digest=seal_digest,
+            signers=signers,
+        )
+
+    @property
+    def app_channel(self) -> AppChannel:
+        """What it is a release of."""
+        return AppChannel(self.app, self.channel)
 
     @property
     def links(self) -> dict[str, str]:
         """Where it and what belongs to it are."""
         names: dict[str, str | int] = {"app": self.app, "channel": self.channel, "sequence": self.sequence}
-        links = {
+        return {
             "self": paths.filled(paths.RELEASE, **names),
             "seal": paths.filled(paths.RELEASE_SEAL, **names),
             "payload": paths.filled(paths.RELEASE_PAYLOAD, **names),
         }
-        if self.capgo is not None:
-            links["capgo"] = paths.filled(paths.RELEASE_CAPGO, **names)
-        return links
+
+    def attachment_link(self, name: str) -> str:
+        """Where one of its attachments is."""
+        return paths.filled(
+            paths.RELEASE_ATTACHMENT, app=self.app, channel=self.channel, sequence=self.sequence, name=name
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -84,7 +132,9 @@ class ReleaseDescription:
             "withdrawn": self.withdrawn,
             "content": {"name": self.content_name, "size": self.content_bytes},
             "payload": self.payload.to_json(),
-            "capgo": None if self.capgo is None else self.capgo.to_json(),
+            "attachments": {
+                name: {**one.to_json(), "link": self.attachment_link(name)} for name, one in self.attachments.items()
+            },
             "seal": {"size": self.seal_bytes, "digest": {"sha256": self.seal_digest}},
             "signers": list(self.signers),
             "links": self.links,
@@ -107,9 +157,9 @@ class ReleaseDescription:
             content_name=content.text("name", check_file_name),
             content_bytes=content.integer("size", least=0),
             payload=PayloadDescription.from_json(members.take("payload", dict), members.place("payload")),
-            capgo=None
-            if value["capgo"] is None
-            else PayloadDescription.from_json(value["capgo"], members.place("capgo")),
+            attachments={
+                name: PayloadDescription.from_json(one, place) for name, place, one in _named(members, "attachments")
+            },
             seal_bytes=seal.integer("size", least=1),
             seal_digest=_digest(seal, "sha256"),
             signers=_fingerprints(members, "signers"),
@@ -150,7 +200,7 @@ class UploadDescription:
     sequence: int
     payload: PayloadDescription
     missing: tuple[Span, ...]
-    capgo: ArrivingDescription | None
+    attachments: Mapping[str, ArrivingDescription]
 
     @property
     def links(self) -> dict[str, str]:
@@ -158,8 +208,13 @@ class UploadDescription:
         return {
             "self": paths.filled(paths.UPLOAD, id=self.id),
             "payload": paths.filled(paths.UPLOAD_PAYLOAD, id=self.id),
-            "capgo": paths.filled(paths.UPLOAD_CAPGO, id=self.id),
-            "capgo_index": paths.filled(paths.UPLOAD_CAPGO_INDEX, id=self.id),
+        }
+
+    def attachment_links(self, name: str) -> dict[str, str]:
+        """Where one of its attachments goes, and that attachment's index."""
+        return {
+            "link": paths.filled(paths.UPLOAD_ATTACHMENT, id=self.id, name=name),
+            "index_link": paths.filled(paths.UPLOAD_ATTACHMENT_INDEX, id=self.id, name=name),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -171,14 +226,16 @@ class UploadDescription:
             "sequence": self.sequence,
             "payload": self.payload.to_json(),
             "missing": [list(span) for span in self.missing],
-            "capgo": None if self.capgo is None else self.capgo.to_json(),
+            "attachments": {
+                name: {**one.to_json(), **self.attachment_links(name)} for name, one in self.attachments.items()
+            },
             "links": self.links,
         }
 
     @classmethod
     def from_json(cls, value: Any, where: str = "upload") -> Self:
         """Parse such values. Raises FormatError."""
-        members = _members(value, where, ("id", "app", "channel", "sequence", "payload", "missing", "capgo"))
+        members = _members(value, where, ("id", "app", "channel", "sequence", "payload", "missing", "attachments"))
         payload = PayloadDescription.from_json(members.take("payload", dict), members.place("payload"))
         return cls(
             id=members.text("id", check_fingerprint),
@@ -187,9 +244,9 @@ class UploadDescription:
             sequence=members.integer("sequence", least=1),
             payload=payload,
             missing=_spans(members, "missing", payload.size),
-            capgo=None
-            if value["capgo"] is None
-            else ArrivingDescription.from_json(value["capgo"], members.place("capgo")),
+            attachments={
+                name: ArrivingDescription.from_json(one, place) for name, place, one in _named(members, "attachments")
+            },
         )
 
 
@@ -214,6 +271,16 @@ def _members(value: Any, where: str, wanted: tuple[str, ...]) -> Members:
     """Return the members that are wanted, each of them there; others are ignored."""
     known = {name: value[name] for name in wanted if name in value} if type(value) is dict else value
     return Members(known, where, required=wanted)
+
+
+def _named(members: Members, name: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield name, place and value of the members of an object whose names are attachments'."""
+    values = members.take(name, dict)
+    if len(values) > MAX_ATTACHMENTS:
+        raise FormatError(f"{members.place(name)}: {len(values)} members, at most {MAX_ATTACHMENTS} are allowed")
+    for key, value in values.items():
+        check_name(key, members.place(name))
+        yield key, f"{members.place(name)}.{key}", value
 
 
 def _digest(members: Members, algorithm: str) -> str:

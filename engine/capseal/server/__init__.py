@@ -1,6 +1,7 @@
 """The server that cannot read or forge: stores and serves sealed bundles, verifying every byte (extra `server`).
 
 Names are imported when they are first used: who takes the application loads no web server with it.
+ReleaseStore is what create_reading_app() serves from; Extension is what create_app() can be given.
 """
 
 from importlib import import_module
@@ -9,29 +10,46 @@ from typing import TYPE_CHECKING, Any
 from ..http.token import load_token
 
 if TYPE_CHECKING:
-    from .app import create_app
-    from .limits import Limits
-    from .routes.updates import CapgoUpdates
-    from .run import log_as_json, make_server
+    from ..capgo import CapgoUpdates
+    from ._app import create_app, create_reading_app
+    from ._extensions import Extension
+    from ._limits import ServerLimits as Limits
+    from ._release_store import Chunks, ReadablePayload, ReleaseStore
+    from ._run import log_as_json, make_server
     from .storage.objects import Storage
 
 _HOMES = {
-    "app": ("create_app",),
-    "limits": ("Limits",),
-    "routes.updates": ("CapgoUpdates",),
-    "run": ("log_as_json", "make_server"),
+    "_app": ("create_app", "create_reading_app"),
+    "_extensions": ("Extension",),
+    "_limits": ("Limits",),
+    "_release_store": ("Chunks", "ReadablePayload", "ReleaseStore"),
+    "_run": ("log_as_json", "make_server"),
     "storage.objects": ("Storage",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["CapgoUpdates", "Limits", "Storage", "create_app", "load_token", "log_as_json", "make_server"]
+__all__ = [
+    "CapgoUpdates",
+    "Chunks",
+    "Extension",
+    "Limits",
+    "ReadablePayload",
+    "ReleaseStore",
+    "Storage",
+    "create_app",
+    "create_reading_app",
+    "load_token",
+    "log_as_json",
+    "make_server",
+]
 
 
 def __getattr__(name: str) -> Any:
-    try:
-        home = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(f".{home}", __name__), name)
+    if name == "CapgoUpdates":  # the one extension of ours, which the server knows by its name only
+        value: Any = import_module("..capgo", __name__).CapgoUpdates
+    elif name in _HOME_OF:
+        value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value

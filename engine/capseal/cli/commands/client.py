@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from ...errors import UsageError
 from ..framework import console, options, progress
 from ..framework.arguments import argument, at_least, between, option
 from ..framework.extras import need
@@ -15,12 +16,25 @@ Channel = Annotated[str | None, option("--channel", metavar="NAME", help="Defaul
 Transfers = Annotated[int, option("-j", "--jobs", metavar="N", type=between(1, 64), help="Transfers at once.")]
 
 
+def _named_file(text: str) -> tuple[str, str]:
+    name, separator, file = text.partition("=")
+    if not name or not separator or not file:
+        raise UsageError(f"--attachment: {text!r} is not NAME=FILE")
+    return name, file
+
+
 def publish(
     bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal.")],
     url: Url,
     seal: options.Seal = None,
-    capgo: Annotated[
-        str | None, option("--capgo", metavar="FILE", help="The Capgo file that the seal vouches for.")
+    attachment: Annotated[
+        list[str] | None,
+        option(
+            "--attachment",
+            metavar="NAME=FILE",
+            repeatable=True,
+            help="An attachment of the seal, where it is not beside the bundle under its name.",
+        ),
     ] = None,
     token_file: options.TokenFile = None,
     jobs: Transfers = 4,
@@ -29,9 +43,9 @@ def publish(
     need("client")
     from ... import client
 
-    beside = () if capgo is None else (capgo,)
-    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle, *beside) as advance:
-        release = client.publish(bundle, connection, seal=seal, capgo=capgo, jobs=jobs, progress=advance)
+    files = dict(map(_named_file, attachment or ()))
+    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle, *files.values()) as advance:
+        release = client.publish(bundle, connection, seal=seal, companions=files, jobs=jobs, progress=advance)
     console.say(
         f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
     )
@@ -50,6 +64,10 @@ def fetch(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     native: options.ExpectNative = None,
     platform: options.ExpectPlatform = None,
+    attachment: Annotated[
+        list[str] | None,
+        option("--attachment", metavar="NAME", repeatable=True, help="Fetch this attachment of the seal, too."),
+    ] = None,
     jobs: Transfers = 4,
 ) -> None:
     """Fetch a release, verified segment by segment. Goes on with what is on disk already."""
@@ -70,11 +88,14 @@ def fetch(
             trust=store,
             expect=expect,
             sequence=sequence,
+            companions=attachment or (),
             jobs=jobs,
             progress=advance,
         )
     console.say(got.seal)
     console.say(got.payload)
+    for path in got.companions.values():
+        console.say(path)
 
 
 def withdraw(

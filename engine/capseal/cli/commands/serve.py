@@ -26,7 +26,7 @@ def serve(
     key: Annotated[str | None, option("--tls-key", metavar="FILE", help="PEM.")] = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     max_bundle: Annotated[
-        int | None, option("--max-bundle", metavar="BYTES", type=at_least(1), help="Largest payload; default: 64 GiB.")
+        int | None, option("--max-bundle", metavar="BYTES", type=at_least(1), help="Largest bundle; default: 64 GiB.")
     ] = None,
     capgo: Annotated[bool, flag("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
     default_channel: Annotated[
@@ -56,7 +56,7 @@ def serve(
     config = options.find_config()
     trusted = options.load_trust(trust or config.trust)
     channel = options.chosen_channel(default_channel, config)
-    updates = CapgoUpdates(default_channel=channel, public_url=public_url) if capgo else None
+    updates = [CapgoUpdates(default_channel=channel, public_url=public_url)] if capgo else []
     with closing(Storage.open(store)) as storage:
         app = create_app(
             storage,
@@ -65,7 +65,7 @@ def serve(
             verify_reads=verify_reads,
             role=Role(role.value),
             limits=limits,
-            capgo=updates,
+            extensions=updates,
         )
         server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)
         log_as_json()

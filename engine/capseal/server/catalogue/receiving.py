@@ -5,18 +5,19 @@ import mmap
 from collections.abc import AsyncIterable, Awaitable, Callable
 
 from ...constants import SEGMENT_BYTES
-from ...embedding import RUN_BYTES, Chunk
+from ...embedding import RUN_BYTES as HASHED_BYTES
+from ...embedding import Chunk
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
-from ...http.limits import RUN_BYTES as PART_BYTES
-from ..storage.stored_runs import Part
+from ...http.limits import RUN_BYTES as STORED_RUN_BYTES
+from ..storage.stored_runs import StoredRun
 
-PutPart = Callable[[Part, memoryview], Awaitable[None]]
-"""Stores a verified part; the bytes are its own until it returns."""
+PutRun = Callable[[StoredRun, memoryview], Awaitable[None]]
+"""Stores a verified run of segments; the bytes are its own until it returns."""
 
 
-class PartBuffers:
-    """Buffers of one part each, kept for the next: the first touch of fresh memory costs as much as hashing it."""
+class RunBuffers:
+    """Buffers of one stored run each, kept: the first touch of fresh memory costs as much as hashing it."""
 
     def __init__(self, most: int) -> None:
         """most: how many are kept while nobody uses them."""
@@ -24,10 +25,10 @@ class PartBuffers:
         self._spare: list[memoryview] = []
 
     def take(self) -> memoryview:
-        """Return a buffer of PART_BYTES whose content is whatever it was."""
+        """Return a buffer of STORED_RUN_BYTES whose content is whatever it was."""
         # Neither a bytearray, which is zeroed at once, nor NumPy's huge pages, each zeroed when it is first
         # touched: both hold the event loop for milliseconds.
-        return self._spare.pop() if self._spare else memoryview(mmap.mmap(-1, PART_BYTES))
+        return self._spare.pop() if self._spare else memoryview(mmap.mmap(-1, STORED_RUN_BYTES))
 
     def give(self, buffer: memoryview) -> None:
         """Take a buffer back that nobody else reads any more."""
@@ -36,20 +37,20 @@ class PartBuffers:
 
 
 class Receiver:
-    """Takes the bytes of a run of segments in pieces of any length, verifies them, stores them as parts.
+    """Takes the bytes of a run of segments in pieces of any length, verifies them, stores them in runs.
 
-    One run is hashed and one part is stored while the next bytes arrive: two parts in memory, and at
-    most two runs (4 segments) are read past a bad segment. Leave it as a context manager: it waits
+    Some segments are hashed and one run is stored while the next bytes arrive: two runs in memory, and at
+    most 4 segments are read past a bad one. Leave it as a context manager: it waits
     for what is in flight, so that nothing is stored after it has been left.
     """
 
-    def __init__(self, index: SignedIndex, put: PutPart, buffers: PartBuffers, *, start: int, stop: int) -> None:
+    def __init__(self, index: SignedIndex, put: PutRun, buffers: RunBuffers, *, start: int, stop: int) -> None:
         """start, stop: bytes in the payload, both where a segment starts or the payload ends."""
         self._index = index
         self._put = put
         self._buffers = buffers
         self._stop = stop
-        self._part_start = start
+        self._run_start = start
         self._checked = start
         self.received = start
         """How far the bytes came, as an offset in the payload."""
@@ -84,21 +85,21 @@ class Receiver:
         while view:
             if self.received == self._stop:
                 raise self._index.payload_ended(self._stop + len(view))
-            filled = self.received - self._part_start
-            count = min(len(view), len(self._buffer) - filled, RUN_BYTES - (self.received - self._checked))
+            filled = self.received - self._run_start
+            count = min(len(view), len(self._buffer) - filled, HASHED_BYTES - (self.received - self._checked))
             self._buffer[filled : filled + count] = view[:count]
             view = view[count:]
             self.received += count
-            part_full = filled + count == len(self._buffer)
-            if part_full or self.received - self._checked == RUN_BYTES:
+            run_full = filled + count == len(self._buffer)
+            if run_full or self.received - self._checked == HASHED_BYTES:
                 await self._start_check(self.received)
-            if part_full:
+            if run_full:
                 await self._start_store(self.received)
 
     async def _start_check(self, stop: int) -> None:
         """Hash from where the last check ended, in a worker thread, after that one is done."""
         await self._settle_check()
-        run = self._buffer[self._checked - self._part_start : stop - self._part_start]
+        run = self._buffer[self._checked - self._run_start : stop - self._run_start]
         first = self._checked // SEGMENT_BYTES
         self._check = asyncio.create_task(asyncio.to_thread(self._index.check_run, first, run))
         self._checked = stop
@@ -109,20 +110,20 @@ class Receiver:
             await check
 
     async def _start_store(self, stop: int) -> None:
-        """Store the part up to `stop` in the background, once it is verified and the last one is stored."""
+        """Store the run up to `stop` in the background, once it is verified and the last one is stored."""
         await self._settle_check()
         await self._settle_store()
-        first = self._part_start // SEGMENT_BYTES
-        part = Part(first, -(-stop // SEGMENT_BYTES) - first)
-        data = self._buffer[: stop - self._part_start]
-        self._store = asyncio.create_task(self._put_part(part, data, self._whole_buffer))
-        self._part_start = stop
+        first = self._run_start // SEGMENT_BYTES
+        run = StoredRun(first, -(-stop // SEGMENT_BYTES) - first)
+        data = self._buffer[: stop - self._run_start]
+        self._store = asyncio.create_task(self._put_run(run, data, self._whole_buffer))
+        self._run_start = stop
         if stop < self._stop:
             self._whole_buffer = self._buffers.take()
             self._buffer = self._cut_buffer()
 
-    async def _put_part(self, part: Part, data: memoryview, whole_buffer: memoryview) -> None:
-        await self._put(part, data)
+    async def _put_run(self, run: StoredRun, data: memoryview, whole_buffer: memoryview) -> None:
+        await self._put(run, data)
         # Only now, and not after a failure: a put that was cancelled may still be reading.
         self._buffers.give(whole_buffer)
 
@@ -137,10 +138,10 @@ class Receiver:
         if whole > self._checked:
             await self._start_check(whole)
         await self._settle_check()
-        if whole > self._part_start:
+        if whole > self._run_start:
             await self._start_store(whole)
         await self._settle_store()
 
     def _cut_buffer(self) -> memoryview:
-        grid = (self._part_start // PART_BYTES + 1) * PART_BYTES
-        return self._whole_buffer[: min(grid, self._stop) - self._part_start]
+        grid = (self._run_start // STORED_RUN_BYTES + 1) * STORED_RUN_BYTES
+        return self._whole_buffer[: min(grid, self._stop) - self._run_start]

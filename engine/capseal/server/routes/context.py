@@ -8,57 +8,81 @@ from starlette.requests import Request
 
 from ...errors import FormatError
 from ...format.strictjson import check_name
-from ...http.problems import NAME, NO_RELEASE, NO_TOKEN, SEQUENCE, TOKEN
-from ..catalogue.receiving import PartBuffers
-from ..catalogue.releases import Catalogue
-from ..limits import Limits
-from ..metrics import Metrics
-from ..problems import Problem
-from ..storage.records import Place, Release
+from ...http.problems import NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, SEQUENCE, TOKEN
+from ...http.shapes import AppChannel, ReleaseDescription
+from .._limits import ServerLimits
+from .._metrics import Metrics
+from .._problems import Problem
+from .._release_store import ReleaseStore
+from ..catalogue.catalogue import Catalogue
+from ..catalogue.receiving import RunBuffers
 
 _MAX_SEQUENCE_DIGITS = 16
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
-    """Lives as long as the application. token: what a publisher must show, or None."""
+    """What serving takes; it lives as long as the application."""
 
-    catalogue: Catalogue
-    limits: Limits
+    releases: ReleaseStore
+    limits: ServerLimits
     metrics: Metrics
     log: Logger
-    buffers: PartBuffers
-    verify_reads: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishingState:
+    """What publishing takes besides. token: what a publisher must show, or None."""
+
+    catalogue: Catalogue
+    buffers: RunBuffers
     token: str | None = field(repr=False)
 
 
-def app_state(request: Request) -> ServerState:
+def server_state(request: Request) -> ServerState:
     """Return the state of the application that serves a request."""
     state: ServerState = request.app.state.server
     return state
 
 
-def named_place(request: Request) -> Place:
+def publishing_state(request: Request) -> PublishingState:
+    """Return what the application publishes with."""
+    state: PublishingState = request.app.state.publishing
+    return state
+
+
+def named_channel(request: Request) -> AppChannel:
     """Return the app and channel of a path. Raises Problem 400."""
-    try:
-        return (
-            check_name(request.path_params["app"], "app"),
-            check_name(request.path_params["channel"], "channel"),
-        )
-    except FormatError as error:
-        raise Problem(NAME, str(error)) from error
+    return AppChannel(_named(request, "app"), _named(request, "channel"))
 
 
-def named_release(request: Request) -> Release:
+def named_release(request: Request) -> ReleaseDescription:
     """Return the release of a path. Raises Problem 400, 404."""
-    place = named_place(request)
+    of = named_channel(request)
     text = request.path_params["sequence"]
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_SEQUENCE_DIGITS):
-        raise Problem(SEQUENCE, f"{text[:40]!r} is not a number of at most 16 digits")
-    release = app_state(request).catalogue.release(place, int(text))
+        raise Problem(SEQUENCE, f"{text[:40]!r} is not a number of at most {_MAX_SEQUENCE_DIGITS} digits")
+    release = server_state(request).releases.release(of, int(text))
     if release is None:
-        raise Problem(NO_RELEASE, f"no release {text} of app {place[0]} on channel {place[1]}")
+        raise Problem(NO_RELEASE, f"no release {text} of app {of.app} on channel {of.channel}")
     return release
+
+
+def named_attachment(request: Request) -> str:
+    """Return the name of an attachment in a path. Raises Problem 400."""
+    return _named(request, "name")
+
+
+def no_attachment(name: str, of: str) -> Problem:
+    """Return the problem for an attachment that is not there. of: what it is not one of."""
+    return Problem(NO_ATTACHMENT, f"{of} has no attachment {name}")
+
+
+def _named(request: Request, parameter: str) -> str:
+    try:
+        return check_name(request.path_params[parameter], parameter)
+    except FormatError as error:
+        raise Problem(NAME, str(error)) from error
 
 
 def check_token(request: Request, *, demanded: bool) -> None:
@@ -66,15 +90,11 @@ def check_token(request: Request, *, demanded: bool) -> None:
 
     demanded: what no signature authorises; refused with 403 where the server has no token.
     """
-    token = app_state(request).token
+    token = publishing_state(request).token
     if token is None:
         if demanded:
             raise Problem(NO_TOKEN, "this server was started without a token file")
         return
     shown = request.headers.get("authorization", "")
     if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
-        raise Problem(
-            TOKEN,
-            "the bearer token is missing or wrong",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise Problem(TOKEN, "the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})

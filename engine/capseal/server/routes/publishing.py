@@ -1,4 +1,4 @@
-"""What publishers do: the seal first, then the payload in any pieces and order, then publish; or withdraw."""
+"""What publishers do: the seal first, then the payloads in any pieces and order, then publish; or withdraw."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,25 +11,29 @@ from ...constants import DIGEST_BYTES, SEGMENT_BYTES
 from ...errors import RejectedError, RollbackError
 from ...format.tree import segment_count
 from ...http import shapes
-from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_CAPGO, NO_INDEX, NO_UPLOAD, SHORT_BODY
-from ...http.shapes import ArrivingDescription, PayloadDescription, Span, UploadDescription
+from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_INDEX, NO_UPLOAD, SHORT_BODY
+from ...http.shapes import ArrivingDescription, PayloadDescription, ReleaseDescription, Span, UploadDescription
+from .._problems import Problem, busy, rejected, too_large
+from .._ranges import parse_content_range
+from ..catalogue.arriving import ArrivingPayload, Upload
 from ..catalogue.receiving import Receiver
-from ..catalogue.uploads import ArrivingPayload, Upload
-from ..problems import Problem, busy, rejected, too_large
-from ..ranges import parse_content_range
-from ..storage.records import Release
-from ..storage.stored_runs import Part
-from .context import ServerState, app_state, check_token, named_release
-from .reading import described
+from ..storage.stored_runs import StoredRun
+from .context import (
+    check_token,
+    named_attachment,
+    named_release,
+    no_attachment,
+    publishing_state,
+    server_state,
+)
 
 
 async def begin_upload(request: Request) -> Response:
     """POST /v1/uploads, body: the seal. Answers with what is still missing of the payload."""
     check_token(request, demanded=False)
-    state = app_state(request)
-    seal = await _whole_body(request, "seal", state.limits.seal_bytes)
-    begun = await state.catalogue.begin(seal)
-    if isinstance(begun, Release):
+    seal = await _whole_body(request, "seal", server_state(request).limits.seal_bytes)
+    begun = await publishing_state(request).catalogue.begin(seal)
+    if isinstance(begun, ReleaseDescription):
         return _published(begun, 200)
     upload = _described(begun)
     return _answer(upload.to_json(), 201, {"Location": upload.links["self"]})
@@ -48,49 +52,44 @@ async def put_payload(request: Request) -> Response:
     return await _receive(request, upload, upload.payload)
 
 
-async def put_capgo(request: Request) -> Response:
-    """PUT /v1/uploads/ID/capgo, body: as for the payload, of the Capgo file; its index must be there."""
+async def put_attachment(request: Request) -> Response:
+    """PUT /v1/uploads/ID/attachments/NAME, body: as for the payload; its index must be there."""
     check_token(request, demanded=False)
     upload = _named_upload(request)
-    return await _receive(request, upload, _demanded_capgo(upload))
+    return await _receive(request, upload, _named_companion(request, upload))
 
 
-async def put_capgo_index(request: Request) -> Response:
-    """PUT /v1/uploads/ID/capgo/index, body: 32 bytes for each segment of the Capgo file."""
+async def put_attachment_index(request: Request) -> Response:
+    """PUT /v1/uploads/ID/attachments/NAME/index, body: 32 bytes for each segment of the attachment."""
     check_token(request, demanded=False)
-    state = app_state(request)
+    catalogue = publishing_state(request).catalogue
     upload = _named_upload(request)
-    arriving = _demanded_capgo(upload)
+    arriving = _named_companion(request, upload)
     entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size))
-    if upload.id not in state.catalogue.uploads:
-        raise _no_upload(upload.id)
     try:
-        await state.catalogue.put_index(arriving, entries)
+        await catalogue.put_index(upload, arriving, entries)
     except RejectedError as error:
-        raise await _rejected(state, upload, error) from error
+        raise await _rejected(request, upload, error) from error
     return _answer(_described(upload).to_json(), 200)
 
 
 async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
     """Take segments of one of an upload's payloads, store what verifies, and answer with what is still missing."""
-    state = app_state(request)
+    state, publishing = server_state(request), publishing_state(request)
     if arriving.index is None:
         raise Problem(NO_INDEX, "send the index before the segments")
     start, stop = _announced_span(request, arriving.signed.size)
-    receiving = sum(one.receivers for one in state.catalogue.uploads.values())
+    receiving = sum(one.receivers for one in publishing.catalogue.uploads.values())
     if receiving >= state.limits.uploads:
         raise busy(f"{receiving} requests are sending payload, at most {state.limits.uploads} may at once")
 
-    async def put(part: Part, data: memoryview) -> None:
-        if upload.id not in state.catalogue.uploads:
-            raise _no_upload(upload.id)
-        await state.catalogue.storage.put(part.path(arriving.digest), data)
-        arriving.parts.append(part)
+    async def put(run: StoredRun, data: memoryview) -> None:
+        await publishing.catalogue.put_run(upload, arriving, run, data)
 
     upload.receivers += 1
     state.metrics.uploading.inc()
     try:
-        async with Receiver(arriving.index, put, state.buffers, start=start, stop=stop) as receiver:
+        async with Receiver(arriving.index, put, publishing.buffers, start=start, stop=stop) as receiver:
             try:
                 await receiver.receive(request.stream())
             finally:
@@ -98,7 +97,7 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
         if receiver.received < stop:
             raise Problem(SHORT_BODY, f"body of {receiver.received - start} bytes, {stop - start} were announced")
     except RejectedError as error:
-        raise await _rejected(state, upload, error, received=receiver.received) from error
+        raise await _rejected(request, upload, error, received=receiver.received) from error
     finally:
         upload.receivers -= 1
         state.metrics.uploading.dec()
@@ -108,15 +107,15 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
 async def publish(request: Request) -> Response:
     """POST /v1/uploads/ID: publish what was uploaded. The same again answers the same."""
     check_token(request, demanded=False)
-    state = app_state(request)
-    published = state.catalogue.release_of(request.path_params["id"])
+    state, catalogue = server_state(request), publishing_state(request).catalogue
+    published = catalogue.records.with_seal(request.path_params["id"])
     if published is not None:
-        return _published(published, 200)
+        return _published(published.release, 200)
     upload = _named_upload(request)
     try:
-        release = await state.catalogue.publish(upload)
+        release = await catalogue.publish(upload)
     except RollbackError:
-        await state.catalogue.give_up(upload)
+        await catalogue.give_up(upload)
         raise
     state.metrics.releases.inc()
     members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
@@ -127,35 +126,36 @@ async def publish(request: Request) -> Response:
 async def give_up_upload(request: Request) -> Response:
     """DELETE /v1/uploads/ID: forget it, and what was stored of it."""
     check_token(request, demanded=False)
-    await app_state(request).catalogue.give_up(_named_upload(request))
+    await publishing_state(request).catalogue.give_up(_named_upload(request))
     return Response(None, 204)
 
 
 async def withdraw(request: Request) -> Response:
     """DELETE .../releases/SEQUENCE: take a release back. Only with a token: no signature speaks for this."""
     check_token(request, demanded=True)
-    state = app_state(request)
+    state = server_state(request)
     release = named_release(request)
     if release.withdrawn is None:
-        release = await state.catalogue.withdraw(release)
+        release = await publishing_state(request).catalogue.withdraw(release)
         state.metrics.releases.dec()
         members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
         state.log.info("withdrawn", extra={"members": members})
-    return _answer(described(release).to_json(), 200)
+    return _answer(release.to_json(), 200)
 
 
 def _named_upload(request: Request) -> Upload:
     id = request.path_params["id"]
-    upload = app_state(request).catalogue.uploads.get(id)
+    upload = publishing_state(request).catalogue.uploads.get(id)
     if upload is None:
         raise _no_upload(id)
     return upload
 
 
-def _demanded_capgo(upload: Upload) -> ArrivingPayload:
-    if upload.capgo is None:
-        raise Problem(NO_CAPGO, "this server takes no Capgo files, or the seal vouches for none")
-    return upload.capgo
+def _named_companion(request: Request, upload: Upload) -> ArrivingPayload:
+    name = named_attachment(request)
+    if name not in upload.companions:
+        raise no_attachment(name, "the seal of this upload")
+    return upload.companions[name]
 
 
 def _no_upload(id: str) -> Problem:
@@ -201,9 +201,10 @@ def _described(upload: Upload) -> UploadDescription:
         sequence=statement.sequence,
         payload=_described_payload(upload.payload),
         missing=_missing(upload.payload),
-        capgo=None
-        if upload.capgo is None
-        else ArrivingDescription(_described_payload(upload.capgo), upload.capgo.index is None, _missing(upload.capgo)),
+        attachments={
+            name: ArrivingDescription(_described_payload(one), one.index is None, _missing(one))
+            for name, one in upload.companions.items()
+        },
     )
 
 
@@ -217,9 +218,8 @@ def _missing(arriving: ArrivingPayload) -> tuple[Span, ...]:
     return tuple((first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)) for first, stop in arriving.missing)
 
 
-def _published(release: Release, status: int) -> Response:
-    found = described(release)
-    return _answer(shapes.published_to_json(found), status, {"Location": found.links["self"]})
+def _published(release: ReleaseDescription, status: int) -> Response:
+    return _answer(shapes.published_to_json(release), status, {"Location": release.links["self"]})
 
 
 def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:
@@ -227,9 +227,10 @@ def _answer(value: object, status: int, headers: dict[str, str] | None = None) -
     return Response(json.dumps(value), status, {**caching, **(headers or {})}, "application/json")
 
 
-async def _rejected(state: ServerState, upload: Upload, error: RejectedError, **members: Any) -> Problem:
+async def _rejected(request: Request, upload: Upload, error: RejectedError, **members: Any) -> Problem:
     """Give up an upload of which something differs from what is signed, and return the answer."""
-    await state.catalogue.give_up(upload)
+    state = server_state(request)
+    await publishing_state(request).catalogue.give_up(upload)
     state.metrics.rejected.labels(type(error).__name__).inc()
     state.log.warning("upload rejected", extra={"members": {"upload": upload.id, "error": str(error)}})
     return rejected(error, **members)

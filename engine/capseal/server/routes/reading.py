@@ -1,28 +1,22 @@
-"""What devices ask for: latest, releases, seals, and payloads by range."""
+"""What devices ask for: latest, releases, seals, and payloads and attachments by range."""
 
 import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ...embedding import RUN_BYTES, read_verified, read_verified_async
 from ...errors import RejectedError, TransferError
-from ...format.signed_index import SignedIndex
-from ...http.problems import NO_CAPGO, NO_RELEASE, WITHDRAWN
-from ...http.shapes import PayloadDescription, ReleaseDescription, Span
-from ..catalogue.uploads import StoredPayload
-from ..problems import Problem, unavailable
-from ..ranges import precondition, wanted_spans
-from ..storage.objects import Storage
-from ..storage.records import Place, Release
-from ..storage.stored_runs import Part, pieces
-from .context import app_state, named_place, named_release
+from ...http.problems import NO_RELEASE, WITHDRAWN
+from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
+from .._problems import Problem, unavailable
+from .._ranges import precondition, wanted_spans
+from .._release_store import Chunks, ReadablePayload
+from .context import named_attachment, named_channel, named_release, no_attachment, server_state
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
@@ -32,26 +26,6 @@ SEAL_TYPE = "application/vnd.capseal.seal.v1"
 
 _SLICE_BYTES = 256 * 1024
 """What is given to a socket at once: the kernel's copy of it is what holds the event loop longest."""
-
-
-def described(release: Release) -> ReleaseDescription:
-    """Return a release as clients see it."""
-    return ReleaseDescription(
-        app=release.app,
-        channel=release.channel,
-        sequence=release.sequence,
-        version=release.version,
-        created=release.created,
-        published=release.published,
-        withdrawn=release.withdrawn,
-        content_name=release.content_name,
-        content_bytes=release.content_bytes,
-        payload=PayloadDescription(release.payload_bytes, release.payload_digest),
-        capgo=None if release.capgo is None else PayloadDescription(release.capgo.size, release.capgo.digest),
-        seal_bytes=release.seal_bytes,
-        seal_digest=release.seal_digest,
-        signers=release.signers,
-    )
 
 
 def _json(request: Request, value: object) -> Response:
@@ -70,72 +44,81 @@ def _document(request: Request, body: bytes, etag: str, media_type: str, caching
 
 async def list_apps(request: Request) -> Response:
     """GET /v1/apps: every app and channel with its latest release."""
-    catalogue = app_state(request).catalogue
-    latest = [release for place in catalogue.places() if (release := catalogue.latest(place))]
-    return _json(request, {"latest": [described(release).to_json() for release in latest]})
+    store = server_state(request).releases
+    latest = [release for of in store.channels() if (release := store.latest(of))]
+    return _json(request, {"latest": [release.to_json() for release in latest]})
 
 
 async def list_releases(request: Request) -> Response:
     """GET .../releases: all of one app and channel, newest first, withdrawn ones too."""
-    place = named_place(request)
-    releases = app_state(request).catalogue.releases(place)
+    of = named_channel(request)
+    releases = server_state(request).releases.releases(of)
     if not releases:
-        raise _no_release(place)
-    return _json(request, {"releases": [described(release).to_json() for release in releases]})
+        raise _no_release(of)
+    return _json(request, {"releases": [release.to_json() for release in releases]})
 
 
 async def get_latest(request: Request) -> Response:
     """GET .../latest: the release with the highest sequence."""
-    place = named_place(request)
-    release = app_state(request).catalogue.latest(place)
+    of = named_channel(request)
+    release = server_state(request).releases.latest(of)
     if release is None:
-        raise _no_release(place)
-    return _json(request, described(release).to_json())
+        raise _no_release(of)
+    return _json(request, release.to_json())
 
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, described(named_release(request)).to_json())
+    return _json(request, named_release(request).to_json())
 
 
 async def get_seal(request: Request) -> Response:
-    """GET .../releases/SEQUENCE/seal: the seal's bytes."""
+    """GET .../releases/SEQUENCE/seal: the seal's bytes. They are asked for again: a seal can be made anew."""
     release = _readable(request)
     etag = f'"{release.seal_digest}"'
     unchanged = precondition(request.headers, etag)
     if unchanged is not None or request.method == "HEAD":
-        headers = {"ETag": etag, "Cache-Control": IMMUTABLE}
+        headers = {"ETag": etag, "Cache-Control": REVALIDATE}
         if unchanged is None:
             headers["Content-Length"] = str(release.seal_bytes)
         return Response(None, unchanged or 200, headers, SEAL_TYPE)
-    body = await app_state(request).catalogue.seal(release)
-    return _document(request, body, etag, SEAL_TYPE, IMMUTABLE)
+    return _document(request, await server_state(request).releases.seal(release), etag, SEAL_TYPE, REVALIDATE)
 
 
 async def get_payload(request: Request) -> Response:
     """GET .../releases/SEQUENCE/payload: all of it, one range or several."""
-    catalogue = app_state(request).catalogue
     release = _readable(request)
-
-    async def index() -> SignedIndex:
-        return (await catalogue.verified(release)).index
-
-    return await _send(request, release.payload, index)
+    return await _send(request, release, release.payload, None)
 
 
-async def get_capgo(request: Request) -> Response:
-    """GET .../releases/SEQUENCE/capgo: the Capgo file beside the bundle, as the payload."""
-    catalogue = app_state(request).catalogue
+async def get_attachment(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/attachments/NAME: in every way as the payload."""
     release = _readable(request)
-    if release.capgo is None:
-        raise Problem(NO_CAPGO, f"release {release.sequence} was published without one")
-    return await _send(request, release.capgo, lambda: catalogue.capgo_index(release))
+    name = named_attachment(request)
+    return await _send(request, release, _attachment(release, name), name)
 
 
-async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awaitable[SignedIndex]]) -> Response:
-    """Answer with a stored payload. index: returns what to check it against, where reads are verified."""
-    state = app_state(request)
-    size, etag = stored.size, f'"{stored.digest}"'
+async def get_attachment_index(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/attachments/NAME/index: 32 bytes for each segment, which give the signed digest."""
+    release = _readable(request)
+    name = named_attachment(request)
+    etag = f'"index-{_attachment(release, name).digest}"'
+    index = await server_state(request).releases.attachment_index(release, name)
+    return _document(request, index, etag, PAYLOAD_TYPE, IMMUTABLE)
+
+
+def _attachment(release: ReleaseDescription, name: str) -> PayloadDescription:
+    if name not in release.attachments:
+        raise no_attachment(name, f"release {release.sequence}")
+    return release.attachments[name]
+
+
+async def _send(
+    request: Request, release: ReleaseDescription, described: PayloadDescription, attachment: str | None
+) -> Response:
+    """Answer with a release's payload, or its attachment of that name."""
+    state = server_state(request)
+    size, etag = described.size, f'"{described.digest}"'
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
     unchanged = precondition(request.headers, etag)
     if unchanged is not None:
@@ -143,7 +126,7 @@ async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awa
     if request.method == "HEAD":
         return Response(None, 200, {**headers, "Content-Length": str(size)}, PAYLOAD_TYPE)
     spans = wanted_spans(request.headers, size, etag, most=state.limits.ranges)
-    payload = PayloadReader(state.catalogue.storage, stored, await index() if state.verify_reads else None)
+    payload = await state.releases.payload(release, attachment)
     if spans is None:
         chunks = payload.chunks(0, size)
         length, status = size, 200
@@ -155,7 +138,7 @@ async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awa
         headers |= {"Content-Type": PAYLOAD_TYPE, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
     else:
         boundary = secrets.token_hex(16)
-        heads = [_part_head(boundary, span, size) for span in spans]
+        heads = [_range_head(boundary, span, size) for span in spans]
         tail = f"\r\n--{boundary}--\r\n".encode()
         chunks = _multipart(payload, spans, heads, tail)
         length = sum(len(head) + stop - start for head, (start, stop) in zip(heads, spans, strict=True)) + len(tail)
@@ -163,68 +146,6 @@ async def _send(request: Request, stored: StoredPayload, index: Callable[[], Awa
         headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
     headers["Content-Length"] = str(length)
     return PayloadResponse(chunks, status, headers)
-
-
-Chunks = AsyncGenerator[bytes | memoryview, None]
-
-
-class PayloadReader:
-    """A payload in storage, read by range; verified on the way out where there is an index to check it against."""
-
-    def __init__(self, storage: Storage, stored: StoredPayload, index: SignedIndex | None) -> None:
-        self._storage = storage
-        self._stored = stored
-        self._index = index
-
-    async def chunks(self, start: int, stop: int) -> Chunks:
-        """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
-        if self._index is None:
-            for part, offset, size in pieces(self._stored.parts, start, stop):
-                for at in range(0, size, RUN_BYTES):
-                    yield await self._read_part(part, offset + at, min(RUN_BYTES, size - at))
-        elif self._storage.is_local:
-            # Read and hashed by one thread in one go: the bytes are still in its core's cache.
-            runs = read_verified(self._index, self._read_now, start, stop)
-            while (run := await asyncio.to_thread(next, runs, None)) is not None:
-                yield run
-        else:
-            async for run in read_verified_async(self._index, self._read, start, stop):
-                yield run
-
-    async def _read(self, offset: int, size: int) -> bytes | memoryview:
-        wanted = pieces(self._stored.parts, offset, offset + size)
-        return _joined([await self._read_part(*one) for one in wanted])
-
-    def _read_now(self, offset: int, size: int) -> bytes | memoryview:
-        return _joined([self._read_part_now(*one) for one in pieces(self._stored.parts, offset, offset + size)])
-
-    async def _read_part(self, part: Part, offset: int, size: int) -> memoryview:
-        path = part.path(self._stored.digest)
-        with _whole_part(path):
-            return _checked_size(path, offset, size, await self._storage.read(path, offset, size))
-
-    def _read_part_now(self, part: Part, offset: int, size: int) -> memoryview:
-        path = part.path(self._stored.digest)
-        with _whole_part(path):
-            return _checked_size(path, offset, size, self._storage.read_now(path, offset, size))
-
-
-@contextmanager
-def _whole_part(path: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise TransferError(f"storage: {path} is gone") from error
-
-
-def _checked_size(path: str, offset: int, size: int, data: memoryview) -> memoryview:
-    if len(data) != size:
-        raise TransferError(f"storage: {path} ends at byte {offset + len(data)}, {offset + size} are expected")
-    return data
-
-
-def _joined(runs: list[memoryview]) -> bytes | memoryview:
-    return runs[0] if len(runs) == 1 else b"".join(runs)
 
 
 class PayloadResponse(Response):
@@ -271,14 +192,14 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _part_head(boundary: str, span: Span, size: int) -> bytes:
+def _range_head(boundary: str, span: Span, size: int) -> bytes:
     start, stop = span
     return (
         f"\r\n--{boundary}\r\nContent-Type: {PAYLOAD_TYPE}\r\nContent-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n"
     ).encode()
 
 
-async def _multipart(payload: PayloadReader, spans: Sequence[Span], heads: Sequence[bytes], tail: bytes) -> Chunks:
+async def _multipart(payload: ReadablePayload, spans: Sequence[Span], heads: Sequence[bytes], tail: bytes) -> Chunks:
     for (start, stop), head in zip(spans, heads, strict=True):
         # The head goes out with bytes that were read, so that a failing read is noticed before anything is sent.
         before = head
@@ -290,12 +211,12 @@ async def _multipart(payload: PayloadReader, spans: Sequence[Span], heads: Seque
     yield tail
 
 
-def _readable(request: Request) -> Release:
+def _readable(request: Request) -> ReleaseDescription:
     release = named_release(request)
     if release.withdrawn is not None:
         raise Problem(WITHDRAWN, f"sequence {release.sequence} was withdrawn at {release.withdrawn}")
     return release
 
 
-def _no_release(place: Place) -> Problem:
-    return Problem(NO_RELEASE, f"no release of app {place[0]} on channel {place[1]}")
+def _no_release(of: AppChannel) -> Problem:
+    return Problem(NO_RELEASE, f"no release of app {of.app} on channel {of.channel}")

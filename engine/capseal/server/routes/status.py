@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .context import app_state
+from .context import PublishingState, server_state
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -17,12 +17,11 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'
 
 async def page(request: Request) -> Response:
     """GET /: apps, channels and releases, as a page."""
-    state = app_state(request)
-    places = [
-        {"app": app, "channel": channel, "releases": state.catalogue.releases((app, channel))}
-        for app, channel in state.catalogue.places()
-    ]
-    body = _template().render(places=places, uploads=list(state.catalogue.uploads.values()))
+    releases = server_state(request).releases
+    channels = [{"of": of, "releases": releases.releases(of)} for of in releases.channels()]
+    publishing: PublishingState | None = getattr(request.app.state, "publishing", None)
+    uploads = [] if publishing is None else [one.verified.statement for one in publishing.catalogue.uploads.values()]
+    body = _template().render(channels=channels, uploads=uploads)
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": _POLICY,
@@ -39,7 +38,7 @@ async def healthz(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics: for Prometheus."""
-    own = app_state(request).metrics
+    own = server_state(request).metrics
     return Response(own.text(), 200, {"Cache-Control": "no-store"}, own.content_type)
 
 

@@ -1,7 +1,7 @@
 """Where the server keeps things: named objects in a local folder, S3, GCS or Azure, through obstore.
 
 Every put is atomic: an object is there whole or not at all. Only names and bytes here; what they mean
-stands in catalogue.py.
+stands in layout.py.
 """
 
 import asyncio

@@ -1,100 +1,102 @@
 """A release's record: the small JSON object whose appearance in storage publishes it. No I/O."""
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from ...errors import FormatError
 from ...format import strictjson
-from ...format.strictjson import check_fingerprint, check_name
+from ...format.strictjson import Members
 from ...format.tree import segment_count
-from ..catalogue.uploads import StoredPayload
-from .stored_runs import Part, index_path, missing_segments
+from ...http.shapes import PayloadDescription, ReleaseDescription
+from .layout import RECORD, index_object, release_object
+from .stored_runs import StoredPayload, StoredRun, missing_segments
 
 RECORD_TYPE = "capseal-release-v1"
 
-Place = tuple[str, str]
-"""App and channel."""
 
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """A published release, and where its bytes are.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A published release: what its record says. Digests in hex, times as in a statement."""
+    runs: of the bundle's payload; companion_runs: of each companion, by its name.
+    """
 
-    app: str
-    channel: str
-    sequence: int
-    version: str
-    created: str
-    published: str
-    withdrawn: str | None = None
-    content_name: str
-    content_bytes: int
-    payload_digest: str
-    payload_bytes: int
-    seal_digest: str
-    seal_bytes: int
-    signers: tuple[str, ...]
-    parts: tuple[Part, ...]
-    capgo: StoredPayload | None = None
-    """The Capgo file beside the bundle."""
+    release: ReleaseDescription
+    runs: tuple[StoredRun, ...]
+    companion_runs: Mapping[str, tuple[StoredRun, ...]]
 
     @property
-    def folder(self) -> str:
-        """Where its record and seal are."""
-        return f"releases/{self.app}/{self.channel}/{self.sequence:016d}"
+    def path(self) -> str:
+        """Where it is itself."""
+        return release_object(self.release.app_channel, self.release.sequence, RECORD)
+
+    @property
+    def seal_path(self) -> str:
+        """Where the release's seal is."""
+        return release_object(self.release.app_channel, self.release.sequence, "seal")
 
     @property
     def payload(self) -> StoredPayload:
         """The bundle's payload."""
-        return StoredPayload(self.payload_digest, self.payload_bytes, self.parts)
+        return StoredPayload(self.release.payload.digest, self.release.payload.size, self.runs)
 
     @property
-    def payloads(self) -> list[StoredPayload]:
-        """All that is stored for it, beside its seal."""
-        return [self.payload] if self.capgo is None else [self.payload, self.capgo]
+    def companions(self) -> dict[str, StoredPayload]:
+        """The companions, by their names."""
+        return {
+            name: StoredPayload(one.digest, one.size, self.companion_runs[name])
+            for name, one in self.release.attachments.items()
+        }
 
     @property
     def paths(self) -> list[str]:
         """The names of the objects that its payloads are in."""
-        indexes = [] if self.capgo is None else [index_path(self.capgo.digest)]
-        return [*(path for one in self.payloads for path in one.paths), *indexes]
+        companions = self.companions.values()
+        return [
+            *self.payload.paths,
+            *(path for one in companions for path in one.paths),
+            *(index_object(one.digest) for one in companions),
+        ]
 
     @property
     def digests(self) -> set[str]:
         """The digests of its payloads, in hex."""
-        return {one.digest for one in self.payloads}
+        return {self.release.payload.digest, *(one.digest for one in self.release.attachments.values())}
 
     def encode(self) -> bytes:
         """Return the record."""
-        value = {"type": RECORD_TYPE, **asdict(self)}
-        if self.capgo is None:
-            del value["capgo"]
-        return json.dumps(value).encode()
+        attachments = {name: one.to_json() for name, one in self.release.attachments.items()}
+        release = {**self.release.to_json(), "attachments": attachments}
+        del release["links"]  # made from the rest, wherever it is shown
+        runs = {"payload": self.runs, "attachments": dict(self.companion_runs)}
+        return strictjson.encode({"type": RECORD_TYPE, "release": release, "runs": runs})
 
     @classmethod
-    def parse(cls, data: bytes) -> "Release":
+    def parse(cls, data: bytes) -> "ReleaseRecord":
         """Parse a record. Raises FormatError."""
-        try:
-            value = strictjson.parse(data, "record")
-            if value.pop("type") != RECORD_TYPE:
-                raise FormatError(f"record is not of type {RECORD_TYPE}")
-            value["signers"] = tuple(check_fingerprint(signer, "record.signers") for signer in value["signers"])
-            value["parts"] = _parse_parts(value["parts"])
-            if "capgo" in value:
-                capgo = value["capgo"]
-                value["capgo"] = StoredPayload(capgo["digest"], capgo["size"], _parse_parts(capgo["parts"]))
-            release = cls(**value)
-            check_name(release.app, "record.app")
-            check_name(release.channel, "record.channel")
-            check_fingerprint(release.seal_digest, "record.seal_digest")
-            for stored in release.payloads:
-                check_fingerprint(stored.digest, "record: digest of a payload")
-                if missing_segments(stored.parts, segment_count(stored.size)):
-                    raise FormatError(f"record: parts do not cover payload {stored.digest[:16]}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError("not a usable record") from error
-        return release
+        members = Members(strictjson.parse(data, "record"), "record", required=("type", "release", "runs"))
+        if members.take("type", str) != RECORD_TYPE:
+            raise FormatError(f"record: not of type {RECORD_TYPE}")
+        release = ReleaseDescription.from_json(members.take("release", dict), "record.release")
+        runs = Members(members.take("runs", dict), "record.runs", required=("payload", "attachments"))
+        companions = Members(
+            runs.take("attachments", dict), "record.runs.attachments", required=tuple(release.attachments)
+        )
+        return cls(
+            release,
+            _parse_runs(runs, "payload", release.payload),
+            {name: _parse_runs(companions, name, one) for name, one in release.attachments.items()},
+        )
 
 
-def _parse_parts(value: list[list[int]]) -> tuple[Part, ...]:
-    return tuple(Part(*part) for part in value)
+def _parse_runs(members: Members, name: str, payload: PayloadDescription) -> tuple[StoredRun, ...]:
+    """Return the runs that hold all of a payload."""
+    segments = segment_count(payload.size)
+    values: list[Any] = members.array(name, least=0, most=segments)
+    if not all(type(one) is list and len(one) == 2 and {type(number) for number in one} == {int} for one in values):
+        raise FormatError(f"{members.place(name)}: expected pairs of integers")
+    runs = tuple(StoredRun(*one) for one in values)
+    if missing_segments(runs, segments) or any(run.first < 0 or run.stop > segments for run in runs):
+        raise FormatError(f"{members.place(name)}: runs do not cover payload {payload.digest[:16]}")
+    return runs

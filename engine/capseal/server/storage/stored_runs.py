@@ -1,19 +1,18 @@
-"""Parts: the pieces that a payload is stored in. A part is a run of verified segments. No I/O."""
+"""How a payload is stored: as runs of verified segments, each in one object. No I/O."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
 from ...constants import SEGMENT_BYTES
 from ...format.tree import segment_count
 from ...http.limits import RUN_SEGMENTS
+from .layout import parse_payload_object, parse_run, run_object
 
-_PATH = re.compile(r"payloads/[0-9a-f]{64}/([0-9]{10})-([0-9]{2})")
 
-
-class Part(NamedTuple):
+class StoredRun(NamedTuple):
     """Consecutive segments in one object. first: number of the first; segments: how many."""
 
     first: int
@@ -25,61 +24,71 @@ class Part(NamedTuple):
         return self.first + self.segments
 
     def path(self, digest: str) -> str:
-        """Return the object's name; names sort in the order of the payload."""
-        return f"payloads/{digest}/{self.first:010d}-{self.segments:02d}"
+        """Return the object's name."""
+        return run_object(digest, self.first, self.segments)
 
     @classmethod
-    def parse(cls, path: str, stored_bytes: int, payload_bytes: int) -> "Part | None":
-        """Return the part that an object is, or None where name and size do not fit the payload."""
-        match = _PATH.fullmatch(path)
-        if match is None:
+    def parse(cls, path: str, stored_bytes: int, payload_bytes: int) -> "StoredRun | None":
+        """Return the run that an object is, or None where name and size do not fit the payload."""
+        named = parse_payload_object(path)
+        numbers = parse_run(named[1]) if named else None
+        if numbers is None:
             return None
-        part = cls(int(match[1]), int(match[2]))
-        expected = min(part.stop * SEGMENT_BYTES, payload_bytes) - part.first * SEGMENT_BYTES
-        fits = 1 <= part.segments <= RUN_SEGMENTS and part.stop <= segment_count(payload_bytes)
-        return part if fits and stored_bytes == expected else None
+        run = cls(*numbers)
+        expected = min(run.stop * SEGMENT_BYTES, payload_bytes) - run.first * SEGMENT_BYTES
+        fits = 1 <= run.segments <= RUN_SEGMENTS and run.stop <= segment_count(payload_bytes)
+        return run if fits and stored_bytes == expected else None
 
 
-def index_path(digest: str) -> str:
-    """Return the name of the object that holds a payload's index, where no seal does."""
-    return f"payloads/{digest}/index"
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """A payload that is there. digest: fs-verity, in hex; size: bytes; runs: hold every segment, in order."""
+
+    digest: str
+    size: int
+    runs: tuple[StoredRun, ...]
+
+    @property
+    def paths(self) -> list[str]:
+        """The names of its runs."""
+        return [run.path(self.digest) for run in self.runs]
 
 
-def missing_segments(parts: Iterable[Part], segments: int) -> list[tuple[int, int]]:
-    """Return the runs of segments that no part holds: first, and one past the last."""
+def missing_segments(runs: Iterable[StoredRun], segments: int) -> list[tuple[int, int]]:
+    """Return the segments that are in no run, as pairs: first, and one past the last."""
     missing = []
     reached = 0
-    for part in sorted(parts):
-        if part.first > reached:
-            missing.append((reached, part.first))
-        reached = max(reached, part.stop)
+    for run in sorted(runs):
+        if run.first > reached:
+            missing.append((reached, run.first))
+        reached = max(reached, run.stop)
     if reached < segments:
         missing.append((reached, segments))
     return missing
 
 
-def cover(parts: Iterable[Part], segments: int) -> tuple[Part, ...]:
-    """Return the fewest parts that hold every segment, in order; parts may overlap."""
-    chosen: list[Part] = []
+def cover(runs: Iterable[StoredRun], segments: int) -> tuple[StoredRun, ...]:
+    """Return the fewest runs that hold every segment, in order; runs may overlap."""
+    chosen: list[StoredRun] = []
     reached = 0
-    best: Part | None = None
-    for part in sorted(parts):
-        if part.first > reached and best is not None:
+    best: StoredRun | None = None
+    for run in sorted(runs):
+        if run.first > reached and best is not None:
             chosen.append(best)
             reached, best = best.stop, None
-        if part.stop > reached and (best is None or part.stop > best.stop):
-            best = part
+        if run.stop > reached and (best is None or run.stop > best.stop):
+            best = run
     if best is not None:
         chosen.append(best)
     return tuple(chosen)
 
 
-def pieces(parts: Sequence[Part], start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
-    """Yield part, offset in it and size of the pieces that make bytes [start, stop) of the payload."""
-    at = bisect_right(parts, start // SEGMENT_BYTES, key=attrgetter("first")) - 1
+def pieces(runs: Sequence[StoredRun], start: int, stop: int) -> Iterator[tuple[StoredRun, int, int]]:
+    """Yield run, offset in it and size of the pieces that make bytes [start, stop) of the payload."""
+    at = bisect_right(runs, start // SEGMENT_BYTES, key=attrgetter("first")) - 1
     while start < stop:
-        part = parts[at]
-        end = min(stop, part.stop * SEGMENT_BYTES)
-        yield part, start - part.first * SEGMENT_BYTES, end - start
+        run = runs[at]
+        end = min(stop, run.stop * SEGMENT_BYTES)
+        yield run, start - run.first * SEGMENT_BYTES, end - start
         start = end
         at += 1

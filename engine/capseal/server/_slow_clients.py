@@ -6,8 +6,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..http.problems import TOO_SLOW
-from .limits import Limits
-from .problems import Problem
+from ._limits import ServerLimits
+from ._problems import Problem
 
 ABORT = "capseal.abort"
 """ASGI scope extension: a function that drops the connection at once, with what is still to be sent."""
@@ -16,10 +16,10 @@ _LINGER_S = 2.0
 _LINGER_BYTES = 32 * 1024 * 1024
 
 
-class Pace:
+class SlowClientGuard:
     """ASGI middleware that enforces idle_s and least_rate, and ends refused bodies decently."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: ServerLimits) -> None:
         self._app = app
         self._limits = limits
 
@@ -34,7 +34,7 @@ class Pace:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: ServerLimits) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send

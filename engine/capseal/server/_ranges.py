@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ..http.problems import CONTENT_RANGE, RANGE
 from ..http.shapes import Span
-from .problems import Problem
+from ._problems import Problem
 
 _RANGE = re.compile(r"bytes=\s*(?P<specs>[0-9\-, \t]+)", re.IGNORECASE)
 _SPEC = re.compile(r"(?P<first>[0-9]{0,19})-(?P<last>[0-9]{0,19})")

@@ -9,10 +9,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import KeyFileError
-from .app import LOGGER
-from .http_limits import limited_protocol
-from .limits import DEFAULT_LIMITS, Limits
-from .logs import log_to
+from ._app import LOGGER
+from ._http_limits import limited_protocol
+from ._limits import DEFAULT_LIMITS, ServerLimits
+from ._logs import log_to
 
 
 def make_server(
@@ -20,7 +20,7 @@ def make_server(
     *,
     host: str,
     port: int,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ServerLimits = DEFAULT_LIMITS,
     certificate: str | os.PathLike[str] | None = None,
     key: str | os.PathLike[str] | None = None,
 ) -> uvicorn.Server:

@@ -5,11 +5,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .limits import Limits
-from .slow_clients import ABORT
+from ._limits import ServerLimits
+from ._slow_clients import ABORT
 
 
-def limited_protocol(limits: Limits) -> type[asyncio.Protocol]:
+def limited_protocol(limits: ServerLimits) -> type[asyncio.Protocol]:
     """Return a protocol class for uvicorn."""
 
     class LimitedProtocol(HttpToolsProtocol):

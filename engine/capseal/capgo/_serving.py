@@ -1,22 +1,29 @@
-"""Capgo's update endpoint: what the plugin posts, answered with the latest release (docs/capgo.md)."""
+"""CapgoUpdates: Capgo's update endpoint as an extension of the server (docs/capgo.md, Serving the plugin)."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from prometheus_client import CollectorRegistry, Counter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ... import capgo
-from ...capgo.endpoint import MAX_REQUEST_BYTES, refusal
-from ...errors import FormatError, UsageError
-from ...format.strictjson import check_name
-from .context import app_state
-from .reading import described
+from ..errors import FormatError, UsageError
+from ..format.statement import Statement
+from ..format.strictjson import check_name
+from ._attaching import attached
+from ._endpoint import MAX_REQUEST_BYTES, CapgoRelease, UpdateRequest, answer, bad_request, refusal
 
 PATH = "/v1/capgo/updates"
+
+
+class _SignedReleases(Protocol):
+    """What the server offers to extensions (capseal.server.Extension)."""
+
+    async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +45,19 @@ class CapgoUpdates:
         if self.public_url is not None and not _is_base(self.public_url):
             raise UsageError(f"{self.public_url[:200]!r} is not an http:// or https:// URL that paths can be added to")
 
-    def route(self) -> Route:
+    def routes(self, releases: _SignedReleases, registry: CollectorRegistry) -> Sequence[Route]:
         """Return the endpoint."""
+        answers = Counter("capseal_capgo_updates", "Answers to Capgo's plugin.", ("answer",), registry=registry)
 
         async def updates(request: Request) -> Response:
             """POST /v1/capgo/updates: a release or a refusal, both with status 200."""
-            found = await self._answer(request)
-            app_state(request).metrics.updates.labels(found.get("error", "update")).inc()
+            found = await self._answer(request, releases)
+            answers.labels(found.get("error", "update")).inc()
             return Response(json.dumps(found), 200, {"Cache-Control": "no-store"}, "application/json")
 
-        return Route(PATH, updates, methods=["POST"])
+        return [Route(PATH, updates, methods=["POST"])]
 
-    async def _answer(self, request: Request) -> dict[str, Any]:
+    async def _answer(self, request: Request, releases: _SignedReleases) -> dict[str, Any]:
         """Raises TransferError where the storage failed."""
         body = bytearray()
         async for chunk in request.stream():
@@ -57,22 +65,22 @@ class CapgoUpdates:
             if len(body) > MAX_REQUEST_BYTES:
                 break  # more than any request may have, which is what the parser says
         try:
-            asked = capgo.UpdateRequest.parse(bytes(body))
+            asked = UpdateRequest.parse(bytes(body))
         except FormatError as error:
-            return capgo.bad_request(error)
-        catalogue = app_state(request).catalogue
-        # Looked up as they are: only names that were checked when a release came are found.
-        release = catalogue.latest((asked.app, asked.channel or self.default_channel))
-        if release is None:
-            return capgo.answer(asked, None)
-        found = await catalogue.capgo_of(release)
+            return bad_request(error)
+        latest = await releases.latest_signed(asked.app, asked.channel or self.default_channel)
+        if latest is None:
+            return answer(asked, None)
+        statement, paths = latest
+        try:
+            found = attached(statement)
+        except FormatError as error:
+            return refusal("no_bundle", f"what the latest release says of its Capgo file cannot be read: {error}")
         if found is None:
             return refusal("no_bundle", "the latest release has no Capgo file")
-        # What is signed, not what the record says.
-        version = (await catalogue.verified(release)).statement.version
         base = self.public_url or str(request.base_url)
-        url = base.rstrip("/") + described(release).links["capgo"]
-        return capgo.answer(asked, capgo.Release(version=version, url=url, bundle=found.bundle))
+        url = base.rstrip("/") + paths[found.companion.name]
+        return answer(asked, CapgoRelease(version=statement.version, url=url, bundle=found.bundle))
 
 
 def _is_base(url: str) -> bool:

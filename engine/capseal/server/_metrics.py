@@ -24,9 +24,6 @@ class Metrics:
         self.sent = Counter("capseal_sent_bytes", "Payload bytes sent.", registry=self.registry)
         self.received = Counter("capseal_received_bytes", "Payload bytes received.", registry=self.registry)
         self.rejected = Counter("capseal_rejected", "Bundles rejected.", ("error",), registry=self.registry)
-        self.updates = Counter(
-            "capseal_capgo_updates", "Answers to Capgo's plugin.", ("answer",), registry=self.registry
-        )
         self.aborted = Counter(
             "capseal_aborted_reads", "Responses aborted because the storage failed.", ("error",), registry=self.registry
         )

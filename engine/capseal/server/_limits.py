@@ -7,18 +7,18 @@ from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ServerLimits:
     """What one client, or all of them together, may take.
 
     Sizes are in bytes, times in seconds.
     """
 
     bundle_bytes: int = DEFAULT_PAYLOAD_BYTES
-    """Largest payload."""
+    """Payload and attachments of one bundle together."""
     seal_bytes: int = DEFAULT_SEAL_BYTES
     """Largest seal."""
     uploads: int = 16
-    """Requests that may send payload at once; each holds two runs of segments (16 MiB) in memory."""
+    """Requests that may send payload at once; each holds two runs of 16 segments (16 MiB) in memory."""
     open_uploads: int = 256
     """Uploads that were begun and neither published nor given up."""
     upload_age_s: float = 24 * 3600
@@ -41,4 +41,7 @@ class Limits:
     """For transfers under way when the server is asked to stop; then they are aborted."""
 
 
-DEFAULT_LIMITS: Final = Limits()
+Limits = ServerLimits
+"""Its public name, capseal.server.Limits."""
+
+DEFAULT_LIMITS: Final = ServerLimits()

@@ -20,23 +20,24 @@ from ..format.strictjson import Role
 from ..http import paths
 from ..http.problems import BUG
 from ..trust.store import TrustStore
-from . import problems
-from .catalogue.receiving import PartBuffers
-from .catalogue.releases import Catalogue
-from .limits import DEFAULT_LIMITS, Limits
-from .metrics import Metrics
-from .problems import Problem
+from . import _problems as problems
+from ._extensions import Extension
+from ._limits import DEFAULT_LIMITS, ServerLimits
+from ._metrics import Metrics
+from ._problems import Problem
+from ._release_store import ReleaseStore
+from ._slow_clients import SlowClientGuard
+from .catalogue.catalogue import Catalogue
+from .catalogue.receiving import RunBuffers
 from .routes import publishing, reading, status
-from .routes.context import ServerState, app_state
-from .routes.updates import CapgoUpdates
-from .slow_clients import Pace
+from .routes.context import PublishingState, ServerState, server_state
 from .storage.objects import Storage
 
 LOGGER = "capseal.server"
 
 COLLECT_INTERVAL_S = 3600.0
 
-_ROUTES: list[BaseRoute] = [
+_READING: tuple[BaseRoute, ...] = (
     Route(paths.STATUS, status.page),
     Route(paths.HEALTH, status.healthz),
     Route(paths.METRICS, status.metrics),
@@ -44,18 +45,21 @@ _ROUTES: list[BaseRoute] = [
     Route(paths.LATEST, reading.get_latest),
     Route(paths.RELEASES, reading.list_releases),
     Route(paths.RELEASE, reading.get_release),
-    Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
     Route(paths.RELEASE_SEAL, reading.get_seal),
     Route(paths.RELEASE_PAYLOAD, reading.get_payload),
-    Route(paths.RELEASE_CAPGO, reading.get_capgo),
+    Route(paths.RELEASE_ATTACHMENT, reading.get_attachment),
+    Route(paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
+)
+_PUBLISHING: tuple[BaseRoute, ...] = (
+    Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
     Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
     Route(paths.UPLOAD, publishing.get_upload),
     Route(paths.UPLOAD, publishing.publish, methods=["POST"]),
     Route(paths.UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
     Route(paths.UPLOAD_PAYLOAD, publishing.put_payload, methods=["PUT"]),
-    Route(paths.UPLOAD_CAPGO, publishing.put_capgo, methods=["PUT"]),
-    Route(paths.UPLOAD_CAPGO_INDEX, publishing.put_capgo_index, methods=["PUT"]),
-]
+    Route(paths.UPLOAD_ATTACHMENT, publishing.put_attachment, methods=["PUT"]),
+    Route(paths.UPLOAD_ATTACHMENT_INDEX, publishing.put_attachment_index, methods=["PUT"]),
+)
 
 
 def create_app(
@@ -65,48 +69,58 @@ def create_app(
     token: str | None = None,
     verify_reads: bool = False,
     role: Role = Role.PRODUCTION,
-    limits: Limits = DEFAULT_LIMITS,
-    capgo: CapgoUpdates | None = None,
+    limits: ServerLimits = DEFAULT_LIMITS,
+    extensions: Sequence[Extension] = (),
 ) -> Starlette:
     """Return the server as an ASGI application.
 
     storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
-    development key signed. capgo: answer Capgo's plugin, and demand the Capgo file that a seal vouches for.
+    development key signed. extensions: answer under paths of their own, such as CapgoUpdates.
     """
     log = logging.getLogger(LOGGER)
-    routes = _ROUTES if capgo is None else [*_ROUTES, capgo.route()]
-    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, capgo=capgo is not None)
-    state = ServerState(
-        catalogue=catalogue,
-        limits=limits,
-        metrics=Metrics(),
-        log=log,
-        buffers=PartBuffers(limits.uploads),
-        verify_reads=verify_reads,
-        token=token,
-    )
+    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
+    state = ServerState(releases=catalogue, limits=limits, metrics=Metrics(), log=log)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with closing(storage):
             await catalogue.load()
-            state.metrics.releases.set(catalogue.count())
-            collecting = asyncio.create_task(_collect_now_and_then(state))
+            state.metrics.releases.set(catalogue.records.count())
+            collecting = asyncio.create_task(_collect_now_and_then(catalogue, log))
             yield
             collecting.cancel()
             with suppress(asyncio.CancelledError):
                 await collecting
 
+    extended = [route for one in extensions for route in one.routes(catalogue, state.metrics.registry)]
+    app = _assembled(state, [*_READING, *_PUBLISHING, *extended], lifespan)
+    app.state.publishing = PublishingState(catalogue=catalogue, buffers=RunBuffers(limits.uploads), token=token)
+    return app
+
+
+def create_reading_app(releases: ReleaseStore, *, limits: ServerLimits = DEFAULT_LIMITS) -> Starlette:
+    """Return the reading half of the server as an ASGI application, for releases that are not in a Storage.
+
+    What the store yields is sent as it is: it checks every segment itself.
+    """
+    state = ServerState(releases=releases, limits=limits, metrics=Metrics(), log=logging.getLogger(LOGGER))
+    return _assembled(state, list(_READING), None)
+
+
+def _assembled(state: ServerState, routes: list[BaseRoute], lifespan: Callable[[Starlette], Any] | None) -> Starlette:
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(_Observed, state=state, routes=routes), Middleware(Pace, limits=limits)],
+        middleware=[
+            Middleware(_Observed, state=state, routes=routes),
+            Middleware(SlowClientGuard, limits=state.limits),
+        ],
         exception_handlers=_exception_handlers(),
     )
     app.state.server = state
-    app.state.log = log
+    app.state.log = state.log
     return app
 
 
@@ -122,7 +136,7 @@ def _exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Any]]:
 
 
 async def _on_rejected(request: Request, error: RejectedError) -> Response:
-    state = app_state(request)
+    state = server_state(request)
     state.metrics.rejected.labels(type(error).__name__).inc()
     state.log.warning("rejected", extra={"members": {"path": request.url.path[:200], "error": str(error)}})
     return problems.rejected(error).response()
@@ -136,13 +150,13 @@ async def _on_bug(request: Request, error: Exception) -> Response:
     return Problem(BUG, "this is a bug; see the server's log").response()
 
 
-async def _collect_now_and_then(state: ServerState) -> None:
+async def _collect_now_and_then(catalogue: Catalogue, log: logging.Logger) -> None:
     while True:
         await asyncio.sleep(COLLECT_INTERVAL_S)
         try:
-            await state.catalogue.collect()
+            await catalogue.collect()
         except TransferError as error:
-            state.log.error("collecting orphans failed", extra={"members": {"error": str(error)}})
+            log.error("collecting orphans failed", extra={"members": {"error": str(error)}})
 
 
 class _Observed:

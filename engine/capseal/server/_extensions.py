@@ -1,0 +1,27 @@
+"""What may be registered with the server: paths of one's own, answered from what is published."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
+
+from ..format.statement import Statement
+
+
+class SignedReleases(Protocol):
+    """What the seals of published releases say."""
+
+    async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
+        """Return the statement of the latest release, and the path of each companion; None where there is none.
+
+        app, channel: any text; nothing but a name is ever found. Raises TransferError where storage lost or
+        altered the seal.
+        """
+
+
+class Extension(Protocol):
+    """Something that answers under paths of its own."""
+
+    def routes(self, releases: SignedReleases, registry: CollectorRegistry) -> Sequence[BaseRoute]:
+        """Return what it answers. registry: for its own metrics."""

@@ -1,0 +1,125 @@
+"""Seals and indexes out of storage, verified again: storage may have lost or altered them."""
+
+import asyncio
+import hashlib
+from typing import TypeVar
+
+from ...bundle.opened import accept_detached
+from ...bundle.reading_order import Verified
+from ...constants import DIGEST_BYTES
+from ...errors import RejectedError, TransferError
+from ...format.signed_index import SignedIndex
+from ...format.statement import Payload, Statement
+from ...format.strictjson import Role
+from ...format.tree import segment_count
+from ...trust.expect import Expect
+from ...trust.store import TrustStore
+from ..storage.layout import index_object
+from ..storage.objects import Storage
+from ..storage.records import ReleaseRecord
+
+T = TypeVar("T")
+
+_KEPT = 64
+
+
+class SealReader:
+    """What the seals in a storage vouch for; the verdicts used last are kept.
+
+    trust, role: whose seals count; most_bytes: of a seal.
+    """
+
+    def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, most_bytes: int) -> None:
+        self._storage = storage
+        self._trust = trust
+        self._role = role
+        self._most_bytes = most_bytes
+        self._verdicts: dict[str, Verified] = {}
+        self._indexes: dict[str, SignedIndex] = {}
+
+    async def accept(self, seal: bytes) -> Verified:
+        """Return the verdict on a seal that came. Raises RejectedError."""
+        return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
+
+    async def uploaded(self, path: str) -> Verified:
+        """Return the verdict on the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
+        return await self.accept(await self._storage.get(path, most=self._most_bytes))
+
+    async def read(self, record: ReleaseRecord) -> bytes:
+        """Return a release's seal. Raises TransferError where storage lost or altered it."""
+        try:
+            data = await self._storage.get(record.seal_path, most=self._most_bytes)
+        except FileNotFoundError as error:
+            raise TransferError(f"storage: {record.seal_path} is gone") from error
+        found = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+        if found != record.release.seal_digest:
+            raise TransferError(
+                f"storage: {record.seal_path} has digest {found[:16]}, "
+                f"its record says {record.release.seal_digest[:16]}"
+            )
+        return data
+
+    async def verdict(self, record: ReleaseRecord) -> Verified:
+        """Return the verdict on a release's seal. Raises TransferError where storage lost or altered it."""
+        release = record.release
+        kept = self._verdicts.pop(release.seal_digest, None)
+        if kept is None:
+            data = await self.read(record)
+            expect = Expect(app=release.app, channel=release.channel, role=self._role)
+            try:
+                kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
+            except RejectedError as error:
+                raise TransferError(f"storage: {record.seal_path} does not verify: {error}") from error
+            if kept.statement.sequence != release.sequence:
+                raise TransferError(f"storage: {record.seal_path} has sequence {kept.statement.sequence}")
+        _keep(self._verdicts, release.seal_digest, kept)
+        return kept
+
+    def forget(self, record: ReleaseRecord) -> None:
+        """Keep no verdict on a release that is no more."""
+        self._verdicts.pop(record.release.seal_digest, None)
+
+    async def index(self, record: ReleaseRecord, companion: str | None) -> SignedIndex:
+        """Return what the segments of a release's payload, or of that companion, must be.
+
+        Raises TransferError where storage lost or altered it.
+        """
+        verdict = await self.verdict(record)
+        if companion is None:
+            return verdict.index
+        signed = self.check_companion(record, verdict.statement, companion)
+        digest = signed.digest.hex()
+        kept = self._indexes.pop(digest, None) or await self.stored_index(signed)
+        if kept is None:
+            raise TransferError(f"storage: {index_object(digest)} is gone")
+        _keep(self._indexes, digest, kept)
+        return kept
+
+    def check_companion(self, record: ReleaseRecord, statement: Statement, name: str) -> Payload:
+        """Return what a companion must be by the seal. Raises TransferError where the record says another thing."""
+        signed = next((one.payload for one in statement.companions if one.name == name), None)
+        named = record.release.attachments.get(name)
+        if signed is None or named is None or (signed.digest.hex(), signed.size) != (named.digest, named.size):
+            raise TransferError(f"storage: {record.path} names an attachment {name[:64]!r} that its seal does not")
+        return signed
+
+    async def stored_index(self, payload: Payload) -> SignedIndex | None:
+        """Return the index that is stored for a payload, or None where there is none.
+
+        Raises TransferError where it is not the signed one.
+        """
+        path = index_object(payload.digest.hex())
+        try:
+            entries = await self._storage.get(path, most=DIGEST_BYTES * segment_count(payload.size))
+            return await asyncio.to_thread(SignedIndex.checked, payload, entries)
+        except FileNotFoundError:
+            return None
+        except RejectedError as error:
+            raise TransferError(f"storage: {path}: {error}") from error
+
+
+def _keep(cache: dict[str, T], key: str, value: T) -> None:
+    """Remember what was used last, and forget what was not for the longest time."""
+    cache[key] = value
+    while len(cache) > _KEPT:
+        del cache[next(iter(cache))]
