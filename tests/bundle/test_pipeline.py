@@ -176,10 +176,11 @@ def test_buffers_do_not_grow_with_the_input(tmp_path, jobs):
 
 
 INTERRUPTED = """
-import io, sys, time
+import io, signal, sys, time
 import capseal
 from capseal import PrivateKey
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background are started with it ignored
 key = PrivateKey.generate(3072)
 
 def progress(_):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import capseal
-from support.command import Desk, names, spawn, started, wait_until
+from support.command import CAPSEAL, Desk, names, spawn, started, wait_until
 
 CODES = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 HUGE_BYTES = 64 * 1024**3  # sparse; no run gets far into it
@@ -65,6 +65,42 @@ def test_a_signal_while_keys_are_made_leaves_none(tmp_path):
         time.sleep(1.0)  # waits for the passphrase, or is about to
         end(process, signal.SIGINT)
     assert names(tmp_path) == []
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def test_a_command_that_was_started_with_interrupts_ignored_goes_on(desk: Desk, tmp_path):
+    command = [*CAPSEAL, "seal", "-", "-o", "out", *map(str, desk.sealing)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, preexec_fn=_ignore_interrupts, **pipes) as process:
+        os.write(process.stdin.fileno(), bytes(200_000))  # more than a pipe holds: when this returns, it reads
+        process.send_signal(signal.SIGINT)
+        process.communicate(bytes(1000), timeout=60)
+    assert process.returncode == 0
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("command", [("serve", "store", "--trust", "trust"), ("dev", "web", "--no-qr")])
+def test_a_server_in_the_background_goes_on_at_ctrl_c_and_ends_when_it_is_terminated(command, desk: Desk, tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("hello")
+    (tmp_path / "trust").write_bytes(desk.path("signer.pub.pem").read_bytes())
+    keys = ("-s", desk.path("signer.pem"), "-r", desk.path("device.pub.pem"), "--app", "a", "--trust", "trust")
+    words = [*CAPSEAL, *command, "--port", "0", *(map(str, keys) if command[0] == "dev" else ())]
+    with subprocess.Popen(words, cwd=tmp_path, preexec_fn=_ignore_interrupts, stderr=subprocess.PIPE) as process:
+        said = b""
+        # What comes when uvicorn has its handlers, and listens.
+        while not (b"Uvicorn running" in said or b"sealed dev-" in said):
+            said = process.stderr.readline()
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        process.terminate()
+        process.stderr.read()
+        assert process.wait(30) == 0
 
 
 @pytest.mark.soak

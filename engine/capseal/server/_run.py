@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
 import ssl
 import sys
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,6 +15,18 @@ from ._app import LOGGER
 from ._http_limits import limited_protocol
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._logs import log_to
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which goes on ignoring what the process was started to ignore, such as SIGINT in a background job."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ignores_sigint = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not (sig == signal.SIGINT and self._ignores_sigint):
+            super().handle_exit(sig, frame)
 
 
 def make_server(
@@ -26,7 +40,8 @@ def make_server(
 ) -> uvicorn.Server:
     """Return a uvicorn server for the application; its run() serves until SIGTERM or SIGINT.
 
-    certificate, key: PEM files; with them TLS 1.2 or later is spoken, and nothing else. After a signal
+    A SIGINT that the process was started to ignore stays ignored. certificate, key: PEM files; with
+    them TLS 1.2 or later is spoken, and nothing else. After a signal
     no connection is accepted and transfers have limits.shutdown_s to end. Raises OSError,
     KeyFileError where certificate and key cannot be used.
     """
@@ -53,7 +68,7 @@ def make_server(
         raise KeyFileError(f"{certificate}, {key}: not a usable certificate and key: {error.reason}") from error
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def log_as_json(level: int = logging.INFO) -> None:
