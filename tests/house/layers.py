@@ -195,7 +195,6 @@ REACHES = {
         "device/_disk.py": "the time-out of the lock",
         "device/_store.py": "a clock by default, an argument otherwise",
         "native/hashing.py": "measures kernels by a clock that is an argument",
-        "project/log.py": "an entry is of now unless it is given",
         "project/release.py": "a release is of now",
         "server/_app.py": "how long a request took",
         "server/catalogue/catalogue.py": "age of uploads, and when a release came",

@@ -22,7 +22,7 @@ from capseal.capgo._wire import CapgoBundle, ChecksumVersion, SessionKey, parse_
 from capseal.device._manifest import ContentManifest
 from capseal.device._state import State
 from capseal.format import strictjson
-from capseal.project.log import ENTRY_TYPE, append_entry, verify_log
+from capseal.project.log import ENTRY_TYPE, verify_log
 from capseal.server.storage.records import ReleaseRecord
 from capseal.trust.certificates import Chain, load_crls
 from capseal.trust.signing import sign
@@ -30,6 +30,7 @@ from capseal.trust.store import load_trust, parse_store
 from capseal.trust.updates import UPDATE_TYPE, accept_update, make_update, read_update
 from support.company import DAY, NOW, Company, revocation_list
 from support.hostile import altered, variants
+from support.release_log import append_entry
 
 EXPECTED = (CapsealError, OSError)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,9 +18,11 @@ from capseal import (
     TrustedCertificate,
     TrustStore,
 )
-from capseal.project.log import ENTRY_TYPE, FIRST, Entry, append_entry, verify_log
+from capseal.project._log_writer import writing
+from capseal.project.log import ENTRY_TYPE, FIRST, Entry, verify_log
 from capseal.trust.certificates import make_certificate
 from capseal.trust.signing import sign
+from support.release_log import append_entry
 
 NOW = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
 
@@ -110,7 +113,7 @@ def test_a_log_that_was_cut_off_in_a_line_is_refused_and_not_added_to(log, trust
     with pytest.raises(TruncatedError, match=r"releases\.log: line 3 has no end"):
         verify_log(log, trust=[trust])
     with pytest.raises(TruncatedError, match="line 3 has no end"):
-        append_entry(log, seal, signer=signer)
+        append_entry(log, seal, signer=signer, now=NOW)
     assert log.read_bytes() == data
 
 
@@ -122,7 +125,7 @@ def test_an_entry_by_a_stranger_is_refused(log, trust, seal, signer2):
 
 
 def test_a_development_key_writes_no_release_log(tmp_path, seal, development_signer, development_trust):
-    append_entry(tmp_path / "log", seal, signer=development_signer)
+    append_entry(tmp_path / "log", seal, signer=development_signer, now=NOW)
     with pytest.raises(SignatureError, match="development key only"):
         verify_log(tmp_path / "log", trust=[development_trust])
 
@@ -131,10 +134,50 @@ def test_one_signature_is_enough_for_an_entry_whatever_the_threshold(log, trust_
     assert len(verify_log(log, trust=[trust_both])) == 3
 
 
-def test_time_does_not_go_backwards(log, trust, seal, signer):
-    append_entry(log, seal, signer=signer, now=NOW)
+def test_time_does_not_go_backwards(log, trust, signer):
+    last = verify_log(log, trust=[trust])[-1]
+    entry = replace(last.entry, number=4, previous=last.digest, time=NOW)
+    with open(log, "ab") as file:
+        file.write(sign(ENTRY_TYPE, entry.encode(), [signer]).encode() + b"\n")
     with pytest.raises(TamperedError, match="entry 4 is of 2026-11-22T21:30:00Z, the one before of 2026-11-22T23:30"):
         verify_log(log, trust=[trust])
+
+
+def test_an_entry_after_one_of_a_fast_clock_has_its_time(log, trust, seal, signer):
+    append_entry(log, seal, signer=signer, now=NOW + timedelta(days=365))
+    entry = append_entry(log, seal, signer=signer, now=NOW + timedelta(hours=4))
+    assert entry.time == NOW + timedelta(days=365)
+    assert len(verify_log(log, trust=[trust])) == 5
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-1), timedelta(days=2)])
+def test_what_would_not_verify_at_its_time_is_not_written(tmp_path, seal, signer, wrong):
+    chain = make_certificate(signer, name="Ada", days=1, now=NOW)
+    store = TrustStore(certificates=(TrustedCertificate(chain.certificates[0]),))
+    certified = CertifiedSigner(signer, chain)
+    append_entry(tmp_path / "log", seal, signer=certified, now=NOW + timedelta(hours=1))
+    before = (tmp_path / "log").read_bytes()
+    with writing(tmp_path / "log", trust=[store]) as writer:
+        if wrong > timedelta():
+            with pytest.raises(SignatureError, match="entry 2: certificate 'CN=Ada' expired"):
+                writer.prepare(seal, signer=certified, now=NOW + wrong)
+        else:  # of the time of the entry before, at which it was valid
+            writer.prepare(seal, signer=certified, now=NOW + wrong)
+            writer.count()
+    if wrong > timedelta():
+        assert (tmp_path / "log").read_bytes() == before
+        assert not (tmp_path / "log.pending").exists()
+    assert verify_log(tmp_path / "log", trust=[store])
+
+
+def test_a_clock_that_was_fast_once_is_named_where_a_certificate_does_not_reach(tmp_path, seal, signer):
+    chain = make_certificate(signer, name="Ada", days=1, now=NOW)
+    store = TrustStore(certificates=(TrustedCertificate(chain.certificates[0]),))
+    append_entry(tmp_path / "log", seal, signer=signer, now=NOW + timedelta(days=365))
+    with writing(tmp_path / "log", trust=[store]) as writer:
+        told = "the entry before is of 2027-11-22T21:30:00Z, the clock says 2026-11-22T21:30:00Z: one of them is wrong"
+        with pytest.raises(SignatureError, match=told):
+            writer.prepare(seal, signer=CertifiedSigner(signer, chain), now=NOW)
 
 
 def test_certificates_are_judged_at_the_time_of_the_entry(tmp_path, seal, signer):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,22 @@ def test_a_release_is_never_replaced(make):
     with pytest.raises(UsageError, match="exists already; take a higher sequence"):
         make()
     assert Path(make(sequence=8).seal).read_bytes() != made
+
+
+def test_releases_of_one_second_do_not_collide(make, trust, tmp_path):
+    sequences = [make(sequence=None).verified.statement.sequence for _ in range(3)]
+    assert sequences == sorted(set(sequences))
+    without = [make(sequence=None, log=None).verified.statement.sequence for _ in range(3)]
+    assert without == sorted(set(without))
+    assert len(verify_log(tmp_path / "releases.log", trust=[trust])) == 3
+
+
+def test_after_a_release_with_a_fast_clock_the_next_has_a_higher_sequence(make, out):
+    ahead = int(time.time()) + 10_800
+    make(sequence=ahead)
+    for name in os.listdir(out):
+        (out / name).unlink()
+    assert make(sequence=None).verified.statement.sequence == ahead + 1
 
 
 def test_a_damaged_log_stops_a_release(make, out, tmp_path):

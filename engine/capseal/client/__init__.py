@@ -3,7 +3,7 @@
 from ..http.token import load_token
 from ._connection import Connection
 from ._fetching import Fetched, fetch
-from ._publishing import publish, withdraw
+from ._publishing import find_release, publish, withdraw
 from ._remote import PayloadStream, RangeSource, open_release
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "PayloadStream",
     "RangeSource",
     "fetch",
+    "find_release",
     "load_token",
     "open_release",
     "publish",

@@ -37,6 +37,10 @@ class StartOverError(TransferError):
     """The server forgot what this request builds on, such as an upload; the whole may succeed later."""
 
 
+class NoReleaseError(UsageError):
+    """The server has no such release, and said so."""
+
+
 class Connection:
     """A connection pool to one server; a context manager, usable from any number of threads.
 
@@ -123,6 +127,8 @@ class Connection:
             return rejection
         if problem.get("type") == problems.NO_UPLOAD.urn:
             return StartOverError(text)
+        if problem.get("type") == problems.NO_RELEASE.urn:
+            return NoReleaseError(text)
         if response.is_server_error or response.status_code in _PASSING:
             return TransferError(text)
         return UsageError(text)

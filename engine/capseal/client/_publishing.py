@@ -23,7 +23,7 @@ from ..http.shapes import (
     published_from_json,
 )
 from ..io.source import Source, open_source
-from ._connection import Connection, StartOverError
+from ._connection import Connection, NoReleaseError, StartOverError
 from ._parallel import run_all, serialised
 
 JOBS = 4
@@ -66,6 +66,18 @@ def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -
     """Withdraw a release and return it; the connection needs a token. Raises TransferError, UsageError."""
     path = paths.filled(paths.RELEASE, app=app, channel=channel, sequence=sequence)
     return connection.retried(lambda: connection.ask("DELETE", path, ReleaseDescription.from_json)).to_json()
+
+
+def find_release(connection: Connection, *, app: str, channel: str, sequence: int) -> dict[str, Any] | None:
+    """Return a release as the server describes it, a withdrawn one too, or None where it never had it.
+
+    Raises TransferError, UsageError.
+    """
+    path = paths.filled(paths.RELEASE, app=app, channel=channel, sequence=sequence)
+    try:
+        return connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json)).to_json()
+    except NoReleaseError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

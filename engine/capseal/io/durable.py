@@ -203,6 +203,13 @@ class NewFiles:
                 os.rmdir(folder)
 
 
+def remove_file(path: str) -> None:
+    """Delete a file, if it is there, for good. Raises OSError."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    sync_folder(_folder_of(path))
+
+
 def name_all(moves: Sequence[tuple[str, str]]) -> None:
     """Give whole, synced files their final names, which must be free, and sync the folders of both.
 

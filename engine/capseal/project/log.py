@@ -3,29 +3,32 @@
 A file of lines; each line is a DSSE envelope around one entry, and each entry holds the SHA-256 of the
 line before. So nothing in it can be altered, inserted or reordered. That its end was cut off shows only
 to somebody who knows a later head: the digest of the last line, as verify_log() returns it.
+
+Beside it may lie one entry that is pending: a JSON object, not to be believed, a note of what has to be asked: whether
+its release came about.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from ..constants import MAX_SIGNATURES
-from ..crypto.keys import Signer
 from ..errors import FormatError, RejectedError, SignatureError, TamperedError, TruncatedError
 from ..format import strictjson
 from ..format.dsse import Envelope
-from ..format.seal import Seal
 from ..format.strictjson import Members, Role, check_fingerprint, check_name, check_text, shown_time
-from ..io.durable import appending
-from ..trust.signing import sign
 from ..trust.store import TrustedKey, TrustStore
 
 ENTRY_TYPE = "application/vnd.capseal.log-entry.v1+json"
 FIRST = "0" * 64
 """What the first entry says of the line before it."""
+PENDING = ".pending"
+"""What the name of an entry that does not count yet has beyond that of its log."""
+
+_MAX_PENDING_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,40 +77,63 @@ _MEMBERS = ("number", "previous", "time", "app", "channel", "version", "sequence
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """An entry that counts if its release came about.
+
+    line: as it will stand in the log, without the line's end; seal: the final path of the release's seal, from the
+    log's folder; server: where the release is published, or None where it is not.
+    """
+
+    line: bytes
+    seal: str
+    server: str | None
+
+    @property
+    def entry(self) -> Entry:
+        """What the line says. Raises FormatError."""
+        return Entry.parse(Envelope.parse(self.line).payload_of(ENTRY_TYPE), "entry")
+
+    def encode(self) -> bytes:
+        """Return it as it is kept."""
+        server = {} if self.server is None else {"server": self.server}
+        return strictjson.encode({"line": self.line.decode(), "seal": self.seal, **server})
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "Pending":
+        """Parse what was kept. Raises FormatError."""
+        members = Members(strictjson.parse(data, where), where, required=("line", "seal"), optional=("server",))
+        server = members.text("server", check_text) if "server" in members else None
+        pending = cls(members.take("line", str).encode(), members.text("seal", check_text), server)
+        try:
+            _ = pending.entry
+        except FormatError as error:
+            raise FormatError(f"{where}: {error}") from error
+        return pending
+
+
+def pending_path(log: str | os.PathLike[str]) -> str:
+    """Return where the entry lies that is pending for a log."""
+    return os.fspath(log) + PENDING
+
+
+def load_pending(log: str | os.PathLike[str]) -> Pending | None:
+    """Return the entry that is pending for a log. Raises FormatError, OSError."""
+    path = pending_path(log)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_PENDING_BYTES)
+    except FileNotFoundError:
+        return None
+    return Pending.parse(data, path)
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """A verified entry. by: the trusted keys that signed it; digest: of its line, for the next one to hold."""
 
     entry: Entry
     by: tuple[TrustedKey, ...]
     digest: str
-
-
-def append_entry(path: str | os.PathLike[str], seal: Seal, *, signer: Signer, now: datetime | None = None) -> Entry:
-    """Add a release to a log, which is made if it is not there, and return the entry.
-
-    The lines before are checked for being a chain, not for their signatures. Raises FormatError,
-    TamperedError, TruncatedError where the log is damaged: nothing is added to it then. Raises OSError.
-    """
-    time = (now or datetime.now(UTC)).replace(microsecond=0)
-    statement = seal.statement
-    with appending(path, mode=0o644) as file:
-        number, previous = 0, FIRST
-        for _, last, digest in _chain(file.readall(), os.fspath(path)):
-            number, previous = last.number, digest
-        entry = Entry(
-            number=number + 1,
-            previous=previous,
-            time=time,
-            app=statement.app,
-            channel=statement.channel,
-            version=statement.version,
-            sequence=statement.sequence,
-            payload=statement.payload.digest.hex(),
-            seal=sha256(seal.encode()).hexdigest(),
-            signers=tuple(signature.keyid for signature in seal.envelope.signatures),
-        )
-        file.write(sign(ENTRY_TYPE, entry.encode(), [signer]).encode() + b"\n")
-    return entry
 
 
 def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], head: str | None = None) -> list[Logged]:
@@ -123,11 +149,11 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
     name = os.fspath(path)
     logged = []
     before: Entry | None = None
-    for envelope, entry, digest in _chain(data, name):
+    for envelope, entry, digest in chain(data, name):
         if before is not None and entry.time < before.time:
             times = f"{shown_time(entry.time)}, the one before of {shown_time(before.time)}"
             raise TamperedError(f"{name}: entry {entry.number} is of {times}")
-        logged.append(Logged(entry, _check_signed(envelope, entry, trust, name), digest))
+        logged.append(Logged(entry, check_signed(envelope, entry, trust, name), digest))
         before = entry
     if head is not None and head not in {FIRST, *(item.digest for item in logged)}:
         raise TruncatedError(
@@ -138,8 +164,11 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
     return logged
 
 
-def _chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
-    """Give every line's envelope, entry and digest, as long as they are a chain."""
+def chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
+    """Give every line's envelope, entry and digest, as long as they are a chain.
+
+    name: of the log, for messages. Raises FormatError, TamperedError, TruncatedError. No signature is checked.
+    """
     lines = data.split(b"\n")
     if lines.pop():
         raise TruncatedError(
@@ -162,7 +191,8 @@ def _chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
         yield envelope, entry, previous
 
 
-def _check_signed(envelope: Envelope, entry: Entry, trust: Sequence[TrustStore], name: str) -> tuple[TrustedKey, ...]:
+def check_signed(envelope: Envelope, entry: Entry, trust: Sequence[TrustStore], name: str) -> tuple[TrustedKey, ...]:
+    """Return the trusted keys that signed an entry, as of its own time. Raises SignatureError."""
     refused: RejectedError = SignatureError("no trust store")
     for store in trust:
         try:

@@ -1,36 +1,52 @@
 """One release, from a web build to what devices fetch: sealed, verified as a device would, logged, published."""
 
 import os
+import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
 from ..bundle.seal import seal
 from ..bundle.verify import verify
 from ..crypto.keys import PublicKey, Signer
-from ..errors import UsageError
+from ..errors import RejectedError, TransferError, UsageError
 from ..format.requires import Requires
+from ..format.seal import Seal
 from ..io.durable import name_all
 from ..io.sink import Detached
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
-from .log import append_entry
+from ._log_writer import LogWriter, writing
+from .log import Entry, Pending, pending_path
 
 if TYPE_CHECKING:
     from ..client import Connection
 
+Steps = Callable[[str, str | os.PathLike[str]], Progress | None]
+"""Told that a step begins, and which file or folder it goes through; returns what to report its bytes to."""
+
+SEALING, VERIFYING, PUBLISHING = "Sealing", "Verifying", "Publishing"
+
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A release. seal, payload: paths; published: what the server says of it, where there is one."""
+    """A release. seal, payload: paths; entry: what the log says of it; published: what the server says of it.
+
+    created: when it was made, by this machine's clock.
+    """
 
     verified: Verified
     seal: str
     payload: str
+    created: datetime
+    entry: Entry | None = None
     published: dict[str, Any] | None = None
 
 
@@ -49,24 +65,39 @@ def release(
     log: str | os.PathLike[str] | None = None,
     connection: "Connection | None" = None,
     jobs: int | None = None,
-    progress: Progress | None = None,
+    steps: Steps | None = None,
 ) -> Released:
     """Seal a web build into a folder, verify it, note it in the log, and publish it; stop at the first failure.
 
     signers: all of them sign, the first one also the log's entry. trust: the store of production
-    builds; what it does not accept never gets its name, is not logged and not published. Writes
-    APP@CHANNEL-SEQUENCE.seal and .payload. Raises UsageError where they exist, RejectedError where the
-    trust store, or the server, refuses the bundle, TransferError, OSError.
+    builds; what it does not accept never gets its name, is not logged and not published. sequence: by default
+    Unix time, or what is above everything in the log and the folder if that is higher. Writes
+    APP@CHANNEL-SEQUENCE.seal and .payload.
+
+    The log's entry is pending, on disk, from before the files get their names until the server has taken
+    the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
+    where nothing was to be published, by the file. Raises UsageError where the files exist, or what is pending needs
+    another server, RejectedError where the trust store, or the server, refuses the bundle, TransferError, OSError.
     """
+    if not signers:
+        raise UsageError("no signer")
+    steps = steps or (lambda step, path: None)
     created = datetime.now(UTC).replace(microsecond=0)
-    sequence = int(created.timestamp()) if sequence is None else sequence
+    chosen = sequence
+    if sequence is None:
+        sequence = max(int(created.timestamp()), _highest_in(folder, app, channel) + 1)
+    if log is not None and os.path.exists(log):
+        with writing(log, trust=[trust]) as writer:
+            _settle(writer, connection, signers[0])
+            if chosen is None:
+                sequence = max(sequence, writer.sequence_after(app, channel))
     target = os.path.join(os.fspath(folder), f"{app}@{channel}-{sequence}")
     for path in (f"{target}.seal", f"{target}.payload"):
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
-    with tempfile.TemporaryDirectory(prefix=".release-", dir=folder) as unfinished:
-        seal_path, payload_path = os.path.join(unfinished, "seal"), os.path.join(unfinished, "payload")
-        parts = Detached(seal=seal_path, payload=payload_path)
+    with ExitStack() as stack:
+        unfinished = stack.enter_context(tempfile.TemporaryDirectory(prefix=".release-", dir=folder))
+        parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))
         made = seal(
             source,
             parts,
@@ -79,18 +110,103 @@ def release(
             requires=requires,
             created=created,
             jobs=jobs,
-            progress=progress,
+            progress=steps(SEALING, source),
         )
         # From the disk, as a device reads it: not what this process believes to have written.
         expect = Expect(app=app, channel=channel, floor=sequence - 1)
-        verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs)
-        if log is not None:
-            append_entry(log, made, signer=signers[0])
-        name_all([(payload_path, f"{target}.payload"), (seal_path, f"{target}.seal")])
-    released = Released(verified, f"{target}.seal", f"{target}.payload")
+        progress = steps(VERIFYING, parts.payload)
+        verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
+        released = Released(verified, f"{target}.seal", f"{target}.payload", created)
+        moves = [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
+        if log is None:
+            name_all(moves)
+            return _publish(released, connection, steps)
+        # Held until the end: the next release's entry holds the digest of this one's.
+        writer = stack.enter_context(writing(log, trust=[trust]))
+        _settle(writer, connection, signers[0])
+        if chosen is None and sequence < writer.sequence_after(app, channel):
+            raise UsageError(f"{log}: another release took sequence {sequence} meanwhile; release again")
+        return _log_and_publish(released, writer, made, signers[0], moves, connection, steps)
+
+
+def _log_and_publish(
+    released: Released,
+    writer: LogWriter,
+    made: Seal,
+    signer: Signer,
+    moves: Sequence[tuple[str, str]],
+    connection: "Connection | None",
+    steps: Steps,
+) -> Released:
+    server = None if connection is None else _address(connection)
+    entry = writer.prepare(made, signer=signer, now=released.created, seal_path=released.seal, server=server)
+    try:
+        name_all(moves)
+    except BaseException:
+        writer.drop()
+        raise
+    try:
+        released = _publish(replace(released, entry=entry), connection, steps)
+    except (RejectedError, UsageError):
+        # A refusal, as a rule. But it may also be the answer to a request that was sent twice.
+        _settle(writer, connection, signer)
+        raise
+    writer.count()
+    return released
+
+
+def _publish(released: Released, connection: "Connection | None", steps: Steps) -> Released:
     if connection is None:
         return released
     from ..client import publish
 
-    published = publish(released.payload, connection, seal=released.seal)
-    return Released(verified, released.seal, released.payload, published)
+    progress = steps(PUBLISHING, released.payload)
+    try:
+        return replace(released, published=publish(released.payload, connection, seal=released.seal, progress=progress))
+    except TransferError as error:
+        raise TransferError(
+            f"{error}; {released.seal} and .payload stay: 'capseal publish' goes on with them"
+        ) from error
+
+
+def _settle(writer: LogWriter, connection: "Connection | None", signer: Signer) -> None:
+    """Find out what became of the release that an earlier run left pending, and log it or not.
+
+    Raises TransferError where the server cannot be asked, UsageError where it is not the one to ask.
+    """
+
+    def came_about(pending: Pending) -> bool:
+        entry = pending.entry
+        if pending.server is None:
+            return _digest_of(os.path.join(os.path.dirname(writer.path), pending.seal)) == entry.seal
+        if connection is None or _address(connection) != pending.server:
+            raise UsageError(
+                f"{pending_path(writer.path)}: whether {pending.server} took sequence {entry.sequence} of {entry.app} "
+                f"is not known; release with --server {pending.server}, or delete this file if it did not"
+            )
+        from ..client import find_release
+
+        found = find_release(connection, app=entry.app, channel=entry.channel, sequence=entry.sequence)
+        return found is not None and found["seal"]["digest"]["sha256"] == entry.seal
+
+    writer.settle(came_about, signer=signer)
+
+
+def _address(connection: "Connection") -> str:
+    """Return the server's URL without what may be secret in it."""
+    parts = urlsplit(connection.url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def _digest_of(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return sha256(file.read()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _highest_in(folder: str | os.PathLike[str], app: str, channel: str) -> int:
+    """Return the highest sequence of an app and channel that a folder has files of, or 0."""
+    ours = re.compile(rf"{re.escape(f'{app}@{channel}')}-([0-9]{{1,16}})\.(?:seal|payload)")
+    return max((int(match[1]) for name in os.listdir(folder) if (match := ours.fullmatch(name))), default=0)

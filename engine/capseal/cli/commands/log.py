@@ -25,7 +25,7 @@ def verify(
 ) -> None:
     """Check every entry's signature and the chain, and print the entries and the head."""
     from ...format.strictjson import shown_time
-    from ...project.log import FIRST, verify_log
+    from ...project.log import FIRST, load_pending, verify_log
 
     config = options.find_config()
     path = file or config.log
@@ -34,6 +34,7 @@ def verify(
     stores = [options.load_trust(store) for store in trust or (config.trust,)]
     logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
+    pending = load_pending(path)
     if json:
         entries = [
             {
@@ -50,7 +51,8 @@ def verify(
             }
             for item in logged
         ]
-        print_json({"verified": True, "head": last, "entries": entries})
+        waiting = None if pending is None else {"sequence": pending.entry.sequence, "server": pending.server}
+        print_json({"verified": True, "head": last, "entries": entries, "pending": waiting})
         return
     for item in logged:
         entry = item.entry
@@ -60,6 +62,9 @@ def verify(
             f"(sequence {entry.sequence}, {entry.channel})  signed by {signers}"
         )
     say(f"verified: {len(logged)} entries, head {last}")
+    if pending is not None:
+        entry, server = pending.entry, pending.server or "the folder"
+        say(f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it")
 
 
 COMMANDS = {

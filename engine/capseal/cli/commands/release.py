@@ -73,6 +73,7 @@ def release(
     from ...io.durable import make_folders
     from ...project import git as worktree
     from ...project import release as releasing
+    from ...project.log import pending_path
 
     config = options.find_config()
     source, app = source or config.web, app or config.app
@@ -84,7 +85,7 @@ def release(
     if server is not None:
         need("client")
     if not allow_dirty:
-        worktree.check_clean(".", except_for=[folder, *([] if log is None else [log])])
+        worktree.check_clean(".", except_for=[folder, *([] if log is None else [log, pending_path(log)])])
     make_folders(folder)
     passphrases = Passphrases(passphrase_file)
     with ExitStack() as stack:
@@ -108,7 +109,7 @@ def release(
             log=log,
             connection=connection,
             jobs=jobs,
-            progress=stack.enter_context(progress.shown("Sealing", source)),
+            steps=stack.enter_context(progress.in_steps()),
         )
     statement = released.verified.statement
     if json:

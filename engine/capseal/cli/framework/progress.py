@@ -31,6 +31,26 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
         bar.close()
 
 
+@contextmanager
+def in_steps() -> Iterator[Callable[[str, str | os.PathLike[str]], Callable[[int], None] | None]]:
+    """Give what begins a step with a bar of its own: of its label and the file or folder that it goes through."""
+    bars: list[_Bar] = []
+
+    def begin(label: str, path: str | os.PathLike[str]) -> Callable[[int], None] | None:
+        if not sys.stderr.isatty():
+            return None
+        if bars:
+            bars[-1].close()
+        bars.append(_Bar(label, size_of(os.fspath(path))))
+        return bars[-1].advance
+
+    try:
+        yield begin
+    finally:
+        if bars:
+            bars[-1].close()
+
+
 class _Bar:
     """A bar that appears with the first bytes that are done after QUIET_S."""
 
