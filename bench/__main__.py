@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import bundles, machine, memory, pins, reads, scaling, small, targets, verifying
+from . import bundles, folders, machine, memory, pins, reads, scaling, small, targets, verifying
 from .contestants import close_contestants, make_keys
 from .machine import GIB
 from .plan import Plan, parse_size
 
 SCHEMA = "capseal-bench-v1"
-PARTS = ("memory", "small", "bundles", "verify", "threads", "reads", "scaling")
+PARTS = ("memory", "small", "bundles", "folders", "verify", "threads", "reads", "scaling")
 DEFAULT_OUT = os.path.join("build", "bench")
 QUIET_TIMEOUT_S = 60.0
 
@@ -128,6 +128,8 @@ def _run_part(part: str, plan: Plan, options: argparse.Namespace) -> dict[str, A
         return small.run(plan, options.tmpfs)
     if part == "bundles":
         return {place: bundles.run(plan, place, where, peers=peers) for place, where in places.items()}
+    if part == "folders":
+        return {place: folders.run(plan, place, where, peers=peers) for place, where in places.items()}
     if part == "verify":
         # From disk it is read from the page cache, so the short form leaves it out.
         return {

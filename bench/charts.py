@@ -52,6 +52,10 @@ def draw(results: dict[str, Any], folder: str) -> list[str]:
             paths += _save(_peers(results, records, place), folder, f"peers-{place}")
         if records and place == "tmpfs":
             paths += _save(_peers_memory(results, records), folder, "peers-memory")
+    for place in ("tmpfs", "disk"):
+        records = results.get("folders", {}).get(place, {}).get("commands", [])
+        if records:
+            paths += _save(_folders(results, records, place), folder, f"folders-{place}")
     records = results.get("verify", {}).get("tmpfs", {}).get("commands", [])
     if records:
         paths += _save(_verify(results, records), folder, "verify")
@@ -86,6 +90,28 @@ def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> Figure:
         axis.set_title(title, loc="left", fontweight="bold", fontsize=11)
         axis.set_xlabel("MiB of peak resident memory; lower is better")
     return _captioned(figure, results, "The largest of all rounds; what is below 10 MiB is shown as 10 MiB.")
+
+
+def _folders(results: dict[str, Any], records: Sequence[Record], place: str) -> Figure:
+    where = "in RAM (tmpfs)" if place == "tmpfs" else "on disk, synced"
+    groups = ("store", "deflate")
+    figure, axes = plt.subplots(2, 2, figsize=(12, 6.4))
+    for row, group in zip(axes, groups, strict=True):
+        side = [one for one in records if one["group"] == group]
+        size = f"{side[0]['size_bytes'] / MIB:.0f} MiB"
+        title = f"Seal a folder, {size}" if group == "store" else f"Seal a folder deflated, {size}"
+        for axis, key, label in (
+            (row[0], "wall_median_s", f"seconds of wall time, {where}; lower is better"),
+            (row[1], "cpu_min_s", "seconds of processor time; lower is better"),
+        ):
+            _bars(axis, side, lambda one, key=key: one[key], lambda value: f"{value:.2f} s")
+            axis.set_title(title, loc="left", fontweight="bold", fontsize=11)
+            axis.set_xlabel(label)
+    return _captioned(
+        figure,
+        results,
+        "Whole process, start included; wall: median of the rounds. The others neither encrypt nor sign.",
+    )
 
 
 def _verify(results: dict[str, Any], records: Sequence[Record]) -> Figure:

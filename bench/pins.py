@@ -12,12 +12,15 @@ from importlib import metadata
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _ASK = {
+    "7z": ["7z"],
     "age": ["age", "--version"],
+    "bsdtar": ["bsdtar", "--version"],
     "fsverity": ["fsverity", "--version"],
     "gpg": ["gpg", "--version"],
     "openssl": ["openssl", "version"],
     "rclone": ["rclone", "version"],
     "sha256sum": ["sha256sum", "--version"],
+    "zip": ["zip", "-v"],
 }
 
 

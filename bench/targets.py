@@ -125,6 +125,30 @@ def _verify(limit: float, versus: str) -> Target:
     return at_most(limit, part="verify", place="tmpfs", group="verify", versus=versus, size_bytes=4 * GIB)
 
 
+def _folder(limit: float, place: str, group: str, versus: str, *, cpu: bool) -> Target:
+    """Packing a folder takes at most `limit` times another's processor or wall time, the median over pairs."""
+    other = versus + (" + sync" if place == "disk" else "")
+
+    def find(results: Results) -> Finding | None:
+        part = results.get("folders", {}).get(place, {})
+        for ratio in part.get("cpu_ratios" if cpu else "ratios", ()):
+            if ratio["group"] == group and ratio["versus"] == other:
+                measured = f"{ratio['median']:.2f} × its time ({ratio['min']:.2f} to {ratio['max']:.2f})"
+                return _sized(measured, ratio["median"] <= limit, results["size_bytes"], GIB)
+        return None
+
+    what = "seal of a folder" if group == "store" else "seal --deflate of a folder"
+    return Target(f"{what} on {place}: {'processor' if cpu else 'wall'} ≤ {limit:.2g} × {other}", find)
+
+
+def _deflated_size(results: Results) -> Finding | None:
+    packed = results.get("folders", {}).get("tmpfs", {}).get("packed_bytes", {})
+    if not {"capseal", "zip -9"} <= packed.keys():
+        return None
+    ratio = packed["capseal"] / packed["zip -9"]
+    return _sized(f"{ratio:.3f} × its size", ratio <= 1.03, results["size_bytes"], GIB)
+
+
 TARGETS = (
     _bundle(1.0, "tmpfs", "seal", "cp"),
     _bundle(1 / 2, "tmpfs", "seal", "age"),
@@ -132,6 +156,10 @@ TARGETS = (
     _bundle(1 / 4, "tmpfs", "seal", "openssl enc (CTR) + dgst"),
     _bundle(1 / 5, "tmpfs", "seal", "gpg"),
     _bundle(1.1, "disk", "seal", "cp"),
+    _folder(1.3, "tmpfs", "store", "7z -mx0", cpu=True),
+    _folder(1.0, "tmpfs", "store", "7z -mx0", cpu=False),
+    _folder(0.5, "tmpfs", "deflate", "zip -9", cpu=True),
+    Target("seal --deflate of a folder: ≤ 1.03 × the size of zip -9", _deflated_size),
     _verify(1.0, "blake3, all cores, mmap"),
     _verify(1 / 3.5, "fsverity digest"),
     _verify(1 / 3, "openssl dgst -verify"),

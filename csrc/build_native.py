@@ -38,11 +38,16 @@ ffibuilder.cdef(
     uint8_t *capseal_map(int fd, int64_t offset, size_t size, int writable);
     void capseal_unmap(const uint8_t *data, int64_t offset, size_t size);
     int capseal_is_in_memory(int fd);
+    size_t capseal_read_files(int folder, const char *names, const int64_t *name_at, const int64_t *sizes,
+                              const int64_t *changed_ns, const int64_t *data_at, size_t first, size_t last,
+                              int64_t start, int64_t stop, uint8_t *out);
+    int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
     """
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "sha256/capseal_hash.h"\n#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"',
+    '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_listing.h"\n'
+    '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=_in_csrc("c"),
     include_dirs=["csrc"],

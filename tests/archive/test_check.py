@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capseal import FormatError, RejectedError, SourceChangedError
-from capseal.archive.check import ArchiveLimits, check_archive, check_content
+from capseal.archive.check import ArchiveLimits, check_archive, check_data
 from support.tools import require_tool
 from support.zips import (
     LIMITS,
@@ -183,7 +183,7 @@ def test_what_reading_raises_is_never_a_format_error(error):
             return PLAIN[offset : offset + size]
 
         try:
-            check_content(flaky, check_archive(flaky, len(PLAIN), limits=LIMITS))
+            check_data(flaky, check_archive(flaky, len(PLAIN), limits=LIMITS))
         except type(error) as caught:
             assert caught is error
             reads += 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capseal import FormatError
-from capseal.archive.names import Names, caseless, check_path
+from capseal.archive.names import Names, caseless, check_path, check_tree
 
 PEOPLES_NAMES = [
     "Screenshot at 9.00.00\u202fPM.png",
@@ -165,3 +165,29 @@ def test_the_parts_of_a_path_are_checked_as_the_whole(path):
         return True
 
     assert passes(lambda: check_path(path)) == passes(lambda: Names(limit=100).add_file(path))
+
+
+@given(
+    st.lists(
+        st.lists(st.text("aAbBnNuUlLoOcCxX.é /\u0301\\:1", min_size=1, max_size=4), min_size=1, max_size=3), max_size=6
+    )
+)
+def test_a_whole_tree_is_checked_as_its_names_one_by_one(lists):
+    """The fast way for a folder, and the slow one."""
+    paths = sorted({"/".join(parts) for parts in lists})
+    folders = {path[: at + 1] for path in paths for at, char in enumerate(path) if char == "/"}
+    tree = sorted([*paths, *folders])
+
+    def refused(call):
+        try:
+            call()
+        except FormatError:
+            return True
+        return False
+
+    def one_by_one():
+        names = Names(limit=8)
+        for path in tree:
+            names.add_folder(path[:-1]) if path.endswith("/") else names.add_file(path)
+
+    assert refused(lambda: check_tree(tree, limit=8)) == refused(one_by_one)

@@ -30,6 +30,7 @@ from support.capgo_tool import Project
 from support.command import run
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
 from support.serving_command import serving
+from support.zips import zip_of
 
 S = SEGMENT_BYTES
 NAME = "game.capgo"
@@ -139,7 +140,7 @@ def test_a_plugin_gets_what_its_own_tool_decrypts(
     signer.save(tmp_path / "signer.pem")
     (tmp_path / "recipient.pub.pem").write_bytes(recipient.public_key.pem)
     trust.save(tmp_path / "trust.json")
-    content = os.urandom(3 * S + 17)
+    content = zip_of(("index.bin", os.urandom(3 * S + 17)))
     (tmp_path / "dist.zip").write_bytes(content)
     run("capgo", "encrypt", "dist.zip", "-o", "app.capgo", "--record", "app.json", cwd=tmp_path).succeeded()
     sealing = ["-s", "signer.pem", "-r", "recipient.pub.pem", "--app", APP, "--version", "1.4.2"]

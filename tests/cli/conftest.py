@@ -7,6 +7,7 @@ import pytest
 
 from capseal import PrivateKey
 from support.command import Desk, lay_out
+from support.zips import zip_of
 
 
 @pytest.fixture(scope="session")
@@ -20,5 +21,5 @@ def desk(
 ) -> Desk:
     """Keys, a bundle of two segments and its sealed form as files, for the command line."""
     keys = {"signer": signer, "signer2": signer2, "device": recipient, "other": other_recipient}
-    content = os.urandom(900_000)
+    content = zip_of(("index.bin", os.urandom(900_000)))
     return lay_out(tmp_path_factory.mktemp("desk"), keys, content, seal_bytes(content))

@@ -12,6 +12,7 @@ import pytest
 import capseal
 from support.command import PASSPHRASE, Desk, names, run, shell
 from support.places import ROOT
+from support.zips import zip_of
 
 # Word for word what the documentation promises; no configuration file.
 PROMISED = """\
@@ -40,7 +41,7 @@ def json_values(text: bytes) -> list[dict[str, object]]:
 def promised(tmp_path_factory) -> tuple[Path, bytes]:
     """The folder after the promised lines, and what they printed."""
     folder = tmp_path_factory.mktemp("promised")
-    (folder / "dist.zip").write_bytes(os.urandom(1_500_000))
+    (folder / "dist.zip").write_bytes(zip_of(("a", os.urandom(1_500_000))))
     done = shell(PROMISED, cwd=folder)
     assert (done.code, done.err) == (0, "")
     return folder, done.out
@@ -87,10 +88,10 @@ def project(tmp_path_factory) -> Path:
     """A folder after `capseal init`, with a bundle and a folder to seal."""
     folder = tmp_path_factory.mktemp("project")
     run("init", "--app", "com.example.game", cwd=folder).succeeded()
-    (folder / "dist.zip").write_bytes(os.urandom(100_000))
+    (folder / "dist.zip").write_bytes(zip_of(("a", os.urandom(100_000))))
     (folder / "www" / "assets").mkdir(parents=True)
     (folder / "www" / "index.html").write_text("<h1>hello</h1>")
-    (folder / "www" / "assets" / "a.bin").write_bytes(bytes(300_000))
+    (folder / "www" / "assets" / "a.bin").write_bytes(os.urandom(5_000) + bytes(295_000))
     return folder
 
 

@@ -26,12 +26,12 @@ from capseal import (
     TransferError,
     TrustStore,
 )
+from capseal.archive.folder_zip import FolderZip
 from capseal.client import Connection, fetch, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.development import FolderBundle, create_app
 from capseal.development._app import LIMITS
 from capseal.development._releases import FolderReleases
-from capseal.io.zip_stream import ZipStream
 from capseal.server import make_server
 
 APP = "com.example.game"
@@ -77,8 +77,8 @@ def test_what_is_read_is_what_was_sealed(bundle, web, development_trust, recipie
     capseal.unseal(
         io.BytesIO(payload), output, identity=recipient, trust=development_trust, expect=DEVELOPMENT, seal=seal
     )
-    archive = ZipStream(str(web))
-    assert output.getvalue() == archive.read_at(0, archive.size)
+    archive = FolderZip(str(web))
+    assert output.getvalue() == archive.peek(0, archive.size)
 
 
 def test_any_part_can_be_read_alone(bundle):
@@ -155,27 +155,6 @@ def test_an_empty_folder_is_a_bundle(tmp_path, development_signer, recipient):
     )
     size = made.seal.statement.payload.size
     assert len(made.read(0, size + 1)) == size
-
-
-# --- the zip, read at any offset
-
-
-def test_a_zip_can_be_read_at_any_offset(web):
-    (web / "empty").touch()
-    archive = ZipStream(str(web))
-    whole = bytearray(archive.size)
-    done = 0
-    while count := archive.readinto(memoryview(whole)[done:]):
-        done += count
-    for offset in (0, 1, 29, 30, 37, 100, archive.size // 2, archive.size - 30, archive.size - 1, archive.size):
-        for size in (0, 1, 31, 5000, archive.size):
-            assert archive.read_at(offset, size) == whole[offset : offset + size]
-    assert zipfile.ZipFile(io.BytesIO(whole)).testzip() is None
-
-
-def test_a_deflated_zip_can_not(web):
-    with pytest.raises(capseal.UsageError, match="only be read in order"):
-        ZipStream(str(web), deflate=True).read_at(0, 1)
 
 
 # --- the server

@@ -32,10 +32,13 @@ ROOMS = {
         "the format as values and bytes: no I/O, no clock, no keys",
         uses={"native": "digests of blocks"},
     ),
-    "archive": Room("zips: which are allowed, how they are read strictly, how a folder becomes one"),
     "io": Room(
         "where bytes come from and where they go",
         uses={"native": "hints to the file system, digests of mapped files"},
+    ),
+    "archive": Room(
+        "zips: which are allowed, how they are read strictly, how a folder becomes one",
+        uses={"io": "files to be sealed", "native": "many small files in one call"},
     ),
     "crypto": Room(
         "keys, and the cipher of segments",
@@ -48,6 +51,7 @@ ROOMS = {
     "bundle": Room(
         "the verbs: seal, verify, unseal, reseal, split, read; and the pipeline under them",
         uses={
+            "archive": "folders, and the check of what is sealed",
             "crypto": "session keys and ciphers",
             "format": "statements, seals and indexes",
             "io": "sources and sinks",
@@ -65,6 +69,7 @@ ROOMS = {
     "capgo": Room(
         "Capgo's own wire format; all foreign naming stops here",
         uses={
+            "archive": "folders, and the check of what is encrypted",
             "bundle": "to convert from and to sealed bundles",
             "crypto": "keys of the sealed side",
             "format": "what a statement says of a file for Capgo",
@@ -121,12 +126,12 @@ ROOMS = {
     "development": Room(
         "a folder served as a release, sealed again at every change",
         uses={
+            "archive": "the folder as one archive",
             "bundle": "to plan the seal",
             "crypto": "the segment cipher, at any place of the payload",
             "embedding": "to verify what is made again before it is served",
             "format": "seals and trees",
             "http": "how a release is described",
-            "io": "the folder as one archive",
             "server": "to serve it",
             "trust": "the development role",
         },
@@ -134,6 +139,7 @@ ROOMS = {
     "project": Room(
         "a project on a developer's machine: configuration, keys, releases, log",
         uses={
+            "archive": "the folder to release",
             "bundle": "to seal a release",
             "client": "to publish it",
             "crypto": "to tell private keys from public ones",
@@ -156,6 +162,7 @@ ROOMS = {
     "cli": Room(
         "the command line: arguments, progress, messages, exit codes; the library does the work",
         uses={
+            "archive": "folders, and what of them does not ship",
             "bundle": "what a verdict holds",
             "capgo": "the commands for Capgo",
             "capseal": "the verbs by their public names",
@@ -208,9 +215,9 @@ REACHES = {
         "capgo/_single_files.py": "how many processors there are; the target's folder",
         "cli/": "arguments, the terminal, the working folder",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
-        "io/zip_stream.py": "the name of a folder given as `.`",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
         "io/resumable.py": "whose files are ours",
+        "archive/folder_zip.py": "the name of a folder given as `.`; how many processors there are",
         "project/": "the working folder, from which a project is looked for",
         "server/storage/objects.py": "the storage's folder as an address",
     },
@@ -229,6 +236,7 @@ REACHES = {
         "trust/certificates.py": "serial numbers",
     },
     effects.DISK: {
+        "archive/": "a folder, and what of it waits deflated",
         "bundle/seal.py": "a payload that must wait for its seal",
         "capgo/_single_files.py": "writes a folder of files",
         "cli/": "files named in arguments",
@@ -237,6 +245,7 @@ REACHES = {
         "device/": "the store",
         "http/": "the token's file",
         "io/": "its purpose",
+        "native/filereader.py": "its purpose",
         "project/": "its purpose",
         "server/storage/objects.py": "a folder as storage",
         "trust/": "stores, certificates and signers' files",

@@ -12,7 +12,7 @@ import pytest
 
 from support.places import ROOT
 
-PARTS_OF_COMMANDS = ("small", "bundles", "verify", "scaling")
+PARTS_OF_COMMANDS = ("small", "bundles", "folders", "verify", "scaling")
 OTHER_PARTS = ("memory", "threads", "reads")
 RECORD = {
     "group",
@@ -59,7 +59,7 @@ def measure(monkeypatch):
 
 
 def records_of(results):
-    for part in ("bundles", "verify"):
+    for part in ("bundles", "folders", "verify"):
         for place in results[part].values():
             yield from place["commands"]
     yield from results["scaling"]["commands"]
@@ -79,7 +79,7 @@ def test_results_have_the_documented_shape(tiny):
 def test_every_command_of_the_tiny_run_worked(tiny):
     _, results, _ = tiny
     failed = [
-        one for part in ("bundles", "verify") for place in results[part].values() for one in place["skipped"]
+        one for part in ("bundles", "folders", "verify") for place in results[part].values() for one in place["skipped"]
     ] + results["scaling"]["skipped"]
     assert [one for one in failed if "not installed" not in one["reason"]] == []
     names = {record["name"] for record in results["bundles"]["tmpfs"]["commands"]}

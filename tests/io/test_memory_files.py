@@ -206,6 +206,7 @@ def test_a_bundle_made_in_memory_is_the_one_made_on_disk(
             recipients=[recipient.public_key],
             app=APP,
             version="1",
+            archive_limits=None,
             entropy=entropy,
             jobs=jobs,
         )

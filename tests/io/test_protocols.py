@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from capseal.archive.content import open_content
+from capseal.archive.folder_zip import FolderZip
 from capseal.client import Connection, RangeSource
 from capseal.io.memory import Placed
 from capseal.io.sink import FileSink, Lender, Sink, StreamSink, open_sink
@@ -33,8 +35,8 @@ def ends(tmp_path: Path) -> Iterator[tuple[list[Source], list[Sink]]]:
         sources = [
             open_source(tmp_path / "folder" / "file"),
             open_source(io.BytesIO(b"x")),
-            open_source(tmp_path / "folder", folders=True),
-            open_source(tmp_path / "folder", folders=True, deflate=True),
+            open_content(tmp_path / "folder"),
+            open_content(tmp_path / "folder", deflate=True),
             RangeSource(stack.enter_context(Connection("http://127.0.0.1:9")), "/payload", 10),
         ]
         for source in sources:
@@ -45,7 +47,7 @@ def ends(tmp_path: Path) -> Iterator[tuple[list[Source], list[Sink]]]:
 
 def test_every_source_and_sink_has_all_that_the_protocol_asks_for(ends):
     sources, sinks = ends
-    assert {type(source) for source in sources} == {FileSource, StreamSource, RangeSource}
+    assert {type(source) for source in sources} == {FileSource, StreamSource, FolderZip, RangeSource}
     for protocol, ends in ((Source, sources), (Sink, sinks)):
         for one in ends:
             assert isinstance(one, protocol)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import capseal
 from capseal import SourceChangedError, UsageError
+from capseal.archive.content import open_content
 from capseal.io.source import FileSource, StreamSource, open_source
 
 
@@ -193,8 +194,8 @@ def test_links_and_special_files_in_a_folder_are_refused(tmp_path):
     folder.mkdir()
     (folder / "link").symlink_to("/etc/passwd")
     with pytest.raises(UsageError, match="links are not followed"):
-        open_source(folder, folders=True)
+        open_content(folder)
     (folder / "link").unlink()
     os.mkfifo(folder / "fifo")
     with pytest.raises(UsageError, match="neither a file nor a folder"):
-        open_source(folder, folders=True)
+        open_content(folder)

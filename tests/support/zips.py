@@ -7,7 +7,7 @@ import warnings
 import zipfile
 import zlib
 
-from capseal.archive.check import Archive, ArchiveLimits, check_archive, check_content
+from capseal.archive.check import Archive, ArchiveLimits, check_archive, check_data
 from capseal.archive.local_headers import content_of
 
 LIMITS = ArchiveLimits(content_bytes=2_000_000, entries=50, ratio=100)
@@ -103,7 +103,7 @@ def with_extra(extra: bytes) -> bytes:
 def check(data: bytes, limits: ArchiveLimits = LIMITS) -> Archive:
     """Check an archive as a device does, and that its data unpacks."""
     archive = check_archive(read_at(data), len(data), limits=limits)
-    check_content(read_at(data), archive)
+    check_data(read_at(data), archive)
     return archive
 
 
@@ -112,6 +112,6 @@ def read_at(data: bytes):
     return lambda offset, size: data[offset : offset + size]
 
 
-def contents(data: bytes) -> dict[str, bytes]:
+def contents(data: bytes, limits: ArchiveLimits = LIMITS) -> dict[str, bytes]:
     """Return what a device would unpack."""
-    return {member.entry.path: b"".join(content_of(read_at(data), member)) for member in check(data).files}
+    return {member.entry.path: b"".join(content_of(read_at(data), member)) for member in check(data, limits).files}

@@ -68,7 +68,7 @@ def check_sizes(content_bytes: int, archive_bytes: int, *, limits: ArchiveLimits
         )
 
 
-def check_content(read_at: ReadAt, archive: Archive) -> None:
+def check_data(read_at: ReadAt, archive: Archive) -> None:
     """Unpack every file to nowhere: data that is damaged is found. Raises as content_of()."""
     for member in archive.files:
         for _ in content_of(read_at, member):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from ..archive.check import ArchiveLimits
+from ..archive.content import check_content, media_type_of, open_content
 from ..constants import DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
 from ..crypto.segment_cipher import Header, SegmentCipher
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..format.requires import Requires
 
 _COPY_BYTES = 1024 * 1024
+_DEFAULT_LIMITS = ArchiveLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class CompanionSource:
 
 
 def seal(
-    source: PathOrFile,
+    source: PathOrFile | Source,
     sink: PathOrFile | Detached,
     *,
     signer: Signer | Sequence[Signer],
@@ -65,6 +68,7 @@ def seal(
     created: datetime | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     deflate: bool = False,
+    archive_limits: ArchiveLimits | None = _DEFAULT_LIMITS,
     overwrite: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -72,9 +76,10 @@ def seal(
     """Encrypt a bundle for its recipients, sign it, and return its seal.
 
     source: a path, a readable binary file object, or a folder (sealed as a zip, its entries stored, or
-    deflated). sink: a path or a writable binary file object for the attached form, or Detached. Where
-    the size of the source is unknown or the sink cannot seek, the attached form is spooled through a
-    temporary file, since the seal comes first.
+    deflated; FolderZip says what of it ships). What a device would refuse to unpack is refused before it is
+    signed: archive_limits are those of the devices, None seals anything. sink: a path or a writable binary
+    file object for the attached form, or Detached. Where the size of the source is unknown or the sink
+    cannot seek, the attached form is spooled through a temporary file, since the seal comes first.
 
     app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
     the Unix time of `created`; created: by default now. companions: foreign ones as describe_companion()
@@ -83,8 +88,13 @@ def seal(
     """
     created = (created or datetime.now(UTC)).replace(microsecond=0)
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
-    with closing(open_source(source, folders=True, deflate=deflate)) as opened, ExitStack() as stack:
+    outputs = [sink.seal, sink.payload] if isinstance(sink, Detached) else [sink]
+    leave_out = [os.fspath(path) for path in outputs if isinstance(path, str | os.PathLike)]
+    with closing(open_content(source, deflate=deflate, leave_out=leave_out)) as opened, ExitStack() as stack:
         name = name or opened.name.rstrip("/").rpartition("/")[2]
+        media_type = media_type or media_type_of(name)
+        if archive_limits is not None:
+            check_content(opened, name, media_type, limits=archive_limits)
         plan = SealingPlan.make(
             Statement(
                 app=app,
@@ -93,7 +103,7 @@ def seal(
                 channel=channel,
                 role=role,
                 created=created,
-                content=Content(name, media_type or _media_type(name), opened.size or 0),
+                content=Content(name, media_type, opened.size or 0),
                 payload=OPEN_PAYLOAD,
                 encryption=OPEN_ENCRYPTION,
                 requires=requires,
@@ -227,7 +237,3 @@ def encrypt_payload(
     ).run()
     source.check_unchanged()
     return bytes(index), content_bytes
-
-
-def _media_type(name: str) -> str:
-    return "application/zip" if name.lower().endswith(".zip") else "application/octet-stream"

@@ -45,7 +45,9 @@ def to_capgo(
     Raises RejectedError, OSError.
     """
     with reader.open(bundle, identity=identity, trust=trust, expect=expect, seal=seal) as plain:
-        return encrypt(cast(BinaryIO, plain), sink, key=key, overwrite=overwrite, progress=progress)
+        return encrypt(  # what is in it was checked when it was sealed
+            cast(BinaryIO, plain), sink, key=key, archive_limits=None, overwrite=overwrite, progress=progress
+        )
 
 
 def to_sealed(
@@ -66,6 +68,7 @@ def to_sealed(
     """
     check = Sha256Check(recover_checksum(checksum, key, checksum_version))
     session = SessionKey.recover(session_key, key)
+    statement.setdefault("archive_limits", None)  # it is read once, in order, so a zip cannot be checked before
     with PlainFile(bundle, session_key=session, check=check) as plain:
         return sealing.seal(cast(BinaryIO, plain), sink, **statement)
 

@@ -1,9 +1,9 @@
 """A sealed bundle that is nowhere: its seal is kept, its payload is made again whenever it is read."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime
 
+from ..archive.folder_zip import FolderZip
 from ..bundle.plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
 from ..bundle.seal import encrypt_payload
 from ..constants import SEGMENT_BYTES
@@ -14,8 +14,6 @@ from ..format.segment_layout import plain_offset
 from ..format.statement import Content, Statement
 from ..format.strictjson import Role
 from ..format.tree import segment_count
-from ..io.source import StreamSource
-from ..io.zip_stream import ZipStream
 
 
 class FolderBundle:
@@ -26,7 +24,7 @@ class FolderBundle:
     so, so that no segment but the sealed one ever leaves.
     """
 
-    def __init__(self, archive: ZipStream, sealed: Seal, cipher: SegmentCipher) -> None:
+    def __init__(self, archive: FolderZip, sealed: Seal, cipher: SegmentCipher) -> None:
         self.seal = sealed
         self._archive = archive
         self._cipher = cipher
@@ -45,7 +43,7 @@ class FolderBundle:
         created: datetime,
     ) -> "FolderBundle":
         """Seal a folder in one pass. Raises SourceChangedError, UsageError, OSError."""
-        archive = ZipStream(folder)
+        archive = FolderZip(folder)
         plan = SealingPlan.make(
             Statement(
                 app=app,
@@ -54,15 +52,14 @@ class FolderBundle:
                 channel=channel,
                 role=Role.DEVELOPMENT,
                 created=created.replace(microsecond=0),
-                content=Content(archive.name, "application/zip", archive.size),
+                content=Content(archive.name, "application/zip", archive.size or 0),
                 payload=OPEN_PAYLOAD,
                 encryption=OPEN_ENCRYPTION,
             ),
             recipients=recipients,
         )
         cipher = plan.cipher
-        with closing(StreamSource(archive, archive.name, size=archive.size, close=archive.close)) as source:
-            index, content_bytes = encrypt_payload(source, cipher)
+        index, content_bytes = encrypt_payload(archive, cipher)
         return cls(archive, plan.sign(index, content_bytes, [signer]), cipher)
 
     def read(self, offset: int, size: int) -> memoryview:
@@ -75,7 +72,7 @@ class FolderBundle:
         first, last = offset // SEGMENT_BYTES, (stop - 1) // SEGMENT_BYTES
         start = plain_offset(first)
         end = min(plain_offset(last + 1), content)
-        plain = self._archive.read_at(start, end - start)
+        plain = self._archive.peek(start, end - start)
         out = memoryview(bytearray((last + 1 - first) * SEGMENT_BYTES))
         run = self._cipher.encrypt_run(first, memoryview(plain), last + 1 == segment_count(total), out)
         return run[offset - first * SEGMENT_BYTES : stop - first * SEGMENT_BYTES]

@@ -149,13 +149,10 @@ class StreamSource:
         self._peeked = b""
 
 
-def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = False) -> Source:
-    """Open a path or a binary file object; of a file object, what follows its position is read.
-
-    folders: a folder is taken too, as the zip of what is in it (see zip_stream). Raises OSError.
-    """
+def open_source(source: PathOrFile) -> Source:
+    """Open a path or a binary file object; of a file object, what follows its position is read. Raises OSError."""
     if isinstance(source, str | os.PathLike):
-        return _open_path(os.fspath(source), folders=folders, deflate=deflate)
+        return _open_path(os.fspath(source))
     name = source.name if isinstance(getattr(source, "name", None), str) else "stream"
     # Only a plain file's descriptor holds the bytes that its read() gives: gzip's holds packed ones.
     raw = getattr(source, "raw", source)
@@ -166,12 +163,7 @@ def open_source(source: PathOrFile, *, folders: bool = False, deflate: bool = Fa
     return StreamSource(source, name, close=_nothing)
 
 
-def _open_path(path: str, *, folders: bool, deflate: bool) -> Source:
-    if folders and os.path.isdir(path):
-        from . import zip_stream as zipping  # here, since few commands read folders
-
-        archive = zipping.ZipStream(path, deflate=deflate)
-        return StreamSource(archive, archive.name, size=archive.size, close=archive.close)
+def _open_path(path: str) -> Source:
     file = open(path, "rb", buffering=0)
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return FileSource(file.fileno(), path, close=file.close)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..archive.content import open_content
 from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
 from ..bundle.seal import seal
@@ -21,6 +22,7 @@ from ..format.requires import Requires
 from ..format.seal import Seal
 from ..io.durable import name_all
 from ..io.sink import Detached
+from ..io.source import PathOrFile, Source
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._log_writer import LogWriter, writing
@@ -64,12 +66,14 @@ def release(
     requires: Requires | None = None,
     log: str | os.PathLike[str] | None = None,
     connection: "Connection | None" = None,
+    content: PathOrFile | Source | None = None,
     jobs: int | None = None,
     steps: Steps | None = None,
 ) -> Released:
     """Seal a web build into a folder, verify it, note it in the log, and publish it; stop at the first failure.
 
-    signers: all of them sign, the first one also the log's entry. trust: the store of production
+    content: what is read of the source, where it is open already. signers: all of them sign, the first one also
+    the log's entry. trust: the store of production
     builds; what it does not accept never gets its name, is not logged and not published. sequence: by default
     Unix time, or what is above everything in the log and the folder if that is higher. Writes
     APP@CHANNEL-SEQUENCE.seal and .payload.
@@ -95,11 +99,12 @@ def release(
     for path in (f"{target}.seal", f"{target}.payload"):
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
+    written = [os.fspath(path) for path in (folder, log) if path is not None]
     with ExitStack() as stack:
         unfinished = stack.enter_context(tempfile.TemporaryDirectory(prefix=".release-", dir=folder))
         parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))
         made = seal(
-            source,
+            open_content(source if content is None else content, leave_out=written),
             parts,
             signer=signers,
             recipients=recipients,

@@ -1,12 +1,11 @@
 """capseal capgo: Capgo's own wire format, for apps that are in the field already."""
 
-import os
 import warnings
 from typing import Annotated
 
 from ...errors import UsageError
-from ..framework import console, options, progress
-from ..framework.arguments import Choice, Group, argument, between, flag, option
+from ..framework import console, content, options, progress
+from ..framework.arguments import Choice, Group, argument, between, option
 from . import capgo_texts as texts
 from .capgo_conversion import to_capgo, to_sealed
 
@@ -46,7 +45,8 @@ def encrypt(
     key: texts.Private = texts.PRIVATE_KEY_FILE,
     format: texts.Format = texts.Written.V3,
     record: texts.NewRecord = None,
-    deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
+    deflate: content.Deflate = False,
+    exclude: content.Exclude = None,
     json: options.Json = False,
     force: options.Force = False,
 ) -> None:
@@ -57,10 +57,9 @@ def encrypt(
     loaded = texts.private_key(key)
     with progress.shown("Encrypting", source, output=target) as advance:
         bundle = capgo.encrypt(
-            console.open_input(source),
+            content.open_content(source, deflate=deflate, exclude=exclude, leave_out=[target]),
             console.open_output(target),
             key=loaded,
-            deflate=deflate,
             overwrite=force,
             progress=advance,
         )
@@ -186,7 +185,7 @@ def _output(source: str, output: str | None, suffix: str) -> str:
         return output
     if source == console.STANDARD:
         raise UsageError("give -o FILE, or -o - for standard output")
-    return os.path.normpath(source) + suffix
+    return content.base_of(source) + suffix
 
 
 COMMANDS = {

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Annotated
 
 from ...errors import UsageError
-from ..framework import console, options, progress
+from ..framework import console, content, options, progress
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
@@ -56,6 +56,7 @@ def release(
     log: Annotated[
         str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
     ] = None,
+    exclude: content.Exclude = None,
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
@@ -95,9 +96,12 @@ def release(
 
             token = None if token_file is None else load_token(token_file)
             connection = stack.enter_context(Connection(server, token=token))
+        written = [folder, *([] if log is None else [log])]
+        opened = content.open_content(source, exclude=exclude, leave_out=written)
         released = releasing.release(
             source,
             folder,
+            content=opened,
             signers=options.load_signers(signer or config.signers, passphrases, command=signer_command),
             recipients=options.load_recipients(recipient or config.recipients),
             app=app,

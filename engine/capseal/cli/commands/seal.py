@@ -1,11 +1,10 @@
 """capseal seal: encrypt and sign."""
 
-import os
 from typing import Annotated, Any
 
 from ...errors import RejectedError, UsageError
-from ..framework import console, options, progress, titles
-from ..framework.arguments import argument, at_least, flag, option
+from ..framework import console, content, options, progress, titles
+from ..framework.arguments import argument, at_least, option
 from ..framework.passphrases import Passphrases
 
 
@@ -55,7 +54,16 @@ def seal(
     custom: Annotated[
         str | None, option("--custom", metavar="FILE.json", help="Your own data, signed along: a JSON object.")
     ] = None,
-    deflate: Annotated[bool, flag("--deflate", help="Compress what is in the folder.")] = False,
+    content_type: Annotated[
+        str | None,
+        option(
+            "--content-type",
+            metavar="TYPE",
+            help="Of a file; application/octet-stream ships a zip as one file, not unpacked.",
+        ),
+    ] = None,
+    deflate: content.Deflate = False,
+    exclude: content.Exclude = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
     passphrases: Passphrases,
@@ -75,9 +83,10 @@ def seal(
         sink = target
     signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
     meant_for = options.chosen_role(role, signers, config)
+    outputs = [output, *([] if seal_file is None else [seal_file])]
     with progress.shown("Sealing", source, output=output) as advance:
         written = capseal.seal(
-            console.open_input(source),
+            content.open_content(source, deflate=deflate, exclude=exclude, leave_out=outputs),
             sink,
             signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),
@@ -89,7 +98,7 @@ def seal(
             requires=requirements.required(),
             allow_downgrade_to=allow_downgrade_to,
             custom=None if custom is None else _custom(custom),
-            deflate=deflate,
+            media_type=content_type,
             overwrite=force,
             jobs=jobs,
             progress=advance,
@@ -100,7 +109,7 @@ def seal(
 def _default_output(source: str, *, detached: bool) -> str:
     if source == console.STANDARD:
         raise UsageError("give -o FILE, or -o - for standard output")
-    return os.path.normpath(source).removesuffix(".zip") + (".payload" if detached else ".sealed")
+    return content.base_of(source).removesuffix(".zip") + (".payload" if detached else ".sealed")
 
 
 def _custom(path: str) -> dict[str, Any]:

@@ -80,9 +80,10 @@ def _unseal(scene: Scene) -> Done:
 
 
 def _compare(scene: Scene) -> Done:
+    from ...archive.content import open_content
     from ...io.source import open_source
 
-    original, opened = open_source(scene.path, folders=True), open_source(scene.opened)
+    original, opened = open_content(scene.path), open_source(scene.opened)
     try:
         ours, theirs = memoryview(bytearray(_CHUNK_BYTES)), memoryview(bytearray(_CHUNK_BYTES))
         position = 0

@@ -1,0 +1,84 @@
+"""The headers of the zips that are made here: fixed times and modes, sizes in front, names in UTF-8."""
+
+import stat
+import struct
+from collections.abc import Iterable, Sequence
+
+from .directory import CENTRAL, END, END64, LOCATOR64, MAX16, MAX32, UNIX, UTF8_NAME, ZIP64_EXTRA
+from .local_headers import LOCAL
+
+_VERSION = 45  # the first with zip64
+_MADE_ON_UNIX = UNIX << 8 | _VERSION
+_TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, the first moment that a zip can name
+_FILE_ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
+_FOLDER_ATTRIBUTES = (stat.S_IFDIR | 0o755) << 16 | 0x10
+_MAX_SHORT_COUNT = MAX16
+_SLASH = ord("/")
+
+Row = tuple[bytes, int, int, int, int, int]
+"""Of one entry: name, a folder's with a final '/'; method; CRC-32; packed size; size; offset of its header."""
+
+
+def local_header_bytes(names: Sequence[bytes], packed: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """Return how long each local header is."""
+    if max((*packed, *sizes), default=0) < MAX32:
+        return [LOCAL.size + len(name) for name in names]
+    return [
+        LOCAL.size + len(name) + (20 if max(two) >= MAX32 else 0)
+        for name, *two in zip(names, packed, sizes, strict=True)
+    ]
+
+
+def put_local_header(
+    buffer: memoryview, at: int, name: bytes, *, method: int, crc: int, packed: int, size: int
+) -> None:
+    """Write the header in front of an entry's data, all of it, at an offset of the buffer."""
+    extra = b""
+    if packed >= MAX32 or size >= MAX32:
+        extra = struct.pack("<2H2Q", ZIP64_EXTRA, 16, size, packed)
+        packed = size = MAX32
+    LOCAL.pack_into(
+        buffer, at, b"PK\x03\x04", _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, len(name), len(extra)
+    )
+    at += LOCAL.size
+    buffer[at : at + len(name) + len(extra)] = name + extra
+
+
+def directory_bytes(
+    names: Sequence[bytes], packed: Sequence[int], sizes: Sequence[int], offsets: Sequence[int], start: int
+) -> int:
+    """Return how long the directory, which starts at that offset, and the end records are."""
+    size = CENTRAL.size * len(names) + sum(map(len, names))
+    if start >= MAX32 or max((*packed, *sizes), default=0) >= MAX32:
+        for values in zip(packed, sizes, offsets, strict=True):
+            large = sum(value >= MAX32 for value in values)
+            size += 8 * large + 4 if large else 0
+    return size + len(_end_records(len(names), size, start))
+
+
+def directory(rows: Iterable[Row], start: int) -> bytes:
+    """Return the central directory, which starts at that offset, and the end records."""
+    pack, folder, file = CENTRAL.pack, _FOLDER_ATTRIBUTES, _FILE_ATTRIBUTES
+    pieces = []
+    for name, method, crc, packed, size, offset in rows:
+        extra = b""
+        if packed >= MAX32 or size >= MAX32 or offset >= MAX32:
+            large = [value for value in (size, packed, offset) if value >= MAX32]
+            extra = struct.pack(f"<2H{len(large)}Q", ZIP64_EXTRA, 8 * len(large), *large)
+            size, packed, offset = min(size, MAX32), min(packed, MAX32), min(offset, MAX32)
+        fixed = pack(
+            b"PK\x01\x02", _MADE_ON_UNIX, _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, len(name),
+            len(extra), 0, 0, 0, folder if name[-1] == _SLASH else file, offset,
+        )  # fmt: skip
+        pieces.append(fixed + name + extra)
+    joined = b"".join(pieces)
+    return joined + _end_records(len(pieces), len(joined), start)
+
+
+def _end_records(count: int, size: int, start: int) -> bytes:
+    end = b""
+    if count >= _MAX_SHORT_COUNT or start >= MAX32 or size >= MAX32:
+        end = END64.pack(b"PK\x06\x06", END64.size - 12, _MADE_ON_UNIX, _VERSION, 0, 0, count, count, size, start)
+        end += LOCATOR64.pack(b"PK\x06\x07", 0, start + size, 1)
+    short = min(count, _MAX_SHORT_COUNT)
+    return end + END.pack(b"PK\x05\x06", 0, 0, short, short, min(size, MAX32), min(start, MAX32), 0)

@@ -1,0 +1,211 @@
+"""What of a folder ships: every file and folder, but for what was never meant to, which is named and left out."""
+
+import os
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from ..constants import MAGIC
+from ..errors import FormatError, UsageError
+from ..native.filereader import FILE, FOLDER, OTHER
+from ..native.filereader import list_folder as list_one
+from .names import check_tree
+
+IGNORE_FILE = ".capsealignore"
+
+_NEVER_SHIPPED = frozenset({b".git", b".DS_Store", b"__MACOSX", IGNORE_FILE.encode(), b"capseal.toml"})
+_DOUBTFUL = b"node_modules"
+_STORES = ({b"state.json", b"state.lock", b"bundles"}, {b"releases", b"payloads"})
+"""What a device store and a server's storage have in them (docs/device.md, On disk; docs/server.md)."""
+
+_SEAL_ENDINGS = (b".sealed", b".seal")
+_PAYLOAD_ENDING = b".payload"
+_KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
+_MAX_KEY_BYTES = 64 * 1024
+_TELLING = frozenset({b"sealed", b"seal", b"payload", b"pem", b"key", b"p8", b"capgo_key_v2", b"capgo_key"})
+"""What may follow the last dot of a name that needs a closer look."""
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+
+
+Shipped = tuple[bytes, int, int]
+"""Name in the zip, a folder's with a final '/'; size, -1 of a folder; time of the last change in nanoseconds."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What ships, sorted by name, and what does not. left_out, doubtful: paths, a folder's with a final '/'."""
+
+    shipped: list[Shipped] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+
+
+def list_folder(folder: str, *, exclude: Sequence[str], leave_out: Collection[str], entries: int) -> Listing:
+    """List a folder for its zip. Raises UsageError at a link, a private key and names no device takes; OSError.
+
+    exclude: patterns in gitignore syntax, after those of the folder's .capsealignore; leave_out: paths of
+    files that are being made; entries: at most so many files and folders.
+    """
+    return _Lister(folder, exclude, leave_out, entries).list()
+
+
+class _Lister:
+    """Goes through a folder once. Paths are bytes, as the system has them, until they are checked."""
+
+    def __init__(self, folder: str, exclude: Sequence[str], leave_out: Collection[str], entries: int) -> None:
+        self._folder = folder
+        self._ignored = _patterns(folder, exclude)
+        self._outputs = _below(folder, leave_out)
+        self._entries = entries
+        self._listing = Listing()
+
+    def list(self) -> Listing:
+        self._visit(b"")
+        shipped = self._listing.shipped
+        shipped.sort()
+        paths = _decoded([name for name, _, _ in shipped], self._folder)
+        try:
+            check_tree(paths, limit=self._entries)
+        except FormatError as error:
+            raise UsageError(f"{self._folder}: {error}") from None
+        return self._listing
+
+    def _visit(self, prefix: bytes) -> None:
+        """Take what is in a folder. prefix: its path with a final '/', empty for the root."""
+        root = os.fsencode(self._folder)
+        names, kinds, sizes, changed_ns = list_one(os.path.join(root, prefix[:-1]) if prefix else root)
+        there = set(names)
+        if prefix and any(telling <= there for telling in _STORES):
+            self._leave_out(prefix)
+            return
+        shipped = self._listing.shipped
+        if prefix:
+            shipped.append((prefix, -1, 0))
+        if self._needs_a_look(there, kinds):
+            for name, kind, size, changed in zip(names, kinds, sizes, changed_ns, strict=True):
+                if kind != FOLDER and self._ships(prefix, name, kind, size, there):
+                    shipped.append((prefix + name, size, changed))
+            below = [
+                name
+                for name, kind in zip(names, kinds, strict=True)
+                if kind == FOLDER and self._ships(prefix, name, kind, 0, there)
+            ]
+        elif FOLDER in kinds:
+            below = [name for name, kind in zip(names, kinds, strict=True) if kind == FOLDER]
+            shipped += [
+                (prefix + name, size, changed)
+                for name, kind, size, changed in zip(names, kinds, sizes, changed_ns, strict=True)
+                if kind == FILE
+            ]
+        else:
+            below = []
+            shipped += zip([prefix + name for name in names], sizes, changed_ns, strict=True)
+        if len(shipped) > self._entries:
+            raise UsageError(
+                f"{self._folder}: more than {self._entries} files and folders; ship fewer, or pack them into files"
+            )
+        for name in below:
+            if name == _DOUBTFUL:
+                self._listing.doubtful.append(os.fsdecode(prefix + name) + "/")
+            self._visit(prefix + name + b"/")
+
+    def _needs_a_look(self, names: set[bytes], kinds: Collection[int]) -> bool:
+        """Say whether anything but plain files and folders that ship may be among them."""
+        return bool(
+            self._ignored is not None
+            or self._outputs
+            or OTHER in kinds
+            or not _NEVER_SHIPPED.isdisjoint(names)
+            or not _TELLING.isdisjoint([name.rpartition(b".")[2] for name in names])
+        )
+
+    def _ships(self, prefix: bytes, name: bytes, kind: int, size: int, siblings: Collection[bytes]) -> bool:
+        """Say whether one ships. Raises UsageError where it may not and must not be left out without a word."""
+        path = prefix + name
+        ending = b"/" if kind == FOLDER else b""
+        ignored = None if self._ignored is None else self._ignored(os.fsdecode(path + ending))
+        if ignored or path in self._outputs or (name in _NEVER_SHIPPED and ignored is None):
+            self._leave_out(path + ending)
+            return False
+        if kind == FOLDER:
+            return True
+        place = os.path.join(os.fsencode(self._folder), path)
+        if kind == OTHER:
+            raise UsageError(f"{os.fsdecode(place)}: neither a file nor a folder; links are not followed")
+        if ignored is None and _is_sealed(place, siblings):
+            self._leave_out(path)
+            return False
+        if name.endswith(_KEY_ENDINGS) and size <= _MAX_KEY_BYTES:
+            _refuse_private_key(place)
+        return True
+
+    def _leave_out(self, path: bytes) -> None:
+        self._listing.left_out.append(os.fsdecode(path))
+
+
+def _below(folder: str, paths: Collection[str]) -> frozenset[bytes]:
+    """Return those of some paths that lie in the folder, as paths in it."""
+    root = os.path.join(os.path.realpath(folder), "")
+    reals = [os.path.realpath(path) for path in paths]
+    return frozenset(os.fsencode(real.removeprefix(root)) for real in reals if real.startswith(root))
+
+
+def _decoded(names: Sequence[bytes], folder: str) -> list[str]:
+    """Return paths as text. Raises UsageError where one is not UTF-8."""
+    try:
+        text = b"\0".join(names).decode()
+    except UnicodeDecodeError:
+        bad = next(name for name in names if not _is_utf8(name))
+        raise UsageError(f"{os.path.join(folder, os.fsdecode(bad))!r}: the name is not UTF-8") from None
+    return text.split("\0") if names else []
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+Ignored = Callable[[str], bool | None]
+"""Says of a path, a folder's with a final '/', whether a pattern leaves it out, takes it back, or neither."""
+
+
+def _patterns(folder: str, exclude: Sequence[str]) -> Ignored | None:
+    lines: list[str] = []
+    path = os.path.join(folder, IGNORE_FILE)
+    if os.path.lexists(path):
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: not UTF-8: {error.reason}") from None
+    lines += exclude
+    if not lines:
+        return None
+    import pathspec  # here, since most folders have no patterns
+
+    try:
+        spec = pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise UsageError(f"pattern in {IGNORE_FILE} or --exclude: {error}") from None
+    return lambda path: spec.check_file(path).include
+
+
+def _is_sealed(place: bytes, siblings: Collection[bytes]) -> bool:
+    """Say whether a file is what capseal made: a seal, or the payload beside one."""
+    if place.endswith(_PAYLOAD_ENDING):
+        place = place.removesuffix(_PAYLOAD_ENDING) + b".seal"
+        if os.path.basename(place) not in siblings:
+            return False
+    elif not place.endswith(_SEAL_ENDINGS):
+        return False
+    with open(place, "rb", buffering=0) as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _refuse_private_key(place: bytes) -> None:
+    with open(place, "rb") as file:
+        if PRIVATE_KEY.search(file.read(_MAX_KEY_BYTES)):
+            raise UsageError(f"{os.fsdecode(place)}: a private key, which would be shipped; move it out of the folder")

@@ -1,0 +1,53 @@
+"""What is to be sealed: a file, a stream, or a folder as its zip; opened, and checked as devices will check it."""
+
+import os
+from collections.abc import Sequence
+
+from ..errors import FormatError, UsageError
+from ..io.source import PathOrFile, Source, open_source
+from .check import ZIP_MEDIA_TYPE, ArchiveLimits, check_archive, check_data
+from .names import check_path
+
+ANY_MEDIA_TYPE = "application/octet-stream"
+
+
+def open_content(
+    content: PathOrFile | Source, *, deflate: bool = False, exclude: Sequence[str] = (), leave_out: Sequence[str] = ()
+) -> Source:
+    """Open a path, a binary file object or a folder; what is a source already is returned as it is.
+
+    deflate, exclude, leave_out: of a folder, as for FolderZip. Raises UsageError, OSError.
+    """
+    if isinstance(content, str | os.PathLike) and os.path.isdir(content):
+        from .folder_zip import FolderZip  # here, since few commands read folders
+
+        return FolderZip(os.fspath(content), deflate=deflate, exclude=exclude, leave_out=leave_out)
+    return content if isinstance(content, Source) else open_source(content)
+
+
+def media_type_of(name: str) -> str:
+    """Return what a file of that name is taken for: a zip, which devices unpack, or a single file."""
+    return ZIP_MEDIA_TYPE if name.lower().endswith(".zip") else ANY_MEDIA_TYPE
+
+
+def check_content(source: Source, name: str, media_type: str, *, limits: ArchiveLimits) -> None:
+    """Check that devices will take it, before it is signed; a folder's zip was checked when it was listed.
+
+    A zip is read through: its data must unpack. A stream cannot be read twice, so it is no zip. Raises
+    UsageError, which says what to do; SourceChangedError, OSError.
+    """
+    if hasattr(source, "left_out"):
+        return
+    try:
+        if media_type != ZIP_MEDIA_TYPE:
+            check_path(name)
+            return
+        if source.size is None or not source.seekable:
+            raise UsageError(
+                f"{source.name}: a zip is checked before it is sealed, and a stream cannot be read twice; "
+                f"seal a file, or give the content type {ANY_MEDIA_TYPE} to ship it as one file, not unpacked"
+            )
+        check_data(source.peek, check_archive(source.peek, source.size, limits=limits))
+    except FormatError as error:
+        hint = "" if media_type != ZIP_MEDIA_TYPE else f" (content type {ANY_MEDIA_TYPE} ships it as one file)"
+        raise UsageError(f"{source.name}: devices would refuse it: {error}{hint}") from None

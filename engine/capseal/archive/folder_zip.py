@@ -1,0 +1,217 @@
+"""A folder as a zip, made while it is read: any part of it at any time, by any number of threads.
+
+Deterministic: sorted names, fixed times and modes, so equal folders give equal bytes. Every entry has its
+size and checksum in front of its data, so that any unzip reads it in a stream (Java's ZipInputStream
+refuses stored entries that have them behind). Names and sizes alone tell where everything lies, so a stored zip's
+size is known before a file is opened, and a file that lies in one read is read once; of a larger one the
+checksum takes a pass of its own. Deflated data is made beforehand (see _deflating).
+"""
+
+import os
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from zlib_ng.zlib_ng import crc32
+
+from ..errors import FormatError, UsageError
+from ..native.filereader import FileTable
+from ._headers import directory, directory_bytes, local_header_bytes, put_local_header
+from ._listing import PRIVATE_KEY, list_folder
+from .check import ArchiveLimits, check_sizes
+from .directory import DEFLATED, STORED
+
+_CHUNK_BYTES = 1024 * 1024
+_DASH = ord("-")  # what a PEM file begins with
+_MAX_LABEL_BYTES = 80
+_DEFAULT_LIMITS = ArchiveLimits()
+
+
+class FolderZip:
+    """The zip of a folder, as a source: read_into(), or peek(), at any offset.
+
+    name: the folder's, with .zip; size: bytes; left_out: paths in it that do not ship (docs/device.md,
+    Archives), a folder's with a final '/'; doubtful: those that do, and may not have to.
+    """
+
+    ordered = False
+    seekable = True
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        deflate: bool = False,
+        exclude: Sequence[str] = (),
+        leave_out: Sequence[str] = (),
+        limits: ArchiveLimits = _DEFAULT_LIMITS,
+    ) -> None:
+        """List a folder, and check that devices will take it.
+
+        exclude: more patterns in gitignore syntax; leave_out: paths of files that are being made. Raises
+        UsageError at a link, a special file, a private key and what devices refuse; OSError.
+        """
+        self.name = f"{os.path.basename(os.path.abspath(folder))}.zip"
+        listing = list_folder(folder, exclude=exclude, leave_out=leave_out, entries=limits.entries)
+        self.left_out, self.doubtful = listing.left_out, listing.doubtful
+        self._folder = os.path.abspath(folder)
+        self._names = [name for name, _, _ in listing.shipped]
+        self._sizes = [size for _, size, _ in listing.shipped]
+        self._changed_ns = [changed_ns for _, _, changed_ns in listing.shipped]
+        self._lock = threading.Lock()
+        self._directory: bytes | None = None
+        self._deflated = None
+        self._packed: list[int] = [max(0, size) for size in self._sizes]
+        self._crcs: list[int | None] = [0 if size < 0 else None for size in self._sizes]
+        try:
+            if deflate:
+                self._deflate()
+            self._lay_out()
+            check_sizes(sum(max(0, size) for size in self._sizes), self._bytes, limits=limits)
+        except FormatError as error:
+            self.close()
+            raise UsageError(f"{folder}: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the buffer from that offset and return the bytes read: fewer only at the end.
+
+        Raises SourceChangedError, UsageError at a private key, OSError.
+        """
+        count = min(len(buffer), self._bytes - offset)
+        if count <= 0:
+            return 0
+        buffer = buffer[:count]
+        stop = offset + count
+        first = max(0, bisect_right(self._starts, offset) - 1)
+        last = bisect_left(self._starts, stop)
+        self._table.read_into(first, last, offset, buffer)
+        if self._deflated is not None:
+            self._put_spooled(first, last, offset, buffer)
+        names, methods, sizes, starts = self._names, self._methods, self._sizes, self._starts
+        data_at, packed_bytes, crcs = self._data_at, self._packed, self._crcs
+        for number in range(first, last):
+            start, data = starts[number], data_at[number]
+            if data <= offset and start < offset:
+                continue  # its header is somebody else's
+            packed = packed_bytes[number]
+            end = data + packed
+            crc = crcs[number]
+            if crc is None:
+                if end > stop or start < offset:
+                    crc = self._crc_of(number)
+                else:
+                    content = buffer[data - offset : end - offset]
+                    if packed and content[0] == _DASH:
+                        self._refuse_private_key(number, bytes(content[:_MAX_LABEL_BYTES]))
+                    crc = crc32(content)
+                crcs[number] = crc
+            header, at = buffer, start - offset
+            if at < 0 or data > stop:
+                header, at = memoryview(bytearray(data - start)), 0
+            size = sizes[number]
+            put_local_header(
+                header, at, names[number], method=methods[number], crc=crc, packed=packed, size=size if size > 0 else 0
+            )
+            if header is not buffer:
+                _put(buffer, offset, start, header)
+        if stop > self._directory_at:
+            _put(buffer, offset, self._directory_at, memoryview(self._whole_directory()))
+        return count
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from that offset: fewer only at the end. Raises as read_into()."""
+        data = bytearray(max(0, min(size, self._bytes - offset)))
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def rebase(self, offset: int) -> None:
+        """A zip starts at its first byte. Raises UsageError for any other."""
+        if offset:
+            raise UsageError(f"{self.name}: starts at byte 0, not {offset}")
+
+    def check_unchanged(self) -> None:
+        """Each file is compared with the listing whenever it is read."""
+
+    def close(self) -> None:
+        """Forget what was deflated; calling it again does nothing."""
+        if self._deflated is not None:
+            self._deflated.close()
+            self._deflated = None
+
+    def _lay_out(self) -> None:
+        names, packed, sizes = self._names, self._packed, self._sizes
+        heads = local_header_bytes(names, packed, [max(0, size) for size in sizes])
+        ends = list(accumulate(map(int.__add__, heads, packed)))
+        self._directory_at = ends[-1] if ends else 0
+        self._starts = [0, *ends[:-1]] if ends else []
+        self._data_at = list(map(int.__add__, self._starts, heads))
+        self._bytes = self._directory_at + directory_bytes(names, packed, sizes, self._starts, self._directory_at)
+        self.size: int | None = self._bytes  # what a source may not know
+        self._methods = [DEFLATED if self._in_spool(number) else STORED for number in range(len(names))]
+        in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
+        self._table = FileTable(self._folder, names, in_files, self._changed_ns, self._data_at)
+
+    def _deflate(self) -> None:
+        from ._deflating import Deflated  # here, since few folders are
+
+        self._deflated = Deflated()
+        self._table = FileTable(self._folder, self._names, self._sizes, self._changed_ns, [0] * len(self._names))
+        self._spool = self._deflated.pack(self._sizes, self._chunks, jobs=len(os.sched_getaffinity(0)))
+        self._packed = [packed.size for packed in self._spool]
+        self._crcs = [packed.crc for packed in self._spool]
+
+    def _in_spool(self, number: int) -> bool:
+        return self._deflated is not None and self._spool[number].at is not None
+
+    def _put_spooled(self, first: int, last: int, offset: int, buffer: memoryview) -> None:
+        for number in range(first, last):
+            data = self._data_at[number]
+            start, stop = max(data, offset), min(data + self._packed[number], offset + len(buffer))
+            if self._methods[number] == DEFLATED and start < stop:
+                if self._deflated is None:
+                    raise UsageError(f"{self.name}: closed")
+                piece = self._deflated.read(self._spool[number], start - data, stop - start)
+                _put(buffer, offset, start, memoryview(piece))
+
+    def _whole_directory(self) -> bytes:
+        with self._lock:
+            if self._directory is None:
+                # Another thread may still be at work on one; to wait for it would take longer.
+                crcs = [self._crc_of(number) if crc is None else crc for number, crc in enumerate(self._crcs)]
+                sizes = [max(0, size) for size in self._sizes]
+                rows = zip(self._names, self._methods, crcs, self._packed, sizes, self._starts, strict=True)
+                self._directory = directory(rows, self._directory_at)
+            return self._directory
+
+    def _crc_of(self, number: int) -> int:
+        crc = 0
+        for chunk in self._chunks(number):
+            if not crc and chunk[0] == _DASH:
+                self._refuse_private_key(number, chunk[:_MAX_LABEL_BYTES])
+            crc = crc32(chunk, crc)
+        return crc
+
+    def _chunks(self, number: int) -> Iterator[bytes]:
+        fd = self._table.open(number)
+        try:
+            while chunk := os.read(fd, _CHUNK_BYTES):
+                yield chunk
+            self._table.check_unchanged(number, fd)
+        finally:
+            os.close(fd)
+
+    def _refuse_private_key(self, number: int, head: bytes) -> None:
+        if PRIVATE_KEY.match(head):
+            path = os.path.join(self._folder, self._names[number].decode())
+            raise UsageError(f"{path}: a private key, which would be shipped; move it out of the folder")
+
+
+def _put(buffer: memoryview, offset: int, at: int, piece: memoryview) -> None:
+    """Write what a piece, which belongs at an offset of the whole, has in common with a buffer that starts at one."""
+    start, stop = max(at, offset), min(at + len(piece), offset + len(buffer))
+    if start < stop:
+        buffer[start - offset : stop - offset] = piece[start - at : stop - at]
