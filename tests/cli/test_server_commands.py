@@ -1,8 +1,12 @@
 """capseal serve, publish, fetch and withdraw, as people type them."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +70,57 @@ def test_serve_says_what_it_cannot_do(folder: Path) -> None:
         assert ended.returncode == 3
         assert f"cannot listen on 127.0.0.1 port {port}" in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_serve_says_why_it_does_not_start(folder: Path) -> None:
+    record = folder / "store" / "releases" / APP / "production" / f"{7:016d}" / "release.json"
+    record.parent.mkdir(parents=True)
+    with record.open("wb") as file:
+        file.truncate(17 * 1024**2)  # no record is so large
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", "0"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    told = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 3
+    assert told.startswith("capseal: storage: releases/")
+    assert told.endswith("has 17825792 bytes, at most 16777216 are expected")
+    assert "cannot listen" not in ended.stderr
+
+
+@pytest.mark.parametrize("signals", [["SIGHUP"], ["SIGHUP", "SIGHUP", "SIGTERM"]])
+def test_serve_ends_on_sighup_once_what_is_under_way_is_done(folder: Path, bundle: Bundle, signals: list[str]) -> None:
+    with serving(folder, end=signals) as url:
+        begun = httpx.post(f"{url}/v1/uploads", content=bundle.seal).json()
+        host, _, port = url.removeprefix("http://").partition(":")
+        head = f"PUT {begun['links']['payload']} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(bundle.payload)}\r\n\r\n"
+        connection = socket.create_connection((host, int(port)))
+        connection.sendall(head.encode() + bundle.payload[:1000])
+        time.sleep(0.2)
+
+        def finish() -> None:
+            time.sleep(0.5)  # the signals have come
+            with connection:
+                connection.sendall(bundle.payload[1000:])
+                answers.append(connection.recv(4096))
+
+        answers: list[bytes] = []
+        finishing = threading.Thread(target=finish)
+        finishing.start()
+    finishing.join()
+    assert answers[0].startswith(b"HTTP/1.1 200 ")
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def test_serve_that_was_started_with_sighup_ignored_goes_on_ignoring_it(folder: Path) -> None:
+    with serving(folder, under=["nohup"]) as url:
+        os.kill(serving_pid(folder), signal.SIGHUP)
+        time.sleep(0.5)
+        assert httpx.get(url + "/healthz").text == "ok\n"
+
+
+def serving_pid(folder: Path) -> int:
+    """Return the process that serves from a folder."""
+    line = next(line for line in (folder / "log").read_text().splitlines() if "Started server process" in line)
+    return int(re.findall(r"\[([0-9]+)\]", line)[0])
 
 
 def test_the_log_is_json_lines(folder: Path) -> None:

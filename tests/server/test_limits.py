@@ -1,9 +1,11 @@
 """Hostile and broken clients: no 500, nothing outside the store, nothing that stays in memory."""
 
 import contextlib
+import json
 import logging
 import os
 import random
+import re
 import socket
 import ssl
 import threading
@@ -301,8 +303,6 @@ def log_lines() -> Iterator[list[str]]:
 
 
 def test_logs_are_json_and_hold_no_secret(store: Path, trust: TrustStore, bundle: Bundle, log_lines: list[str]) -> None:
-    import json
-
     with live_server(str(store), trust, token=TOKEN) as live:
         live.client.headers["Authorization"] = f"Bearer {TOKEN}"
         live.publish(bundle)
@@ -318,6 +318,24 @@ def test_metrics_and_health_are_there(published: Live) -> None:
     text = published.client.get("/metrics").text
     assert "capseal_releases 1.0" in text
     assert 'route="/v1/uploads/{id}/payload"' in text
+
+
+def test_labels_of_metrics_are_not_what_a_client_writes(live: Live) -> None:
+    for method in (b"SUBSCRIBE", b"MKCALENDAR", b"PATCH", b"PURGE"):
+        raw(live, method + b" /v1/apps/some/channels/name/latest HTTP/1.1\r\nHost: x\r\n\r\n")
+    text = live.client.get("/metrics").text
+    assert set(re.findall(r'method="([^"]*)"', text)) <= {"GET", "PATCH", "other"}
+    assert 'method="other"' in text
+    assert "some" not in text
+
+
+def test_a_long_message_of_the_log_keeps_its_end() -> None:
+    text = "Traceback\n" + "x" * 5000 + "\nTransferError: the cause"
+    record = logging.LogRecord("capseal.server", logging.ERROR, __file__, 1, text, None, None)
+    message = json.loads(JsonFormatter().format(record))["message"]
+    assert len(message) == 500
+    assert message.startswith("Traceback\nxxx")
+    assert message.endswith("xxx\nTransferError: the cause")
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"two words " * 5, "pässwörter-sind-lang".encode(), b"x" * 5000])

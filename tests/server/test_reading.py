@@ -4,6 +4,7 @@ import email
 import email.policy
 import hashlib
 import os
+import random
 import socket
 from pathlib import Path
 
@@ -90,6 +91,38 @@ def test_parsed_ranges_are_inside_and_in_the_order_asked_for(size: int) -> None:
             assert problem.status == 416
         else:
             assert spans and all(0 <= start < stop <= size for start, stop in spans)
+
+
+OVERLAPPING = [
+    ("0-9,5-14", [(0, 15)]),
+    ("5-14,0-9", [(0, 15)]),
+    ("0-,0-,0-", [(0, 100)]),
+    ("50-59,0-9,55-69", [(50, 70), (0, 10)]),
+    ("0-9,20-29,5-24", [(0, 30)]),
+    ("40-49,0-9,20-29,9-20", [(40, 50), (0, 30)]),
+    ("10-19,0-9", [(0, 20)]),
+    ("0-0,2-2", [(0, 1), (2, 3)]),
+    ("-10,0-89", [(0, 100)]),
+]
+
+
+@pytest.mark.parametrize(("text", "spans"), OVERLAPPING)
+def test_ranges_that_touch_are_joined_in_the_place_of_the_first(text: str, spans: list[tuple[int, int]]) -> None:
+    assert parse_range(f"bytes={text}", 100, most=16) == spans
+
+
+def test_no_range_header_gets_a_byte_twice(published: Live, bundle: Bundle) -> None:
+    size = len(bundle.payload)
+    chance = random.Random(5)
+    for _ in range(300):
+        starts = [chance.randrange(1000) for _ in range(16)]
+        specs = ",".join(f"{start}-{start + chance.randrange(300)}" for start in starts)
+        spans = parse_range(f"bytes={specs}", 1000, most=16) or []
+        assert len({at for start, stop in spans for at in range(start, stop)}) == sum(b - a for a, b in spans)
+    header = "bytes=" + ",".join(f"{at}-" for at in range(15, -1, -1))
+    answer = published.client.get(payload_url(published), headers={"Range": header})
+    assert (answer.status_code, len(answer.content)) == (206, size)
+    assert answer.headers["content-range"] == f"bytes 0-{size - 1}/{size}"
 
 
 def test_head_tells_what_get_would_send(published: Live, bundle: Bundle) -> None:

@@ -5,19 +5,24 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from support.command import CAPSEAL
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: object, code: int = 0) -> Iterator[str]:
-    """`capseal serve store` in that folder; ended by SIGTERM."""
+def serving(
+    folder: Path, *options: object, code: int = 0, end: Sequence[str] = ("SIGTERM",), under: Sequence[str] = ()
+) -> Iterator[str]:
+    """`capseal serve store` in that folder.
+
+    end: the signals that end it, one after the other; under: a command that runs it.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), *map(str, options)]
+    command = [*under, *CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), *map(str, options)]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(command, cwd=folder, stderr=log, stdout=log)
     try:
@@ -28,7 +33,9 @@ def serving(folder: Path, *options: object, code: int = 0) -> Iterator[str]:
                 break
             time.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
-        process.send_signal(signal.SIGTERM)
+        for number in end:
+            process.send_signal(signal.Signals[number])
+            time.sleep(0.05)
         assert process.wait(20) == code, (folder / "log").read_text()
     finally:
         process.kill()

@@ -187,10 +187,9 @@ class _Observed:
         finally:
             seconds = time.monotonic() - began
             route = _route_of(scope, self._routes)
-            self._state.metrics.requests.labels(scope["method"], route, str(status_code)).inc()
-            self._state.metrics.seconds.labels(route).observe(seconds)
+            self._state.metrics.answered(scope["method"], route, status_code, seconds)
             members = {
-                "method": scope["method"],
+                "method": scope["method"][:20],
                 "path": scope["path"][:300],
                 "status": status_code,
                 "bytes": sent_bytes,

@@ -15,12 +15,20 @@ class JsonFormatter(logging.Formatter):
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "message": record.getMessage()[:_MAX_TEXT],
+            "message": _shortened(record.getMessage()),
             **getattr(record, "members", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _shortened(text: str) -> str:
+    """Return text of at most _MAX_TEXT characters, from both ends: the end of a traceback is its cause."""
+    if len(text) <= _MAX_TEXT:
+        return text
+    half = _MAX_TEXT // 2
+    return f"{text[: half - 3]} ... {text[-half + 2 :]}"
 
 
 def log_to(stream: TextIO) -> logging.Handler:

@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
 
 class Metrics:
     """The server's counters; labels come from routes and classes only, never from what a client wrote."""
@@ -29,6 +31,11 @@ class Metrics:
         )
         self.uploading = Gauge("capseal_uploading", "Requests that are sending payload.", registry=self.registry)
         self.releases = Gauge("capseal_releases", "Releases that are published.", registry=self.registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. method: as the client wrote it, which may be anything; route: the path of a route."""
+        self.requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""

@@ -16,7 +16,8 @@ def parse_range(header: str, size: int, *, most: int) -> list[Span] | None:
     """Return the spans that a Range header asks for, or None where it is to be ignored.
 
     A unit other than bytes, or a header that does not parse, is ignored (RFC 9110, 14.2). Spans that
-    touch or overlap are joined where they follow one another. Raises Problem 416.
+    touch or overlap are joined, in the place of the first of them (15.3.7.2), so that no byte is sent twice.
+    Raises Problem 416.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None:
@@ -35,13 +36,23 @@ def parse_range(header: str, size: int, *, most: int) -> list[Span] | None:
             return None
         if span[0] >= span[1]:
             continue
-        if spans and spans[-1][0] <= span[0] <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
-        else:
-            spans.append(span)
+        _join(spans, span)
     if not spans:
         raise _unsatisfiable(f"no byte of {header[:100]!r} is inside {size} bytes", size)
     return spans
+
+
+def _join(spans: list[Span], span: Span) -> None:
+    """Add a span to those that do not touch one another."""
+    start, stop = span
+    touched = [at for at, one in enumerate(spans) if one[0] <= stop and start <= one[1]]
+    if not touched:
+        spans.append(span)
+        return
+    whole = min(start, *(spans[at][0] for at in touched)), max(stop, *(spans[at][1] for at in touched))
+    for at in reversed(touched[1:]):
+        del spans[at]
+    spans[touched[0]] = whole
 
 
 def _span(first: str, last: str, size: int) -> Span | None:

@@ -42,7 +42,7 @@ def serve(
         option("--public-url", metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
     ] = None,
 ) -> None:
-    """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM."""
+    """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM and SIGHUP."""
     if not capgo and (default_channel or public_url):
         raise UsageError("--default-channel and --public-url are for --capgo")
     if (certificate is None) != (key is None):
@@ -71,18 +71,16 @@ def serve(
         log_as_json()
         # All that was imported stays: no collection need look at it while transfers wait.
         gc.freeze()
-        _run(server, f"{host} port {port}")
+        _run(server)
     if not server.started:
         raise OSError(f"cannot serve {store}; the log above says why")
 
 
-def _run(server: "Server", place: str) -> None:
+def _run(server: "Server") -> None:
     try:
         server.run()
     except exit_codes.Interrupted:  # uvicorn finished or aborted what was under way, then raised the signal again
         return
-    except SystemExit as error:  # uvicorn could not listen
-        raise OSError(f"cannot listen on {place}; the log above says why") from error
 
 
 COMMANDS = {"serve": serve}

@@ -111,11 +111,14 @@ class Catalogue:
             self._log.info("swept half-written files", extra={"members": {"files": swept}})
         gate = asyncio.Semaphore(_RECORDS_AT_ONCE)
         paths = [one.path async for one in self.storage.list(layout.RELEASES)]
-        async with asyncio.TaskGroup() as group:
-            for path in paths:
-                named = layout.parse_release_object(path)
-                if named and named[2] == layout.RECORD:
-                    group.create_task(self._load_record(path, named[0], named[1], gate))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for path in paths:
+                    named = layout.parse_release_object(path)
+                    if named and named[2] == layout.RECORD:
+                        group.create_task(self._load_record(path, named[0], named[1], gate))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # one says what is wrong with the storage
         for path in [one.path async for one in self.storage.list(layout.UPLOADS)]:
             id = layout.parse_upload_seal(path)
             if id:
