@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ..crypto.keys import read_pem
+from ..crypto.pem import hint_at, labels, read_pem
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..io.durable import NewFiles
 
@@ -119,12 +119,12 @@ class CapgoPrivateKey:
 def load_private_key(source: str | os.PathLike[str] | bytes) -> CapgoPrivateKey:
     """Load a private key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
     name, data = read_pem(source)
-    if b"PUBLIC KEY" in data:
+    if any(label.endswith("PUBLIC KEY") for label in labels(data)):
         raise KeyFileError(f"{name}: this is a public key; the private key is needed here")
     try:
         key = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(f"{name}: not an unencrypted PEM private key, or damaged") from error
+        raise KeyFileError(f"{name}: not an unencrypted PEM private key, or damaged{hint_at(data)}") from error
     if not isinstance(key, RSAPrivateKey):
         raise KeyFileError(f"{name}: not an RSA key")
     return CapgoPrivateKey(_named(key, name))
@@ -133,12 +133,12 @@ def load_private_key(source: str | os.PathLike[str] | bytes) -> CapgoPrivateKey:
 def load_public_key(source: str | os.PathLike[str] | bytes) -> CapgoPublicKey:
     """Load a public key from a PEM file, or from PEM bytes. Raises KeyFileError, OSError."""
     name, data = read_pem(source)
-    if b"PRIVATE KEY" in data:
+    if any(label.endswith("PRIVATE KEY") for label in labels(data)):
         raise KeyFileError(f"{name}: this is a private key; the public key is needed here")
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError(f"{name}: not a PEM public key, or damaged") from error
+        raise KeyFileError(f"{name}: not a PEM public key, or damaged{hint_at(data)}") from error
     if not isinstance(key, RSAPublicKey):
         raise KeyFileError(f"{name}: not an RSA key")
     return CapgoPublicKey(_named(key, name))

@@ -28,8 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..constants import KEY_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PSS_SALT_BYTES, RSA_EXPONENT
 from ..errors import KeyFileError, NotForUsError, SignatureError
-
-MAX_PEM_BYTES = 64 * 1024
+from .pem import hint_at, is_encrypted, labels, read_pem
 
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=PSS_SALT_BYTES)
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
@@ -160,10 +159,11 @@ def load_private_key(
     passphrase: called only where the key is encrypted. Raises KeyFileError, OSError.
     """
     name, data = read_pem(source)
-    if b"PRIVATE KEY" not in data:
-        hint = "; it is a public key" if b"PUBLIC KEY" in data else ""
-        raise KeyFileError(f"{name}: not a PEM private key{hint}")
-    encrypted = b"ENCRYPTED" in data
+    found = labels(data)
+    if not any(label.endswith("PRIVATE KEY") for label in found) or "OPENSSH PRIVATE KEY" in found:
+        public = any(label.endswith("PUBLIC KEY") for label in found)
+        raise KeyFileError(f"{name}: not a PEM private key{'; it is a public key' if public else hint_at(data)}")
+    encrypted = is_encrypted(data)
     if encrypted and passphrase is None:
         raise KeyFileError(f"{name}: the key is encrypted and no passphrase was given")
     try:
@@ -203,11 +203,12 @@ def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:
 def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
     """Load every public key of a PEM file: SubjectPublicKeyInfo or PKCS#1. Raises KeyFileError, OSError."""
     name, data = read_pem(source)
-    if b"PRIVATE KEY" in data:
+    found = labels(data)
+    if any(label.endswith("PRIVATE KEY") for label in found):
         raise KeyFileError(f"{name}: this is a private key; a public key is expected here")
     pieces = [b"-----BEGIN " + piece for piece in data.split(b"-----BEGIN ")[1:]]
-    if not pieces:
-        raise KeyFileError(f"{name}: not a PEM public key")
+    if not pieces or not any(label.endswith("PUBLIC KEY") for label in found):
+        raise KeyFileError(f"{name}: not a PEM public key{hint_at(data)}")
     keys = []
     for piece in pieces:
         try:
@@ -221,18 +222,6 @@ def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
         except KeyFileError as error:
             raise KeyFileError(f"{name}: {error}") from None
     return keys
-
-
-def read_pem(source: str | os.PathLike[str] | bytes, *, kind: str = "key file") -> tuple[str, bytes]:
-    """Return the name of PEM data for messages, and the data: of a file, or given. Raises KeyFileError, OSError."""
-    if isinstance(source, bytes):
-        return "PEM data", source
-    with open(source, "rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
-    name = os.fspath(source)
-    if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
-    return name, data
 
 
 def _check_strength(key: RSAPublicKey) -> None:

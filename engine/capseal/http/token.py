@@ -3,6 +3,7 @@
 import os
 
 from ..errors import KeyFileError
+from ..format.text_encoding import as_utf8
 
 MIN_TOKEN_CHARS = 16
 _MAX_TOKEN_BYTES = 4096
@@ -13,7 +14,7 @@ def load_token(path: str | os.PathLike[str]) -> str:
     with open(path, "rb") as file:
         data = file.read(_MAX_TOKEN_BYTES + 1)
     try:
-        token = data.decode("ascii").strip()
+        token = as_utf8(data).decode("ascii").strip()
     except UnicodeDecodeError:
         token = ""
     if len(token) < MIN_TOKEN_CHARS or len(data) > _MAX_TOKEN_BYTES or not token.isprintable() or " " in token:

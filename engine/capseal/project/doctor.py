@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from ..constants import SIGNING_RSA_BITS
 from ..crypto.keys import PublicKey, load_public_key, load_public_keys
+from ..crypto.pem import as_pem, labels
 from ..errors import CapsealError, KeyFileError
 from ..format.strictjson import Role
 from ..trust.certificates import load_certificates, load_chain
@@ -126,7 +127,7 @@ def _copies(config: Config, known: set[str]) -> Iterator[Finding]:
 def _holds_private_key(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return b"PRIVATE KEY-----" in file.read(_MAX_KEY_BYTES)
+            return any(label.endswith("PRIVATE KEY") for label in labels(as_pem(file.read(_MAX_KEY_BYTES))))
     except OSError:
         return False
 

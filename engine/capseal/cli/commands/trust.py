@@ -157,6 +157,7 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
     from dataclasses import replace
 
     from ...crypto.keys import load_public_keys
+    from ...crypto.pem import as_pem
     from ...format.strictjson import Role
     from ...trust.certificates import load_crls
     from ...trust.store import TrustedCertificate, TrustedKey
@@ -164,7 +165,7 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
     kind = Role(role.value)
     for file in files:
         with open(file, "rb") as opened:
-            data = opened.read(options.MAX_STORE_BYTES)
+            data = as_pem(opened.read(options.MAX_STORE_BYTES))
         if b"-----BEGIN X509 CRL-----" in data:
             crls = load_crls(file)
             issuers = {crl.issuer for crl in crls}

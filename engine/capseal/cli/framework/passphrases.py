@@ -55,7 +55,9 @@ class Passphrases:
                     data = file.read(MAX_PASSPHRASE_BYTES + 1)
             except OSError as error:
                 raise KeyFileError(f"passphrase from {given}: {(error.strerror or str(error)).lower()}") from error
-            self._read = _checked(data.removesuffix(b"\n").removesuffix(b"\r"))
+            from ...format.text_encoding import as_utf8
+
+            self._read = _checked(as_utf8(data).removesuffix(b"\n").removesuffix(b"\r"))
         return self._read
 
 
