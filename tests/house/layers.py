@@ -214,6 +214,7 @@ REACHES = {
         "bundle/reader.py": "how many processors there are",
         "capgo/_single_files.py": "how many processors there are; the target's folder",
         "cli/": "arguments, the terminal, the working folder",
+        "client/_environment.py": "proxies and certificates, as for every program",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
         "io/resumable.py": "whose files are ours",
@@ -267,6 +268,7 @@ REACHES = {
         "cli/commands/dev.py": "the address to show",
         "cli/commands/serve.py": "runs the server",
         "client/_connection.py": "its purpose",
+        "client/_environment.py": "how servers are reached and checked",
         "server/": "its purpose",
     },
     effects.HIDDEN: {

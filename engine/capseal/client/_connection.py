@@ -22,6 +22,7 @@ from ..errors import (
 from ..format import strictjson
 from ..http import problems
 from ..http.limits import MAX_ANSWER_BYTES, MAX_PROBLEM_BYTES
+from ._environment import proxy_for, tls_for
 
 T = TypeVar("T")
 
@@ -46,6 +47,8 @@ class Connection:
 
     url: of the server, `http://` or `https://`. token: a publisher's bearer token. attempts: how often
     a transfer is tried, with exponential back-off and jitter between; a rejection is never retried.
+    Proxies and trusted certificates are what the environment says (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
+    Raises UsageError for a URL, or a variable, that cannot be used.
     """
 
     def __init__(
@@ -63,15 +66,22 @@ class Connection:
                 raise UsageError("token: not one line of printable ASCII characters")
             headers["Authorization"] = f"Bearer {token}"
         try:
-            self._client = httpx.Client(
-                base_url=url, headers=headers, timeout=timeout_s, follow_redirects=False, transport=transport
-            )
+            base = httpx.URL(url)
         except (httpx.InvalidURL, ValueError) as error:
             raise UsageError(f"{url[:200]!r} is not a URL: {error}") from error
-        mistake = _mistake_in(self._client.base_url)
+        mistake = _mistake_in(base)
         if mistake is not None:
-            self._client.close()
             raise UsageError(f"{url[:200]!r} {mistake}")
+        self._client = httpx.Client(
+            base_url=base,
+            headers=headers,
+            timeout=timeout_s,
+            follow_redirects=False,
+            transport=transport,
+            trust_env=False,
+            proxy=None if transport is not None else proxy_for(base),
+            verify=tls_for(base),
+        )
         self.url = url
         self._attempts = attempts
 
