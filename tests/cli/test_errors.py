@@ -239,3 +239,36 @@ def test_names_that_could_steer_a_terminal_are_escaped_in_messages(tmp_path):
 
 def test_names_that_are_not_utf_8_are_told_all_the_same(tmp_path):
     run("inspect", os.fsdecode(b"\xff"), cwd=tmp_path).failed_with(ENVIRONMENT, "\\udcff: no such file")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("seal {f} -o - {sealing} > /dev/full", "standard output: no space left on device"),
+        ("seal {f} -o /dev/stdout {sealing} > /dev/full", "standard output: no space left on device"),
+        ("seal {f} -o /dev/full -f {sealing}", "/dev/full: no space left on device"),
+        ("verify {sealed} {trusting} > /dev/full", "standard output: no space left on device"),
+    ],
+)
+def test_what_has_no_space_is_named(command, told, desk: Desk, tmp_path):
+    values = {"f": desk.path("dist.zip"), "sealed": desk.path("dist.sealed")}
+    values |= {name: " ".join(map(str, getattr(desk, name))) for name in ("sealing", "trusting")}
+    done = shell(f"capseal {command.format(**values)}", cwd=tmp_path)
+    assert (done.code, done.err) == (ENVIRONMENT, f"capseal: {told}\n")
+
+
+def test_a_spool_that_has_no_space_is_named(desk: Desk, tmp_path):
+    (tmp_path / "large").write_bytes(os.urandom(900_000))
+    with files_limited_to(500_000):
+        command = f"capseal seal - -o - {' '.join(map(str, desk.sealing))} < large | cat > out"
+        done = shell(f"export TMPDIR={tmp_path}; {command}", cwd=tmp_path)
+    assert (done.code, done.err) == (ENVIRONMENT, f"capseal: temporary file in {tmp_path}: file too large\n")
+
+
+def test_standard_output_has_other_names(desk: Desk, tmp_path):
+    values = " ".join(map(str, desk.opening))
+    for name in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        done = shell(f"capseal unseal {desk.path('dist.sealed')} -o {name} {values} > out", cwd=tmp_path)
+        assert (done.code, done.out, done.err) == (0, b"", "")
+        assert (tmp_path / "out").read_bytes() == desk.path("dist.zip").read_bytes()
+        assert names(tmp_path) == ["out"]

@@ -146,8 +146,9 @@ def seal(
         else:
             import tempfile  # here, since few bundles need it
 
-            spool = stack.enter_context(tempfile.TemporaryFile(dir=output.folder, buffering=0))
-            result = fill(StreamSink(spool), 0)
+            folder = output.folder or tempfile.gettempdir()
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))
+            result = fill(StreamSink(spool, name=f"temporary file in {folder}"), 0)
             spool.seek(0)
             _write_attached(result, spool, output)
         if isinstance(output, FileSink):

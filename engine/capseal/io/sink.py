@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LARGE_BYTES = 3 * 512 * 1024
 """Smaller files gain nothing by what memory.py does: of a huge page, too much would be wasted."""
 
+_STANDARD = {1: "standard output", 2: "standard error"}
+
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
 
@@ -166,13 +168,17 @@ class FileSink:
 
 
 class StreamSink:
-    """The caller's file object: what was written stays written, commit() only flushes."""
+    """The caller's file object: what was written stays written, commit() only flushes.
+
+    name: of the stream in errors, by default what the stream says.
+    """
 
     ordered = True
     folder: str | None = None
 
-    def __init__(self, stream: Any, *, owned: bool = False) -> None:
+    def __init__(self, stream: Any, *, owned: bool = False, name: str | None = None) -> None:
         self._stream = stream
+        self._name = name or _name_of(stream)
         self._owned = owned
         self._position = 0
         self.seekable = stream.seekable() and not _appends(stream)
@@ -188,7 +194,12 @@ class StreamSink:
             self._stream.seek(self._start + offset)
         view = memoryview(data)
         while view:
-            count = self._stream.write(view)
+            try:
+                count = self._stream.write(view)
+            except OSError as error:
+                if error.filename is not None or not error.strerror:
+                    raise
+                raise OSError(error.errno, error.strerror, self._name) from error
             if count is None:
                 raise BlockingIOError(errno.EAGAIN, "stream is in non-blocking mode, or its write() gives no count")
             view = view[count:]
@@ -203,6 +214,13 @@ class StreamSink:
     def __exit__(self, *exception: object) -> None:
         if self._owned:
             self._stream.close()
+
+
+def _name_of(stream: Any) -> str | None:
+    name = getattr(stream, "name", None)
+    if isinstance(name, int):
+        return _STANDARD.get(name, f"file descriptor {name}")
+    return name if isinstance(name, str) else None
 
 
 def _appends(stream: Any) -> bool:

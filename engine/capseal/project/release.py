@@ -3,8 +3,8 @@
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Steps = Callable[[str, str | os.PathLike[str]], Progress | None]
 """Told that a step begins, and which file or folder it goes through; returns what to report its bytes to."""
 
-SEALING, VERIFYING, PUBLISHING = "Sealing", "Verifying", "Publishing"
+SEALING, VERIFYING, LOGGING, PUBLISHING = "Sealing", "Verifying", "Logging", "Publishing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,9 @@ def release(
     """Seal a web build into a folder, verify it, note it in the log, and publish it; stop at the first failure.
 
     content: what is read of the source, where it is open already. signers: all of them sign, the first one also
-    the log's entry. trust: the store of production
-    builds; what it does not accept never gets its name, is not logged and not published. sequence: by default
-    Unix time, or what is above everything in the log and the folder if that is higher. Writes
-    APP@CHANNEL-SEQUENCE.seal and .payload.
+    the log's entry. trust: the store of production builds; what it does not accept never gets its name, is not logged
+    and not published. sequence: by default Unix time, or what is above everything in the log and the folder if that
+    is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
     the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
@@ -103,24 +102,26 @@ def release(
     with ExitStack() as stack:
         unfinished = stack.enter_context(tempfile.TemporaryDirectory(prefix=".release-", dir=folder))
         parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))
-        made = seal(
-            open_content(source if content is None else content, leave_out=written),
-            parts,
-            signer=signers,
-            recipients=recipients,
-            app=app,
-            version=version,
-            sequence=sequence,
-            channel=channel,
-            requires=requires,
-            created=created,
-            jobs=jobs,
-            progress=steps(SEALING, source),
-        )
+        with _noted(SEALING):
+            made = seal(
+                open_content(source if content is None else content, leave_out=written),
+                parts,
+                signer=signers,
+                recipients=recipients,
+                app=app,
+                version=version,
+                sequence=sequence,
+                channel=channel,
+                requires=requires,
+                created=created,
+                jobs=jobs,
+                progress=steps(SEALING, source),
+            )
         # From the disk, as a device reads it: not what this process believes to have written.
         expect = Expect(app=app, channel=channel, floor=sequence - 1)
         progress = steps(VERIFYING, parts.payload)
-        verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
+        with _noted(VERIFYING):
+            verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
         released = Released(verified, f"{target}.seal", f"{target}.payload", created)
         moves = [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
         if log is None:
@@ -134,6 +135,16 @@ def release(
         return _log_and_publish(released, writer, made, signers[0], moves, connection, steps)
 
 
+@contextmanager
+def _noted(step: str) -> Iterator[None]:
+    """Let an OSError, such as that there is no space left, say at which step it came."""
+    try:
+        yield
+    except OSError as error:
+        error.add_note(f"while {step.lower()}")
+        raise
+
+
 def _log_and_publish(
     released: Released,
     writer: LogWriter,
@@ -144,7 +155,8 @@ def _log_and_publish(
     steps: Steps,
 ) -> Released:
     server = None if connection is None else _address(connection)
-    entry = writer.prepare(made, signer=signer, now=released.created, seal_path=released.seal, server=server)
+    with _noted(LOGGING):
+        entry = writer.prepare(made, signer=signer, now=released.created, seal_path=released.seal, server=server)
     try:
         name_all(moves)
     except BaseException:
@@ -156,7 +168,8 @@ def _log_and_publish(
         # A refusal, as a rule. But it may also be the answer to a request that was sent twice.
         _settle(writer, connection, signer)
         raise
-    writer.count()
+    with _noted(LOGGING):
+        writer.count()
     return released
 
 

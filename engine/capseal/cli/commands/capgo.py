@@ -40,7 +40,13 @@ def encrypt(
     source: Annotated[str, argument("SOURCE", help="A zip, a folder (zipped on the way); '-': stdin.")],
     output: Annotated[
         str | None,
-        option("-o", "--output", metavar="FILE", help="Where to write; default: SOURCE_encrypted.zip."),
+        option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            type=console.output_path,
+            help="Where to write; default: SOURCE_encrypted.zip.",
+        ),
     ] = None,
     key: texts.Private = texts.PRIVATE_KEY_FILE,
     format: texts.Format = texts.Written.V3,
@@ -70,7 +76,13 @@ def decrypt(
     source: texts.Ciphertext,
     output: Annotated[
         str | None,
-        option("-o", "--output", metavar="FILE", help="Where to write; default: FILE_decrypted.zip."),
+        option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            type=console.output_path,
+            help="Where to write; default: FILE_decrypted.zip.",
+        ),
     ] = None,
     key: Annotated[
         str, option("-k", "--key", metavar="FILE", help="The public key; for v1 the private key.")

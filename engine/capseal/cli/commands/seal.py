@@ -13,7 +13,13 @@ def seal(
     version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
     output: Annotated[
         str | None,
-        option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout; default: SOURCE.sealed."),
+        option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            type=console.output_path,
+            help="Where to write; '-': stdout; default: SOURCE.sealed.",
+        ),
     ] = None,
     seal_file: Annotated[
         str | None, option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, TextIO, cast
 from ...errors import UsageError
 
 STANDARD = "-"
+_ALIASES = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def replace_closed_streams() -> None:
@@ -67,6 +68,11 @@ def open_input(path: str) -> str | BinaryIO:
     """Return the path, or standard input for '-'."""
     # Raw: a thread that is blocked in a buffered reader would crash the interpreter's shutdown.
     return cast(BinaryIO, io.FileIO(0, "rb", closefd=False)) if path == STANDARD else path
+
+
+def output_path(text: str) -> str:
+    """Return the path of an output as it was given, or '-' for the other names of standard output."""
+    return STANDARD if text in _ALIASES else text
 
 
 def open_output(path: str) -> str | BinaryIO:

@@ -57,6 +57,8 @@ def line_of(error: CapsealError | OSError) -> str:
     reason = error.strerror[:1].lower() + error.strerror[1:]
     if error.errno == errno.EEXIST:
         reason = "exists already; -f replaces it"
+    # What a longer work was at is noted by who did it.
+    reason = ", ".join([reason, *getattr(error, "__notes__", ())])
     return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
 from .arguments import Choice, argument, at_least, flag, option, together
+from .console import output_path
 from .exit_codes import line_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ T = TypeVar("T")
 MAX_STORE_BYTES = 1024 * 1024
 
 Bundle = Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
-Output = Annotated[str, option("-o", "--output", metavar="FILE", help="Where to write; '-': stdout.")]
+Output = Annotated[str, option("-o", "--output", metavar="FILE", type=output_path, help="Where to write; '-': stdout.")]
 Seal = Annotated[str | None, option("--seal", metavar="FILE", help="The detached seal of a payload.")]
 Trust = Annotated[
     str | None,
