@@ -269,6 +269,7 @@ REACHES = {
         "cli/commands/serve.py": "runs the server",
         "client/_connection.py": "its purpose",
         "client/_environment.py": "how servers are reached and checked",
+        "client/_sockets.py": "ends what waits on a socket",
         "server/": "its purpose",
     },
     effects.HIDDEN: {

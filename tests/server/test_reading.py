@@ -140,19 +140,19 @@ def test_head_tells_what_get_would_send(published: Live, bundle: Bundle) -> None
 def test_tags_are_strong_and_come_from_the_digests(published: Live, bundle: Bundle) -> None:
     payload = published.client.head(payload_url(published))
     assert payload.headers["etag"] == f'"{bundle.digest}"'
-    assert payload.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert payload.headers["cache-control"] == "public, max-age=31536000, immutable, no-transform"
     latest = published.client.get(LATEST)
-    assert latest.headers["cache-control"] == "no-cache"
+    assert latest.headers["cache-control"] == "no-cache, no-transform"
 
 
 def test_a_seal_is_asked_for_again_each_time_since_it_can_be_made_anew(published: Live, bundle: Bundle) -> None:
     url = published.release_url(7) + "/seal"
     etag = f'"{hashlib.sha256(bundle.seal).hexdigest()}"'
     for answer in (published.client.get(url), published.client.head(url)):
-        assert (answer.headers["etag"], answer.headers["cache-control"]) == (etag, "no-cache")
+        assert (answer.headers["etag"], answer.headers["cache-control"]) == (etag, "no-cache, no-transform")
     unchanged = published.client.get(url, headers={"If-None-Match": etag})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
-    assert (unchanged.headers["etag"], unchanged.headers["cache-control"]) == (etag, "no-cache")
+    assert (unchanged.headers["etag"], unchanged.headers["cache-control"]) == (etag, "no-cache, no-transform")
     assert published.client.get(url, headers={"If-None-Match": '"another"'}).content == bundle.seal
 
 

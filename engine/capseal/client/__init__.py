@@ -4,7 +4,7 @@ from ..http.token import load_token
 from ._connection import Connection
 from ._fetching import Fetched, fetch
 from ._publishing import find_release, publish, withdraw
-from ._remote import PayloadStream, RangeSource, open_release
+from ._remote import PayloadStream, RangeSource, open_release, stream_release
 
 __all__ = [
     "Connection",
@@ -16,5 +16,6 @@ __all__ = [
     "load_token",
     "open_release",
     "publish",
+    "stream_release",
     "withdraw",
 ]

@@ -1,17 +1,19 @@
 """HTTP to a capseal server: every failure becomes one of capseal's errors, and only transfers are retried."""
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
 from tenacity import (
+    RetryCallState,
     Retrying,
     retry_if_exception_type,
     retry_if_not_exception_type,
-    stop_after_attempt,
     wait_random_exponential,
 )
+from tenacity.nap import sleep_using_event
 
 from ..errors import (
     CapsealError,
@@ -21,8 +23,9 @@ from ..errors import (
 )
 from ..format import strictjson
 from ..http import problems
-from ..http.limits import MAX_ANSWER_BYTES, MAX_PROBLEM_BYTES
+from ..http.limits import MAX_DESCRIPTION_BYTES, MAX_PROBLEM_BYTES
 from ._environment import proxy_for, tls_for
+from ._sockets import OpenSockets
 
 T = TypeVar("T")
 
@@ -31,11 +34,25 @@ ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 10.0
 
-_PASSING = (408, 425, 429)
+ANSWER_PATIENCE = 4
+"""How many times longer than a byte the answer to an upload is waited for: what was sent has to arrive first."""
+
+MAX_REDIRECTS = 5
+
+_TOO_SLOW = 408
+_PASSING = (_TOO_SLOW, 425, 429)
 
 
-class StartOverError(TransferError):
+class FinalTransferError(TransferError):
+    """A transfer that failed in a way in which it would fail again at once."""
+
+
+class StartOverError(FinalTransferError):
     """The server forgot what this request builds on, such as an upload; the whole may succeed later."""
+
+
+class TooSlowError(TransferError):
+    """Nothing came, or the server says that too little did: fewer transfers at once may get through."""
 
 
 class NoReleaseError(UsageError):
@@ -46,7 +63,8 @@ class Connection:
     """A connection pool to one server; a context manager, usable from any number of threads.
 
     url: of the server, `http://` or `https://`. token: a publisher's bearer token. attempts: how often
-    a transfer is tried, with exponential back-off and jitter between; a rejection is never retried.
+    a transfer is tried without getting any further, with exponential back-off and jitter between; a rejection
+    is never retried. A GET without a token follows redirects to https or to the same host, nothing else does.
     Proxies and trusted certificates are what the environment says (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
     Raises UsageError for a URL, or a variable, that cannot be used.
     """
@@ -72,18 +90,14 @@ class Connection:
         mistake = _mistake_in(base)
         if mistake is not None:
             raise UsageError(f"{url[:200]!r} {mistake}")
-        self._client = httpx.Client(
-            base_url=base,
-            headers=headers,
-            timeout=timeout_s,
-            follow_redirects=False,
-            transport=transport,
-            trust_env=False,
-            proxy=None if transport is not None else proxy_for(base),
-            verify=tls_for(base),
-        )
+        self._settings: dict[str, Any] = {"headers": headers, "timeout": timeout_s, "transport": transport}
+        self._client = self._client_for(base)
         self.url = url
+        self.answer_timeout = httpx.Timeout(timeout_s, read=timeout_s * ANSWER_PATIENCE)
         self._attempts = attempts
+        self._sockets = OpenSockets()
+        # Whoever carries a secret never carries it to where an answer says.
+        self._follows = token is None and not self._client.base_url.userinfo
 
     def __enter__(self) -> Self:
         return self
@@ -95,25 +109,51 @@ class Connection:
         """Close the pool."""
         self._client.close()
 
-    def retried(self, transfer: Callable[[], T]) -> T:
-        """Return what a transfer returns; try again where it raises TransferError."""
+    def drop(self) -> None:
+        """End every transfer under way at once, from any thread; the next request connects anew."""
+        self._sockets.shut()
+
+    def retried(
+        self,
+        transfer: Callable[[], T],
+        *,
+        reached: Callable[[], int] = lambda: 0,
+        stopped: threading.Event | None = None,
+    ) -> T:
+        """Return what a transfer returns; try again where it raises TransferError.
+
+        reached: how far it came; where it came further, attempts are counted anew. stopped: ends attempts and
+        the waiting between them as soon as it is set.
+        """
+        stopped = stopped or threading.Event()
+        furthest, counted_from = reached(), 0
+
+        def given_up(state: RetryCallState) -> bool:
+            nonlocal furthest, counted_from
+            if reached() > furthest:
+                furthest, counted_from = reached(), state.attempt_number - 1
+            return stopped.is_set() or state.attempt_number - counted_from >= self._attempts
+
         retrying = Retrying(
-            retry=retry_if_exception_type(TransferError) & retry_if_not_exception_type(StartOverError),
+            retry=retry_if_exception_type(TransferError) & retry_if_not_exception_type(FinalTransferError),
             wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=MOST_WAIT_S),
-            stop=stop_after_attempt(self._attempts),
+            stop=given_up,
+            sleep=sleep_using_event(stopped),
             reraise=True,
         )
         return retrying(transfer)
 
-    def ask(self, method: str, path: str, parse: Callable[[Any], T], **keywords: Any) -> T:
-        """Send one request and return what `parse` makes of the JSON that answers it.
+    def ask(
+        self, method: str, path: str, parse: Callable[[Any], T], *, most: int = MAX_DESCRIPTION_BYTES, **keywords: Any
+    ) -> T:
+        """Send one request and return what `parse` makes of the JSON that answers it, of at most so many bytes.
 
         parse: raises FormatError for what no server of ours says, which becomes TransferError. Raises CapsealError.
         """
         with self.stream(method, path, **keywords) as response:
-            body = _read(response, MAX_ANSWER_BYTES)
+            body = _read(response, most)
         if body is None:
-            raise TransferError(f"{self.url}: answered {method} {path} with more than {MAX_ANSWER_BYTES} bytes")
+            raise TransferError(f"{self.url}: answered {method} {path} with more than {most} bytes")
         try:
             return parse(strictjson.parse(body, "answer"))
         except FormatError as error:
@@ -121,14 +161,64 @@ class Connection:
 
     @contextmanager
     def stream(self, method: str, path: str, **keywords: Any) -> Iterator[httpx.Response]:
-        """Send one request and give the response, its body unread. Raises CapsealError for all but a success."""
-        with _failures(self.url), self._client.stream(method, path, **keywords) as response:
+        """Send one request and give the response, its body unread and as it came: iter_raw() is the way to read it.
+
+        Raises CapsealError for all but a success.
+        """
+        with _failures(self.url), ExitStack() as stack:
+            response = stack.enter_context(self._send(self._client, method, path, keywords))
+            for _ in range(MAX_REDIRECTS):
+                if not (response.has_redirect_location and self._follows and method == "GET"):
+                    break
+                there = self._allowed_target(response)
+                stack.close()
+                # Another place may need another proxy and other certificates; none of it is kept.
+                client = stack.enter_context(self._client_for(there))
+                response = stack.enter_context(self._send(client, method, there, keywords))
             if not response.is_success:
-                raise self._error(response)
+                raise self._error(method, response)
+            encoding = response.headers.get("content-encoding", "identity").strip().lower()
+            if encoding != "identity":
+                # Nothing is unpacked before it was checked, and digests are of the bytes as they were sealed.
+                raise FinalTransferError(
+                    f"{self.url}: {path}: came with Content-Encoding {encoding[:64]!r}, which nobody asked for: "
+                    "a proxy on the way packs what passes it"
+                )
             yield response
 
-    def _error(self, response: httpx.Response) -> CapsealError:
+    def _client_for(self, base: httpx.URL) -> httpx.Client:
+        return httpx.Client(
+            base_url=base,
+            follow_redirects=False,
+            trust_env=False,
+            proxy=None if self._settings["transport"] is not None else proxy_for(base),
+            verify=tls_for(base),
+            **self._settings,
+        )
+
+    def _send(
+        self, client: httpx.Client, method: str, to: str | httpx.URL, keywords: dict[str, Any]
+    ) -> AbstractContextManager[httpx.Response]:
+        return client.stream(method, to, extensions={"trace": self._sockets.trace}, **keywords)
+
+    def _allowed_target(self, response: httpx.Response) -> httpx.URL:
+        """Return where a redirect leads. Raises UsageError where that is neither https nor the same host."""
+        here, location = response.url, response.headers["location"]
+        there = here.join(location)
+        same = there.host == here.host and here.scheme == "http"
+        if _mistake_in(there) is not None or not (there.scheme == "https" or same):
+            raise UsageError(f"{self.url}: redirects to {location[:200]!r}, which is neither https nor the same host")
+        return there
+
+    def _error(self, method: str, response: httpx.Response) -> CapsealError:
         """Return the error that an answer other than success means."""
+        if response.has_redirect_location:
+            location = response.headers["location"][:200]
+            why = f"after {MAX_REDIRECTS} others" if self._follows and method == "GET" else f"for a {method}"
+            why = why if self._follows else "with a token or password"
+            return UsageError(
+                f"{self.url}: redirects to {location!r}, which is not followed {why}: name the right address"
+            )
         problem = _problem(response)
         detail = problem.get("detail")
         text = f"{self.url}: {detail if detail and type(detail) is str else f'status {response.status_code}'}"
@@ -139,6 +229,8 @@ class Connection:
             return StartOverError(text)
         if problem.get("type") == problems.NO_RELEASE.urn:
             return NoReleaseError(text)
+        if response.status_code == _TOO_SLOW:
+            return TooSlowError(text)
         if response.is_server_error or response.status_code in _PASSING:
             return TransferError(text)
         return UsageError(text)
@@ -161,6 +253,8 @@ def _mistake_in(url: httpx.URL) -> str | None:
 def _failures(url: str) -> Iterator[None]:
     try:
         yield
+    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+        raise TooSlowError(f"{url}: nothing passed for too long: {str(error) or type(error).__name__}") from error
     except (httpx.TransportError, httpx.StreamError) as error:
         raise TransferError(f"{url}: {str(error) or type(error).__name__}") from error
     except httpx.InvalidURL as error:
@@ -171,6 +265,8 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
     """Return the RFC 9457 members of an answer, or none."""
     if not response.headers.get("content-type", "").startswith(problems.MEDIA_TYPE):
         return {}
+    if "content-encoding" in response.headers:
+        return {}
     body = _read(response, MAX_PROBLEM_BYTES)
     try:
         value = strictjson.parse(body or b"", "problem")
@@ -180,9 +276,9 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def _read(response: httpx.Response, most: int) -> bytes | None:
-    """Return a response's body, or None where it is longer than that."""
+    """Return a response's body as it came, or None where it is longer than that."""
     body = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         body += chunk
         if len(body) > most:
             return None

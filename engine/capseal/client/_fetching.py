@@ -3,14 +3,15 @@
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from ..bundle.opened import accept_detached
 from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
 from ..constants import SEGMENT_BYTES
-from ..errors import NotForUsError, TamperedError, UsageError
+from ..errors import NotForUsError, TamperedError, TransferError, UsageError
 from ..format.signed_index import SignedIndex
 from ..format.statement import Companion, Statement
 from ..format.tree import segment_count
@@ -21,9 +22,9 @@ from ..io.resumable import ResumableFile, forget
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._connection import Connection
-from ._parallel import run_all, serialised
+from ._parallel import Lanes, serialised
 from ._publishing import JOBS
-from ._remote import RangeSource, fetch_index, find_release
+from ._remote import NoRangesError, RangeSource, fetch_index, find_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def fetch(
     companions: Iterable[str] = (),
     jobs: int = JOBS,
     progress: Progress | None = None,
+    expecting: Callable[[int], None] | None = None,
 ) -> Fetched:
     """Fetch the latest release, or that of a sequence, into a folder that exists.
 
@@ -59,11 +61,14 @@ def fetch(
     .attachment.NAME and its index, .index.NAME; they appear whole and verified, the seal last.
     A fetch that was killed goes on from what it left there, if that is ours alone: every segment on disk
     is verified again, only the others are asked for. expect: floor and role; app and channel are demanded
-    in any case. Raises RejectedError, TransferError, UsageError, OSError.
+    in any case. expecting: told once, before any progress, how many bytes are signed of all that is fetched.
+    Raises RejectedError, TransferError, UsageError, OSError.
     """
-    seal, _ = find_release(connection, app=app, channel=channel, sequence=sequence)
     expect = replace(expect, app=app, channel=channel)
-    verified = accept_detached(seal, trust, expect)
+    found = find_release(connection, app=app, channel=channel, sequence=sequence)
+    # As it comes: nothing is kept of it that a trusted signature does not account for.
+    with closing(found.stream_seal()) as seal:
+        verified = accept_detached(seal, trust, expect)
     if sequence not in (None, verified.statement.sequence):
         raise NotForUsError(f"bundle has sequence {verified.statement.sequence}, asked for {sequence}")
     base = os.path.join(os.fspath(folder), f"{app}@{channel}-{verified.statement.sequence}")
@@ -75,6 +80,8 @@ def fetch(
         {one.name: f"{base}.attachment.{one.name}" for one in wanted},
         {one.name: f"{base}.index.{one.name}" for one in wanted},
     )
+    if expecting is not None:
+        expecting(verified.statement.payload.size + sum(one.size for one in wanted))
     report = serialised(progress)
     # By what is signed, whatever the server's own links say.
     path = _path_of(paths.RELEASE_PAYLOAD, verified.statement)
@@ -85,7 +92,7 @@ def fetch(
         index = SignedIndex.checked(one.payload, fetch_index(connection, index_path, one.size))
         _fetch_payload(connection, path, index, result.companions[one.name], jobs, report)
         replace_file(result.indexes[one.name], index.entries, mode=0o666)
-    replace_file(result.seal, seal, mode=0o666)
+    replace_file(result.seal, verified.seal.encode(), mode=0o666)
     _forget_older(os.fspath(folder), verified)
     return result
 
@@ -110,12 +117,14 @@ def _fetch_payload(
     """Fetch what is not on disk yet of one payload."""
     source = RangeSource(connection, path, index.payload.size)
     with _Unfinished(target) as unfinished:
-        runs = [(run,) for run in unfinished.missing(index, report)]
-
-        def get(run: range) -> None:
-            _get_run(connection, source, index, unfinished, run, report)
-
-        run_all(get, runs, jobs=jobs, stopped=unfinished.stopped)
+        missing = unfinished.missing(index, report)
+        arrival = _Arrival(connection, source, index, unfinished, missing, report)
+        try:
+            lanes = Lanes(connection, jobs)
+            lanes.run(lambda run: arrival.get(lanes, run), [(run,) for run in _runs(missing)])
+        except NoRangesError:
+            lanes = Lanes(connection, 1)
+            lanes.run(lambda: arrival.get_from_whole(lanes), [()])
         unfinished.commit()
 
 
@@ -124,10 +133,17 @@ class _Unfinished(ResumableFile):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self.stopped = threading.Event()
+        self._writing = threading.Lock()
+        self._left = False
 
-    def missing(self, index: SignedIndex, report: Progress) -> list[range]:
-        """Return the runs of segments that are not on disk, or not as they were signed."""
+    def __exit__(self, *exception: object) -> None:
+        # A transfer that could not be ended must not write to what the descriptor's number is used for next.
+        with self._writing:
+            self._left = True
+            super().__exit__(*exception)
+
+    def missing(self, index: SignedIndex, report: Progress) -> list[int]:
+        """Return the segments that are not on disk, or not as they were signed."""
         size = index.payload.size
         os.ftruncate(self.fd, min(size, os.fstat(self.fd).st_size))
         wanted: list[int] = []
@@ -138,14 +154,17 @@ class _Unfinished(ResumableFile):
                 report(length)
             else:
                 wanted.append(segment)
-        return list(_runs(wanted))
+        return wanted
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write verified bytes."""
-        while data:
-            count = os.pwrite(self.fd, data, offset)
-            data = data[count:]
-            offset += count
+        with self._writing:
+            if self._left:
+                raise TransferError("stopped, since the fetch was broken off")
+            while data:
+                count = os.pwrite(self.fd, data, offset)
+                data = data[count:]
+                offset += count
 
 
 def _runs(segments: list[int]) -> Iterator[range]:
@@ -157,40 +176,77 @@ def _runs(segments: list[int]) -> Iterator[range]:
             start = i
 
 
-def _get_run(
-    connection: Connection,
-    source: RangeSource,
-    index: SignedIndex,
-    unfinished: _Unfinished,
-    run: range,
-    report: Progress,
-) -> None:
-    """Fetch a run: each segment is written once it is verified, and a retry goes on after the last one."""
-    size = index.payload.size
-    stop = min(run.stop * SEGMENT_BYTES, size)
-    segment = run.start
-    buffer = memoryview(bytearray(SEGMENT_BYTES))
+class _Arrival:
+    """The missing segments of a payload as they arrive: each is written once it is verified."""
 
-    def transfer() -> None:
-        nonlocal segment
+    def __init__(
+        self,
+        connection: Connection,
+        source: RangeSource,
+        index: SignedIndex,
+        unfinished: _Unfinished,
+        missing: Iterable[int],
+        report: Progress,
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._index = index
+        self._unfinished = unfinished
+        self._missing = set(missing)
+        self._report = report
+
+    def get(self, lanes: Lanes, run: range) -> None:
+        """Fetch a run; a retry goes on after its last segment. Raises NoRangesError."""
+        stop = min(run.stop * SEGMENT_BYTES, self._index.payload.size)
+        segment = run.start
+
+        def transfer() -> None:
+            nonlocal segment
+            with lanes.lane():
+                chunks = self._source.chunks(segment * SEGMENT_BYTES, stop, from_whole=False)
+                for taken, data in self._segments(chunks, segment):
+                    self._take(taken, data)
+                    segment = taken + 1
+                    if lanes.stopped.is_set():
+                        return
+
+        self._connection.retried(transfer, reached=lambda: segment, stopped=lanes.stopped)
+
+    def get_from_whole(self, lanes: Lanes) -> None:
+        """Fetch all that is missing out of a stream of the whole payload, which a retry begins anew."""
+        missing = self._missing
+
+        def transfer() -> None:
+            with lanes.lane():
+                last = max(missing, default=-1)
+                for segment, data in self._segments(self._source.chunks(0, self._index.payload.size), 0):
+                    if segment in missing:
+                        self._take(segment, data)
+                    if segment == last or lanes.stopped.is_set():
+                        return
+
+        self._connection.retried(transfer, reached=lambda: -len(missing), stopped=lanes.stopped)
+
+    def _take(self, segment: int, data: memoryview) -> None:
+        self._index.check_run(segment, data)
+        self._unfinished.write(segment * SEGMENT_BYTES, data)
+        self._missing.discard(segment)
+        self._report(len(data))
+
+    def _segments(self, chunks: Iterator[bytes], segment: int) -> Iterator[tuple[int, memoryview]]:
+        """Cut what comes into segments, the first with that number, all in one buffer."""
+        buffer = memoryview(bytearray(SEGMENT_BYTES))
         filled = 0
-        for chunk in source.chunks(segment * SEGMENT_BYTES, stop):
+        for chunk in chunks:
             view = memoryview(chunk)
             while view:
-                start = segment * SEGMENT_BYTES
-                length = min(SEGMENT_BYTES, size - start)
+                length = min(SEGMENT_BYTES, self._index.payload.size - segment * SEGMENT_BYTES)
                 count = min(len(view), length - filled)
                 buffer[filled : filled + count] = view[:count]
                 view, filled = view[count:], filled + count
                 if filled == length:
-                    index.check_run(segment, buffer[:length])
-                    unfinished.write(start, buffer[:length])
+                    yield segment, buffer[:length]
                     segment, filled = segment + 1, 0
-                    report(length)
-            if unfinished.stopped.is_set():
-                return
-
-    connection.retried(transfer)
 
 
 def _forget_older(folder: str, verified: Verified) -> None:

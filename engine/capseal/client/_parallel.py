@@ -1,39 +1,89 @@
 """Several transfers at once."""
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
 
 from ..bundle.pipeline import Progress
-from ..errors import RejectedError
+from ..errors import RejectedError, TransferError
+from ._connection import Connection, TooSlowError
+
+END_S = 2.0
+"""How long transfers that were broken off are waited for: one may be asking a name server, which nothing ends."""
+
+_DROP_AGAIN_S = 0.1
 
 
-def run_all(
-    work: Callable[..., None],
-    arguments: Iterable[tuple[object, ...]],
-    *,
-    jobs: int,
-    stopped: threading.Event | None = None,
-) -> None:
-    """Call work(*one) for each, on so many threads; the first error stops what has not begun.
+class Lanes:
+    """So many transfers at once on one connection, fewer where the line proves too slow for that.
 
-    stopped: set as soon as there is an error, for calls that look at it. Where several fail, a
-    rejection goes before all else: the other errors may be only what it entailed.
+    stopped: set as soon as one has failed, or the thread that waits for all was interrupted.
     """
-    with ThreadPoolExecutor(jobs, thread_name_prefix="capseal-transfer") as pool:
-        futures = [pool.submit(work, *one) for one in arguments]
+
+    def __init__(self, connection: Connection, jobs: int) -> None:
+        self.stopped = threading.Event()
+        self._connection = connection
+        self._jobs = jobs
+        self._open = jobs
+        self._busy = 0
+        self._freed = threading.Condition()
+
+    def run(self, work: Callable[..., None], arguments: Iterable[tuple[object, ...]]) -> None:
+        """Call work(*one) for each. The first error ends all, at once; so does what interrupts this thread.
+
+        Where several fail, a rejection goes before all else: the other errors may be only what it entailed.
+        """
+        pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="capseal-transfer")
+        futures: list[Future[None]] = []
         try:
+            futures.extend(pool.submit(work, *one) for one in arguments)
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
-            if stopped is not None and not all(future.done() for future in futures):
-                stopped.set()
-            pool.shutdown(cancel_futures=True)
-    errors = [error for future in futures if not future.cancelled() and (error := future.exception()) is not None]
-    for error in errors:
-        if isinstance(error, RejectedError):
+            causes = _errors(futures)
+            self._end(futures)
+            pool.shutdown(wait=False, cancel_futures=True)
+        # What came after those is only what their end entailed, unless it is a rejection.
+        rejections = [error for error in _errors(futures) if isinstance(error, RejectedError)]
+        for error in [*rejections, *causes]:
             raise error
-    for error in errors:
-        raise error
+
+    @contextmanager
+    def lane(self) -> Iterator[None]:
+        """Wait until there is room for one attempt more. Raises TransferError where all was stopped."""
+        with self._freed:
+            self._freed.wait_for(lambda: self._busy < self._open or self.stopped.is_set())
+            if self.stopped.is_set():
+                raise TransferError("stopped, since another transfer failed")
+            self._busy += 1
+        try:
+            yield
+        except TooSlowError:
+            self._open = max(1, self._open // 2)
+            raise
+        finally:
+            with self._freed:
+                self._busy -= 1
+                self._freed.notify()
+
+    def _end(self, futures: list[Future[None]]) -> None:
+        """End what has not: its sockets are shut as often as new ones appear."""
+        for future in futures:
+            future.cancel()
+        for _ in range(round(END_S / _DROP_AGAIN_S)):
+            if all(future.done() for future in futures):
+                return
+            self.stopped.set()
+            with self._freed:
+                self._freed.notify_all()
+            self._connection.drop()
+            wait(futures, timeout=_DROP_AGAIN_S)
+
+
+def _errors(futures: list[Future[Any]]) -> list[BaseException]:
+    done = [future for future in futures if future.done() and not future.cancelled()]
+    return [error for future in done if (error := future.exception()) is not None]
 
 
 def serialised(progress: Progress | None) -> Progress:

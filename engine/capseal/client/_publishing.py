@@ -1,8 +1,9 @@
 """publish(): the seal first, then what the server still misses, in parallel; then one request makes it visible."""
 
+import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from ..bundle.companions import checked_index
 from ..bundle.pipeline import Progress
 from ..bundle.verify import inspect
-from ..errors import TransferError, TruncatedError, UsageError
+from ..errors import FormatError, TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
-from ..format.statement import Companion, Statement
+from ..format.statement import Companion, Payload, Statement
+from ..format.tree import segment_count
 from ..http import paths
-from ..http.limits import RUN_BYTES
+from ..http.limits import MAX_DESCRIPTION_BYTES, MISSING_BYTES
 from ..http.shapes import (
+    PayloadDescription,
     ReleaseDescription,
     Span,
     UploadDescription,
@@ -24,7 +27,8 @@ from ..http.shapes import (
 )
 from ..io.source import Source, open_source
 from ._connection import Connection, NoReleaseError, StartOverError
-from ._parallel import run_all, serialised
+from ._parallel import serialised
+from ._sending import Sending, send_all
 
 JOBS = 4
 
@@ -39,27 +43,38 @@ def publish(
     companions: Mapping[str, str | os.PathLike[str]] | None = None,
     jobs: int = JOBS,
     progress: Progress | None = None,
+    expecting: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Publish a sealed bundle and return the release as the server describes it.
 
     bundle: a file: an attached sealed bundle or, with `seal`, a payload. companions: where those are that
     the seal vouches for, by their names; the others are looked for beside the bundle, under their names. Goes on
-    where an upload of the same bundle was interrupted; the same again changes nothing. Raises RejectedError
-    where the server refuses the bundle, or a companion is not the one that the seal vouches for, TransferError,
-    UsageError, OSError.
+    where an upload of the same bundle was interrupted; the same again changes nothing. expecting: told once,
+    before any progress, how many bytes are signed of payload and companions. Where anything goes is derived
+    from the seal, whatever the server's own links say. Raises RejectedError where the server refuses the bundle,
+    or a companion is not the one that the seal vouches for, TransferError, UsageError, OSError.
     """
     with ExitStack() as stack:
         source = _open(bundle, stack)
         seal_bytes = _split_seal(bundle, source) if seal is None else _read_whole(seal)
         statement = inspect(io.BytesIO(seal_bytes))[1]
         files = _companion_files(statement, companions or {}, os.path.dirname(os.fspath(bundle)))
+        if source.size != statement.payload.size:
+            raise TruncatedError(
+                f"{source.name}: payload has {source.size} bytes, the seal says {statement.payload.size}",
+                expected=statement.payload.size,
+                actual=source.size or 0,
+            )
         opened = [_Companion.of(one, _open(files[one.name], stack)) for one in statement.companions]
+        upload = _Upload(connection, seal_bytes, statement)
+        if expecting is not None:
+            expecting(statement.payload.size + sum(one.size for one in statement.companions))
         for _ in range(_BEGINNINGS - 1):
             try:
-                return _publish(source, seal_bytes, opened, connection, jobs, progress).to_json()
+                return _publish(upload, source, opened, jobs, progress).to_json()
             except StartOverError:
                 continue
-        return _publish(source, seal_bytes, opened, connection, jobs, progress).to_json()
+        return _publish(upload, source, opened, jobs, progress).to_json()
 
 
 def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -> dict[str, Any]:
@@ -110,83 +125,115 @@ def _companion_files(
     return files
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A payload of an upload: where its bytes are, where they go, and which the server misses."""
+class _Upload:
+    """What the server says of an upload, believed only where it is about this bundle.
 
-    source: Source
-    path: str
-    size: int
-    missing: tuple[Span, ...]
+    Nothing of it decides where anything is sent: an upload's id is its seal's SHA-256. Raises TransferError.
+    """
+
+    def __init__(self, connection: Connection, seal: bytes, statement: Statement) -> None:
+        self.connection = connection
+        self.seal = seal
+        self.id = hashlib.sha256(seal).hexdigest()
+        self.statement = statement
+        sizes = [statement.payload.size, *(one.size for one in statement.companions)]
+        self._most = MAX_DESCRIPTION_BYTES + MISSING_BYTES * sum(map(segment_count, sizes))
+
+    def path(self, template: str, **names: str) -> str:
+        """Return the path of something that belongs to it."""
+        return paths.filled(template, id=self.id, **names)
+
+    def ask(self, method: str, path: str, **keywords: Any) -> UploadDescription:
+        """Send one request, with retries, and return what it says of the upload."""
+
+        def parse(value: Any) -> UploadDescription:
+            return self._checked(UploadDescription.from_json(value))
+
+        connection = self.connection
+        return connection.retried(lambda: connection.ask(method, path, parse, most=self._most, **keywords))
+
+    def begin(self) -> UploadDescription | ReleaseDescription:
+        """Send the seal, and return the upload, or the release where it is published already."""
+
+        def parse(value: Any) -> UploadDescription | ReleaseDescription:
+            begun = begun_from_json(value)
+            return self._checked(begun) if isinstance(begun, UploadDescription) else self._checked_release(begun)
+
+        connection = self.connection
+        keywords = {"content": self.seal, "timeout": connection.answer_timeout}
+        return connection.retried(lambda: connection.ask("POST", paths.UPLOADS, parse, most=self._most, **keywords))
+
+    def publish(self) -> ReleaseDescription:
+        """Publish it."""
+
+        def parse(value: Any) -> ReleaseDescription:
+            return self._checked_release(published_from_json(value))
+
+        connection, path = self.connection, self.path(paths.UPLOAD)
+        timeout = connection.answer_timeout
+        return connection.retried(lambda: connection.ask("POST", path, parse, timeout=timeout))
+
+    def missing(self, name: str | None, described: UploadDescription | None = None) -> tuple[Span, ...]:
+        """Return what the server misses of the payload, or of the companion of that name."""
+        described = described or self.ask("GET", self.path(paths.UPLOAD))
+        return described.missing if name is None else described.attachments[name].missing
+
+    def _checked(self, described: UploadDescription) -> UploadDescription:
+        companions = {name: one.payload for name, one in described.attachments.items()}
+        if described.id != self.id:
+            raise FormatError(f"upload {described.id[:16]} is not that of the seal, {self.id[:16]}")
+        self._check(described, companions)
+        return described
+
+    def _checked_release(self, release: ReleaseDescription) -> ReleaseDescription:
+        self._check(release, release.attachments)
+        return release
+
+    def _check(
+        self, said: UploadDescription | ReleaseDescription, companions: Mapping[str, PayloadDescription]
+    ) -> None:
+        signed = self.statement
+        if (said.app, said.channel, said.sequence) != (signed.app, signed.channel, signed.sequence):
+            raise FormatError(
+                f"is about {said.app} on {said.channel}, sequence {said.sequence}, "
+                f"not {signed.app} on {signed.channel}, sequence {signed.sequence}"
+            )
+        if said.payload != _described(signed.payload):
+            raise FormatError("is about another payload than that of the seal")
+        if companions != {one.name: _described(one.payload) for one in signed.companions}:
+            raise FormatError("is about other attachments than those that the seal vouches for")
+
+
+def _described(payload: Payload) -> PayloadDescription:
+    return PayloadDescription(payload.size, payload.digest.hex())
 
 
 def _publish(
-    source: Source,
-    seal: bytes,
-    companions: Sequence[_Companion],
-    connection: Connection,
-    jobs: int,
-    progress: Progress | None,
+    upload: _Upload, source: Source, companions: Sequence[_Companion], jobs: int, progress: Progress | None
 ) -> ReleaseDescription:
-    begun = connection.retried(lambda: connection.ask("POST", paths.UPLOADS, begun_from_json, content=seal))
+    begun = upload.begin()
     if isinstance(begun, ReleaseDescription):
         return begun
-    size = begun.payload.size
-    if source.size != size:
-        raise TruncatedError(
-            f"{source.name}: payload has {source.size} bytes, the seal says {size}",
-            expected=size,
-            actual=source.size or 0,
-        )
-    sending = [_Sending(source, paths.filled(paths.UPLOAD_PAYLOAD, id=begun.id), size, begun.missing)]
-    sending += [_send_index(begun, one, connection) for one in companions]
-    pieces = [(one, start, stop) for one in sending for start, stop in _pieces(one.missing)]
-    report = serialised(progress)
-    report(sum(one.size for one in sending) - sum(stop - start for _, start, stop in pieces))
-
-    def put(one: _Sending, start: int, stop: int) -> None:
-        headers = {"Content-Range": f"bytes {start}-{stop - 1}/{one.size}"}
-        piece = one.source.peek(start, stop - start)
-        if len(piece) != stop - start:
-            raise TruncatedError(
-                f"{one.source.name}: ends early: {start + len(piece)} bytes, the seal says {one.size}",
-                expected=one.size,
-                actual=start + len(piece),
-            )
-        parse = UploadDescription.from_json
-        connection.retried(lambda: connection.ask("PUT", one.path, parse, content=piece, headers=headers))
-        report(stop - start)
-
-    run_all(put, pieces, jobs=jobs)
-    for one in sending:
-        one.source.check_unchanged()
-    upload = paths.filled(paths.UPLOAD, id=begun.id)
-    return connection.retried(lambda: connection.ask("POST", upload, published_from_json))
+    sending = [_sending(upload, begun, None, source)]
+    for one in companions:
+        described = begun
+        if begun.attachments[one.name].index_missing:
+            path = upload.path(paths.UPLOAD_ATTACHMENT_INDEX, name=one.name)
+            described = upload.ask("PUT", path, content=one.index, timeout=upload.connection.answer_timeout)
+        sending.append(_sending(upload, described, one.name, one.source))
+    send_all(upload.connection, sending, jobs=jobs, report=serialised(progress))
+    for sent in sending:
+        sent.source.check_unchanged()
+    return upload.publish()
 
 
-def _send_index(begun: UploadDescription, companion: _Companion, connection: Connection) -> _Sending:
-    """Send a companion's index where the server misses it, and return what it misses of the companion then."""
-    name = companion.name
-    arriving = begun.attachments.get(name)
-    if arriving is not None and arriving.index_missing:
-        path = paths.filled(paths.UPLOAD_ATTACHMENT_INDEX, id=begun.id, name=name)
-        parse = UploadDescription.from_json
-        answer = connection.retried(lambda: connection.ask("PUT", path, parse, content=companion.index))
-        arriving = answer.attachments.get(name)
-    if arriving is None:
-        raise TransferError(f"{connection.url}: takes no attachment {name}, for which the seal vouches")
-    path = paths.filled(paths.UPLOAD_ATTACHMENT, id=begun.id, name=name)
-    return _Sending(companion.source, path, arriving.payload.size, arriving.missing)
-
-
-def _pieces(missing: Iterable[Span]) -> Iterator[tuple[int, int]]:
-    """Cut the missing spans at the grid of the server's runs."""
-    for start, stop in missing:
-        at = start
-        while at < stop:
-            end = min(stop, (at // RUN_BYTES + 1) * RUN_BYTES)
-            yield at, end
-            at = end
+def _sending(upload: _Upload, described: UploadDescription, name: str | None, source: Source) -> Sending:
+    """Return what is to be sent of the payload, or of the companion of that name."""
+    if name is None:
+        path, size = upload.path(paths.UPLOAD_PAYLOAD), described.payload.size
+    else:
+        path, size = upload.path(paths.UPLOAD_ATTACHMENT, name=name), described.attachments[name].payload.size
+    return Sending(source, path, size, upload.missing(name, described), lambda: upload.missing(name))
 
 
 def _split_seal(bundle: str | os.PathLike[str], source: Source) -> bytes:

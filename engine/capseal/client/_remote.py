@@ -1,9 +1,9 @@
 """A release on a server, as what the rest of capseal works with: the seal's bytes and a payload source."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..constants import DIGEST_BYTES
 from ..errors import TransferError, TruncatedError
@@ -11,7 +11,7 @@ from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import MAX_SEAL_BYTES
 from ..http.shapes import ReleaseDescription
-from ._connection import ATTEMPTS, TIMEOUT_S, Connection
+from ._connection import ATTEMPTS, TIMEOUT_S, Connection, FinalTransferError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -34,23 +34,57 @@ def open_release(
     UsageError where there is no such release, FormatError for names that are none.
     """
     with Connection(url, timeout_s=timeout_s, attempts=attempts) as connection:
-        yield find_release(connection, app=app, channel=channel, sequence=sequence)
+        found = find_release(connection, app=app, channel=channel, sequence=sequence)
+        yield found.read_seal(), found.payload()
 
 
-def find_release(
-    connection: Connection, *, app: str, channel: str, sequence: int | None
-) -> tuple[bytes, "RangeSource"]:
-    """Return what open_release() gives, on a connection that stays the caller's."""
-    names: dict[str, str | int] = {"app": app, "channel": channel}
+@contextmanager
+def stream_release(url: str, *, app: str, channel: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Give seal and payload of the latest release as binary files that are read in order, as they come.
+
+    Nothing is verified here, and nothing of either is asked for before it is read: what reads the seal step by
+    step (any verb with `seal=`) takes no more memory for it than what it has authenticated says. The rest is as for
+    open_release().
+    """
+    with Connection(url) as connection:
+        found = find_release(connection, app=app, channel=channel, sequence=None)
+        with closing(found.stream_seal()) as seal, closing(PayloadStream(found.payload())) as payload:
+            yield seal, cast(BinaryIO, payload)
+
+
+class FoundRelease:
+    """Where a release is, as far as its server's word goes."""
+
+    def __init__(self, connection: Connection, release: ReleaseDescription, *, app: str, channel: str) -> None:
+        self._connection = connection
+        self._payload_bytes = release.payload.size
+        # By what was asked for: whatever the server's own links say.
+        self._names: dict[str, str | int] = {"app": app, "channel": channel, "sequence": release.sequence}
+        self._seal_path = paths.filled(paths.RELEASE_SEAL, **self._names)
+
+    def read_seal(self) -> bytes:
+        """Return the seal's bytes. Raises TransferError, TruncatedError."""
+        connection, path = self._connection, self._seal_path
+        return connection.retried(lambda: _read_small(connection, path, "seal", MAX_SEAL_BYTES))
+
+    def stream_seal(self) -> BinaryIO:
+        """Return the seal as a file that is read in order."""
+        document = _Document(self._connection, self._seal_path)
+        return cast(BinaryIO, AnswerStream(self._connection, document.chunks))
+
+    def payload(self) -> "RangeSource":
+        """Return the payload, as long as the server says that it is."""
+        return RangeSource(self._connection, paths.filled(paths.RELEASE_PAYLOAD, **self._names), self._payload_bytes)
+
+
+def find_release(connection: Connection, *, app: str, channel: str, sequence: int | None) -> FoundRelease:
+    """Return the latest release, or that of a sequence. Raises TransferError, UsageError, FormatError."""
     if sequence is None:
-        path = paths.filled(paths.LATEST, **names)
+        path = paths.filled(paths.LATEST, app=app, channel=channel)
     else:
-        path = paths.filled(paths.RELEASE, **names, sequence=sequence)
+        path = paths.filled(paths.RELEASE, app=app, channel=channel, sequence=sequence)
     release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
-    names["sequence"] = release.sequence
-    seal_path = paths.filled(paths.RELEASE_SEAL, **names)
-    seal = connection.retried(lambda: _read_small(connection, seal_path, "seal", MAX_SEAL_BYTES))
-    return seal, RangeSource(connection, paths.filled(paths.RELEASE_PAYLOAD, **names), release.payload.size)
+    return FoundRelease(connection, release, app=app, channel=channel)
 
 
 def fetch_index(connection: Connection, path: str, payload_bytes: int) -> bytes:
@@ -63,7 +97,7 @@ def _read_small(connection: Connection, path: str, what: str, most: int) -> byte
     """Return what is at a path, of at most so many bytes."""
     data = bytearray()
     with connection.stream("GET", path) as response:
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_raw():
             data += chunk
             if len(data) > most:
                 raise TruncatedError(
@@ -72,10 +106,33 @@ def _read_small(connection: Connection, path: str, what: str, most: int) -> byte
     return bytes(data)
 
 
+class _Document:
+    """What is at a path and has no ranges: it is asked for again from its start, as long as it stays the same."""
+
+    def __init__(self, connection: Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._etag: str | None = None
+
+    def chunks(self, start: int) -> Iterator[bytes]:
+        """Yield bytes from that one on, as they arrive. Raises TransferError."""
+        with self._connection.stream("GET", self._path) as response:
+            etag = response.headers.get("etag", "")
+            if start and etag != self._etag:
+                raise FinalTransferError(f"{self._connection.url}{self._path}: changed while it was being read")
+            self._etag = etag
+            yield from _skipped(response.iter_raw(), start)
+
+
+class NoRangesError(FinalTransferError):
+    """Asked for a range, a server or a proxy answers with the whole."""
+
+
 class RangeSource:
     """A payload on a server, read by ranges: a Source (capseal.io.source) for any number of threads.
 
-    size: what the server says; the signed size decides, wherever a seal is checked.
+    size: what the server says; the signed size decides, wherever a seal is checked. Where ranges are answered
+    with the whole, what was not asked for is passed over.
     """
 
     ordered = False
@@ -84,7 +141,7 @@ class RangeSource:
     def __init__(self, connection: Connection, path: str, size: int) -> None:
         self.name = f"{connection.url}{path}"
         self.size: int | None = size
-        self._connection = connection
+        self.connection = connection
         self._path = path
         self._end = size
         self._start = 0
@@ -101,19 +158,32 @@ class RangeSource:
                 done += len(chunk)
 
         if wanted:
-            self._connection.retried(transfer)
+            self.connection.retried(transfer, reached=lambda: done)
         return done
 
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield bytes [start, stop) as they arrive, in one request. Raises TransferError where they do not."""
+    def chunks(self, start: int, stop: int, *, from_whole: bool = True) -> Iterator[bytes]:
+        """Yield bytes [start, stop) as they arrive, in one request. Raises TransferError where they do not.
+
+        from_whole: an answer with the whole payload will do, too; without it, one that has more than was asked
+        for raises NoRangesError.
+        """
         first, end = self._start + start, self._start + stop
-        headers = {"Range": f"bytes={first}-{end - 1}"}
-        left = end - first
-        with self._connection.stream("GET", self._path, headers=headers) as response:
+        if first == end:
+            return
+        with self.connection.stream("GET", self._path, headers={"Range": f"bytes={first}-{end - 1}"}) as response:
+            whole = response.status_code == 200
             expected = f"bytes {first}-{end - 1}/"
-            if response.status_code != 206 or not response.headers.get("content-range", "").startswith(expected):
+            if not whole and not (
+                response.status_code == 206 and response.headers.get("content-range", "").startswith(expected)
+            ):
                 raise TransferError(f"{self.name}: asked for {expected[:-1]}, got status {response.status_code}")
-            for chunk in response.iter_raw():
+            if whole and not from_whole and (first, end) != (0, self._end):
+                raise NoRangesError(f"{self.name}: asked for {expected[:-1]}, got the whole")
+            left = end - first
+            for chunk in _skipped(response.iter_raw(), first) if whole else response.iter_raw():
+                if whole and len(chunk) > left and end < self._end:
+                    yield chunk[:left]
+                    return
                 if len(chunk) > left:
                     raise TransferError(f"{self.name}: more than the {end - first} bytes that were asked for")
                 left -= len(chunk)
@@ -138,19 +208,60 @@ class RangeSource:
         """The connection stays open: who made it closes it."""
 
 
-class PayloadStream(io.RawIOBase):
-    """A RangeSource as a binary file that is read in order, one request per read."""
+def _skipped(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield what comes after so many bytes."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:]
+        count = max(0, count - len(chunk))
 
-    def __init__(self, source: RangeSource) -> None:
-        self._source = source
+
+class AnswerStream(io.RawIOBase):
+    """An answer as a binary file that is read in order; broken off, it is asked for again from where it was.
+
+    chunks_from: yields bytes from a position on, as they arrive.
+    """
+
+    def __init__(self, connection: Connection, chunks_from: Callable[[int], Iterator[bytes]]) -> None:
+        self._connection = connection
+        self._chunks_from = chunks_from
+        self._chunks: Iterator[bytes] | None = None
+        self._left = memoryview(b"")
         self._position = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill the buffer; fewer bytes only at the end. Raises TransferError."""
+        """Fill the buffer with what is there; 0 only at the end. Raises TransferError."""
         with memoryview(buffer).cast("B") as view:
-            count = self._source.read_into(self._position, view)
+            if not self._left and view:
+                self._left = memoryview(self._connection.retried(self._next))
+            count = min(len(view), len(self._left))
+            view[:count] = self._left[:count]
+        self._left = self._left[count:]
         self._position += count
         return count
+
+    def close(self) -> None:
+        """End the request."""
+        chunks, self._chunks = self._chunks, None
+        if isinstance(chunks, Generator):
+            chunks.close()
+        super().close()
+
+    def _next(self) -> bytes:
+        if self._chunks is None:
+            self._chunks = self._chunks_from(self._position)
+        try:
+            return next(self._chunks, b"")
+        except TransferError:
+            self._chunks = None
+            raise
+
+
+class PayloadStream(AnswerStream):
+    """A RangeSource as a binary file that is read in order, in one request."""
+
+    def __init__(self, source: RangeSource) -> None:
+        super().__init__(source.connection, lambda start: source.chunks(start, source.size or 0))

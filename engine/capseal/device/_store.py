@@ -5,7 +5,6 @@ built-in one.
 """
 
 import hashlib
-import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +34,6 @@ Problem = OSError | CapsealError
 _BootChoice = tuple[State, InstalledBundle | None, Problem | None]
 """The state after a choice, what was chosen, and why it is not something better."""
 
-_DOWNLOAD_BYTES = 8 * 1024 * 1024  # of one request
 _CONTENT = "content"
 _MANIFEST = "manifest.json"
 _SEAL = "seal"
@@ -160,11 +158,10 @@ class DeviceStore:
             return self._install(source, seal, progress)
         if seal is not None:
             raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
-        from ..client import PayloadStream, open_release  # the extra `client`, which files do not need
+        from ..client import stream_release  # the extra `client`, which files do not need
 
-        with open_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
-            download = io.BufferedReader(PayloadStream(payload), _DOWNLOAD_BYTES)
-            return self._install(download, served_seal, progress)
+        with stream_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
+            return self._install(payload, served_seal, progress)
 
     def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> InstalledBundle:
         self._disk.create()

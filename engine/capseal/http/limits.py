@@ -11,7 +11,7 @@ RUN_BYTES: Final = RUN_SEGMENTS * SEGMENT_BYTES  # 8 MiB
 """What a publisher sends in one request: one object of the server's, and all that a broken connection can cost."""
 
 MAX_SEAL_BYTES: Final = 64 * 1024**2
-"""Most that a client reads of a seal: the index of 1 TiB of payload; memory follows what arrives."""
+"""Most that open_release() reads of a seal: the index of 1 TiB of payload. All else reads what is signed of one."""
 
 DEFAULT_SEAL_BYTES: Final = 8 * 1024**2
 """Largest seal that a server takes unless told otherwise: 1 MiB of envelope, and 64 KiB of index per GiB of payload."""
@@ -19,8 +19,11 @@ DEFAULT_SEAL_BYTES: Final = 8 * 1024**2
 DEFAULT_PAYLOAD_BYTES: Final = 64 * 1024**3
 """Largest payload that a server takes unless told otherwise."""
 
-MAX_ANSWER_BYTES: Final = 16 * 1024**2
-"""Most that a client reads of an answer in JSON: the spans that the largest upload can miss."""
+MAX_DESCRIPTION_BYTES: Final = 512 * 1024
+"""Most that a client reads of an answer in JSON, but for missing spans: names and links of 256 attachments."""
+
+MISSING_BYTES: Final = 20
+"""What spans of missing segments take in JSON, for each segment: `[start, stop], ` where every other one is missing."""
 
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 """Most that a client reads of a problem."""

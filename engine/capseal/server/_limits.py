@@ -36,7 +36,7 @@ class ServerLimits:
     idle_s: float = 30.0
     """Without a byte of the body, or without the peer taking a byte of the response."""
     least_rate: int = 16 * 1024
-    """Bytes per second of a body, averaged over each `idle_s`."""
+    """Bytes per second of a body, averaged over each `idle_s`; of an upload, of all its requests together."""
     shutdown_s: float = 30.0
     """For transfers under way when the server is asked to stop; then they are aborted."""
 

@@ -1,10 +1,13 @@
 """Nobody may hold a connection for nothing: time-outs on every body that comes and every response that goes."""
 
 import asyncio
+import re
 import time
+import weakref
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..http.paths import UPLOADS
 from ..http.problems import TOO_SLOW
 from ._limits import ServerLimits
 from ._problems import Problem
@@ -14,6 +17,7 @@ ABORT = "capseal.abort"
 
 _LINGER_S = 2.0
 _LINGER_BYTES = 32 * 1024 * 1024
+_UPLOAD = re.compile(re.escape(UPLOADS) + r"/([^/]+)/")
 
 
 class SlowClientGuard:
@@ -22,19 +26,54 @@ class SlowClientGuard:
     def __init__(self, app: ASGIApp, limits: ServerLimits) -> None:
         self._app = app
         self._limits = limits
+        self._uploads: weakref.WeakValueDictionary[str, _Rate] = weakref.WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            exchange = _Exchange(scope, receive, send, self._limits)
+            exchange = _Exchange(scope, receive, send, self._limits, self._rate_of(scope["path"]))
             await self._app(scope, exchange.receive, exchange.send)
         else:
             await self._app(scope, receive, send)
+
+    def _rate_of(self, path: str) -> "_Rate":
+        """Return what a request's bytes are counted by: all that send to one upload now share a line, and a count."""
+        match = _UPLOAD.match(path)
+        if match is None:
+            return _Rate()
+        # Held by the requests alone: what nobody sends to is forgotten, whatever was made up for an id.
+        return self._uploads.setdefault(match[1], _Rate())
+
+
+class _Rate:
+    """Bytes that came in a window of time."""
+
+    def __init__(self) -> None:
+        self._start_s = time.monotonic()
+        self._bytes = 0
+
+    def count(self, size: int) -> None:
+        """Add what came."""
+        self._bytes += size
+
+    def check(self, window_s: float, least_rate: int) -> None:
+        """Raise Problem 408 where a window that is over had fewer bytes per second than that, and begin another."""
+        elapsed_s = time.monotonic() - self._start_s
+        if elapsed_s < window_s:
+            return
+        came = self._bytes
+        self._start_s, self._bytes = time.monotonic(), 0
+        if came < elapsed_s * least_rate:
+            raise Problem(
+                TOO_SLOW,
+                f"{came} bytes in {elapsed_s:.0f} s by all requests of this upload, at least {least_rate} a second are "
+                "demanded; what arrived whole is kept",
+            )
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: ServerLimits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: ServerLimits, rate: _Rate) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -42,8 +81,7 @@ class _Exchange:
         names = {name for name, value in scope["headers"] if value != b"0"}
         self._body_ended = not names & {b"content-length", b"transfer-encoding"}
         self._lingers = False
-        self._window_start = time.monotonic()
-        self._window_bytes = 0
+        self._rate = rate
 
     async def receive(self) -> Message:
         """Raises Problem 408 where the body comes too slowly."""
@@ -56,16 +94,9 @@ class _Exchange:
         except TimeoutError:
             raise Problem(TOO_SLOW, f"no byte of the body for {idle_s:g} s") from None
         self._body_ended = not message.get("more_body", False)
-        self._window_bytes += len(message.get("body", b""))
-        elapsed = time.monotonic() - self._window_start
-        if elapsed >= idle_s and not self._body_ended:
-            if self._window_bytes < elapsed * least_rate:
-                raise Problem(
-                    TOO_SLOW,
-                    f"{self._window_bytes} bytes of the body in {elapsed:.0f} s, "
-                    f"at least {least_rate} a second are demanded",
-                )
-            self._window_start, self._window_bytes = time.monotonic(), 0
+        self._rate.count(len(message.get("body", b"")))
+        if not self._body_ended:
+            self._rate.check(idle_s, least_rate)
         return message
 
     async def send(self, message: Message) -> None:

@@ -223,7 +223,7 @@ def _published(release: ReleaseDescription, status: int) -> Response:
 
 
 def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:
-    caching = {"Cache-Control": "no-store"}
+    caching = {"Cache-Control": "no-store, no-transform"}
     return Response(json.dumps(value), status, {**caching, **(headers or {})}, "application/json")
 
 

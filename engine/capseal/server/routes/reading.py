@@ -18,8 +18,9 @@ from .._ranges import precondition, wanted_spans
 from .._release_store import Chunks, ReadablePayload
 from .context import named_attachment, named_channel, named_release, no_attachment, server_state
 
-IMMUTABLE = "public, max-age=31536000, immutable"
-REVALIDATE = "no-cache"
+# no-transform: a proxy that packed what is checked by its digest would only make it useless (RFC 9111, 5.2.2.6).
+IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
+REVALIDATE = "no-cache, no-transform"
 
 PAYLOAD_TYPE = "application/octet-stream"
 SEAL_TYPE = "application/vnd.capseal.seal.v1"
