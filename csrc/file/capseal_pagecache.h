@@ -40,6 +40,18 @@ uint8_t *capseal_map(int fd, int64_t offset, size_t size, int writable);
 /* Takes back what capseal_map() gave for the same offset and size. */
 void capseal_unmap(const uint8_t *data, int64_t offset, size_t size);
 
+/*
+ * Has all of a file system on disk, as fsync() of each file and folder on it would, or tells what failed.
+ *
+ * fd: a folder on it, opened before the first byte of what matters was written: what could not be written since
+ * then is told. Returns 0 or a negative errno: -EOPNOTSUPP, and nothing is done, where that is not sure (a kernel
+ * before Linux 5.8 keeps errors to itself, FUSE asks nobody) or there is no such call.
+ */
+int capseal_sync_file_system(int fd);
+
+/* 1 where capseal_sync_file_system() would do something, else 0. */
+int capseal_can_sync_file_system(int fd);
+
 /* 1 where a file lives in memory (tmpfs), else 0. */
 int capseal_is_in_memory(int fd);
 

@@ -1,16 +1,23 @@
-/* Files in the making: fallocate(2), sync_file_range(2), and madvise(2) MADV_COLLAPSE for huge pages. */
+/* Files in the making: fallocate(2), sync_file_range(2), syncfs(2), and madvise(2) MADV_COLLAPSE for huge pages. */
 #ifdef __linux__
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; C libraries name it later */
 #endif
-#define TMPFS_MAGIC 0x01021994 /* linux/magic.h, which not every C library comes with */
+/* linux/magic.h, which not every C library comes with */
+#define TMPFS_MAGIC 0x01021994
+#define EXT_MAGIC 0xEF53
+#define XFS_MAGIC 0x58465342
+#define BTRFS_MAGIC 0x9123683E
+#define F2FS_MAGIC 0xF2F52010
 #endif
 #include "file/capseal_pagecache.h"
 #include <errno.h>
@@ -77,6 +84,35 @@ int capseal_is_in_memory(int fd)
     return fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
 }
 
+int capseal_can_sync_file_system(int fd)
+{
+    struct utsname system;
+    int major = 0, minor = 0;
+    if (uname(&system) != 0 || sscanf(system.release, "%d.%d", &major, &minor) != 2 ||
+        major < 5 || (major == 5 && minor < 8))
+        return 0;
+    struct statfs files;
+    if (fstatfs(fd, &files) != 0)
+        return 0;
+    switch ((uint32_t)files.f_type) {
+    case TMPFS_MAGIC:
+    case EXT_MAGIC:
+    case XFS_MAGIC:
+    case BTRFS_MAGIC:
+    case F2FS_MAGIC:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+int capseal_sync_file_system(int fd)
+{
+    if (!capseal_can_sync_file_system(fd))
+        return -EOPNOTSUPP;
+    return syncfs(fd) == 0 ? 0 : -errno;
+}
+
 static int64_t now_ns(void)
 {
     struct timespec t;
@@ -138,6 +174,18 @@ int capseal_is_in_memory(int fd)
 {
     (void)fd;
     return 0;
+}
+
+int capseal_can_sync_file_system(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int capseal_sync_file_system(int fd)
+{
+    (void)fd;
+    return -EOPNOTSUPP;
 }
 
 #endif

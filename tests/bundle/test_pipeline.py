@@ -1,5 +1,6 @@
 """The worker loop: any number of threads, ordered or not, errors, memory."""
 
+import errno
 import io
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from contextlib import closing
 
 import pytest
 
@@ -210,3 +212,38 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path, jobs):
     assert rest.endswith("interrupted\n")
     assert process.returncode == 0
     assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", JOBS)
+def test_without_memory_for_a_buffer_nothing_passes_unchecked(jobs, monkeypatch, tmp_path):
+    path = tmp_path / "source"
+    path.write_bytes(_data(3 * RUN_BYTES))
+
+    def no_memory(*_):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("mmap.mmap", no_memory)
+    with closing(open_source(path)) as source, pytest.raises(OSError, match="Cannot allocate memory"):
+        _pump(source, None, jobs=jobs)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_fewer_threads_than_wanted_do_all_of_it(allowed, monkeypatch, tmp_path):
+    path = tmp_path / "source"
+    data = _data(5 * RUN_BYTES + 1)
+    path.write_bytes(data)
+    start = threading.Thread.start
+    started = []
+
+    def limited(thread):
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    done = []
+    with closing(open_source(path)) as source:
+        _pump(source, None, lambda run, out: (done.append((run.first, bytes(run.data))), run.data)[1], jobs=4)
+    assert b"".join(part for _, part in sorted(done)) == data
+    assert len(started) == allowed

@@ -45,6 +45,7 @@ class Device(RuleBasedStateMachine):
         self.started_s: float | None = None
         self.confirmed: list[Key] = []
         self.failed: set[Key] = set()
+        self.lost: set[Key] = set()  # their copies were damaged, which says nothing of other copies
         self.damaged: set[Key] = set()
         self.reopen()
 
@@ -85,7 +86,15 @@ class Device(RuleBasedStateMachine):
         return self.confirmed[0] if self.confirmed else None
 
     def drop(self, key: Key) -> None:
+        self.lost.discard(key)
         self.failed.add(key)
+        self.forget(key)
+
+    def lose(self, key: Key) -> None:
+        self.lost.add(key)
+        self.forget(key)
+
+    def forget(self, key: Key) -> None:
         self.confirmed = [other for other in self.confirmed if other != key]
         if self.staged == key:
             self.staged = None
@@ -106,6 +115,7 @@ class Device(RuleBasedStateMachine):
             self.store.install(source)
             self.staged = key
             self.damaged.discard(key)
+            self.lost.discard(key)
         else:
             with pytest.raises(RejectedError):
                 self.store.install(source)
@@ -141,7 +151,7 @@ class Device(RuleBasedStateMachine):
             for key in [*([self.pending] if self.pending else []), *self.confirmed]:
                 if key not in self.damaged:
                     break
-                self.drop(key)
+                self.lose(key)
         if self.pending is not None:
             self.started_s = self.clock.now_s
         running = self.store.boot(verify=verify)
@@ -206,7 +216,7 @@ class Device(RuleBasedStateMachine):
         assert [bundle.sequence for bundle in status.confirmed] == [key[0] for key in self.confirmed]
         assert (status.staged.sequence if status.staged else None) == (self.staged[0] if self.staged else None)
         assert (status.pending.sequence if status.pending else None) == (self.pending[0] if self.pending else None)
-        assert {failure.digest for failure in status.failed} == {self.digest(key) for key in self.failed}
+        assert {failure.digest for failure in status.failed} == {self.digest(key) for key in self.failed | self.lost}
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.soak)])

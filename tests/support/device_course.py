@@ -10,7 +10,10 @@ import pytest
 
 from capseal.device import DeviceStore
 from support.device_tracing import CHANGES, READS, Tracer, require_strace
-from support.device_world import World, check_clean, quick_folder, sequence_of, update
+from support.device_world import MANY, World, check_clean, quick_folder, sequence_of, update
+
+_NEXT = 6
+"""The update that a device must take afterwards."""
 
 Prepare = Callable[[DeviceStore, World], object]
 
@@ -47,6 +50,10 @@ CASES = {
     "first install": Case(lambda store, world: None, ("install 1",), (0,)),
     "install": Case(lambda store, world: update(store, world, [1]), ("install 2",), (1,)),
     "install from a stream": Case(lambda store, world: update(store, world, [1]), ("stream 2",), (1,)),
+    "install of many files": Case(lambda store, world: update(store, world, [1]), (f"install {MANY}",), (1,)),
+    "update to many files": Case(
+        lambda store, world: update(store, world, [1]), (f"install {MANY}", "activate", "boot", "confirm"), (1, MANY)
+    ),
     "install over a staged one": Case(_staged, ("install 3",), (1,)),
     "activate": Case(_staged, ("activate",), (1, 2)),
     "boot of a pending one": Case(_pending, ("boot",), (1, 2)),
@@ -60,7 +67,7 @@ CASES = {
 
 @pytest.fixture(scope="session")
 def saved_world(world: World) -> World:
-    for sequence in (1, 2, 3, 4):
+    for sequence in (1, 2, 3, MANY, _NEXT):
         world.sealed(sequence)
     world.save()
     return world
@@ -73,7 +80,7 @@ def survives(world: World, root: Path, runs: tuple[int, ...], floor: int) -> Non
     assert store.status().floor >= floor
     assert not [checked for checked in store.verify() if checked.problem is not None]
     store.confirm()
-    update(store, world, [4])
+    update(store, world, [_NEXT])
     store.prune(keep=0)
     check_clean(root)
 

@@ -6,6 +6,7 @@ with its process id and wait status. strace counts the calls of each process: th
 calls of kind `call` that fail, so that one strace with a fixed count can stop children anywhere.
 """
 
+import ctypes
 import io
 import json
 import os
@@ -23,10 +24,12 @@ DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
 
 _NOWHERE = "/nonexistent/x"
 _NO_FILE = 1 << 20
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _FAILING: dict[str, Callable[[], object]] = {
     "openat": lambda: os.open(_NOWHERE, os.O_RDONLY),
     "write": lambda: os.write(_NO_FILE, b"x"),
     "fsync": lambda: os.fsync(_NO_FILE),
+    "syncfs": lambda: _syncfs(_NO_FILE),
     "rename": lambda: os.rename(_NOWHERE, _NOWHERE),
     "renameat": lambda: os.rename("x", "x", src_dir_fd=_NO_FILE, dst_dir_fd=_NO_FILE),
     "mkdir": lambda: os.mkdir(_NOWHERE),
@@ -36,6 +39,11 @@ _FAILING: dict[str, Callable[[], object]] = {
     "rmdir": lambda: os.rmdir(_NOWHERE),
     "fchmod": lambda: os.fchmod(_NO_FILE, 0o700),
 }
+
+
+def _syncfs(fd: int) -> None:
+    if _LIBC.syncfs(fd):
+        raise OSError(ctypes.get_errno(), "syncfs")
 
 
 def perform(store: DeviceStore, world: World, step: str) -> None:

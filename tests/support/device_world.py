@@ -16,16 +16,21 @@ from capseal import PrivateKey, TrustStore, load_private_key, load_trust
 from capseal.device import DeviceStore, Running
 
 APP = "com.example.game"
+MANY = 5
+"""Last digit of the sequences whose bundles have so many files that they are made durable together."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def files_of(sequence: int) -> dict[str, bytes]:
     """Return the content of the bundle with that sequence; 0 is the built-in one."""
-    return {
+    files = {
         "index.html": b"<p>version %d</p>" % sequence,
         "js/app.js": b"console.log(%d);\n" % sequence * 500,
         "js/lib/math.js": bytes([sequence % 256]) * 3000,
     }
+    if sequence % 10 == MANY:
+        files |= {f"img/{number % 3}/{number}.svg": b"%d %d" % (sequence, number) for number in range(20)}
+    return files
 
 
 def read_tree(folder: str | os.PathLike[str]) -> dict[str, bytes]:

@@ -17,7 +17,8 @@ _WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "c
 _SYNCS = ("fsync", "fdatasync")
 _MAKES = ("openat", "open", "creat", "mkdir", "mkdirat")
 _UNMAKES = ("unlink", "unlinkat", "rmdir")
-_CALLS = (*_NAMING, *_WRITES, *_SYNCS, *_MAKES, *_UNMAKES)
+_SYNC_ALL = "syncfs"
+_CALLS = (*_NAMING, *_WRITES, *_SYNCS, _SYNC_ALL, *_MAKES, *_UNMAKES)
 
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)(?:<(.*)>)?")
 _PARTS = re.compile(r'"((?:[^"\\]|\\.)*)"|(?:AT_FDCWD|\d+)<([^>]*)>')
@@ -59,6 +60,9 @@ class Trace:
                 self._dirty.discard(path)
                 for name in [name for name in self._loose if os.path.dirname(name) == path]:
                     del self._loose[name]
+            elif call == _SYNC_ALL:  # all that the tests write is on one file system
+                self._dirty.clear()
+                self._loose.clear()
             elif call in _UNMAKES:
                 self._forget(paths[-1])
             elif self._is_ours(paths[-1]):

@@ -23,6 +23,7 @@ from .names import shown
 
 LOCAL = struct.Struct("<4s5H3I2H")
 CHUNK_BYTES = 1024 * 1024
+_Z_MEM_ERROR = -4  # zlib.h
 _EXTRA_GUESS_BYTES = 64  # what most tools write; longer ones take a second read
 _SHAPING_FLAGS = 1 << 0 | DESCRIPTOR
 
@@ -159,4 +160,6 @@ def _inflated(read_at: ReadAt, member: Member) -> Iterator[bytes]:
                 raise FormatError(f"{where}: its deflated data ends early; the archive is damaged")
             yield chunk
     except zlib.error as error:
+        if str(error).startswith(f"Error {_Z_MEM_ERROR} "):
+            raise MemoryError(f"{where}: cannot be inflated: {error}") from error  # says nothing of the data
         raise FormatError(f"{where}: cannot be inflated: {error}; the archive is damaged") from error

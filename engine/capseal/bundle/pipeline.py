@@ -9,7 +9,7 @@ workers fail, the error of the earlier run is raised, whoever came first.
 import mmap
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -116,9 +116,10 @@ class Pump:
             for i in range(jobs)
         ]
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
+            started = self._start(threads)
+            if not started:
+                self._worker(buffer_bytes)
+            for thread in started:
                 thread.join()
         except BaseException:
             self._stop()
@@ -129,11 +130,23 @@ class Pump:
                     thread.join(patience_s)
             raise
 
+    def _start(self, threads: Sequence[threading.Thread]) -> list[threading.Thread]:
+        """Start the threads, or as many as the system allows, and return those: fewer do the same."""
+        started = []
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError:  # "can't start new thread"
+                break
+            started.append(thread)
+        return started
+
     def _worker(self, buffer_bytes: int) -> None:
-        data = memoryview(mmap.mmap(-1, buffer_bytes))  # page-aligned
-        out = memoryview(mmap.mmap(-1, buffer_bytes))  # costs nothing until something is written to it
         first = 0
         try:
+            # Within: where there is no memory, nothing was checked, and that must be told.
+            data = memoryview(mmap.mmap(-1, buffer_bytes))  # page-aligned
+            out = memoryview(mmap.mmap(-1, buffer_bytes))  # costs nothing until something is written to it
             while True:
                 with self._intake:
                     if self._exhausted or self._stopped:

@@ -146,7 +146,13 @@ class SealedFile(io.RawIOBase):
         last = segment_count(self.verified.statement.payload.size) - 1
         for number in range(upcoming, min(segment + _AHEAD_SEGMENTS, last) + 1):
             slot = self._spare.pop() if self._spare else _Slot()
-            self._ahead.append((number, self._pool.submit(self._load, number, slot)))
+            try:
+                future = self._pool.submit(self._load, number, slot)
+            except RuntimeError:  # no thread can be started, or the interpreter is ending: it is read when it is due
+                # Where other threads run, one of them may fill the slot all the same: nobody else gets it.
+                self._streak = 0
+                return
+            self._ahead.append((number, future))
 
     def _forget_ahead(self) -> None:
         for _, future in self._ahead:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import UsageError
-from ..io.durable import FOLDER, make_folders, move_folder, replace_in, sync_folder, try_lock
+from ..io.durable import FOLDER, is_part_of, make_folders, move_folder, replace_in, sync_folder, try_lock
 
 STATE_FILE = "state.json"
 BUNDLES = "bundles"
@@ -25,6 +25,7 @@ INSTALL_LOCK = "install.lock"
 
 _MAX_STATE_BYTES = 256 * 1024 * 1024
 _POLL_S = 0.02
+_WRITABLE_BY_OTHERS = 0o022
 
 
 class Disk:
@@ -52,9 +53,10 @@ class Disk:
         return True
 
     def create(self) -> None:
-        """Make the folders that are missing, readable by their owner only. Raises OSError."""
+        """Make the folders that are missing, readable by their owner only. Raises OSError, UsageError."""
         if not os.path.isdir(self.root):
             make_folders(self.root, mode=0o700)
+        self._close_to_others()
         for name in (BUNDLES, STAGING):
             path = os.path.join(self.root, name)
             with suppress(FileExistsError):
@@ -66,6 +68,23 @@ class Disk:
             finally:
                 os.close(fd)
         sync_folder(self.root)
+
+    def _close_to_others(self) -> None:
+        """Take a root folder that others may write to from them, unless it is for other things as well."""
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            mode = stat.S_IMODE(os.fstat(root).st_mode)
+            if not mode & _WRITABLE_BY_OTHERS:
+                return
+            strange = sorted(name for name in os.listdir(root) if not _is_ours(name))
+            if strange:
+                raise UsageError(
+                    f"{self.root}: mode {mode:o}, so others can replace what runs, and {strange[0]!r} in it is not of "
+                    "this store; choose a folder for the store alone"
+                )
+            os.fchmod(root, 0o700)
+        finally:
+            os.close(root)
 
     @contextmanager
     def installing(self) -> Iterator[None]:
@@ -136,6 +155,10 @@ class Disk:
     def sweep_bundles(self, needed: Collection[str]) -> list[str]:
         """Delete the bundles that the state no longer names; return their ids. Call it under changing()."""
         return _delete_all_but(os.path.join(self.root, BUNDLES), needed)
+
+
+def _is_ours(name: str) -> bool:
+    return name in (STATE_FILE, BUNDLES, STAGING, STATE_LOCK, INSTALL_LOCK) or is_part_of(name, STATE_FILE)
 
 
 def _delete_all_but(folder: str, needed: Collection[str]) -> list[str]:

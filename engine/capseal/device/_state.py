@@ -1,6 +1,6 @@
 """What a device remembers, and every step from one state to the next. No I/O, no clock (docs/device.md).
 
-A bundle is staged, then pending, then confirmed; or it is failed, which is remembered for good.
+A bundle is staged, then pending, then confirmed; or it has failed, which is remembered.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,16 @@ STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
 _MAX_FAILURES = 1_000_000  # each one took a signature by a trusted key
 _MAX_CONFIRMED = 100_000
+
+BY_TRIAL = "trial"
+"""It ran here, or should have, and was rolled back or not confirmed: it is never tried again."""
+
+BY_COPY = "copy"
+"""Its copy on this device was damaged, or did not fit any more: that says nothing of another copy."""
+
+_BY_UNKNOWN = ""
+_REASONS_OF_TRIALS = ("rolled back", "not confirmed in ", "confirmed ")
+"""How the reasons began in state files that do not say what condemned a bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +74,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A bundle that is never tried again. digest: its payload digest, hex."""
+    """A bundle that failed. digest: its payload digest, hex.
+
+    by: what condemned it: BY_TRIAL, BY_COPY, or the name of the archive check, which a later one overrules.
+    """
 
     digest: str
     sequence: int
     version: str
     reason: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +93,7 @@ class State:
     floor: the highest confirmed sequence, lowered only by a signed permit. highest: the same, never
     lowered. newest: the latest `created` of a confirmed statement, empty before the first. confirmed:
     what ran well, the latest first. shipped: sequence of the built-in bundle, which no permit goes
-    below; it comes with the app and is not saved.
+    below; check: name of the archive check. Both come with the app and are not saved.
     """
 
     app: str
@@ -92,6 +106,7 @@ class State:
     confirmed: tuple[InstalledBundle, ...] = ()
     failed: tuple[Failure, ...] = ()
     shipped: int = field(default=0, compare=False)
+    check: str = field(default="", compare=False)
 
     @property
     def current(self) -> InstalledBundle | None:
@@ -125,7 +140,7 @@ class State:
 
     def _check(self, digest: str, sequence: int, created: str, permit: int | None) -> None:
         for failure in self.failed:
-            if failure.digest == digest:
+            if failure.digest == digest and failure.by in (BY_TRIAL, self.check):
                 raise RejectedError(
                     f"bundle {digest[:16]} with sequence {sequence} failed on this device before: {failure.reason}"
                 )
@@ -146,12 +161,16 @@ class State:
                 sequence=sequence,
             )
 
-    def built_in(self, sequence: int) -> "State":
-        """Return the state of a device whose built-in bundle has that sequence: nothing older is left."""
+    def built_in(self, sequence: int, *, check: str) -> "State":
+        """Return the state as an app sees it whose built-in bundle has that sequence: nothing older is left.
+
+        check: name of the app's archive check.
+        """
         pending = self.pending
         return replace(
             self,
             shipped=sequence,
+            check=check,
             floor=max(self.floor, sequence),
             highest=max(self.highest, sequence),
             staged=self.staged if self.staged is not None and self.staged.sequence > sequence else None,
@@ -161,7 +180,7 @@ class State:
 
     def stage(self, bundle: InstalledBundle) -> "State":
         """Return the state with that bundle staged, in place of what was."""
-        return replace(self, staged=bundle)
+        return replace(self, staged=bundle, failed=self._failed_but(bundle.digest))
 
     def activate(self) -> "State":
         """Return the state with the staged bundle pending, in place of what was."""
@@ -191,20 +210,23 @@ class State:
             newest=max(self.newest, bundle.created),
         )
 
-    def fail(self, bundle: InstalledBundle, reason: str) -> "State":
-        """Return the state with that bundle failed, for good."""
+    def fail(self, bundle: InstalledBundle, reason: str, *, by: str) -> "State":
+        """Return the state with that bundle failed."""
         pending = self.pending
         return replace(
-            self.remember(bundle.digest, bundle.sequence, bundle.version, reason),
+            self.remember(Failure(bundle.digest, bundle.sequence, bundle.version, reason, by)),
             staged=self.staged if self.staged != bundle else None,
             pending=pending if pending is not None and pending.bundle != bundle else None,
             confirmed=tuple(other for other in self.confirmed if other != bundle),
         )
 
-    def remember(self, digest: str, sequence: int, version: str, reason: str) -> "State":
-        """Return the state with a failure more."""
-        reason = "".join(c if c.isprintable() else "?" for c in reason)[:255]
-        return replace(self, failed=(*self.failed, Failure(digest, sequence, version, reason)))
+    def remember(self, failure: Failure) -> "State":
+        """Return the state with a failure more, in place of what was said of that bundle before."""
+        reason = "".join(c if c.isprintable() else "?" for c in failure.reason)[:255]
+        return replace(self, failed=(*self._failed_but(failure.digest), replace(failure, reason=reason)))
+
+    def _failed_but(self, digest: str) -> tuple[Failure, ...]:
+        return tuple(failure for failure in self.failed if failure.digest != digest)
 
     def keep(self, older: int) -> "State":
         """Return the state with the latest confirmed bundle and so many older ones."""
@@ -232,7 +254,7 @@ class State:
             else [],
             "confirmed": [_bundle_json(bundle) for bundle in self.confirmed],
             "failed": [
-                {"digest": f.digest, "sequence": f.sequence, "version": f.version, "reason": f.reason}
+                {"digest": f.digest, "sequence": f.sequence, "version": f.version, "reason": f.reason, "by": f.by}
                 for f in self.failed
             ],
         }
@@ -307,10 +329,17 @@ def _parse_trial(value: object) -> Trial:
 
 
 def _parse_failure(value: object) -> Failure:
-    members = Members(value, "state.failed", required=("digest", "sequence", "version", "reason"))
+    required = ("digest", "sequence", "version", "reason")
+    members = Members(value, "state.failed", required=required, optional=("by",))
+    reason = members.text("reason", check_text)
+    if "by" in members:
+        by = members.take("by", str)
+    else:  # written when passing faults condemned bundles as well
+        by = BY_TRIAL if reason.startswith(_REASONS_OF_TRIALS) else _BY_UNKNOWN
     return Failure(
         members.text("digest", check_fingerprint),
         members.integer("sequence", least=1),
         members.text("version", check_text),
-        members.text("reason", check_text),
+        reason,
+        by,
     )

@@ -25,8 +25,8 @@ from ..trust.store import TrustStore
 from ._disk import Disk
 from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present
-from ._state import Failure, InstalledBundle, State, Trial
-from ._unpack import unpack
+from ._state import BY_COPY, BY_TRIAL, Failure, InstalledBundle, State, Trial
+from ._unpack import name_of_check, unpack
 
 _DEFAULT_LIMITS = ArchiveLimits()
 
@@ -122,6 +122,7 @@ class DeviceStore:
         self._boots = boots
         self._confirm_within_s = confirm_within_s
         self._limits = limits
+        self._check_name = name_of_check(limits)
         self._clock = clock
         self._disk = Disk(root, lock_timeout_s=lock_timeout_s)
 
@@ -189,10 +190,13 @@ class DeviceStore:
         statement = verified.statement
         try:
             manifest = self._unpack(content, folder)
-        except FormatError as error:  # what was signed is no usable bundle, and never will be
+        except FormatError as error:
+            # Proven from authenticated bytes, and from nothing else: this check will never find otherwise.
+            failure = Failure(
+                statement.payload.digest.hex(), statement.sequence, statement.version, str(error), self._check_name
+            )
             with self._disk.changing():
-                digest = statement.payload.digest.hex()
-                self._save(self._load().remember(digest, statement.sequence, statement.version, str(error)))
+                self._save(self._load().remember(failure))
             raise
         bundle = InstalledBundle.of(verified, manifest=manifest)
         with self._disk.changing():
@@ -263,7 +267,7 @@ class DeviceStore:
             # A clock that was set back gives less than 0: then only the count of starts limits the trial.
             if elapsed_s > self._confirm_within_s:
                 reason = f"confirmed {elapsed_s:.1f} s after its start, {self._confirm_within_s:g} s are allowed"
-                self._save(state.fail(trial.bundle, reason))
+                self._save(state.fail(trial.bundle, reason, by=BY_TRIAL))
                 raise RejectedError(f"bundle {trial.bundle.id}: {reason}; it has failed")
             state = state.confirm()
             self._save(state)
@@ -278,7 +282,7 @@ class DeviceStore:
             bundle = state.pending.bundle if state.pending else state.current
             if bundle is None:
                 raise UsageError("the built-in bundle runs; there is nothing to roll back")
-            state = state.fail(bundle, "rolled back")
+            state = state.fail(bundle, "rolled back", by=BY_TRIAL)
             self._save(state)
             return self._running(state)
 
@@ -322,7 +326,7 @@ class DeviceStore:
 
     def _load(self) -> State:
         """Return the state as this app sees it: without what is older than its built-in bundle."""
-        return self._read().built_in(self._builtin_sequence)
+        return self._read().built_in(self._builtin_sequence, check=self._check_name)
 
     def _read(self) -> State:
         data = self._disk.load()
@@ -386,12 +390,13 @@ class DeviceStore:
 
     def _start_pending(self, state: State, trial: Trial, *, verify: bool) -> _BootChoice:
         bundle = trial.bundle
+        if trial.starts >= self._boots:
+            unconfirmed = RejectedError(f"not confirmed in {trial.starts} of {self._boots} allowed starts")
+            return state.fail(bundle, str(unconfirmed), by=BY_TRIAL), None, unconfirmed
         try:
-            if trial.starts >= self._boots:
-                raise RejectedError(f"not confirmed in {trial.starts} of {self._boots} allowed starts")
             self._check(bundle, content=verify)
         except RejectedError as error:
-            return state.fail(bundle, str(error)), None, error
+            return state.fail(bundle, str(error), by=BY_COPY), None, error
         except OSError as error:
             return state, None, error
         return state.start(self._now_ms()), bundle, None
@@ -401,7 +406,7 @@ class DeviceStore:
             try:
                 self._check(bundle, content=verify)
             except RejectedError as error:
-                state, problem = state.fail(bundle, str(error)), error
+                state, problem = state.fail(bundle, str(error), by=BY_COPY), error
             except OSError as error:  # not its fault: it stays
                 problem = error
             else:

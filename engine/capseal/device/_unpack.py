@@ -9,8 +9,9 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterable
-from typing import BinaryIO, cast
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..archive.check import ZIP_MEDIA_TYPE, Archive, ArchiveLimits, check_archive
 from ..archive.directory import ReadAt
@@ -20,9 +21,24 @@ from ..errors import FormatError
 from ..io import durable
 from ._manifest import ContentFile, ContentManifest
 
+if TYPE_CHECKING:
+    from ..io.many_files import SyncedTogether
+
+    _Syncing = durable.SyncedOneByOne | SyncedTogether
+
 _CHUNK_BYTES = 1024 * 1024
 _MAX_MODE = 0o755  # no set-uid, no set-gid, nobody else writes
 _DEFAULT_MODE = 0o644
+_FEW_FILES = 16
+"""So many are synced one by one, of more all at once: that also writes what others left unwritten on the disk."""
+
+_CHECK = 1
+"""Raise it whenever something is allowed that was refused: what an earlier check refused is tried once more then."""
+
+
+def name_of_check(limits: ArchiveLimits) -> str:
+    """Return what the state calls a refusal by this check with these limits."""
+    return f"archive check {_CHECK}, {limits.content_bytes} bytes, {limits.entries} entries, ratio {limits.ratio}"
 
 
 def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, limits: ArchiveLimits) -> ContentManifest:
@@ -40,9 +56,10 @@ def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, li
         check_path(name)
         if size > limits.content_bytes:
             raise FormatError(f"content of {size} bytes, at most {limits.content_bytes} are allowed")
-        _check_room(folder, size)
-        file = _write(folder, name, iter(lambda: reader.read(_CHUNK_BYTES), b""), _DEFAULT_MODE)
-        durable.sync(folder)
+        _check_room(folder, [size], folders=0)
+        synced = durable.SyncedOneByOne()
+        file = _write(folder, name, iter(lambda: reader.read(_CHUNK_BYTES), b""), _DEFAULT_MODE, synced)
+        synced.add_folder(folder)
         return ContentManifest(frozenset(), {name: file})
 
 
@@ -56,68 +73,90 @@ def _read_at(reader: BinaryIO) -> ReadAt:
 
 def _unpack_zip(read_at: ReadAt, size: int, folder: int, limits: ArchiveLimits) -> ContentManifest:
     archive: Archive = check_archive(read_at, size, limits=limits)
-    _check_room(folder, archive.content_bytes)
-    for path in archive.folders:
-        _make_folder(folder, path)
-    files = {member.entry.path: _extract(read_at, member, folder) for member in archive.files}
-    for path in ["", *archive.folders]:
-        fd = _open_folder(folder, path)
-        try:
-            durable.sync(fd)
-        finally:
-            os.close(fd)
-    return ContentManifest(frozenset(archive.folders), files)
+    files = archive.files
+    _check_room(folder, [member.entry.size for member in files], folders=len(archive.folders))
+    with closing(_OpenFolders(folder)) as folders, _syncing(folder, len(files)) as synced:
+        for path in archive.folders:
+            _make_folder(folders, path)
+        found = {member.entry.path: _extract(read_at, member, folders, synced) for member in files}
+        for path in ["", *archive.folders]:
+            synced.add_folder(folders.open(path))
+    return ContentManifest(frozenset(archive.folders), found)
 
 
-def _check_room(folder: int, needed: int) -> None:
+def _syncing(folder: int, files: int) -> "_Syncing":
+    if files <= _FEW_FILES:
+        return durable.SyncedOneByOne()
+    from ..io.many_files import SyncedTogether
+
+    return SyncedTogether(folder)
+
+
+class _OpenFolders:
+    """The way from an open root to the folder asked for last, open: most files lie where the one before lay."""
+
+    def __init__(self, root: int) -> None:
+        self._way = [("", os.open(".", durable.FOLDER, dir_fd=root))]  # each folder's name and descriptor
+        self._path = ""
+
+    def open(self, path: str) -> int:
+        """Return the descriptor of a folder, to be used until the next call. Follows no link. Raises OSError."""
+        if path != self._path:
+            parts = path.split("/") if path else []
+            for level, part in enumerate(parts, 1):
+                if level < len(self._way) and self._way[level][0] == part:
+                    continue
+                self._close_from(level)
+                self._way.append((part, os.open(part, durable.FOLDER, dir_fd=self._way[-1][1])))
+            self._close_from(len(parts) + 1)
+            self._path = path
+        return self._way[-1][1]
+
+    def close(self) -> None:
+        """Close all."""
+        self._close_from(0)
+
+    def _close_from(self, level: int) -> None:
+        self._path = "/"  # none has that one, should something fail on the way to the next
+        while len(self._way) > level:
+            os.close(self._way.pop()[1])
+
+
+def _check_room(folder: int, sizes: Sequence[int], *, folders: int) -> None:
+    """Raise OSError where files of those sizes, in bytes, and so many folders will not fit."""
     room = os.fstatvfs(folder)
-    free = room.f_bavail * room.f_frsize
-    if needed > free:
-        raise OSError(errno.ENOSPC, f"content takes {needed} bytes, {free} are free")
+    block = room.f_frsize
+    needed = sum(-(-size // block) for size in sizes) + folders
+    if needed > room.f_bavail:
+        raise OSError(errno.ENOSPC, f"content takes {needed * block} bytes, {room.f_bavail * block} are free")
+    names = len(sizes) + folders
+    if room.f_files and names > room.f_favail:  # some file systems make them as they need them, and say 0
+        raise OSError(errno.ENOSPC, f"content has {names} files and folders, there is room for {room.f_favail}")
 
 
-def _open_folder(root: int, path: str) -> int:
-    """Open a folder below the root, following no link."""
-    fd = os.open(".", durable.FOLDER, dir_fd=root)
-    for part in path.split("/") if path else []:
-        try:
-            below = os.open(part, durable.FOLDER, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = below
-    return fd
-
-
-def _make_folder(root: int, path: str) -> None:
+def _make_folder(folders: _OpenFolders, path: str) -> None:
     parent, _, name = path.rpartition("/")
-    fd = _open_folder(root, parent)
-    try:
-        os.mkdir(name, _MAX_MODE, dir_fd=fd)
-    finally:
-        os.close(fd)
+    os.mkdir(name, _MAX_MODE, dir_fd=folders.open(parent))
 
 
-def _extract(read_at: ReadAt, member: Member, root: int) -> ContentFile:
+def _extract(read_at: ReadAt, member: Member, folders: _OpenFolders, synced: "_Syncing") -> ContentFile:
     parent, _, name = member.entry.path.rpartition("/")
     mode = member.entry.mode & _MAX_MODE | 0o600 if member.entry.mode else _DEFAULT_MODE
-    fd = _open_folder(root, parent)
-    try:
-        return _write(fd, name, content_of(read_at, member), mode)
-    finally:
-        os.close(fd)
+    return _write(folders.open(parent), name, content_of(read_at, member), mode, synced)
 
 
-def _write(folder: int, name: str, chunks: Iterable[bytes], mode: int) -> ContentFile:
-    """Write one new file, durably."""
+def _write(folder: int, name: str, chunks: Iterable[bytes], mode: int, synced: "_Syncing") -> ContentFile:
+    """Write one new file."""
     digest = hashlib.sha256()
     size = 0
     fd = durable.create(name, folder=folder, mode=mode)
-    with os.fdopen(fd, "wb", buffering=0) as file:
+    try:
         for chunk in chunks:
             size += len(chunk)
             digest.update(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[file.write(view) :]
-        durable.sync(fd)
+            durable.write_all(fd, chunk)
+    except BaseException:
+        os.close(fd)
+        raise
+    synced.add_file(fd)
     return ContentFile(size, digest.hexdigest())

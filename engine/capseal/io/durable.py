@@ -340,6 +340,32 @@ def appending(path: str | os.PathLike[str], *, mode: int) -> Iterator[io.FileIO]
             sync_folder(_folder_of(os.fspath(path)))
 
 
+class SyncedOneByOne:
+    """Takes new files and folders, each of which is on disk when it was taken (many_files.py: when all were)."""
+
+    def add_file(self, fd: int) -> None:
+        """Sync and close an open file that is complete. Raises OSError."""
+        sync_and_close(fd)
+
+    def add_folder(self, fd: int) -> None:
+        """Sync an open folder in which all is made. Raises OSError."""
+        os.fsync(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing is left to be done."""
+
+
+def sync_and_close(fd: int) -> None:
+    """Have an open file on disk, and close it in any case. Raises OSError."""
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def try_lock(fd: int) -> bool:
     """Take the lock on an open file or folder, until it is closed, or return False where somebody has it."""
     try:

@@ -165,9 +165,13 @@ def open_source(source: PathOrFile) -> Source:
 
 def _open_path(path: str) -> Source:
     file = open(path, "rb", buffering=0)
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return FileSource(file.fileno(), path, close=file.close)
-    return StreamSource(file, path, close=file.close)
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return FileSource(file.fileno(), path, close=file.close)
+        return StreamSource(file, path, close=file.close)
+    except BaseException:
+        file.close()
+        raise
 
 
 def _nothing() -> None:

@@ -38,6 +38,22 @@ def is_in_memory(fd: int) -> bool:
     return _lib is not None and bool(_lib.capseal_is_in_memory(fd))
 
 
+def can_sync_file_system(fd: int) -> bool:
+    """Say whether sync_file_system() would do it: on kernels and file systems known to write all and to tell errors."""
+    return _lib is not None and bool(_lib.capseal_can_sync_file_system(fd))
+
+
+def sync_file_system(fd: int) -> None:
+    """Have all of the file system that an open folder is on, on disk (Linux: syncfs(2)).
+
+    The folder must have been opened before what matters was written. Raises OSError, also for what could not be
+    written since then.
+    """
+    error = _lib.capseal_sync_file_system(fd)
+    if error:
+        raise OSError(-error, os.strerror(-error))
+
+
 def allocate_huge(fd: int, offset: int) -> int:
     """Have a huge page at that offset, in bytes, of a file that lives in memory; return the ns that it took.
 
