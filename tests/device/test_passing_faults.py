@@ -20,6 +20,7 @@ import capseal
 from capseal import FormatError, RejectedError, UsageError
 from capseal.archive.check import ArchiveLimits
 from capseal.device import DeviceStore
+from capseal.native import filehints
 from support.device_world import MANY, World, check_clean, sequence_of, state_of, update
 
 CALLS = (
@@ -47,6 +48,8 @@ class Faults:
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in CALLS:
             monkeypatch.setattr(os, name, self._failing(getattr(os, name), closes=name == "close"))
+        for function in ("can_sync_file_system", "sync_file_system"):
+            monkeypatch.setattr(filehints, function, self._failing(getattr(filehints, function)))
         monkeypatch.setattr("builtins.open", self._failing(open))
         monkeypatch.setattr("mmap.mmap", self._failing(__import__("mmap").mmap))
         monkeypatch.setattr("zlib.decompressobj", self._failing(zlib.decompressobj))
