@@ -16,7 +16,7 @@ import pytest
 from capseal import TrustStore
 from support.command import CAPSEAL, run
 from support.serving import APP, TOKEN, Bundle
-from support.serving_command import serving
+from support.serving_command import serving, serving_pid
 
 
 @pytest.fixture
@@ -115,12 +115,6 @@ def test_serve_that_was_started_with_sighup_ignored_goes_on_ignoring_it(folder: 
         os.kill(serving_pid(folder), signal.SIGHUP)
         time.sleep(0.5)
         assert httpx.get(url + "/healthz").text == "ok\n"
-
-
-def serving_pid(folder: Path) -> int:
-    """Return the process that serves from a folder."""
-    line = next(line for line in (folder / "log").read_text().splitlines() if "Started server process" in line)
-    return int(re.findall(r"\[([0-9]+)\]", line)[0])
 
 
 def test_the_log_is_json_lines(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`capseal serve` as a process."""
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -40,3 +41,9 @@ def serving(
     finally:
         process.kill()
         process.wait()
+
+
+def serving_pid(folder: Path) -> int:
+    """Return the process that serves from a folder."""
+    line = next(line for line in (folder / "log").read_text().splitlines() if "Started server process" in line)
+    return int(re.findall(r"\[([0-9]+)\]", line)[0])

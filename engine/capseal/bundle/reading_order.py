@@ -130,8 +130,12 @@ def pull(steps: Steps[T], source: "Source") -> T:
 def check_seal_end(source: "Source", seal: Seal) -> None:
     """Raise TruncatedError where a detached seal that was read to its end goes on."""
     if source.peek(0, 1):
-        expected = len(seal.encode())
-        raise TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
+        raise seal_goes_on(len(seal.encode()))
+
+
+def seal_goes_on(expected: int) -> TruncatedError:
+    """Return the error for a detached seal after whose end more comes. expected: its bytes."""
+    return TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
 def seal_ended(actual: int, expected: int) -> TruncatedError:

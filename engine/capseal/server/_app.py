@@ -21,6 +21,7 @@ from ..http import paths
 from ..http.problems import BUG
 from ..trust.store import TrustStore
 from . import _problems as problems
+from ._clients import MemoryBudget
 from ._extensions import Extension
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._metrics import Metrics
@@ -96,7 +97,15 @@ def create_app(
 
     extended = [route for one in extensions for route in one.routes(catalogue, state.metrics.registry)]
     app = _assembled(state, [*_READING, *_PUBLISHING, *extended], lifespan)
-    app.state.publishing = PublishingState(catalogue=catalogue, buffers=RunBuffers(limits.uploads), token=token)
+    app.state.publishing = PublishingState(
+        catalogue=catalogue,
+        buffers=RunBuffers(limits.uploads),
+        memory=MemoryBudget(
+            max(limits.seal_memory_bytes, limits.seal_bytes),
+            max(limits.seal_memory_per_client_bytes, limits.seal_bytes),
+        ),
+        token=token,
+    )
     return app
 
 

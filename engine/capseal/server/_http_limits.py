@@ -1,51 +1,141 @@
-"""uvicorn's HTTP/1.1 protocol with the limits that it lacks: size of a request's head, and time to send it."""
+"""uvicorn's HTTP/1.1 protocol with the limits that it lacks: of heads, their time, and connections of one client."""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ._clients import Connections, client_of
 from ._limits import ServerLimits
 from ._slow_clients import ABORT
 
+_HEADER_OVERHEAD_BYTES = 4  # ": " and the end of the line
+_MAX_PIPELINED = 16  # requests that wait on one connection for the answer to the one before
+
+_TOO_LARGE = "Request head is too large."
+_NO_ROOM = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n"
+    b"retry-after: 2\r\nconnection: close\r\n\r\nToo many connections."
+)
+
+
+class _RefusedError(Exception):
+    """Ends the parsing of what a client sends."""
+
 
 def limited_protocol(limits: ServerLimits) -> type[asyncio.Protocol]:
-    """Return a protocol class for uvicorn."""
+    """Return a protocol class for uvicorn; all connections of a server are of it."""
+    connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
 
     class LimitedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._in_body = False
-            self._head_bytes = 0
-            self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(limits.head_s, self._head_late)
+            self._is_deaf = False
+            self._refusal: str | None = None
+            self._parsed_head_bytes = 0
+            self._headers_seen = 0
+            self._withheld_bytes = 0
+            self._head_timer: asyncio.TimerHandle | None = None
+            has_room, victim = connections.add(self, client_of(self.client))
+            if victim is not None:
+                victim.give_way()
+            if has_room:
+                self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
+            else:
+                transport.write(_NO_ROOM)
+                transport.close()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            connections.remove(self)
             self._stop_head_timer()
             super().connection_lost(exc)
 
+        def give_way(self) -> None:
+            """Make room for another connection; no request is being answered on this one."""
+            self._stop_head_timer()
+            self.connections.discard(self)
+            self.transport.abort()
+
         def data_received(self, data: bytes) -> None:
-            if not self._in_body:
-                if self._head_timer is None:
-                    self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
-                self._head_bytes += len(data)
+            if self._is_deaf or self.transport.is_closing():
+                return
+            if not self._in_body and self._head_timer is None:
+                self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
+            self._withheld_bytes += len(data)
             super().data_received(data)
-            # Checked after parsing: a whole head resets the count, whatever came along with it.
-            if self._head_bytes > limits.head_bytes and not self.transport.is_closing():
-                self.send_400_response("Request head is too large.")
+            # Of what makes neither a whole head nor a piece of a body, the parser keeps every byte: a head without
+            # end, or the trailer of a body.
+            if self._withheld_bytes > limits.head_bytes and not self.transport.is_closing():
+                self._refusal = _TOO_LARGE
+                self.send_400_response(_TOO_LARGE)
+
+        def send_400_response(self, msg: str) -> None:
+            """Refuse what cannot be parsed, where the client takes that for no part of another answer."""
+            self._refusal = self._refusal or msg
+            cycle = self.cycle
+            is_next = cycle is None or cycle.response_complete
+            if is_next or (self._in_body and not cycle.response_started and not self.pipeline):
+                super().send_400_response(self._refusal)
+            elif self._in_body:
+                self.transport.abort()
+            else:
+                self._is_deaf = True  # until the requests before are answered
+
+        def on_message_begin(self) -> None:
+            self._parsed_head_bytes = 0
+            self._headers_seen = 0
+            super().on_message_begin()
+
+        def on_url(self, url: bytes) -> None:
+            self._count(len(url))
+            super().on_url(url)
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._headers_seen += 1
+            if self._headers_seen > limits.headers:
+                raise self._refused("Request head has too many headers.")
+            self._count(len(name) + len(value) + _HEADER_OVERHEAD_BYTES)
+            super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
+            if len(self.pipeline) >= _MAX_PIPELINED:
+                raise self._refused("Too many requests at once.")
             self._stop_head_timer()
-            self._head_bytes = 0
+            self._withheld_bytes = 0
             self._in_body = True
+            connections.is_busy(self)
             super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._withheld_bytes = 0
+            super().on_body(body)
 
         def on_message_complete(self) -> None:
             self._in_body = False
+            self._withheld_bytes = 0
             super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.cycle.response_complete:
+                connections.is_idle(self)
+                if self._is_deaf and not self.transport.is_closing():
+                    super().send_400_response(self._refusal or _TOO_LARGE)
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
             cycle.scope.setdefault("extensions", {})[ABORT] = self.transport.abort
             super()._start_asgi_task(cycle, app)
+
+        def _count(self, size: int) -> None:
+            """Count what was parsed of a head, or of the trailer that belongs to it."""
+            self._parsed_head_bytes += size
+            if self._parsed_head_bytes > limits.head_bytes:
+                raise self._refused(_TOO_LARGE)
+
+        def _refused(self, why: str) -> _RefusedError:
+            self._refusal = why
+            return _RefusedError(why)
 
         def _stop_head_timer(self) -> None:
             if self._head_timer is not None:

@@ -1,6 +1,6 @@
 """Every limit of the server, with its default (docs/server.md, Limits)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
@@ -23,12 +23,20 @@ class ServerLimits:
     """Uploads that were begun and neither published nor given up."""
     upload_age_s: float = 24 * 3600
     """An upload that received nothing for this long is collected."""
+    seal_memory_bytes: int = 64 * 1024**2
+    """What seals and indexes that arrive hold in memory together, but at least one of `seal_bytes`."""
+    seal_memory_per_client_bytes: int = 16 * 1024**2
+    """Of that, what those from one client hold, but at least one of `seal_bytes`."""
     ranges: int = 16
     """Ranges in one Range header."""
     connections: int = 1024
-    """Connections, and requests, at once."""
+    """Connections, and requests, at once; whoever is idle for longest goes when a new one comes."""
+    connections_per_client: int = 256
+    """Of those, from one client: an IPv4 address, or a /64 network of IPv6 ones."""
     head_bytes: int = 32 * 1024
-    """Request line and headers."""
+    """Request line and headers, all of them together."""
+    headers: int = 100
+    """How many headers a request has."""
     head_s: float = 10.0
     """From the first byte of a request to the end of its headers, and for a new connection to send one."""
     keep_alive_s: float = 5.0
@@ -39,6 +47,12 @@ class ServerLimits:
     """Bytes per second of a body, averaged over each `idle_s`; of an upload, of all its requests together."""
     shutdown_s: float = 30.0
     """For transfers under way when the server is asked to stop; then they are aborted."""
+
+    def behind_proxy(self) -> "ServerLimits":
+        """Return the limits of a server all of whose clients have one address, that of a proxy."""
+        return replace(
+            self, connections_per_client=self.connections, seal_memory_per_client_bytes=self.seal_memory_bytes
+        )
 
 
 Limits = ServerLimits

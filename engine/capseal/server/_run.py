@@ -115,7 +115,7 @@ def make_server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=limits.connections,
+        limit_concurrency=limits.connections + 1,  # refuses from there on; LimitedProtocol makes room before
         timeout_keep_alive=int(limits.keep_alive_s),
         timeout_graceful_shutdown=int(limits.shutdown_s),
         ssl_certfile=certificate,

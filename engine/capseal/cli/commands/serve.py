@@ -28,6 +28,9 @@ def serve(
     max_bundle: Annotated[
         int | None, option("--max-bundle", metavar="BYTES", type=at_least(1), help="Largest bundle; default: 64 GiB.")
     ] = None,
+    behind_proxy: Annotated[
+        bool, flag("--behind-proxy", help="All clients have a proxy's address: the proxy limits what each may take.")
+    ] = False,
     capgo: Annotated[bool, flag("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
     default_channel: Annotated[
         str | None,
@@ -52,6 +55,8 @@ def serve(
     from ...server import CapgoUpdates, Limits, Storage, create_app, load_token, log_as_json, make_server
 
     limits = Limits() if max_bundle is None else Limits(bundle_bytes=max_bundle)
+    if behind_proxy:
+        limits = limits.behind_proxy()
     token = None if token_file is None else load_token(token_file)
     config = options.find_config()
     trusted = options.load_trust(trust or config.trust)

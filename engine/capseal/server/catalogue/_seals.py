@@ -1,12 +1,14 @@
-"""Seals and indexes out of storage, verified again: storage may have lost or altered them."""
+"""Seals as they arrive; and seals and indexes out of storage, verified again: it may have lost or altered them."""
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterable, Callable
 from typing import TypeVar
 
 from ...bundle.opened import accept_detached
-from ...bundle.reading_order import Verified
+from ...bundle.reading_order import Steps, Verified, accept_seal, seal_ended, seal_goes_on
 from ...constants import DIGEST_BYTES
+from ...embedding import Chunk
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
@@ -14,6 +16,7 @@ from ...format.strictjson import Role
 from ...format.tree import segment_count
 from ...trust.expect import Expect
 from ...trust.store import TrustStore
+from .._problems import too_large
 from ..storage.layout import index_object
 from ..storage.objects import Storage
 from ..storage.records import ReleaseRecord
@@ -37,13 +40,36 @@ class SealReader:
         self._verdicts: dict[str, Verified] = {}
         self._indexes: dict[str, SignedIndex] = {}
 
-    async def accept(self, seal: bytes) -> Verified:
-        """Return the verdict on a seal that came. Raises RejectedError."""
-        return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
+    async def arriving(self, chunks: AsyncIterable[Chunk], hold: Callable[[int], None]) -> Verified:
+        """Return the verdict on a seal that arrives, read in the order in which it can be believed.
+
+        So one that nobody vouches for never takes more memory than its envelope. hold: is told how many bytes
+        came, before they are kept, and may refuse them. Raises RejectedError, Problem 413, and what `hold` raises.
+        """
+        steps = accept_seal(self._trust, Expect(role=self._role))
+        wanted: int | Verified = next(steps)
+        pending = bytearray()
+        done = 0
+        async for chunk in chunks:
+            hold(len(chunk))
+            pending += chunk
+            while not isinstance(wanted, Verified) and len(pending) >= wanted:
+                piece = bytes(pending[:wanted])
+                del pending[:wanted]
+                done += wanted
+                wanted = await asyncio.to_thread(_advance, steps, piece)
+                if not isinstance(wanted, Verified) and done + wanted > self._most_bytes:
+                    raise too_large("seal", done + wanted, self._most_bytes)
+            if isinstance(wanted, Verified) and pending:
+                raise seal_goes_on(done)
+        if not isinstance(wanted, Verified):
+            raise seal_ended(done + len(pending), done + wanted)
+        return wanted
 
     async def uploaded(self, path: str) -> Verified:
         """Return the verdict on the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
-        return await self.accept(await self._storage.get(path, most=self._most_bytes))
+        seal = await self._storage.get(path, most=self._most_bytes)
+        return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
 
     async def read(self, record: ReleaseRecord) -> bytes:
         """Return a release's seal. Raises TransferError where storage lost or altered it."""
@@ -116,6 +142,15 @@ class SealReader:
             return None
         except RejectedError as error:
             raise TransferError(f"storage: {path}: {error}") from error
+
+
+def _advance(steps: Steps[Verified], piece: bytes) -> int | Verified:
+    """Return how many bytes are wanted next, or the verdict."""
+    try:
+        return steps.send(piece)
+    except StopIteration as stop:
+        verdict: Verified = stop.value
+        return verdict
 
 
 def _keep(cache: dict[str, T], key: str, value: T) -> None:

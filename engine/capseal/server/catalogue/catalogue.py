@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from logging import Logger
 
+from ...bundle.reading_order import Verified
 from ...errors import FormatError, RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
@@ -153,12 +154,12 @@ class Catalogue:
         await self._look_up(upload)
         self.uploads[id] = upload
 
-    async def begin(self, seal: bytes) -> Upload | ReleaseDescription:
-        """Accept a seal and begin its upload, or go on with it; return the release where it is published already.
+    async def begin(self, verified: Verified) -> Upload | ReleaseDescription:
+        """Begin the upload of a seal that passed, or go on with it; return the release where it is published already.
 
-        Raises RejectedError, Problem.
+        Raises RollbackError, Problem.
         """
-        verified = await self.seals.accept(seal)
+        seal = verified.seal.encode()
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
         upload = Upload.begin(id, verified)
         if upload.size > self._limits.bundle_bytes:

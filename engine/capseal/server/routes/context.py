@@ -10,6 +10,7 @@ from ...errors import FormatError
 from ...format.strictjson import check_name
 from ...http.problems import NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, SEQUENCE, TOKEN
 from ...http.shapes import AppChannel, ReleaseDescription
+from .._clients import MemoryBudget
 from .._limits import ServerLimits
 from .._metrics import Metrics
 from .._problems import Problem
@@ -32,10 +33,14 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishingState:
-    """What publishing takes besides. token: what a publisher must show, or None."""
+    """What publishing takes besides.
+
+    memory: what seals that arrive may take; token: what a publisher must show, or None.
+    """
 
     catalogue: Catalogue
     buffers: RunBuffers
+    memory: MemoryBudget
     token: str | None = field(repr=False)
 
 

@@ -13,6 +13,7 @@ from ...format.tree import segment_count
 from ...http import shapes
 from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_INDEX, NO_UPLOAD, SHORT_BODY
 from ...http.shapes import ArrivingDescription, PayloadDescription, ReleaseDescription, Span, UploadDescription
+from .._clients import MemoryShare, client_of
 from .._problems import Problem, busy, rejected, too_large
 from .._ranges import parse_content_range
 from ..catalogue.arriving import ArrivingPayload, Upload
@@ -31,8 +32,11 @@ from .context import (
 async def begin_upload(request: Request) -> Response:
     """POST /v1/uploads, body: the seal. Answers with what is still missing of the payload."""
     check_token(request, demanded=False)
-    seal = await _whole_body(request, "seal", server_state(request).limits.seal_bytes)
-    begun = await publishing_state(request).catalogue.begin(seal)
+    _check_length(request, "seal", server_state(request).limits.seal_bytes)
+    publishing = publishing_state(request)
+    with publishing.memory.share(client_of(request.scope.get("client"))) as share:
+        verified = await publishing.catalogue.seals.arriving(request.stream(), share.add)
+        begun = await publishing.catalogue.begin(verified)
     if isinstance(begun, ReleaseDescription):
         return _published(begun, 200)
     upload = _described(begun)
@@ -62,14 +66,15 @@ async def put_attachment(request: Request) -> Response:
 async def put_attachment_index(request: Request) -> Response:
     """PUT /v1/uploads/ID/attachments/NAME/index, body: 32 bytes for each segment of the attachment."""
     check_token(request, demanded=False)
-    catalogue = publishing_state(request).catalogue
+    publishing = publishing_state(request)
     upload = _named_upload(request)
     arriving = _named_companion(request, upload)
-    entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size))
-    try:
-        await catalogue.put_index(upload, arriving, entries)
-    except RejectedError as error:
-        raise await _rejected(request, upload, error) from error
+    with publishing.memory.share(client_of(request.scope.get("client"))) as share:
+        entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size), share)
+        try:
+            await publishing.catalogue.put_index(upload, arriving, entries)
+        except RejectedError as error:
+            raise await _rejected(request, upload, error) from error
     return _answer(_described(upload).to_json(), 200)
 
 
@@ -179,13 +184,20 @@ def _content_length(request: Request) -> int | None:
     return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else None
 
 
-async def _whole_body(request: Request, what: str, most: int) -> bytes:
+def _check_length(request: Request, what: str, most: int) -> None:
+    """Raise Problem 413 where more is announced than may come."""
     length = _content_length(request)
     if length is not None and length > most:
         raise too_large(what, length, most)
+
+
+async def _whole_body(request: Request, what: str, most: int, share: MemoryShare) -> bytes:
+    """Return a body of at most so many bytes. Raises Problem 413, 503."""
+    _check_length(request, what, most)
     body = bytearray()
     stream: AsyncIterator[bytes] = request.stream()
     async for chunk in stream:
+        share.add(len(chunk))
         body += chunk
         if len(body) > most:
             raise too_large(what, len(body), most)

@@ -1,0 +1,126 @@
+"""What one client may take of what all share; a client is an address, as far as a server can know."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from ._problems import busy
+
+_IPV6_NETWORK_BITS = 64
+"""What one customer of a provider gets at least, and may take any address of."""
+
+T = TypeVar("T")
+
+
+def client_of(address: tuple[str, int] | None) -> str:
+    """Return what counts as one client: an IPv4 address, or the network of an IPv6 one; empty for a local socket."""
+    if address is None:
+        return ""
+    try:
+        parsed = ipaddress.ip_address(address[0].partition("%")[0])
+    except ValueError:
+        return address[0]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
+    return str(parsed)
+
+
+class MemoryBudget:
+    """Bytes that requests hold in memory before anybody vouches for them: of all clients together, and of each."""
+
+    def __init__(self, most: int, most_per_client: int) -> None:
+        self._most = most
+        self._most_per_client = most_per_client
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def share(self, client: str) -> Iterator["MemoryShare"]:
+        """Give what one request holds, which is nothing any more when the block ends."""
+        share = MemoryShare(self, client)
+        try:
+            yield share
+        finally:
+            self._held[client] -= share.size
+            if not self._held[client]:
+                del self._held[client]
+
+    def take(self, client: str, size: int) -> None:
+        """Raise Problem 503 where there is no room for so many bytes more."""
+        for held, most, whose in (
+            (self._held[client], self._most_per_client, "of this client"),
+            (self._held.total(), self._most, "of all clients"),
+        ):
+            if held + size > most:
+                raise busy(f"seals that arrive hold {held} bytes {whose}, at most {most} are allowed: try again")
+        self._held[client] += size
+
+
+class MemoryShare:
+    """What one request holds of a budget. size: bytes."""
+
+    def __init__(self, budget: MemoryBudget, client: str) -> None:
+        self._budget = budget
+        self._client = client
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Hold so many bytes more. Raises Problem 503."""
+        self._budget.take(self._client, size)
+        self.size += size
+
+
+class Connections(Generic[T]):
+    """The connections of a server, by client, and which have been idle for longest.
+
+    Idle is one on which no request is being answered: what it costs is a descriptor, and its place.
+    """
+
+    def __init__(self, *, most: int, most_per_client: int) -> None:
+        self._most = most
+        self._most_per_client = most_per_client
+        self._client_of: dict[T, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._idle: dict[T, None] = {}
+
+    def add(self, connection: T, client: str) -> tuple[bool, T | None]:
+        """Take a new connection, which is idle.
+
+        Returns whether there is room for it, and the connection that has to go for that, if one has to.
+        """
+        victim = None
+        has_room = True
+        if self._counts[client] >= self._most_per_client:
+            victim = next((one for one in self._idle if self._client_of[one] == client), None)
+            has_room = victim is not None
+        elif len(self._client_of) >= self._most:
+            victim = next(iter(self._idle), None)
+            has_room = victim is not None
+        if victim is not None:
+            self.remove(victim)
+        if has_room:
+            self._client_of[connection] = client
+            self._counts[client] += 1
+            self._idle[connection] = None
+        return has_room, victim
+
+    def is_busy(self, connection: T) -> None:
+        """Say that a request on a connection is being answered."""
+        self._idle.pop(connection, None)
+
+    def is_idle(self, connection: T) -> None:
+        """Say that none is any more."""
+        if connection in self._client_of:
+            self._idle[connection] = None
+
+    def remove(self, connection: T) -> None:
+        """Forget a connection; one that is not known is forgotten already."""
+        client = self._client_of.pop(connection, None)
+        if client is not None:
+            self._counts[client] -= 1
+            if not self._counts[client]:
+                del self._counts[client]
+        self._idle.pop(connection, None)
