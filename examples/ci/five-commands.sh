@@ -1,5 +1,5 @@
 #!/bin/sh
-# From an empty folder with a small web app to an update that a device has installed: five commands.
+# From an empty folder with a small web app to an update that a device runs: five commands, and what the app's start does.
 # Run it in an empty folder with `capseal` on the path. Leaves everything there to look at.
 set -eu
 
@@ -8,7 +8,7 @@ echo '<h1>Hello</h1>' > www/index.html
 echo '{"appId": "com.example.hello", "webDir": "www"}' > capacitor.config.json
 port=${PORT:-8417}
 
-# 1. Keys, certificates, trust stores, configuration.
+# 1. Keys, certificates, trust stores, configuration. In a git project, commit what it made.
 capseal init
 
 # 2. A server. It has the public trust store and nothing else: it cannot read bundles, and cannot make any.
@@ -16,13 +16,14 @@ capseal serve store --port "$port" 2> server.log &
 server=$!
 trap 'kill "$server" 2> /dev/null || true' EXIT
 
-# 3. Seal, sign, verify as a device would, note in the release log, publish. It waits for a server that starts.
+# 3. Seal, sign, verify as a device would, publish, note in the release log. It waits for a server that starts.
 capseal release --version 1.0.0 --server "http://127.0.0.1:$port"
 
-# 4. What a device does: fetch the latest, every segment checked as it arrives.
-mkdir download
-capseal fetch "http://127.0.0.1:$port" -o download
+# 4. What a device does: fetch the latest, every segment verified as it arrives, decrypt, unpack, stage.
+capseal device --root device --builtin www install "http://127.0.0.1:$port"
 
-# 5. And install it: verified again, decrypted, unpacked, staged for the next start.
-payload=$(echo download/*.payload)
-capseal device --root device --builtin www install "$payload" --seal "${payload%.payload}.seal"
+# 5. Let the next start take it.
+capseal device --root device --builtin www activate
+
+# That start: the folder that the app runs from now on.
+capseal device --root device --builtin www boot

@@ -23,6 +23,7 @@ class Project:
     def __init__(self, folder: Path, signer, development_signer, recipient):
         self.folder = folder
         (folder / "www").mkdir()
+        (folder / "www" / "index.html").touch()
         for name, key in (("signing", signer), ("development", development_signer), ("recipient", recipient)):
             key.save(folder / f"{name}.pem")
             (folder / f"{name}.pub.pem").write_bytes(key.public_key.pem)
@@ -85,6 +86,7 @@ def test_a_private_key_that_is_not_there_is_found(project):
 
 def test_a_private_key_in_the_web_folder_is_found(project, signer):
     os.makedirs(project.path("www/assets"))
+    Path(project.path("www/assets/index.html")).touch()
     signer.save(project.path("www/assets/copy.key"))
     Path(project.path("www/assets/certificate.pem")).write_text("-----BEGIN CERTIFICATE-----\n")
     assert project.findings() == ["error: copy.key: a private key is in the web folder, and would be shipped with it"]
@@ -223,3 +225,8 @@ def test_a_web_folder_that_is_not_there_is_found(project):
 def test_signers_that_are_not_files_are_left_alone(project):
     references = ["pkcs11:token=ci;object=release?module-path=/m", f"command:{project.path('signing.pub.pem')}:kms"]
     assert [f for f in project.findings(signers=references) if "pkcs11" in f or "command:" in f] == []
+
+
+def test_a_web_folder_without_a_start_page_is_found(project):
+    os.unlink(project.path("www/index.html"))
+    assert project.findings() == ["warning: www: has no index.html: a web view would show nothing"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -164,6 +165,27 @@ def test_a_dirty_work_tree_is_refused(project):
     assert "2 files" in run(project, "release", "--version", "1", code=2).stderr
     assert not (project / "releases").exists()
     run(project, "release", "--version", "1", "--allow-dirty")
+
+
+def test_what_to_do_about_a_dirty_work_tree_is_said(project):
+    (project / "www" / "index.html").write_text("not committed")
+    refused = run(project, "release", "--version", "1", code=2)
+    assert "'git commit' first, or give --allow-dirty" in refused.stderr
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_web_folder_without_a_start_page_is_warned_of_and_refused_if_strict(project, packed):
+    (project / "www" / "index.html").rename(project / "www" / "start.html")
+    source = "www"
+    if packed:
+        shutil.make_archive(str(project / "www"), "zip", project / "www")
+        source = "www.zip"
+    told = f"{source}: no index.html at its root"
+    refused = run(project, "release", source, "--version", "1", "--allow-dirty", "--strict", code=2)
+    assert told in refused.stderr and not (project / "releases").exists()
+    assert f"warning: {told}" in run(project, "release", source, "--version", "1", "--allow-dirty").stderr
+    if not packed:
+        assert "www: has no index.html" in run(project, "doctor", "--project").stdout
 
 
 def test_a_release_does_not_make_the_next_one_dirty(project):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from ..errors import FormatError
 from ..format.strictjson import check_name
 
 MAX_CONFIG_BYTES = 1024 * 1024
+START_PAGE = "index.html"
 WEB_FOLDERS = ("dist", "www", "build", "out", "public")
-"""Where web builds usually end up, the likeliest first; only one that holds an index.html counts."""
+"""Where web builds usually end up, the likeliest first; only one with a start page counts."""
 
 _JSON_FILES = ("capacitor.config.json",)
 _SCRIPT_FILES = ("capacitor.config.ts", "capacitor.config.js", "capacitor.config.mjs", "capacitor.config.mts")
@@ -46,6 +48,22 @@ def find_web_app(folder: str) -> WebApp:
             source = name
         web = web or _inside(said.get("webDir"))
     return WebApp(app, web or _usual_folder(folder), source)
+
+
+def has_start_page(web: str) -> bool:
+    """Return whether a web folder, or a zip of one, has index.html at its root, from where web views start.
+
+    What is neither passes: a single file, or standard input, may be sealed, too. Raises OSError.
+    """
+    if os.path.isdir(web):
+        return os.path.isfile(os.path.join(web, START_PAGE))
+    if not os.path.isfile(web):
+        return True
+    try:
+        with zipfile.ZipFile(web) as zipped:
+            return any(name.removeprefix("./") == START_PAGE for name in zipped.namelist())
+    except (zipfile.BadZipFile, NotImplementedError):
+        return True
 
 
 def _text_of(path: str) -> str | None:
@@ -96,4 +114,4 @@ def _inside(value: object) -> str | None:
 
 
 def _usual_folder(folder: str) -> str | None:
-    return next((name for name in WEB_FOLDERS if os.path.isfile(os.path.join(folder, name, "index.html"))), None)
+    return next((name for name in WEB_FOLDERS if os.path.isfile(os.path.join(folder, name, START_PAGE))), None)

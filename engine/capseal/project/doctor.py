@@ -16,6 +16,7 @@ from ..trust.certificates import load_certificates, load_chain
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from ..trust.store import TrustStore, load_trust
 from .config import FILE_NAME, Config
+from .discovery import START_PAGE, has_start_page
 from .git import is_tracked
 
 SOON = timedelta(days=60)
@@ -71,6 +72,10 @@ def _missing(config: Config) -> Iterator[Finding]:
             yield _error(FILE_NAME, f"{name} is missing", advice)
     if config.web is not None and not os.path.isdir(config.web):
         yield _warning(config.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
+    elif config.web is not None and not has_start_page(config.web):
+        yield _warning(
+            config.web, f"has no {START_PAGE}: a web view would show nothing", "correct 'web' in capseal.toml, or build"
+        )
 
 
 def _private_keys(config: Config) -> Iterator[Finding]:

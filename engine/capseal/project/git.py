@@ -21,7 +21,7 @@ def check_clean(folder: str, *, except_for: Sequence[str] = ()) -> bool:
 
     except_for: paths that may have changed. Returns False where git does not look after the folder.
     """
-    if not _has_repository(folder):
+    if not has_repository(folder):
         return False
     excluded = [f":(exclude,top){path}" for path in _from_top(folder, except_for)]
     status = _git(folder, "status", "--porcelain=v1", "-z", "--untracked-files=normal", "--", ":/", *excluded)
@@ -31,11 +31,14 @@ def check_clean(folder: str, *, except_for: Sequence[str] = ()) -> bool:
     changed = [entry[3:].decode("utf-8", "replace") for entry in status.stdout.split(b"\0") if entry[3:]]
     if changed:
         shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
-        raise UsageError(f"{len(changed)} files are not as they were committed: {shown}")
+        raise UsageError(
+            f"{len(changed)} files are not as they were committed: {shown}; 'git commit' first, or give --allow-dirty"
+        )
     return True
 
 
-def _has_repository(folder: str) -> bool:
+def has_repository(folder: str) -> bool:
+    """Return whether a folder, or one above it, is under git."""
     here = os.path.realpath(folder)
     while not os.path.lexists(os.path.join(here, ".git")):
         here, before = os.path.dirname(here), here

@@ -98,7 +98,7 @@ def release(
     for path in (f"{target}.seal", f"{target}.payload"):
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
-    written = [os.fspath(path) for path in (folder, log) if path is not None]
+    written = [os.fspath(folder), *([] if log is None else [os.fspath(log), pending_path(log)])]
     with ExitStack() as stack:
         unfinished = stack.enter_context(tempfile.TemporaryDirectory(prefix=".release-", dir=folder))
         parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))

@@ -83,11 +83,13 @@ def install(
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
         staged = store.install(source, seal=seal, progress=advance)
     console.say(f"staged: {_told(staged)}")
+    console.say("next: capseal device ... activate")
 
 
 def activate(chosen: Device) -> None:
     """Let the next boot start the staged bundle."""
     console.say(f"pending: {_told(chosen.store().activate())}")
+    console.say("next: capseal device ... boot, which prints what to run; confirm once that has started well")
 
 
 def boot(

@@ -57,6 +57,9 @@ def release(
         str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
     ] = None,
     exclude: content.Exclude = None,
+    strict: Annotated[
+        bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
+    ] = False,
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
@@ -71,9 +74,11 @@ def release(
     ] = None,
 ) -> None:
     """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
+    from ...format.strictjson import shown_time
     from ...io.durable import make_folders
     from ...project import git as worktree
     from ...project import release as releasing
+    from ...project.discovery import START_PAGE, has_start_page
     from ...project.log import pending_path
 
     config = options.find_config()
@@ -87,6 +92,11 @@ def release(
         need("client")
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *([] if log is None else [log, pending_path(log)])])
+    if not has_start_page(source):
+        missing = f"{source}: no {START_PAGE} at its root: web views would show nothing"
+        if strict:
+            raise UsageError(missing)
+        console.complain(f"warning: {missing}")
     make_folders(folder)
     passphrases = Passphrases(passphrase_file)
     with ExitStack() as stack:
@@ -96,7 +106,7 @@ def release(
 
             token = None if token_file is None else load_token(token_file)
             connection = stack.enter_context(Connection(server, token=token))
-        written = [folder, *([] if log is None else [log])]
+        written = [folder, *([] if log is None else [log, pending_path(log)])]
         opened = content.open_content(source, exclude=exclude, leave_out=written)
         released = releasing.release(
             source,
@@ -128,7 +138,14 @@ def release(
         return
     console.say(f"{released.seal} and .payload: {statement.app} {statement.version}, sequence {statement.sequence}")
     console.say(f"verified with the production trust store: {len(released.verified.signers)} trusted signatures")
-    console.say("not published" if released.published is None else f"published at {server}")
+    if released.entry is not None and released.entry.time > released.created:
+        times = f"{shown_time(released.entry.time)}, as the one before; this machine's clock says"
+        console.complain(f"warning: {log}: the entry is of {times} {shown_time(released.created)}")
+    if released.published is None:
+        publish_it = f"capseal publish {released.payload} URL --seal {released.seal}"
+        console.say(f"not published; next: {publish_it}, or release with --server URL")
+    else:
+        console.say(f"published at {server}; next: devices install it from there (capseal device install {server})")
 
 
 COMMANDS = {"release": release}
