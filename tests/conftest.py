@@ -93,7 +93,7 @@ def seal_bytes(signer: PrivateKey, recipient: PrivateKey) -> SealBytes:
             "version": "1.2.3",
             "sequence": 7,
             "name": "dist.zip",
-            "archive_limits": None,
+            "unpackable": False,
             "jobs": 1,
         } | keywords
         output = io.BytesIO()

@@ -2,6 +2,10 @@
 
 from typing import Final
 
+# Content: what is unpacked, and what is one file.
+ZIP_MEDIA_TYPE: Final = "application/zip"
+ANY_MEDIA_TYPE: Final = "application/octet-stream"
+
 # Tree (Linux fs-verity, SHA-256, no salt).
 BLOCK_BYTES: Final = 4096
 DIGEST_BYTES: Final = 32

@@ -48,7 +48,7 @@ def test_what_devices_refuse_is_not_sealed(name, tmp_path, signer, recipient):
             _seal(source, signer, recipient, **keywords)
         assert "devices would refuse it" in str(caught.value)
     _seal(tmp_path / name, signer, recipient, media_type="application/octet-stream")
-    _seal(tmp_path / name, signer, recipient, archive_limits=None)
+    _seal(tmp_path / name, signer, recipient, unpackable=False)
 
 
 @pytest.mark.parametrize("name", REFUSED)

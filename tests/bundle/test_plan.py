@@ -71,7 +71,7 @@ def test_a_plan_is_what_seal_makes_and_signs(plan, signer, recipient, trust):
     output = io.BytesIO()
     made = capseal.seal(
         io.BytesIO(CONTENT), output, signer=signer, recipients=[recipient.public_key], app="com.example.game",
-        version="1.2.3", sequence=7, name="dist.zip", archive_limits=None, created=CREATED,
+        version="1.2.3", sequence=7, name="dist.zip", unpackable=False, created=CREATED,
         entropy=counting(),
     )  # fmt: skip
     with closing(open_source(io.BytesIO(CONTENT))) as source:

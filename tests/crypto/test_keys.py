@@ -26,8 +26,7 @@ from capseal import (
     load_private_key,
     load_public_key,
 )
-from capseal.crypto.keys import load_public_keys
-from capseal.crypto.pem import MAX_PEM_BYTES
+from capseal.crypto.keys import MAX_PEM_BYTES, load_public_keys
 
 
 @pytest.fixture(scope="module")

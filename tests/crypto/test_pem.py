@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from capseal import KeyFileError, load_private_key, load_public_key, load_trust
-from capseal.crypto.pem import as_pem, is_encrypted
+from capseal.crypto.keys import is_encrypted
+from capseal.crypto.pem import as_pem
 from capseal.format.text_encoding import as_utf8
 from capseal.trust.certificates import make_certificate, make_request
 

@@ -242,7 +242,7 @@ REACHES = {
         "capgo/_single_files.py": "writes a folder of files",
         "cli/": "files named in arguments",
         "client/": "what is fetched and published",
-        "crypto/pem.py": "key files",
+        "crypto/keys.py": "key files",
         "device/": "the store",
         "http/": "the token's file",
         "io/": "its purpose",

@@ -63,7 +63,7 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
         version="1.2.3",
         sequence=7,
         name="dist.zip",
-        archive_limits=None,
+        unpackable=False,
         allow_downgrade_to=3,
         custom={"a": [1, {"b": None}]},
         created=NOW,

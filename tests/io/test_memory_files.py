@@ -206,7 +206,7 @@ def test_a_bundle_made_in_memory_is_the_one_made_on_disk(
             recipients=[recipient.public_key],
             app=APP,
             version="1",
-            archive_limits=None,
+            unpackable=False,
             entropy=entropy,
             jobs=jobs,
         )

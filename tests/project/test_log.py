@@ -39,7 +39,7 @@ def seal(signer, recipient, tmp_path_factory):
         version="1.2.3",
         sequence=7,
         name="dist.zip",
-        archive_limits=None,
+        unpackable=False,
     )
 
 

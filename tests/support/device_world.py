@@ -97,7 +97,7 @@ class World:
             "sequence": sequence,
             "created": EPOCH + timedelta(seconds=min(sequence, 10**6)),
             "jobs": 1,
-            "archive_limits": None,  # what devices refuse must get to them
+            "unpackable": False,  # what devices refuse must get to them
         } | keywords
         output = io.BytesIO()
         capseal.seal(source, output, **settings)

@@ -41,7 +41,7 @@ def make_bundle(folder: Path, signer: Any, recipient: Any, *, content: bytes, se
     """Seal content; the files stay in the folder as `SEQUENCE.seal` and `SEQUENCE.payload`."""
     seal_path, payload_path = folder / f"{sequence}.seal", folder / f"{sequence}.payload"
     settings: dict[str, Any] = {"app": APP, "channel": CHANNEL, "version": f"1.0.{sequence}", "name": "dist.zip"}
-    settings["archive_limits"] = None  # any content will do
+    settings["unpackable"] = False  # any content will do
     parsed = capseal.seal(
         io.BytesIO(content),
         Detached(seal_path, payload_path),

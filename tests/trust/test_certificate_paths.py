@@ -56,7 +56,7 @@ def test_swapping_the_unsigned_certificates_makes_no_production_signature_of_a_d
         version="1.2.3",
         sequence=7,
         name="dist.zip",
-        archive_limits=None,
+        unpackable=False,
         created=NOW,
     )
     payload = output.getvalue()[len(seal.encode()) :]

@@ -11,8 +11,6 @@ from .directory import Entry, ReadAt, exactly, read_end, read_entries
 from .local_headers import Member, check_places, content_of
 from .names import Names
 
-ZIP_MEDIA_TYPE = "application/zip"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:

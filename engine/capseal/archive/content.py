@@ -3,12 +3,14 @@
 import os
 from collections.abc import Sequence
 
+from ..constants import ANY_MEDIA_TYPE, ZIP_MEDIA_TYPE
 from ..errors import FormatError, UsageError
 from ..io.source import PathOrFile, Source, open_source
-from .check import ZIP_MEDIA_TYPE, ArchiveLimits, check_archive, check_data
+from .check import ArchiveLimits, check_archive, check_data
 from .names import check_path
 
-ANY_MEDIA_TYPE = "application/octet-stream"
+_LIMITS = ArchiveLimits()
+"""The devices' defaults."""
 
 
 def open_content(
@@ -25,12 +27,7 @@ def open_content(
     return content if isinstance(content, Source) else open_source(content)
 
 
-def media_type_of(name: str) -> str:
-    """Return what a file of that name is taken for: a zip, which devices unpack, or a single file."""
-    return ZIP_MEDIA_TYPE if name.lower().endswith(".zip") else ANY_MEDIA_TYPE
-
-
-def check_content(source: Source, name: str, media_type: str, *, limits: ArchiveLimits) -> None:
+def check_content(source: Source, name: str, media_type: str) -> None:
     """Check that devices will take it, before it is signed; a folder's zip was checked when it was listed.
 
     A zip is read through: its data must unpack. A stream cannot be read twice, so it is no zip. Raises
@@ -47,7 +44,7 @@ def check_content(source: Source, name: str, media_type: str, *, limits: Archive
                 f"{source.name}: a zip is checked before it is sealed, and a stream cannot be read twice; "
                 f"seal a file, or give the content type {ANY_MEDIA_TYPE} to ship it as one file, not unpacked"
             )
-        check_data(source.peek, check_archive(source.peek, source.size, limits=limits))
+        check_data(source.peek, check_archive(source.peek, source.size, limits=_LIMITS))
     except FormatError as error:
         hint = "" if media_type != ZIP_MEDIA_TYPE else f" (content type {ANY_MEDIA_TYPE} ships it as one file)"
         raise UsageError(f"{source.name}: devices would refuse it: {error}{hint}") from None

@@ -1,6 +1,7 @@
 """seal(): encrypt, hash and sign a bundle in one pass over it."""
 
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from ..archive.check import ArchiveLimits
-from ..archive.content import check_content, media_type_of, open_content
-from ..constants import DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES
+from ..constants import ANY_MEDIA_TYPE, DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES, ZIP_MEDIA_TYPE
 from ..crypto.keys import PublicKey, Signer
 from ..crypto.segment_cipher import Header, SegmentCipher
 from ..errors import SourceChangedError
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from ..format.requires import Requires
 
 _COPY_BYTES = 1024 * 1024
-_DEFAULT_LIMITS = ArchiveLimits()
+
+_EASY_NAME = re.compile(r"[A-Za-z0-9_-]{5,64}(\.[A-Za-z0-9_-]{1,16}){0,4}").fullmatch
+"""Names of single files that every device can hold: without looking, since its rules would have to be loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def seal(
     created: datetime | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     deflate: bool = False,
-    archive_limits: ArchiveLimits | None = _DEFAULT_LIMITS,
+    unpackable: bool = True,
     overwrite: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -76,10 +77,10 @@ def seal(
     """Encrypt a bundle for its recipients, sign it, and return its seal.
 
     source: a path, a readable binary file object, or a folder (sealed as a zip, its entries stored, or
-    deflated; FolderZip says what of it ships). What a device would refuse to unpack is refused before it is
-    signed: archive_limits are those of the devices, None seals anything. sink: a path or a writable binary
-    file object for the attached form, or Detached. Where the size of the source is unknown or the sink
-    cannot seek, the attached form is spooled through a temporary file, since the seal comes first.
+    deflated; FolderZip says what of it ships). unpackable: refuse, before it is signed, what a device would
+    refuse to unpack. sink: a path or a writable binary file object for the attached form, or Detached. Where
+    the size of the source is unknown or the sink cannot seek, the attached form is spooled through a
+    temporary file, since the seal comes first.
 
     app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
     the Unix time of `created`; created: by default now. companions: foreign ones as describe_companion()
@@ -90,11 +91,13 @@ def seal(
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
     outputs = [sink.seal, sink.payload] if isinstance(sink, Detached) else [sink]
     leave_out = [os.fspath(path) for path in outputs if isinstance(path, str | os.PathLike)]
-    with closing(open_content(source, deflate=deflate, leave_out=leave_out)) as opened, ExitStack() as stack:
+    with closing(_open(source, deflate, leave_out)) as opened, ExitStack() as stack:
         name = name or opened.name.rstrip("/").rpartition("/")[2]
-        media_type = media_type or media_type_of(name)
-        if archive_limits is not None:
-            check_content(opened, name, media_type, limits=archive_limits)
+        media_type = media_type or (ZIP_MEDIA_TYPE if name.lower().endswith(".zip") else ANY_MEDIA_TYPE)
+        if unpackable and not (media_type != ZIP_MEDIA_TYPE and _EASY_NAME(name)):
+            from ..archive.content import check_content
+
+            check_content(opened, name, media_type)
         plan = SealingPlan.make(
             Statement(
                 app=app,
@@ -157,6 +160,16 @@ def seal(
             commit_all(beside)
             output.commit()
         return result
+
+
+def _open(source: PathOrFile | Source, deflate: bool, leave_out: Sequence[str]) -> Source:
+    if isinstance(source, Source):
+        return source
+    if not (isinstance(source, str | os.PathLike) and os.path.isdir(source)):
+        return open_source(source)
+    from ..archive.content import open_content
+
+    return open_content(source, deflate=deflate, leave_out=leave_out)
 
 
 def _seal_companion(

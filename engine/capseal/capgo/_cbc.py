@@ -11,17 +11,15 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ..archive.check import ZIP_MEDIA_TYPE, ArchiveLimits
-from ..archive.content import check_content, media_type_of, open_content
+from ..archive.content import check_content, open_content
 from ..bundle.pipeline import Progress
+from ..constants import ZIP_MEDIA_TYPE
 from ..errors import TamperedError, TruncatedError
 from ..io.sink import PathOrFile, Sink, open_sink
 from ..io.source import Source, open_source
 from ._chunk_threads import CHUNK_BYTES, Chunk, ChunkBuffers, run_steps
 from ._keys import CapgoPrivateKey, CapgoPublicKey
 from ._wire import BLOCK_BYTES, CapgoBundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum, sign_checksum
-
-_DEFAULT_LIMITS = ArchiveLimits()
 
 
 class InsecureFormatWarning(UserWarning):
@@ -35,14 +33,14 @@ def encrypt(
     key: CapgoPrivateKey,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     deflate: bool = False,
-    archive_limits: ArchiveLimits | None = _DEFAULT_LIMITS,
+    unpackable: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> CapgoBundle:
     """Encrypt a zip for Capgo's plugin and return what the update server must know about it.
 
     source: a path, a readable binary file object, or a folder (zipped on the way, its entries stored,
-    or deflated). sink: a path or a writable binary file object. archive_limits: as for capseal.seal().
+    or deflated). sink: a path or a writable binary file object. unpackable: as for capseal.seal().
     Raises UsageError where it is no zip that can be unpacked, SourceChangedError, OSError.
     """
     leave_out = [os.fspath(sink)] if isinstance(sink, str | os.PathLike) else []
@@ -51,8 +49,8 @@ def encrypt(
         closing(open_content(source, deflate=deflate, leave_out=leave_out)) as opened,
         open_sink(sink, overwrite=overwrite) as output,
     ):
-        if archive_limits is not None and media_type_of(opened.name) == ZIP_MEDIA_TYPE:
-            check_content(opened, opened.name, ZIP_MEDIA_TYPE, limits=archive_limits)
+        if unpackable and opened.name.lower().endswith(".zip"):
+            check_content(opened, opened.name, ZIP_MEDIA_TYPE)
         digest, size = encrypt_stream(opened, output, session_key, progress=progress)
         output.commit()
     return CapgoBundle(

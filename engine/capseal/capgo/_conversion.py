@@ -46,7 +46,7 @@ def to_capgo(
     """
     with reader.open(bundle, identity=identity, trust=trust, expect=expect, seal=seal) as plain:
         return encrypt(  # what is in it was checked when it was sealed
-            cast(BinaryIO, plain), sink, key=key, archive_limits=None, overwrite=overwrite, progress=progress
+            cast(BinaryIO, plain), sink, key=key, unpackable=False, overwrite=overwrite, progress=progress
         )
 
 
@@ -68,7 +68,7 @@ def to_sealed(
     """
     check = Sha256Check(recover_checksum(checksum, key, checksum_version))
     session = SessionKey.recover(session_key, key)
-    statement.setdefault("archive_limits", None)  # it is read once, in order, so a zip cannot be checked before
+    statement.setdefault("unpackable", False)  # it is read once, in order, so a zip cannot be checked before
     with PlainFile(bundle, session_key=session, check=check) as plain:
         return sealing.seal(cast(BinaryIO, plain), sink, **statement)
 

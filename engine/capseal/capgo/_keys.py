@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ..crypto.pem import hint_at, labels, read_pem
+from ..crypto.keys import labels, read_pem
+from ..crypto.pem import hint_at
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..io.durable import NewFiles
 

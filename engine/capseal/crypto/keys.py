@@ -5,6 +5,7 @@ Likewise an Identity is whatever can unwrap a session key.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,10 +29,17 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..constants import KEY_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PSS_SALT_BYTES, RSA_EXPONENT
 from ..errors import KeyFileError, NotForUsError, SignatureError
-from .pem import hint_at, is_encrypted, labels, read_pem
 
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=PSS_SALT_BYTES)
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+
+MAX_PEM_BYTES = 64 * 1024
+
+_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+_WHOLE = re.compile(rb"^-----BEGIN [A-Z0-9 ]+-----\r?\n", re.MULTILINE)
+_ENCRYPTED = re.compile(
+    rb"-----BEGIN (?:ENCRYPTED PRIVATE KEY-----|[A-Z ]+PRIVATE KEY-----\r?\nProc-Type: *4, *ENCRYPTED)"
+)
 
 
 @runtime_checkable
@@ -162,7 +170,7 @@ def load_private_key(
     found = labels(data)
     if not any(label.endswith("PRIVATE KEY") for label in found) or "OPENSSH PRIVATE KEY" in found:
         public = any(label.endswith("PUBLIC KEY") for label in found)
-        raise KeyFileError(f"{name}: not a PEM private key{'; it is a public key' if public else hint_at(data)}")
+        raise KeyFileError(f"{name}: not a PEM private key{'; it is a public key' if public else _hint_at(data)}")
     encrypted = is_encrypted(data)
     if encrypted and passphrase is None:
         raise KeyFileError(f"{name}: the key is encrypted and no passphrase was given")
@@ -208,7 +216,7 @@ def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
         raise KeyFileError(f"{name}: this is a private key; a public key is expected here")
     pieces = [b"-----BEGIN " + piece for piece in data.split(b"-----BEGIN ")[1:]]
     if not pieces or not any(label.endswith("PUBLIC KEY") for label in found):
-        raise KeyFileError(f"{name}: not a PEM public key{hint_at(data)}")
+        raise KeyFileError(f"{name}: not a PEM public key{_hint_at(data)}")
     keys = []
     for piece in pieces:
         try:
@@ -222,6 +230,46 @@ def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:
         except KeyFileError as error:
             raise KeyFileError(f"{name}: {error}") from None
     return keys
+
+
+def read_pem(source: str | os.PathLike[str] | bytes, *, kind: str = "key file") -> tuple[str, bytes]:
+    """Return the name of PEM data for messages, and the data, mended where it was mangled: of a file, or given.
+
+    Raises KeyFileError, OSError.
+    """
+    if isinstance(source, bytes):
+        return "PEM data", mended(source)
+    with open(source, "rb") as file:
+        data = file.read(MAX_PEM_BYTES + 1)
+    name = os.fspath(source)
+    if len(data) > MAX_PEM_BYTES:
+        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
+    return name, mended(data)
+
+
+def labels(data: bytes) -> list[str]:
+    """Return what the blocks say that they are, such as PRIVATE KEY."""
+    return [label.decode() for label in _LABEL.findall(data)]
+
+
+def is_encrypted(data: bytes) -> bool:
+    """Say whether a private key in PEM is encrypted, whatever stands around it (RFC 7468, 11; RFC 1421, 4.6.1.1)."""
+    return _ENCRYPTED.search(data) is not None
+
+
+def mended(data: bytes) -> bytes:
+    """Return PEM as it is where it is whole, else what pem.as_pem() makes of it."""
+    if len(_WHOLE.findall(data)) == data.count(b"-----BEGIN ") > 0 and data.startswith(b"-----BEGIN "):
+        return data
+    from .pem import as_pem  # here, since few files were mangled
+
+    return as_pem(data)
+
+
+def _hint_at(data: bytes) -> str:
+    from .pem import hint_at
+
+    return hint_at(data)
 
 
 def _check_strength(key: RSAPublicKey) -> None:

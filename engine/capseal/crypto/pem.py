@@ -1,21 +1,16 @@
-"""PEM (RFC 7468) as it is found: also with its lines lost in a CI's variable, in UTF-16, or in base64 as a whole."""
+"""PEM (RFC 7468) that was mangled on its way: its lines lost in a CI's variable, in UTF-16, or in base64 as a whole.
+
+Loaded only where a file is not what it should be, and says then what it looks like.
+"""
 
 import base64
 import binascii
-import os
 import re
 
-from ..errors import KeyFileError
 from ..format.text_encoding import as_utf8
 
-MAX_PEM_BYTES = 64 * 1024
-
 _BEGIN = b"-----BEGIN "
-_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _BLOCK = re.compile(rb"(-----BEGIN [A-Z0-9 ]+-----)([^\n-]*)(-----END [A-Z0-9 ]+-----)")
-_ENCRYPTED = re.compile(
-    rb"-----BEGIN (?:ENCRYPTED PRIVATE KEY-----|[A-Z ]+PRIVATE KEY-----\r?\nProc-Type: *4, *ENCRYPTED)"
-)
 
 # What a file that is no PEM of ours begins with, what that is, and what to do. The first that fits counts.
 _LOOKS: tuple[tuple[bytes, str], ...] = (
@@ -64,31 +59,6 @@ def as_pem(data: bytes) -> bytes:
     if re.search(rb"-----(?:\\r)?\\n", data):
         data = data.replace(b"\\r", b"").replace(b"\\n", b"\n").strip(b" \t\r\n\"'")
     return _BLOCK.sub(lambda block: b"\n".join([block[1], *block[2].split(), block[3]]), data)
-
-
-def read_pem(source: str | os.PathLike[str] | bytes, *, kind: str = "key file") -> tuple[str, bytes]:
-    """Return the name of PEM data for messages, and the data, as_pem(): of a file, or given.
-
-    Raises KeyFileError, OSError.
-    """
-    if isinstance(source, bytes):
-        return "PEM data", as_pem(source)
-    with open(source, "rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
-    name = os.fspath(source)
-    if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
-    return name, as_pem(data)
-
-
-def labels(data: bytes) -> list[str]:
-    """Return what the blocks say that they are, such as PRIVATE KEY."""
-    return [label.decode() for label in _LABEL.findall(data)]
-
-
-def is_encrypted(data: bytes) -> bool:
-    """Say whether a private key in PEM is encrypted, whatever stands around it (RFC 7468, 11; RFC 1421, 4.6.1.1)."""
-    return _ENCRYPTED.search(data) is not None
 
 
 def hint_at(data: bytes) -> str:

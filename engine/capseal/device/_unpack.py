@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..archive.check import ZIP_MEDIA_TYPE, Archive, ArchiveLimits, check_archive
+from ..archive.check import Archive, ArchiveLimits, check_archive
 from ..archive.directory import ReadAt
 from ..archive.local_headers import Member, content_of
 from ..archive.names import check_path
+from ..constants import ZIP_MEDIA_TYPE
 from ..errors import FormatError
 from ..io import durable
 from ._manifest import ContentFile, ContentManifest

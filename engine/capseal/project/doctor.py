@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ..constants import SIGNING_RSA_BITS
-from ..crypto.keys import PublicKey, load_public_key, load_public_keys
-from ..crypto.pem import as_pem, labels
+from ..crypto.keys import PublicKey, labels, load_public_key, load_public_keys
+from ..crypto.pem import as_pem
 from ..errors import CapsealError, KeyFileError
 from ..format.strictjson import Role
 from ..trust.certificates import load_certificates, load_chain

@@ -19,8 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..constants import MAX_CERTIFICATES
-from ..crypto.keys import PrivateKey, PublicKey
-from ..crypto.pem import read_pem
+from ..crypto.keys import PrivateKey, PublicKey, read_pem
 from ..errors import KeyFileError, SignatureError
 from ._certificate_path import Path, check_usage, fingerprint_of, key_of, named
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import MAX_INTEGER, MAX_SIGNATURES
-from ..crypto.keys import PublicKey, load_public_key, load_public_keys
-from ..crypto.pem import MAX_PEM_BYTES, as_pem
+from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, mended
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
 from ..format.dsse import Signature
 from ..format.strictjson import Members, Role
-from ..format.text_encoding import as_utf8
 
 # Everything about certificates is imported where one is met: most stores trust bare keys, and X.509
 # would take a third of the start of a command.
@@ -215,12 +213,14 @@ def load_trust(path: str | os.PathLike[str]) -> TrustStore:
     Raises KeyFileError, OSError.
     """
     with open(path, "rb") as file:
-        data = as_utf8(file.read(MAX_PEM_BYTES * MAX_SIGNATURES + 1))
+        data = file.read(MAX_PEM_BYTES * MAX_SIGNATURES + 1)
+    if not data.lstrip().startswith(b"{"):
+        data = mended(data)
     name = os.fspath(path)
     try:
         if data.lstrip().startswith(b"{"):
             return parse_store(strictjson.parse(data, "trust store"))
-        return _store_of_pem(as_pem(data))
+        return _store_of_pem(data)
     except (KeyFileError, FormatError) as error:
         raise KeyFileError(f"{name}: {error}") from error.__cause__
 
