@@ -156,3 +156,10 @@ def test_existing_folder_is_kept(dist: Path, tmp_path: Path, key: PrivateKey) ->
 def test_record_that_is_no_manifest_is_a_format_error(data: bytes) -> None:
     with pytest.raises(FormatError, match="manifest"):
         Manifest.parse(data)
+
+
+def test_the_bytes_of_every_file_are_told(dist: Path, key: PrivateKey, tmp_path: Path) -> None:
+    told: list[int] = []
+    made = capgo.write_manifest(dist, tmp_path / "out", key=key, base_url=URL, progress=told.append)
+    shipped = [entry.name if (dist / entry.name).exists() else entry.name.removesuffix(".br") for entry in made.entries]
+    assert told == [os.path.getsize(dist / name) for name in shipped]

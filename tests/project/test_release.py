@@ -111,6 +111,23 @@ def test_after_a_release_with_a_fast_clock_the_next_has_a_higher_sequence(make, 
     assert make(sequence=None).verified.statement.sequence == ahead + 1
 
 
+def test_each_step_is_told_with_what_it_goes_through(make, live, web):
+    told: dict[str, list[int]] = {}
+    sizes = {}
+
+    def begin(step, path):
+        told[step], sizes[step] = [], os.path.getsize(path) if os.path.isfile(path) else None
+        return told[step].append
+
+    with Connection(live.url) as connection:
+        released = make(connection=connection, steps=begin)
+    size = released.verified.statement.payload.size
+    assert list(told) == ["Sealing", "Verifying", "Publishing"]
+    assert sizes == {"Sealing": None, "Verifying": size, "Publishing": size}
+    assert sum(told["Verifying"]) == sum(told["Publishing"]) == size
+    assert sum(told["Sealing"]) >= 5
+
+
 def test_a_damaged_log_stops_a_release(make, out, tmp_path):
     (tmp_path / "releases.log").write_text("half a line")
     with pytest.raises(capseal.TruncatedError):

@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..bundle.pipeline import Progress
 from ..errors import SourceChangedError, UsageError
 from ..io.durable import new_folder
 from ..io.sink import StreamSink
@@ -52,13 +53,15 @@ def write_manifest(
     session_key: str | None = None,
     quality: int = 11,
     jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> CapgoManifest:
     """Write a folder's files, compressed and encrypted, and `manifest.json` into a new folder.
 
     sink: the new folder, which appears only when everything is in it; its `files` are what `base_url`
     must serve. session_key: the text of the bundle that the same release offers as a zip, since an answer
     has room for one; a new one where there is none. quality: Brotli's, 0 to 11. Empty files and those
-    that Capgo leaves out too are skipped. Raises UsageError, RejectedError, SourceChangedError, OSError.
+    that Capgo leaves out too are skipped. progress: told of the bytes of each file that is done. Raises
+    UsageError, RejectedError, SourceChangedError, OSError.
     """
     target = os.path.abspath(sink)
     if os.path.lexists(target):
@@ -85,10 +88,14 @@ def write_manifest(
                 url=f"{base_url.rstrip('/')}/{quote(stored)}",
             )
 
+        entries = []
         with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
-            entries = tuple(pool.map(write, names))
+            for name, entry in zip(names, pool.map(write, names), strict=True):
+                entries.append(entry)
+                if progress is not None:
+                    progress(os.path.getsize(os.path.join(folder, name)))
         manifest = CapgoManifest(
-            session_key=session_key, key_id=key.public_key.key_id, entries=entries, skipped=skipped
+            session_key=session_key, key_id=key.public_key.key_id, entries=tuple(entries), skipped=skipped
         )
         with open(os.path.join(part, MANIFEST_FILE), "xb") as file:
             file.write(manifest.encode())

@@ -9,6 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from ..bundle.pipeline import Progress
 from ..errors import FormatError, TamperedError
 from ..format import strictjson
 from ..format.strictjson import Members
@@ -59,7 +60,7 @@ class ContentManifest:
             raise FormatError("manifest.folders: expected strings")
         return cls(frozenset(folders), dict(_parse_file(entry) for entry in files))
 
-    def check(self, folder: int) -> None:
+    def check(self, folder: int, *, progress: Progress | None = None) -> None:
         """Compare an open folder with the manifest. Raises TamperedError where it differs, OSError."""
         seen: set[str] = set()
         for where, folders, files, fd in os.fwalk(".", dir_fd=folder, follow_symlinks=False, onerror=_raise):
@@ -77,6 +78,8 @@ class ContentManifest:
                     raise TamperedError(f"{path}: not in the manifest, it was added or replaced")
                 self._check_file(path, name, fd)
                 seen.add(path)
+                if progress is not None:
+                    progress(self.files[path].size)
         missing = sorted((self.folders | self.files.keys()) - seen)
         if missing:
             raise TamperedError(f"{missing[0]}: missing ({len(missing)} of {len(seen) + len(missing)} names are)")
@@ -101,7 +104,7 @@ def _parse_file(entry: object) -> tuple[str, ContentFile]:
     raise FormatError("manifest.files: expected a path, a size and a digest each")
 
 
-def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None:
+def check_bundle(path: str, *, content: str, manifest: str, digest: str, progress: Progress | None = None) -> None:
     """Compare a bundle's content with its manifest, whose SHA-256 is `digest`.
 
     path: the bundle's folder; content, manifest: names in it. Raises TamperedError, FormatError, OSError.
@@ -115,7 +118,7 @@ def check_bundle(path: str, *, content: str, manifest: str, digest: str) -> None
         finally:
             os.close(bundle)
         try:
-            expected.check(folder)
+            expected.check(folder, progress=progress)
         finally:
             os.close(folder)
     except OSError as error:

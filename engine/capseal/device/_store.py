@@ -301,16 +301,17 @@ class DeviceStore:
                 self._save(kept)  # before anything is deleted that it names
             return self._disk.sweep_bundles({bundle.id for bundle in kept.bundles()})
 
-    def verify(self) -> list[Checked]:
+    def verify(self, *, progress: Progress | None = None) -> list[Checked]:
         """Check every installed bundle: its signature by a key that is trusted now, and every byte.
 
-        Changes nothing. Raises OSError, FormatError, UsageError where the state cannot be read.
+        progress: told of the bytes of each file that is done. Changes nothing. Raises OSError, FormatError,
+        UsageError where the state cannot be read.
         """
         checked = []
         for bundle in self._load().bundles():
             problem: OSError | RejectedError | None = None
             try:
-                self._check(bundle, content=True)
+                self._check(bundle, content=True, progress=progress)
             except (OSError, RejectedError) as error:
                 problem = error
             checked.append(Checked(bundle, problem))
@@ -360,13 +361,13 @@ class DeviceStore:
             platform=self._platform,
         )
 
-    def _check(self, bundle: InstalledBundle, *, content: bool) -> None:
+    def _check(self, bundle: InstalledBundle, *, content: bool, progress: Progress | None = None) -> None:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
         folder = self._disk.bundle(bundle.id)
         if not content:
             check_present(os.path.join(folder, _CONTENT))
             return
-        check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest)
+        check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest, progress=progress)
         path = os.path.join(folder, _SEAL)
         check_present(path)
         digest = accept_detached(path, self._trust, self._expect(None)).statement.payload.digest.hex()

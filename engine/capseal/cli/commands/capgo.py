@@ -171,15 +171,17 @@ def manifest(
 
     loaded = texts.private_key(key)
     try:
-        made = capgo.write_manifest(
-            folder,
-            output,
-            key=loaded,
-            base_url=base_url,
-            session_key=session_key,
-            quality=quality,
-            jobs=jobs,
-        )
+        with progress.shown("Compressing", folder) as advance:
+            made = capgo.write_manifest(
+                folder,
+                output,
+                key=loaded,
+                base_url=base_url,
+                session_key=session_key,
+                quality=quality,
+                jobs=jobs,
+                progress=advance,
+            )
     except FileExistsError as error:
         raise UsageError(f"{error.filename}: exists already, and is not overwritten") from None
     for name in made.skipped:

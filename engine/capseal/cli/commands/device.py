@@ -126,7 +126,8 @@ def prune(
 
 def verify(chosen: Device) -> None:
     """Check signature and every byte of what is installed."""
-    checked = chosen.store().verify()
+    with progress.shown("Verifying", chosen.root) as advance:
+        checked = chosen.store().verify(progress=advance)
     for one in checked:
         console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
     for one in checked:
