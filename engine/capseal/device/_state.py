@@ -12,6 +12,7 @@ from ..errors import FormatError, RejectedError, RollbackError
 from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
+from ..trust.expect import check_floor
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -146,11 +147,7 @@ class State:
                 )
         if sequence > self.highest:
             return
-        floor = self.floor if permit is None else max(self.shipped, min(self.floor, permit))
-        if sequence <= floor:
-            raise RollbackError(
-                f"sequence {sequence} is not above {floor}, which was trusted before", floor=floor, sequence=sequence
-            )
+        check_floor(sequence, self.floor, permit=permit, least=self.shipped)
         # Below what once ran, a permit opened the way. Only a statement younger than all that were
         # confirmed may go it, so that neither an old permit nor what it withdrew can be replayed.
         if created <= self.newest:

@@ -47,19 +47,22 @@ class Expect:
                 raise NotForUsError(f"bundle is for {name} {found!r}, expected {wanted!r}")
         if self.role is Role.PRODUCTION and statement.role is not Role.PRODUCTION:
             raise NotForUsError(f"bundle is meant for {statement.role.value}, {self.role.value} is demanded")
-        self._check_floor(statement)
+        if self.floor is not None:
+            check_floor(statement.sequence, self.floor, permit=statement.allow_downgrade_to)
         misfit = statement.requires and statement.requires.misfit(native=self.native, platform=self.platform)
         if misfit:
             raise NotForUsError(misfit)
 
-    def _check_floor(self, statement: Statement) -> None:
-        if self.floor is None:
-            return
-        permit = statement.allow_downgrade_to
-        floor = self.floor if permit is None else min(self.floor, permit)
-        if statement.sequence <= floor:
-            raise RollbackError(
-                f"sequence {statement.sequence} is not above {floor}, which was trusted before",
-                floor=floor,
-                sequence=statement.sequence,
-            )
+
+def check_floor(sequence: int, floor: int, *, permit: int | None, least: int = 0) -> None:
+    """Raise RollbackError unless a sequence is above the floor, or above the lower number that its permit names.
+
+    The rule of everybody who takes new bundles in place of old ones: readers, devices, servers. permit: what the
+    signed statement allows a downgrade to; least: what no permit goes below.
+    """
+    if permit is not None:
+        floor = max(least, min(floor, permit))
+    if sequence <= floor:
+        raise RollbackError(
+            f"sequence {sequence} is not above {floor}, which was trusted before", floor=floor, sequence=sequence
+        )

@@ -1,42 +1,54 @@
 """Which releases there are, in memory. No I/O."""
 
 from ...errors import RollbackError
+from ...format.statement import Statement
 from ...http.shapes import AppChannel
+from ...trust.expect import check_floor
 from ..storage.records import ReleaseRecord
 
 
 class Releases:
-    """The records of all releases, and the highest sequence that each app and channel ever had."""
+    """The records of all releases, and what a new one of each app and channel has to be above."""
 
     def __init__(self) -> None:
         self._records: dict[AppChannel, dict[int, ReleaseRecord]] = {}
         self._by_seal: dict[str, ReleaseRecord] = {}
-        self._floors: dict[AppChannel, int] = {}
+        self._damaged: dict[AppChannel, set[int]] = {}
 
     def add(self, record: ReleaseRecord) -> None:
         """Take a record, in place of the one that the release has."""
-        of = record.release.app_channel
-        self._records.setdefault(of, {})[record.release.sequence] = record
+        self._records.setdefault(record.release.app_channel, {})[record.release.sequence] = record
         self._by_seal[record.release.seal_digest] = record
-        self.use_up(of, record.release.sequence)
 
-    def use_up(self, of: AppChannel, sequence: int) -> None:
-        """Let no sequence up to this one be published any more."""
-        self._floors[of] = max(self._floors.get(of, 0), sequence)
+    def add_damaged(self, of: AppChannel, sequence: int) -> None:
+        """Take a release of whose record nothing but the name can be read."""
+        self._damaged.setdefault(of, set()).add(sequence)
 
-    def is_used_up(self, of: AppChannel, sequence: int) -> bool:
-        """Whether a sequence, or a higher one, was ever published."""
-        return sequence <= self._floors.get(of, 0)
+    def next_number(self, of: AppChannel) -> int:
+        """Return the number that the next record of an app and channel has."""
+        return 1 + max((record.number for record in self._records.get(of, {}).values()), default=0)
 
-    def check_sequence(self, of: AppChannel, sequence: int) -> None:
-        """Raise RollbackError where a sequence is used up."""
-        if self.is_used_up(of, sequence):
-            floor = self._floors[of]
+    def floor(self, of: AppChannel) -> int:
+        """Return what the next sequence has to be above, unless a permit lowers it: that of the last release.
+
+        A release whose record is damaged counts as the last one: its name alone raises the floor.
+        """
+        last = max(self._records.get(of, {}).values(), key=lambda one: one.place, default=None)
+        return max(self._damaged.get(of, {0}) | {last.release.sequence if last else 0})
+
+    def check_statement(self, statement: Statement) -> None:
+        """Raise RollbackError where a bundle may not be published after all that was.
+
+        Withdrawing gives back neither the floor nor a sequence.
+        """
+        of, sequence = AppChannel(statement.app, statement.channel), statement.sequence
+        if sequence in self._records.get(of, {}) or sequence in self._damaged.get(of, ()):
             raise RollbackError(
-                f"sequence {sequence} of {of.app} on {of.channel} is not above {floor}, the highest that was published",
-                floor=floor,
+                f"sequence {sequence} of {of.app} on {of.channel} was published before",
+                floor=sequence,
                 sequence=sequence,
             )
+        check_floor(sequence, self.floor(of), permit=statement.allow_downgrade_to)
 
     def channels(self) -> list[AppChannel]:
         """Return every app and channel with a release that was not withdrawn, sorted."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from logging import Logger
 
 from ...bundle.reading_order import Verified
-from ...errors import FormatError, RejectedError, TransferError
+from ...errors import FormatError, RejectedError, RollbackError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
 from ...format.strictjson import Role, shown_time
@@ -129,14 +129,13 @@ class Catalogue:
     async def _load_record(self, path: str, of: AppChannel, sequence: int, gate: asyncio.Semaphore) -> None:
         async with gate:
             data = await self.storage.get(path, most=_MAX_RECORD_BYTES)
-        # The name alone uses the sequence up: a damaged record must not let an old one in again.
-        self.records.use_up(of, sequence)
         try:
             record = ReleaseRecord.parse(data)
             if record.path != path:
                 raise FormatError(f"record is for {record.path}")
         except FormatError as error:
             self._damaged_records += 1
+            self.records.add_damaged(of, sequence)
             self._log.error("record ignored", extra={"members": {"path": path, "error": str(error)}})
             return
         self.records.add(record)
@@ -148,8 +147,10 @@ class Catalogue:
             self._log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
             await self.storage.delete([path])
             return
-        if self.records.is_used_up(upload.app_channel, upload.verified.statement.sequence):
-            await self.storage.delete([path])  # published, or overtaken, just before the end
+        try:
+            self.records.check_statement(upload.verified.statement)
+        except RollbackError:  # published, or overtaken, just before the end
+            await self.storage.delete([path])
             return
         await self._look_up(upload)
         self.uploads[id] = upload
@@ -168,7 +169,7 @@ class Catalogue:
             published = self.records.with_seal(id)
             if published is not None:
                 return published.release
-            self.records.check_sequence(upload.app_channel, verified.statement.sequence)
+            self.records.check_statement(verified.statement)
             if id not in self.uploads:
                 if len(self.uploads) >= self._limits.open_uploads:
                     raise busy(f"{len(self.uploads)} uploads are open, at most {self._limits.open_uploads} are allowed")
@@ -197,13 +198,13 @@ class Catalogue:
             if published is not None:
                 return published.release
             self._check_is_open(upload)
-            self.records.check_sequence(upload.app_channel, upload.verified.statement.sequence)
+            self.records.check_statement(upload.verified.statement)
             # What storage lists decides, not what this process remembers.
             await self._look_up(upload)
             if not all(one.is_complete for one in upload.payloads):
                 raise Problem(INCOMPLETE, _what_is_missing(upload))
             seal = upload.verified.seal.encode()
-            record = _record_of(upload, seal)
+            record = _record_of(upload, seal, self.records.next_number(upload.app_channel))
             await self.storage.put(record.seal_path, seal)
             await self.storage.sync([*record.paths, record.seal_path])
             if not await self.storage.put_new(record.path, record.encode()):
@@ -280,7 +281,7 @@ def _what_is_missing(upload: Upload) -> str:
     return f"{missing} segments are missing" + (f", of attachments {', '.join(incomplete)[:200]}" if incomplete else "")
 
 
-def _record_of(upload: Upload, seal: bytes) -> ReleaseRecord:
+def _record_of(upload: Upload, seal: bytes, number: int) -> ReleaseRecord:
     """Return the record of a complete upload, published now."""
     companions = {name: one.stored() for name, one in upload.companions.items()}
     release = ReleaseDescription.of(
@@ -291,4 +292,5 @@ def _record_of(upload: Upload, seal: bytes) -> ReleaseRecord:
         seal_digest=upload.id,
         signers=tuple(signer.key.fingerprint for signer in upload.verified.signers),
     )
-    return ReleaseRecord(release, upload.payload.stored().runs, {name: one.runs for name, one in companions.items()})
+    runs = {name: one.runs for name, one in companions.items()}
+    return ReleaseRecord(release, upload.payload.stored().runs, runs, number)

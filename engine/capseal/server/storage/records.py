@@ -19,12 +19,22 @@ RECORD_TYPE = "capseal-release-v1"
 class ReleaseRecord:
     """A published release, and where its bytes are.
 
-    runs: of the bundle's payload; companion_runs: of each companion, by its name.
+    runs: of the bundle's payload; companion_runs: of each companion, by its name. number: of the releases of its
+    app and channel in the order in which they were published, from 1; 0 where the record says none.
     """
 
     release: ReleaseDescription
     runs: tuple[StoredRun, ...]
     companion_runs: Mapping[str, tuple[StoredRun, ...]]
+    number: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What sorts as the releases of an app and channel were published.
+
+        Records of no number are from when every sequence had to be above all before.
+        """
+        return self.number, self.release.sequence
 
     @property
     def path(self) -> str:
@@ -70,12 +80,13 @@ class ReleaseRecord:
         release = {**self.release.to_json(), "attachments": attachments}
         del release["links"]  # made from the rest, wherever it is shown
         runs = {"payload": self.runs, "attachments": dict(self.companion_runs)}
-        return strictjson.encode({"type": RECORD_TYPE, "release": release, "runs": runs})
+        return strictjson.encode({"type": RECORD_TYPE, "number": self.number, "release": release, "runs": runs})
 
     @classmethod
     def parse(cls, data: bytes) -> "ReleaseRecord":
         """Parse a record. Raises FormatError."""
-        members = Members(strictjson.parse(data, "record"), "record", required=("type", "release", "runs"))
+        required = ("type", "release", "runs")
+        members = Members(strictjson.parse(data, "record"), "record", required=required, optional=("number",))
         if members.take("type", str) != RECORD_TYPE:
             raise FormatError(f"record: not of type {RECORD_TYPE}")
         release = ReleaseDescription.from_json(members.take("release", dict), "record.release")
@@ -87,6 +98,7 @@ class ReleaseRecord:
             release,
             _parse_runs(runs, "payload", release.payload),
             {name: _parse_runs(companions, name, one) for name, one in release.attachments.items()},
+            members.integer("number", least=0) if "number" in members else 0,
         )
 
 
