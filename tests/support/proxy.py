@@ -13,16 +13,27 @@ class Proxy:
     """What to do, and what was done.
 
     cuts: bytes that each of the next connections may pass back before it is cut; rate: bytes per second
-    of a connection; flip_after: number of the byte to alter in what a connection passes back.
+    of a connection; flip_after: number of the byte to alter in what a connection passes back. uplink: bytes per
+    second of all connections together on their way to the target; up_cuts: as cuts, for that way.
     """
 
     target: int
     cuts: list[int] = field(default_factory=list)
     rate: float | None = None
     flip_after: int | None = None
+    uplink: float | None = None
+    up_cuts: list[int] = field(default_factory=list)
+    passed_up: int = 0
     connections: int = 0
     passed_back: int = 0
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+
+    _clock_s: float = 0.0
+    _sharing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.uplink is not None:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # a line holds little
 
     @property
     def url(self) -> str:
@@ -36,17 +47,39 @@ class Proxy:
                 return
             self.connections += 1
             budget = self.cuts.pop(0) if self.cuts else None
-            threading.Thread(target=self._serve, args=(client, budget), daemon=True).start()
+            up_budget = self.up_cuts.pop(0) if self.up_cuts else None
+            threading.Thread(target=self._serve, args=(client, budget, up_budget), daemon=True).start()
 
-    def _serve(self, client: socket.socket, budget: int | None) -> None:
+    def _serve(self, client: socket.socket, budget: int | None, up_budget: int | None) -> None:
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
-            up = threading.Thread(target=self._copy, args=(client, server, None), daemon=True)
+            up = threading.Thread(target=self._copy_up, args=(client, server, up_budget), daemon=True)
             up.start()
             self.passed_back += self._copy(server, client, budget)
             for one in (client, server):
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
             up.join(5)
+
+    def _copy_up(self, client: socket.socket, server: socket.socket, budget: int | None) -> None:
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536 if self.uplink is None else 8192):
+                if budget is not None:
+                    data = data[: budget - passed]
+                if self.uplink is not None:
+                    with self._sharing:  # whose turn it is, passes; so nobody gets more than a share
+                        now_s = time.monotonic()
+                        self._clock_s = max(self._clock_s, now_s) + len(data) / self.uplink
+                        wait_s = self._clock_s - now_s
+                    time.sleep(wait_s)
+                server.sendall(data)
+                passed += len(data)
+                self.passed_up += len(data)
+                if passed == budget:
+                    break
+        for one in (client, server) if budget is not None and passed == budget else ():
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def _copy(self, origin: socket.socket, to: socket.socket, budget: int | None) -> int:
         passed = 0

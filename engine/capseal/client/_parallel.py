@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
 
 from ..bundle.pipeline import Progress
 from ..errors import RejectedError, TransferError
@@ -29,6 +28,7 @@ class Lanes:
         self._open = jobs
         self._busy = 0
         self._freed = threading.Condition()
+        self._cause: BaseException | None = None
 
     def run(self, work: Callable[..., None], arguments: Iterable[tuple[object, ...]]) -> None:
         """Call work(*one) for each. The first error ends all, at once; so does what interrupts this thread.
@@ -38,15 +38,12 @@ class Lanes:
         pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="capseal-transfer")
         futures: list[Future[None]] = []
         try:
-            futures.extend(pool.submit(work, *one) for one in arguments)
+            futures.extend(pool.submit(self._do, work, *one) for one in arguments)
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
-            causes = _errors(futures)
             self._end(futures)
             pool.shutdown(wait=False, cancel_futures=True)
-        # What came after those is only what their end entailed, unless it is a rejection.
-        rejections = [error for error in _errors(futures) if isinstance(error, RejectedError)]
-        for error in [*rejections, *causes]:
+        for error in [*_rejections(futures), *filter(None, [self._cause])]:
             raise error
 
     @contextmanager
@@ -67,6 +64,20 @@ class Lanes:
                 self._busy -= 1
                 self._freed.notify()
 
+    def _do(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:
+            if not self.stopped.is_set():
+                self._cause = error
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        self.stopped.set()
+        with self._freed:
+            self._freed.notify_all()
+
     def _end(self, futures: list[Future[None]]) -> None:
         """End what has not: its sockets are shut as often as new ones appear."""
         for future in futures:
@@ -74,16 +85,14 @@ class Lanes:
         for _ in range(round(END_S / _DROP_AGAIN_S)):
             if all(future.done() for future in futures):
                 return
-            self.stopped.set()
-            with self._freed:
-                self._freed.notify_all()
+            self._stop()
             self._connection.drop()
             wait(futures, timeout=_DROP_AGAIN_S)
 
 
-def _errors(futures: list[Future[Any]]) -> list[BaseException]:
+def _rejections(futures: list[Future[None]]) -> list[RejectedError]:
     done = [future for future in futures if future.done() and not future.cancelled()]
-    return [error for future in done if (error := future.exception()) is not None]
+    return [error for future in done if isinstance(error := future.exception(), RejectedError)]
 
 
 def serialised(progress: Progress | None) -> Progress:

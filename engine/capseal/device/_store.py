@@ -144,27 +144,38 @@ class DeviceStore:
         return self._path(self._load().current)
 
     def install(
-        self, source: PathOrFile, *, seal: SealInput | None = None, progress: Progress | None = None
+        self,
+        source: PathOrFile,
+        *,
+        seal: SealInput | None = None,
+        progress: Progress | None = None,
+        expecting: Callable[[int], None] | None = None,
     ) -> InstalledBundle:
         """Check a sealed bundle completely, unpack it, and stage it in place of what was staged.
 
         source: an attached sealed bundle or, with `seal`, a payload: a path or a readable binary file
         object, such as a download; or the URL of a capseal server, for its latest release. A stream is
         checked as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
-        staged or pending already is returned as it is. progress is given the bytes of the payload as
-        they are checked. Raises RejectedError, TransferError, OSError, UsageError, and what the stream
-        raises.
+        staged or pending already is returned as it is. expecting is told how many bytes of payload are
+        signed, and progress is given them as they are checked. Raises RejectedError, TransferError, OSError,
+        UsageError, and what the stream raises.
         """
         if not (isinstance(source, str) and source.startswith(("https://", "http://"))):
-            return self._install(source, seal, progress)
+            return self._install(source, seal, progress, expecting)
         if seal is not None:
             raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
         from ..client import stream_release  # the extra `client`, which files do not need
 
         with stream_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
-            return self._install(payload, served_seal, progress)
+            return self._install(payload, served_seal, progress, expecting)
 
-    def _install(self, source: PathOrFile, seal: SealInput | None, progress: Progress | None) -> InstalledBundle:
+    def _install(
+        self,
+        source: PathOrFile,
+        seal: SealInput | None,
+        progress: Progress | None,
+        expecting: Callable[[int], None] | None,
+    ) -> InstalledBundle:
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
@@ -178,6 +189,8 @@ class DeviceStore:
                 if known is not None:
                     return known
                 state.check_statement(statement)
+                if expecting is not None:
+                    expecting(statement.payload.size)
                 with (
                     checked_payload(opened, staging=self._disk.staging, progress=progress) as whole,
                     SealedFile(whole, identity=self._identity) as content,

@@ -44,8 +44,8 @@ def publish(
     from ... import client
 
     files = dict(map(_named_file, attachment or ()))
-    with _connect(url, token_file) as connection, progress.shown("Publishing", bundle, *files.values()) as advance:
-        release = client.publish(bundle, connection, seal=seal, companions=files, jobs=jobs, progress=advance)
+    with _connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
+        release = client.publish(bundle, connection, seal=seal, companions=files, jobs=jobs, **bar)
     console.say(
         f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
     )
@@ -79,7 +79,7 @@ def fetch(
     expect = options.expectation(
         app=app, channel=channel, min_sequence=min_sequence, role=role, native=native, platform=platform
     )
-    with _connect(url, None) as connection, progress.shown("Fetching", console.STANDARD) as advance:
+    with _connect(url, None) as connection, progress.transferred("Fetching") as bar:
         got = client.fetch(
             connection,
             app=app,
@@ -90,7 +90,7 @@ def fetch(
             sequence=sequence,
             companions=attachment or (),
             jobs=jobs,
-            progress=advance,
+            **bar,
         )
     console.say(got.seal)
     console.say(got.payload)

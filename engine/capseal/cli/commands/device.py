@@ -79,9 +79,9 @@ def install(
 ) -> None:
     """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
     store = chosen.store(identity, passphrases)
-    with progress.shown("Installing", bundle) as advance:
+    with progress.transferred("Installing") as bar:
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
-        staged = store.install(source, seal=seal, progress=advance)
+        staged = store.install(source, seal=seal, **bar)
     console.say(f"staged: {_told(staged)}")
     console.say("next: capseal device ... activate")
 

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
@@ -21,6 +22,9 @@ USAGE = 2
 ENVIRONMENT = 3
 BUG = 70  # EX_SOFTWARE of sysexits.h
 SIGNALLED = 128
+
+TIDYING_S = 1.0
+"""How long after a first signal another one is of no effect; later it ends the process as it is."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -71,9 +75,16 @@ def catch_signals() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # A second signal must not interrupt the tidying up that the first one started.
+    first_s = time.monotonic()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # Not at once: a shell and what it runs may each pass the same Ctrl-C on, and tidying up has to have its time.
+        if time.monotonic() - first_s >= TIDYING_S:
+            os._exit(SIGNALLED + number)
+
     for other in SIGNALS:
-        signal.signal(other, signal.SIG_IGN)
+        if signal.getsignal(other) is _interrupt:
+            signal.signal(other, end)
     raise Interrupted(number)
 
 

@@ -32,6 +32,22 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
 
 
 @contextmanager
+def transferred(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
+    """Give a bar as keywords of a transfer: `expecting` is told its length, which is signed, `progress` moves it.
+
+    None of them where no bar can be shown.
+    """
+    if not sys.stderr.isatty():
+        yield {}
+        return
+    bar = _Bar(label, None)
+    try:
+        yield {"expecting": bar.expect, "progress": bar.advance}
+    finally:
+        bar.close()
+
+
+@contextmanager
 def in_steps() -> Iterator[Callable[[str, str | os.PathLike[str]], Callable[[int], None] | None]]:
     """Give what begins a step with a bar of its own: of its label and the file or folder that it goes through."""
     bars: list[_Bar] = []
@@ -60,6 +76,9 @@ class _Bar:
         self._done = 0
         self._started_s = time.monotonic()
         self._shown: Progress | None = None
+
+    def expect(self, total: int) -> None:
+        self._total = total
 
     def advance(self, size: int) -> None:
         self._done += size
