@@ -261,6 +261,7 @@ REACHES = {
     effects.PROCESSES: {
         "__init__.py": "a child of fork() must not want a module that another thread was importing",
         "cli/__init__.py": "ends the process without tearing the interpreter down",
+        "cli/framework/exit_codes.py": "ends a process that hangs in tidying up, at a second signal",
         "project/git.py": "asks git",
         "trust/external_signers.py": "signers that are commands",
     },
