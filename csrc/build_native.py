@@ -42,6 +42,7 @@ ffibuilder.cdef(
                               const int64_t *changed_ns, const int64_t *data_at, size_t first, size_t last,
                               int64_t start, int64_t stop, uint8_t *out);
     int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
+    int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);
     """

@@ -52,6 +52,12 @@ int capseal_sync_file_system(int fd);
 /* 1 where capseal_sync_file_system() would do something, else 0. */
 int capseal_can_sync_file_system(int fd);
 
+/*
+ * 1 where all of a range of a file, in bytes, is in the page cache now, else 0: also where that cannot be told
+ * (before Linux 6.5, or where cachestat(2) is not allowed).
+ */
+int capseal_is_cached(int fd, int64_t offset, int64_t size);
+
 /* 1 where a file lives in memory (tmpfs), else 0. */
 int capseal_is_in_memory(int fd);
 

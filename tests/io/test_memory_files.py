@@ -253,6 +253,51 @@ def test_a_bundle_in_memory_is_not_read_where_mapping_was_asked_for(memory, bund
     assert sum(asked) < 10_000  # the seal
 
 
+@pytest.mark.parametrize("cached", [0, 1, 2])
+def test_of_a_bundle_on_disk_what_is_in_the_page_cache_is_mapped_and_the_rest_is_read(
+    cached, tmp_path, bundle, trust, monkeypatch
+):
+    """cached: runs, from the start of the payload."""
+    path = tmp_path / "sealed"
+    path.write_bytes(bundle)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        if _pagecache.is_in_memory(file.fileno()) or not _pagecache.is_cached(file.fileno(), 0, len(bundle)):
+            pytest.skip("no file on a disk here, or nobody says what the page cache holds")
+    asked = []
+    monkeypatch.setattr(
+        _memory,
+        "is_cached",
+        lambda fd, offset, size: (
+            asked.append(size) or (len(asked) <= cached and _pagecache.is_cached(fd, offset, size))
+        ),
+    )
+    read = []
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: read.append(len(buffers[0])) or preadv(fd, buffers, at))
+    capseal.verify(path, trust=trust, mapped=True, jobs=1)
+    assert len(asked) == 2
+    assert sum(asked[cached:]) <= sum(read) < sum(asked[cached:]) + 10_000  # and the seal
+    with path.open("r+b") as file:
+        file.seek(-5, os.SEEK_END)
+        file.write(b"!")
+    with pytest.raises(TamperedError):
+        capseal.verify(path, trust=trust, mapped=True)
+
+
+def test_what_was_dropped_from_the_page_cache_is_known_not_to_be_there(tmp_path):
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(CONTENT)
+        file.flush()
+        os.fsync(file.fileno())
+        if _pagecache.is_in_memory(file.fileno()) or not _pagecache.is_cached(file.fileno(), 0, len(CONTENT)):
+            pytest.skip("no file on a disk here, or nobody says what the page cache holds")
+        os.posix_fadvise(file.fileno(), HUGE, HUGE, os.POSIX_FADV_DONTNEED)
+        assert not _pagecache.is_cached(file.fileno(), 0, len(CONTENT))
+        assert not _pagecache.is_cached(file.fileno(), HUGE + 1, 1)
+        assert _pagecache.is_cached(file.fileno(), 0, HUGE)
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_handler_of_sigbus_is_installed_only_where_mapping_was_asked_for(mapped, memory, bundle, trust):
     (memory / "sealed").write_bytes(bundle)
@@ -357,10 +402,8 @@ def test_a_bus_error_that_is_not_ours_ends_as_it_did_before(program, ends_with, 
     assert re.search(says, done.stderr)
 
 
-def test_files_on_disk_are_read_and_written_as_ever(tmp_path, bundle, trust):
+def test_files_on_disk_are_written_as_ever(tmp_path):
     with FileSink(tmp_path / "out") as sink:
         if _pagecache.is_in_memory(sink.fd):
             pytest.skip("temporary files live in memory here")
         assert sink.lend(0, 2 * HUGE) is None
-    (tmp_path / "sealed").write_bytes(bundle)
-    capseal.verify(tmp_path / "sealed", trust=trust, mapped=True)

@@ -25,7 +25,7 @@ def verify(
     """Check a sealed bundle, every byte of it, and return what it says.
 
     bundle: an attached sealed bundle or, with `seal`, a payload; a path or a readable binary file
-    object. Needs no secret. mapped: a file in a tmpfs is mapped and not read, for which a handler of
+    object. Needs no secret. mapped: what is in memory of a file is mapped and not read, for which a handler of
     SIGBUS is installed in the process, for good (docs/server.md, Embed it). Raises RejectedError where
     the bundle is not acceptable, OSError.
     """

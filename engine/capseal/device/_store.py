@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..archive.check import ArchiveLimits
-from ..bundle.opened import SealInput, accept_detached, open_bundle
+from ..bundle.opened import OpenedBundle, SealInput, accept_detached, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
-from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
+from ..errors import CapsealError, FormatError, RejectedError, TamperedError, TruncatedError, UsageError
 from ..format.strictjson import Role
 from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._incoming import checked_payload
 from ._manifest import check_bundle, check_present
 from ._state import BY_COPY, BY_TRIAL, Failure, InstalledBundle, State, Trial
 from ._unpack import name_of_check, unpack
@@ -192,11 +191,31 @@ class DeviceStore:
                 if expecting is not None:
                     expecting(statement.payload.size)
                 with (
-                    checked_payload(opened, staging=self._disk.staging, progress=progress) as whole,
+                    self._checked_payload(opened, progress) as whole,
                     SealedFile(whole, identity=self._identity) as content,
                     self._disk.unpacking() as folder,
                 ):
                     return self._stage(content, folder)
+
+    @contextmanager
+    def _checked_payload(self, opened: OpenedBundle, progress: Progress | None) -> Iterator[OpenedBundle]:
+        """Check all of a payload and give the bundle to unpack, under the same verdict.
+
+        A regular file is used where it is, through the handle that it was checked through: whoever reads it checks
+        each segment again. Raises SourceChangedError where it was changed after it was checked.
+        """
+        if opened.source.ordered:
+            from ._incoming import spooled_payload  # here, since a file needs none
+
+            with spooled_payload(opened, staging=self._disk.staging, progress=progress) as whole:
+                yield whole
+            return
+        opened.check_payload(progress=progress)
+        try:
+            yield opened
+        except (TamperedError, TruncatedError):
+            opened.source.check_unchanged()  # what passed a moment ago and does not now
+            raise
 
     def _stage(self, content: SealedFile, folder: str) -> InstalledBundle:
         verified = content.verified

@@ -1,4 +1,6 @@
-"""Sources and outputs that live in memory (tmpfs): mapped in place of copied, in huge pages in place of small ones.
+"""Sources and outputs that are in memory: mapped in place of copied, in huge pages in place of small ones.
+
+In memory is all of a tmpfs, and of a file on a disk, where it is read, what the page cache holds of it.
 
 Optional throughout: what is not here is read and written as ever. Outputs come here on their own, once they are
 large; sources are mapped only for callers that ask for it, since that installs a handler of SIGBUS for the process.
@@ -12,6 +14,7 @@ from ..native import hashing
 from ..native.filehints import (
     HUGE_BYTES,
     allocate_huge,
+    is_cached,
     is_in_memory,
     map_file,
     preallocate,
@@ -48,10 +51,15 @@ def digests_in_place(source: "Source") -> Digests | None:
     if not isinstance(source, Placed):
         return None
     fd, start = source.place()
-    # On a disk a mapping would wait for it, page by page.
-    if not is_in_memory(fd):
-        return None
-    return lambda offset, size: hashing.file_segment_digests(fd, start + offset, size)
+    always = is_in_memory(fd)
+
+    def digests(offset: int, size: int) -> bytes | None:
+        # What the page cache does not hold, a mapping would wait for, page by page.
+        if not always and not is_cached(fd, start + offset, size):
+            return None
+        return hashing.file_segment_digests(fd, start + offset, size)
+
+    return digests
 
 
 class LargeOutput:

@@ -38,6 +38,11 @@ def is_in_memory(fd: int) -> bool:
     return _lib is not None and bool(_lib.capseal_is_in_memory(fd))
 
 
+def is_cached(fd: int, offset: int, size: int) -> bool:
+    """Say whether all of a range of a file, in bytes, is in the page cache now (Linux 6.5: cachestat(2))."""
+    return _lib is not None and bool(_lib.capseal_is_cached(fd, offset, size))
+
+
 def can_sync_file_system(fd: int) -> bool:
     """Say whether sync_file_system() would do it: on kernels and file systems known to write all and to tell errors."""
     return _lib is not None and bool(_lib.capseal_can_sync_file_system(fd))
