@@ -1,42 +1,46 @@
-"""aiohttp: take a sealed bundle only if every byte verifies, and serve its bytes verified again."""
+"""aiohttp: take a sealed bundle only if every byte verifies and it is newer, and serve its bytes verified again."""
 
-import os
+import asyncio
 from pathlib import Path
 
 from aiohttp import web
 
 from capseal import Expect, RejectedError, TrustStore
-from capseal.embedding import AsyncVerifiedStream, accept, read_verified_async
+from capseal.embedding import AsyncVerifiedStream, BundleFile, read_verified_async
 
 
 def make_app(folder: Path, trust: TrustStore) -> web.Application:
+    bundle = BundleFile(folder / "bundle.sealed", trust=trust, expect=Expect(app="com.example.game"))
+
     async def upload(request: web.Request) -> web.Response:
-        chunks = request.content.iter_any()
-        stream = AsyncVerifiedStream(chunks, trust=trust, expect=Expect(app="com.example.game"))
-        part = folder / "incoming.part"
+        stream = AsyncVerifiedStream(request.content.iter_any(), trust=trust, expect=bundle.expect())
         try:
-            with part.open("wb") as file:
+            with bundle.replacing() as incoming:  # a file of its own: uploads do not meet
                 async for piece in stream:  # only what matched the signed index gets here
-                    file.write(piece)
+                    incoming.write(piece)
+                await asyncio.to_thread(incoming.commit, stream.verified)  # synced, and newer than what is there now
         except RejectedError as error:
-            part.unlink()
             return web.json_response({"error": str(error)}, status=422)
-        part.rename(folder / "bundle.sealed")
         return web.json_response({"version": stream.verified.statement.version})
 
     async def payload(request: web.Request) -> web.StreamResponse:
-        verified = accept(folder / "game.seal", trust=trust)
         start, stop = int(request.match_info["start"]), int(request.match_info["stop"])
-        response = web.StreamResponse()
-        with (folder / "game.payload").open("rb") as file:
+        try:
+            stored = bundle.open()
+        except FileNotFoundError:
+            return web.json_response({"error": "no bundle yet"}, status=404)
 
-            async def read(offset: int, size: int) -> bytes:
-                return os.pread(file.fileno(), size, offset)
+        async def read(offset: int, size: int) -> memoryview:
+            return await asyncio.to_thread(stored.read, offset, size)
 
+        with stored:
+            if not start <= stop <= stored.verified.statement.payload.size:
+                return web.json_response({"error": "outside the payload"}, status=416)
+            response = web.StreamResponse()
             await response.prepare(request)
-            async for piece in read_verified_async(verified, read, start, stop):
+            async for piece in read_verified_async(stored.verified, read, start, stop):
                 await response.write(piece)
-        await response.write_eof()
+            await response.write_eof()
         return response
 
     app = web.Application()

@@ -1,45 +1,49 @@
-"""FastAPI: take a sealed bundle only if every byte verifies, and serve its bytes verified again."""
+"""FastAPI: take a sealed bundle only if every byte verifies and it is newer, and serve its bytes verified again."""
 
-import os
+import asyncio
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
 from capseal import Expect, RejectedError, TrustStore
-from capseal.embedding import AsyncVerifiedStream, accept, read_verified_async
+from capseal.embedding import AsyncVerifiedStream, BundleFile, read_verified_async
 
 
 def make_app(folder: Path, trust: TrustStore) -> FastAPI:
     app = FastAPI()
+    bundle = BundleFile(folder / "bundle.sealed", trust=trust, expect=Expect(app="com.example.game"))
 
     @app.put("/bundle")
     async def upload(request: Request) -> dict[str, str]:
-        stream = AsyncVerifiedStream(request.stream(), trust=trust, expect=Expect(app="com.example.game"))
-        part = folder / "incoming.part"
+        stream = AsyncVerifiedStream(request.stream(), trust=trust, expect=bundle.expect())
         try:
-            with part.open("wb") as file:
+            with bundle.replacing() as incoming:  # a file of its own: uploads do not meet
                 async for piece in stream:  # only what matched the signed index gets here
-                    file.write(piece)
+                    incoming.write(piece)
+                await asyncio.to_thread(incoming.commit, stream.verified)  # synced, and newer than what is there now
         except RejectedError as error:
-            part.unlink()
             raise HTTPException(422, str(error)) from error
-        part.rename(folder / "bundle.sealed")
         return {"version": stream.verified.statement.version}
 
     @app.get("/payload/{start}-{stop}")
     async def payload(start: int, stop: int) -> StreamingResponse:
-        verified = accept(folder / "game.seal", trust=trust)
-        file = (folder / "game.payload").open("rb")
+        try:
+            stored = bundle.open()
+        except FileNotFoundError as error:
+            raise HTTPException(404, "no bundle yet") from error
 
-        async def read(offset: int, size: int) -> bytes:
-            return os.pread(file.fileno(), size, offset)
+        async def read(offset: int, size: int) -> memoryview:
+            return await asyncio.to_thread(stored.read, offset, size)
 
         async def body():
-            with file:
-                async for piece in read_verified_async(verified, read, start, stop):
+            with stored:
+                async for piece in read_verified_async(stored.verified, read, start, stop):
                     yield bytes(piece)
 
+        if not 0 <= start <= stop <= stored.verified.statement.payload.size:
+            stored.close()
+            raise HTTPException(416, "outside the payload")
         return StreamingResponse(body())
 
     return app

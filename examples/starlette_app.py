@@ -1,44 +1,50 @@
-"""Starlette: take a sealed bundle only if every byte verifies, and serve its bytes verified again."""
+"""Starlette: take a sealed bundle only if every byte verifies and it is newer, and serve its bytes verified again."""
 
-import os
+import asyncio
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from capseal import Expect, RejectedError, TrustStore
-from capseal.embedding import AsyncVerifiedStream, accept, read_verified_async
+from capseal.embedding import AsyncVerifiedStream, BundleFile, read_verified_async
 
 
 def make_app(folder: Path, trust: TrustStore) -> Starlette:
-    async def upload(request: Request) -> JSONResponse:
-        stream = AsyncVerifiedStream(request.stream(), trust=trust, expect=Expect(app="com.example.game"))
-        part = folder / "incoming.part"
+    bundle = BundleFile(folder / "bundle.sealed", trust=trust, expect=Expect(app="com.example.game"))
+
+    async def upload(request: Request) -> Response:
+        stream = AsyncVerifiedStream(request.stream(), trust=trust, expect=bundle.expect())
         try:
-            with part.open("wb") as file:
+            with bundle.replacing() as incoming:  # a file of its own: uploads do not meet
                 async for piece in stream:  # only what matched the signed index gets here
-                    file.write(piece)
+                    incoming.write(piece)
+                await asyncio.to_thread(incoming.commit, stream.verified)  # synced, and newer than what is there now
         except RejectedError as error:
-            part.unlink()
             return JSONResponse({"error": str(error)}, 422)
-        part.rename(folder / "bundle.sealed")
         return JSONResponse({"version": stream.verified.statement.version})
 
-    async def payload(request: Request) -> StreamingResponse:
-        verified = accept(folder / "game.seal", trust=trust)
-        file = (folder / "game.payload").open("rb")
+    async def payload(request: Request) -> Response:
+        start, stop = request.path_params["start"], request.path_params["stop"]
+        try:
+            stored = bundle.open()
+        except FileNotFoundError:
+            return JSONResponse({"error": "no bundle yet"}, 404)
 
-        async def read(offset: int, size: int) -> bytes:
-            return os.pread(file.fileno(), size, offset)
+        async def read(offset: int, size: int) -> memoryview:
+            return await asyncio.to_thread(stored.read, offset, size)
 
-        async def body(start: int, stop: int):
-            with file:
-                async for piece in read_verified_async(verified, read, start, stop):
+        async def body():
+            with stored:
+                async for piece in read_verified_async(stored.verified, read, start, stop):
                     yield bytes(piece)
 
-        return StreamingResponse(body(request.path_params["start"], request.path_params["stop"]))
+        if not start <= stop <= stored.verified.statement.payload.size:
+            stored.close()
+            return JSONResponse({"error": "outside the payload"}, 416)
+        return StreamingResponse(body())
 
     return Starlette(
         routes=[

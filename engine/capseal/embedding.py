@@ -7,13 +7,18 @@ event loop is never held for longer than a copy of that takes.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Self
 
-from .bundle.opened import SealInput, accept_detached
+from .bundle.opened import OpenedBundle, SealInput, accept_detached, open_bundle
 from .bundle.push_verifier import Verifier
 from .bundle.reading_order import Verified
 from .constants import SEGMENT_BYTES
+from .errors import UsageError
 from .format.signed_index import SignedIndex
+from .io import durable
 from .trust.expect import Expect
 from .trust.store import TrustStore
 
@@ -107,6 +112,99 @@ class AsyncVerifiedStream:
         verifier.finish()
         if released:
             yield released
+
+
+class BundleFile:
+    """A file that holds one sealed bundle, or none yet, and is only ever replaced by a newer one: whole and for good.
+
+    Uploads may be under way at once, of threads and of processes: each writes a file of its own, and of two that end
+    one after the other the newer one stays. Beside it lies `PATH.lock`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, trust: TrustStore, expect: Expect = Expect()) -> None:
+        """expect: of every bundle; its floor is that of the first."""
+        self._path = os.fspath(path)
+        self._trust = trust
+        self._expect = expect
+
+    def expect(self) -> Expect:
+        """Return what the next bundle has to be: above the sequence of the one that is there.
+
+        Raises RejectedError where that does not verify, OSError.
+        """
+        try:
+            with self.open() as stored:
+                floor = stored.verified.statement.sequence
+        except FileNotFoundError:
+            return self._expect
+        return replace(self._expect, floor=max(floor, self._expect.floor or 0))
+
+    def open(self) -> "StoredBundle":
+        """Open the bundle that is there; what replaces it meanwhile changes nothing of this one.
+
+        Raises FileNotFoundError where there is none, RejectedError, OSError.
+        """
+        # Its sequence was above the floor when it came.
+        opened = open_bundle(self._path, trust=self._trust, expect=replace(self._expect, floor=None))
+        return StoredBundle(opened)
+
+    def replacing(self) -> "Replacement":
+        """Begin an upload, to be left as a context manager: what was not committed then is gone. Raises OSError."""
+        return Replacement(self, self._path)
+
+
+class StoredBundle:
+    """The bundle of a BundleFile, open: close() it, or leave its context. verified: the verdict on its seal."""
+
+    def __init__(self, opened: OpenedBundle) -> None:
+        self._opened = opened
+        self.verified = opened.verified
+
+    def read(self, offset: int, size: int) -> memoryview:
+        """Return bytes of the payload as they are stored: for read_verified(), which checks them. Raises OSError."""
+        buffer = bytearray(size)
+        return memoryview(buffer)[: self._opened.source.read_into(offset, memoryview(buffer))]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class Replacement:
+    """A bundle on its way into a BundleFile, in a file of its own that nobody else knows."""
+
+    def __init__(self, bundle: BundleFile, path: str) -> None:
+        self._bundle = bundle
+        self._path = path
+        self._draft = durable.Draft(path, overwrite=True)
+
+    def write(self, data: bytes) -> None:
+        """Add bytes that were verified. Raises OSError."""
+        self._draft.write(data)
+
+    def commit(self, verified: Verified | None) -> None:
+        """Let the bundle appear, synced, in place of the one that is there.
+
+        verified: the verdict of the stream, after all of it was written. Raises RollbackError where what is there
+        came meanwhile and is not older, UsageError where the stream did not end, OSError.
+        """
+        if verified is None:
+            raise UsageError(f"{self._path}: the stream that was written has not ended")
+        with durable.appending(f"{self._path}.lock", mode=0o666):
+            self._bundle.expect().check(verified.statement)
+            durable.commit_all([self._draft])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._draft.__exit__(*exception)
 
 
 def read_verified(verified: Verified | SignedIndex, read: Read, start: int, stop: int) -> Iterator[memoryview]:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import uvicorn
 from aiohttp import web
 from werkzeug.serving import make_server
 
+import capseal
 from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
 from support.places import ROOT
-from support.serving import Bundle
+from support.server_fixtures import BundleMaker
+from support.serving import Bundle, some_bytes
 
 
 def load(name: str) -> Any:
@@ -73,7 +76,7 @@ def on_aiohttp(app: web.Application) -> Iterator[str]:
     loop.close()
 
 
-@pytest.mark.parametrize(
+EXAMPLES = pytest.mark.parametrize(
     ("name", "serve"),
     [
         ("starlette_app", on_uvicorn),
@@ -82,15 +85,19 @@ def on_aiohttp(app: web.Application) -> Iterator[str]:
         ("aiohttp_app", on_aiohttp),
     ],
 )
+
+
+@EXAMPLES
 def test_the_example_takes_good_bundles_only_and_serves_verified_ranges(
-    name: str, serve: Callable[[Any], Any], tmp_path: Path, bundle: Bundle, trust: TrustStore
+    name: str, serve: Callable[[Any], Any], tmp_path: Path, bundle: Bundle, sealed: BundleMaker, trust: TrustStore
 ) -> None:
-    (tmp_path / "game.seal").write_bytes(bundle.seal)
-    (tmp_path / "game.payload").write_bytes(bundle.payload)
     attached = bundle.seal + bundle.payload
     bad = bytearray(attached)
     bad[len(bundle.seal) + 5 * SEGMENT_BYTES] ^= 1
-    with serve(load(name).make_app(tmp_path, trust)) as url, httpx.Client(base_url=url, timeout=30) as client:
+    older = sealed(sequence=6)
+    app = load(name).make_app(tmp_path, trust)
+    with serve(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        assert client.get("/payload/0-1").status_code == 404
         refused = client.put("/bundle", content=bytes(bad))
         assert refused.status_code == 422
         assert "segment 5 at byte" in refused.text
@@ -98,6 +105,43 @@ def test_the_example_takes_good_bundles_only_and_serves_verified_ranges(
         assert client.put("/bundle", content=attached).json() == {"version": "1.0.7"}
         assert (tmp_path / "bundle.sealed").read_bytes() == attached
         assert client.get("/payload/1000-3000000").content == bundle.payload[1000:3000000]
+        assert client.get(f"/payload/0-{len(bundle.payload) + 1}").status_code == 416
+        for old in (older.seal + older.payload, attached):
+            refused = client.put("/bundle", content=old)
+            assert refused.status_code == 422
+            assert "is not above 7" in refused.text
+        assert client.get(f"/payload/0-{len(bundle.payload)}").content == bundle.payload
+    assert sorted(path.name for path in tmp_path.glob("*bundle*")) == ["bundle.sealed", "bundle.sealed.lock"]
+
+
+@EXAMPLES
+def test_uploads_at_once_leave_the_newest_bundle_whole(
+    name: str, serve: Callable[[Any], Any], tmp_path: Path, sealed: BundleMaker, trust: TrustStore
+) -> None:
+    bundles = {sequence: sealed(sequence=sequence, content=some_bytes(2.5)) for sequence in range(1, 7)}
+    begun = threading.Barrier(len(bundles))
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    def pieces(data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), 200_000):
+            if at == 800_000:
+                begun.wait(30)  # by now the first segment of each is written
+            yield data[at : at + 200_000]
+
+    def put(sequence: int) -> int:
+        data = bundles[sequence].seal + bundles[sequence].payload
+        return httpx.put(f"{url}/bundle", content=pieces(data), timeout=60).status_code
+
+    with serve(load(name).make_app(folder, trust)) as url, ThreadPoolExecutor(len(bundles)) as pool:
+        statuses = dict(zip(bundles, pool.map(put, bundles), strict=True))
+        assert statuses[6] == 200
+        assert set(statuses.values()) <= {200, 422}
+        verified = capseal.verify(folder / "bundle.sealed", trust=trust)
+        assert verified.statement.sequence == 6
+        payload = bundles[6].payload
+        assert httpx.get(f"{url}/payload/0-{len(payload)}").content == payload
+    assert sorted(path.name for path in folder.iterdir()) == ["bundle.sealed", "bundle.sealed.lock"]
 
 
 def test_the_page_shows_the_examples_as_they_are() -> None:

@@ -63,6 +63,7 @@ ROOMS = {
         uses={
             "bundle": "to verify as bytes arrive",
             "format": "the signed index",
+            "io": "to replace a stored bundle by a newer one",
             "trust": "whose signature counts",
         },
     ),
