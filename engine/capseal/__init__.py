@@ -5,8 +5,9 @@ Names are imported when they are first used, so that importing capseal costs not
 
 import os
 import sys
+from _thread import get_ident
 from contextlib import suppress
-from importlib import import_module
+from importlib import _bootstrap, import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -170,7 +171,10 @@ def _finish_imports() -> None:
     A child of fork() gets a copy of the lock of such a module, held for ever by a thread that it has not got, and hangs
     when it wants the module, too. CPython does nothing about that; and here, the first use of a name is an import.
     """
-    ours = [name for name in tuple(sys.modules) if name.partition(".")[0] in (__name__, "numpy")]
+    # While a module is only looked for, nothing but its lock tells of it, and CPython alone knows its locks.
+    locks = getattr(_bootstrap, "_module_locks", {})
+    held = [name for name, lock in tuple(locks.items()) if getattr(lock(), "owner", None) not in (None, get_ident())]
+    ours = [name for name in (*held, *tuple(sys.modules)) if name.partition(".")[0] in (__name__, "numpy")]
     for module in (*_first_uses, *ours):
         with suppress(ImportError):  # which is told to whoever imports it
             import_module(module)  # waits for whoever is at it, unless that one waits for us

@@ -42,6 +42,8 @@ sys.exit(os.waitstatus_to_exitcode(status) != 0)
         ("capseal.bundle.pipeline", "capseal.seal"),
         ("cryptography.x509", "capseal.Chain"),
         ("cryptography.x509", "import capseal.trust.certificates"),
+        ("capseal.capgo", "import capseal.capgo"),
+        ("capseal.bundle.pipeline", "import capseal.bundle.seal"),
         ("capseal.capgo._wire", "import capseal.capgo; capseal.capgo.to_sealed"),
     ],
 )
