@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -50,6 +51,23 @@ def log(tmp_path, seal, signer):
     for hours in range(3):
         append_entry(path, seal, signer=signer, now=NOW + timedelta(hours=hours))
     return path
+
+
+@pytest.mark.parametrize("first_lines", [0, 3])
+def test_a_log_takes_the_memory_of_one_line_however_long_it_is(log, trust, seal, signer, first_lines):
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:first_lines]))
+    with log.open("r+b") as file:
+        file.truncate(log.stat().st_size + 4 * 1024**3)  # sparse, without the end of a line
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=f"line {first_lines + 1}: more than 1048576 bytes"):
+            verify_log(log, trust=[trust])
+        with pytest.raises(FormatError, match=f"line {first_lines + 1}: more than 1048576 bytes"):
+            append_entry(log, seal, signer=signer, now=NOW)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024**2
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_log_tells_who_signed_what_when(log, trust, signer, seal):

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from io import FileIO
+from io import BufferedReader, FileIO
 
+from ..constants import MAX_ENVELOPE_BYTES
 from ..crypto.keys import Signer
 from ..errors import SignatureError, UsageError
 from ..format.dsse import Envelope
@@ -27,22 +28,25 @@ class LogWriter:
         self._file = file
         self._trust = trust
         self.pending = load_pending(path)
-        data = file.readall()
-        whole, tail = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+        tail_start, tail = _last_line(file)
         if tail and self.pending is not None and self.pending.line.startswith(tail):
             # The power went while this line was added; the line is still pending, so nothing is lost.
-            file.truncate(len(whole))
-            data = whole
+            file.truncate(tail_start)
         self.last: Entry | None = None
         self._digest = FIRST
         self._sequences: dict[tuple[str, str], int] = {}
         counted = None if self.pending is None else sha256(self.pending.line).hexdigest()
-        for _, entry, digest in chain(data, path):
-            self.last, self._digest = entry, digest
-            place = entry.app, entry.channel
-            self._sequences[place] = max(entry.sequence, self._sequences.get(place, 0))
-            if digest == counted:
-                self.drop()
+        file.seek(0)
+        reader = BufferedReader(file)
+        try:
+            for _, entry, digest in chain(reader, path):
+                self.last, self._digest = entry, digest
+                place = entry.app, entry.channel
+                self._sequences[place] = max(entry.sequence, self._sequences.get(place, 0))
+                if digest == counted:
+                    self.drop()
+        finally:
+            reader.detach()  # else it would close the file
 
     def sequence_after(self, app: str, channel: str) -> int:
         """Return the lowest sequence that the log has nothing at or above of, for an app and channel."""
@@ -126,6 +130,14 @@ class LogWriter:
     def _check(self, envelope: Envelope, entry: Entry) -> None:
         if self._trust is not None:
             check_signed(envelope, entry, self._trust, self.path)
+
+
+def _last_line(file: FileIO) -> tuple[int, bytes]:
+    """Return where the last line that has no end starts, and the line: empty where every line has one."""
+    size = file.seek(0, os.SEEK_END)
+    start = file.seek(max(0, size - MAX_ENVELOPE_BYTES - 1))
+    end = file.read(size - start)
+    return start + end.rfind(b"\n") + 1, end[end.rfind(b"\n") + 1 :]
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from itertools import count
+from typing import Any, BinaryIO
 
-from ..constants import MAX_SIGNATURES
+from ..constants import MAX_ENVELOPE_BYTES, MAX_SIGNATURES
 from ..errors import FormatError, RejectedError, SignatureError, TamperedError, TruncatedError
 from ..format import strictjson
 from ..format.dsse import Envelope
@@ -144,17 +145,16 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
     digest of a line that must be in the log, so that a shortened one is noticed. Raises RejectedError,
     OSError.
     """
-    with open(path, "rb") as file:
-        data = file.read()
     name = os.fspath(path)
     logged = []
     before: Entry | None = None
-    for envelope, entry, digest in chain(data, name):
-        if before is not None and entry.time < before.time:
-            times = f"{shown_time(entry.time)}, the one before of {shown_time(before.time)}"
-            raise TamperedError(f"{name}: entry {entry.number} is of {times}")
-        logged.append(Logged(entry, check_signed(envelope, entry, trust, name), digest))
-        before = entry
+    with open(path, "rb") as file:
+        for envelope, entry, digest in chain(file, name):
+            if before is not None and entry.time < before.time:
+                times = f"{shown_time(entry.time)}, the one before of {shown_time(before.time)}"
+                raise TamperedError(f"{name}: entry {entry.number} is of {times}")
+            logged.append(Logged(entry, check_signed(envelope, entry, trust, name), digest))
+            before = entry
     if head is not None and head not in {FIRST, *(item.digest for item in logged)}:
         raise TruncatedError(
             f"{name}: no entry has the digest {head[:16]}; the log was shortened or replaced",
@@ -164,19 +164,25 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
     return logged
 
 
-def chain(data: bytes, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
-    """Give every line's envelope, entry and digest, as long as they are a chain.
+def chain(file: BinaryIO, name: str) -> Iterator[tuple[Envelope, Entry, str]]:
+    """Give every line's envelope, entry and digest, as long as they are a chain; no more than one line is in memory.
 
-    name: of the log, for messages. Raises FormatError, TamperedError, TruncatedError. No signature is checked.
+    file: read from where it stands; name: of the log, for messages. Raises FormatError, TamperedError, TruncatedError,
+    OSError. No signature is checked.
     """
-    lines = data.split(b"\n")
-    if lines.pop():
-        raise TruncatedError(
-            f"{name}: line {len(lines) + 1} has no end; the log was cut off", expected=len(data) + 1, actual=len(data)
-        )
     previous = FIRST
-    for number, line in enumerate(lines, start=1):
+    read_bytes = 0
+    for number in count(1):
         where = f"{name}: line {number}"
+        line = file.readline(MAX_ENVELOPE_BYTES + 1)
+        read_bytes += len(line)
+        if not line:
+            return
+        if not line.endswith(b"\n"):
+            if len(line) > MAX_ENVELOPE_BYTES:
+                raise FormatError(f"{where}: more than {MAX_ENVELOPE_BYTES} bytes, which no entry has")
+            raise TruncatedError(f"{where} has no end; the log was cut off", expected=read_bytes + 1, actual=read_bytes)
+        line = line[:-1]
         try:
             envelope = Envelope.parse(line)
             entry = Entry.parse(envelope.payload_of(ENTRY_TYPE), "entry")
