@@ -94,12 +94,13 @@ def _peers_memory(results: dict[str, Any], records: Sequence[Record]) -> Figure:
 
 def _folders(results: dict[str, Any], records: Sequence[Record], place: str) -> Figure:
     where = "in RAM (tmpfs)" if place == "tmpfs" else "on disk, synced"
-    groups = ("store", "deflate")
-    figure, axes = plt.subplots(2, 2, figsize=(12, 6.4))
+    titles = {"store": "Seal a folder", "install": "Install it", "deflate": "Seal a folder deflated"}
+    groups = [group for group in titles if any(one["group"] == group for one in records)]
+    figure, axes = plt.subplots(len(groups), 2, figsize=(12, 3.2 * len(groups)), squeeze=False)
     for row, group in zip(axes, groups, strict=True):
         side = [one for one in records if one["group"] == group]
         size = f"{side[0]['size_bytes'] / MIB:.0f} MiB"
-        title = f"Seal a folder, {size}" if group == "store" else f"Seal a folder deflated, {size}"
+        title = f"{titles[group]}, {size}"
         for axis, key, label in (
             (row[0], "wall_median_s", f"seconds of wall time, {where}; lower is better"),
             (row[1], "cpu_min_s", "seconds of processor time; lower is better"),

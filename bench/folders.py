@@ -1,17 +1,18 @@
-"""Seal a folder of many small files, stored and deflated: capseal against what else packs a folder."""
+"""Seal and install a folder of many small files: capseal against what else packs and unpacks a folder."""
 
 import os
 import random
 import shutil
 import statistics
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from . import pins
-from .contestants import Site, capseal_argv
+from .contestants import APP, Site, capseal_argv
 from .machine import MIB
 from .measure import Command, CommandError, Series, Step, interleave, ratios
 from .plan import Plan
@@ -26,7 +27,7 @@ _FOLDERS = 190
 
 
 def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> dict[str, Any]:
-    """Return the records of groups `store` and `deflate` at one place."""
+    """Return the records of groups `store`, `install` and `deflate` at one place."""
     share = 1 if plan.size_bytes >= 64 * MIB else _SHORT_SHARE
     with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
         site = Site(folder, plan.keys, os.path.join(folder, "dist"))
@@ -34,11 +35,13 @@ def run(plan: Plan, place: str, where: str, *, peers: Sequence[str] | None) -> d
         skipped: list[dict[str, str]] = []
         for group, files, size_bytes in (
             ("store", FILES, FOLDER_BYTES),
+            ("install", FILES, FOLDER_BYTES),
             ("deflate", DEFLATED_FILES, DEFLATED_BYTES),
         ):
             write_folder(site.plain, files // share, size_bytes // share)
             commands = []
-            for command, program in _commands(site, group, sync=place == "disk"):
+            offered = _installs(site) if group == "install" else _commands(site, group, sync=place == "disk")
+            for command, program in offered:
                 if peers is not None and command.role == "peer" and not command.name.startswith(tuple(peers)):
                     continue
                 if program is not None and pins.found()[program] is None:
@@ -133,6 +136,63 @@ def _commands(site: Site, group: str, *, sync: bool) -> Iterator[tuple[Command, 
             ),
             program,
         )
+
+
+def _installs(site: Site) -> Iterator[tuple[Command, str | None]]:
+    """Yield what makes files of an archive and has them on the disk, each with the program that it needs."""
+    bundle, archive = site.at("install.sealed"), site.at("install.zip")
+    for argv in (
+        capseal_argv(site, "seal", site.plain, bundle),
+        capseal_argv(site, "unseal", bundle, archive),
+    ):
+        subprocess.run(argv, check=True, capture_output=True, cwd=site.folder)
+    root, plain = site.at("root"), site.at("unpacked")
+    yield (
+        Command(
+            name="capseal",
+            group="install",
+            role="capseal",
+            steps=[
+                Step(
+                    (
+                        *(sys.executable, os.path.join(os.path.dirname(sys.executable), "capseal"), "device"),
+                        *("--root", root, "--builtin", site.folder),
+                        *("--app", APP, "--trust", site.key("key.pub"), "install", bundle, "-i", site.key("key.pem")),
+                    )
+                )
+            ],
+            outputs=[root],
+            cwd=site.folder,
+            check=_counting(root, site.plain),
+        ),
+        None,
+    )
+    yield (
+        Command(
+            name="bsdtar -x + syncfs",
+            group="install",
+            role="peer",
+            steps=[
+                Step(("mkdir", plain)),
+                Step(("bsdtar", "-xf", archive, "-C", plain)),
+                Step(("sync", "-f", plain)),
+            ],
+            outputs=[plain],
+            note="neither verifies nor decrypts",
+            cwd=site.folder,
+        ),
+        "bsdtar",
+    )
+
+
+def _counting(root: str, plain: str) -> Callable[[], None]:
+    def check() -> None:
+        expected = sum(len(names) for _, _, names in os.walk(plain))
+        found = sum(len(names) for _, _, names in os.walk(os.path.join(root, "bundles")))
+        if found != expected + 2:  # manifest and seal
+            raise CommandError(f"capseal: {found} files installed, {expected} and 2 more are expected")
+
+    return check
 
 
 def _remembering(name: str, output: str) -> Callable[[], None]:
