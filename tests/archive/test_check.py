@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from capseal import FormatError, RejectedError, SourceChangedError
 from capseal.archive.check import ArchiveLimits, check_archive, check_data
+from capseal.archive.local_headers import content_of
 from support.tools import require_tool
 from support.zips import (
     LIMITS,
@@ -45,6 +46,20 @@ def unmarked(data: bytes, *, system: int) -> bytes:
     return bytes(result)
 
 
+def before_directory(data: bytes, junk: bytes) -> bytes:
+    """Return a zip with bytes between its last entry and its directory, the end record's offset moved along."""
+    at = data.index(b"PK\1\2")
+    moved = bytearray(data[:at] + junk + data[at:])
+    moved[-6:-2] = struct.pack("<I", at + len(junk))
+    return bytes(moved)
+
+
+def stored_as(size: int) -> bytes:
+    """Return a zip with one stored entry of 100 bytes that says it unpacks to another size."""
+    declared = struct.pack("<I", size)
+    return patch(zip_of(("a", b"x" * 100)), local=(22, declared), central=(24, declared))
+
+
 ODD = {
     "empty": (b"", "an empty file"),
     "a web page": (b"<html>404 not found</html>" * 3, "as a web page does"),
@@ -53,6 +68,7 @@ ODD = {
     "data behind": (PLAIN + b"junk" * 10, "40 bytes follow its end"),
     "data in front": (in_front(PLAIN, b"#!/bin/sh\n", moved=False), "in front or between"),
     "data in front, offsets fit": (in_front(PLAIN, b"#!/bin/sh\n", moved=True), "belong to no entry"),
+    "data in front of the directory": (before_directory(PLAIN, b"junk"), "entries end at byte"),
     "two in a row": (PLAIN + zip_of(("other", b"y")), "two zips in a row"),
     "a comment that holds an end": (
         PLAIN[:-2] + struct.pack("<H", 22) + PLAIN[-22:-2] + b"\0\0", "in front or between"
@@ -73,6 +89,8 @@ ODD = {
     "zip64 elsewhere": (with_zip64_end(PLAIN, at=0), "where its locator is"),
     "more entries than counted": (patch(PLAIN[:-14] + b"\1\0\1\0" + PLAIN[-10:]), "directory of 1 entries"),
     "fewer entries than counted": (patch(PLAIN[:-14] + b"\3\0\3\0" + PLAIN[-10:]), "no entry at byte"),
+    "stored, unpacks to more": (stored_as(101), "stored with 100 bytes but unpacks to 101"),
+    "stored, unpacks to less": (stored_as(99), "stored with 100 bytes but unpacks to 99"),
     "several disks": (PLAIN[:-18] + b"\1\0" + PLAIN[-16:], "disk 1 of several"),
     "a second name": (with_extra(unicode_path(b"a", b"b")), "another name besides"),
     "broken extra": (with_extra(b"\x55\x54\x09\x00a"), "cut short"),
@@ -246,3 +264,17 @@ def test_no_bytes_raise_anything_but_a_rejection(junk, framed):
         check(data)
     except RejectedError as error:
         assert str(error).isprintable()
+
+
+def test_nothing_is_given_out_beyond_the_declared_size():
+    packed = bytearray(zip_of(("a", b"x" * 5000), method=zipfile.ZIP_DEFLATED))
+    for signature, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
+        at = packed.find(signature) + offset
+        packed[at : at + 4] = struct.pack("<I", 4000)
+    read = read_at(bytes(packed))
+    (member,) = check_archive(read, len(packed), limits=LIMITS).files
+    given = 0
+    with pytest.raises(FormatError, match="more than the 4000 bytes declared"):
+        for chunk in content_of(read, member):
+            given += len(chunk)
+    assert given <= 4000

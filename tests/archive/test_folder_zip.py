@@ -261,6 +261,13 @@ def test_a_private_key_is_an_error_whatever_it_is_called(folder, name, label):
         _zip(folder)
 
 
+@pytest.mark.parametrize("name", ["server.pem", "server.key"])
+def test_a_private_key_behind_a_certificate_is_an_error(folder, name):
+    (folder / name).write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----BEGIN PRIVATE KEY-----\nMIIB\n")
+    with pytest.raises(UsageError, match=f"{name}: a private key, which would be shipped; move it out"):
+        _zip(folder)
+
+
 def test_public_keys_and_code_that_speaks_of_keys_ship(folder):
     (folder / "signer.pub.pem").write_bytes(b"-----BEGIN PUBLIC KEY-----\n")
     (folder / "forge.js").write_bytes(b"const head = '-----BEGIN PRIVATE KEY-----';")

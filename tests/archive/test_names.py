@@ -90,7 +90,7 @@ def test_lengths_and_levels_are_capped(name, fits):
 @pytest.mark.parametrize(("one", "other"), [
     ("Index.html", "index.html"), ("\u00e9", "e\u0301"), ("stra\u00dfe", "STRASSE"), ("K", "\u212a"),
     ("\u0130", "i\u0307"), ("\u017f", "S"), ("\uff41", "\uff21"), ("\u03c2", "\u03c3"), ("JS/a", "js/b"),
-    ("\u01f0", "J\u030c"),
+    ("\u01f0", "J\u030c"), ("\u1fb4", "\u03b1\u0345\u0301"),
 ])  # fmt: skip
 def test_two_names_that_are_one_somewhere_are_refused(one, other):
     names = Names(limit=10)
@@ -117,6 +117,14 @@ def test_a_folder_may_be_implied_before_it_is_named():
     names.add_folder("a/b")
     names.add_folder("a")
     assert names.folders == ["a", "a/b"]
+
+
+@pytest.mark.parametrize("add", [Names.add_file, Names.add_folder])
+def test_one_more_than_the_limit_is_refused(add):
+    names = Names(limit=2)
+    names.add_file("a/b")
+    with pytest.raises(FormatError, match="more than 2 files and folders"):
+        add(names, "c")
 
 
 def test_implied_folders_count():

@@ -105,6 +105,18 @@ def test_appended_bytes_are_rejected(judge, bundle):
     judge.report("bytes appended")
 
 
+@pytest.mark.parametrize("tail", [b"x", b"xy"])
+def test_a_stream_that_goes_on_after_its_end_is_rejected(bundle, recipient, trust, tail):
+    class Stream(io.BytesIO):
+        def seekable(self):
+            return False
+
+    with pytest.raises(TruncatedError, match="goes on after its end"):
+        capseal.verify(Stream(bundle + tail), trust=trust)
+    with pytest.raises(TruncatedError, match="goes on after its end"):
+        capseal.unseal(Stream(bundle + tail), io.BytesIO(), identity=recipient, trust=trust)
+
+
 def test_every_byte_dropped_or_doubled_is_rejected(judge, bundle):
     for at in range(0, len(bundle), 3):
         judge.read(bundle[:at] + bundle[at + 1 :], CONTENT, at)
@@ -178,6 +190,16 @@ def test_a_bad_payload_yields_no_byte_of_its_bad_segment_nor_after_it(seal_bytes
     assert caught.value.segment == segment
     assert content.startswith(output.getvalue())
     assert len(output.getvalue()) <= segment * SEGMENT_BYTES
+
+
+def test_a_segment_with_a_good_tag_that_was_not_signed_is_not_unsealed(judge, seal_bytes):
+    """Whoever has the session key can make one; only the index tells."""
+    content, key = bytes(range(256)) * 4096, {"entropy": lambda n: bytes(range(n))}
+    ours, theirs = seal_bytes(content, **key), seal_bytes(bytes(len(content)), **key)
+    start = len(ours) - payload_bytes_of(len(content)) + SEGMENT_BYTES
+    stop = start + SEGMENT_BYTES
+    judge.read(ours[:start] + theirs[start:stop] + ours[stop:], content, "a segment that was encrypted again")
+    judge.report("segments with good tags")
 
 
 def _signed(signer, statement: Statement, index: bytes = b"") -> bytes:
@@ -272,8 +294,9 @@ def test_all_that_a_reader_expects_is_judged_before_the_index_is_read(bundle, si
         (Expect(floor=7), capseal.RollbackError),
     ):
         hostile.seek(0)
-        with pytest.raises(error):
+        with pytest.raises(RejectedError) as caught:
             pull(accept_seal(trust, expect), open_source(hostile))
+        assert type(caught.value) is error
 
 
 def test_a_signed_statement_with_the_wrong_digest_is_tampering(bundle, signer, recipient, trust):

@@ -194,6 +194,20 @@ def test_only_what_the_seal_calls_sealed_is_opened(tmp_path, seal_bytes, made, t
         )  # fmt: skip
 
 
+def test_a_companion_that_the_seal_calls_foreign_is_not_opened_although_its_bytes_would_open(
+    tmp_path, seal_bytes, trust, recipient
+):
+    key = {"entropy": lambda size: bytes(range(size))}
+    made = Made(tmp_path, seal_bytes, b"hello", **key)
+    assert made.unseal(trust, recipient) == b"hello"
+    foreign = describe_companion(made.stored, media_type="a/b", name=made.name)
+    verified = capseal.verify(io.BytesIO(seal_bytes(b"zip", companions=[foreign], **key)), trust=trust)
+    with pytest.raises(NotForUsError, match=r"vouches for no sealed companion 'a\.delta'"):
+        unseal_companion(
+            made.stored, io.BytesIO(), name=made.name, index=made.index, verified=verified, identity=recipient
+        )
+
+
 def test_a_session_key_that_was_not_committed_to_opens_no_companion(made, trust, recipient):
     verified = capseal.verify(io.BytesIO(made.bundle), trust=trust)
     header = made.bundle[4096:4136]

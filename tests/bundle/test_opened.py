@@ -2,14 +2,17 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import capseal
-from capseal import NotForUsError, TamperedError, TruncatedError, UsageError
+from capseal import NotForUsError, TamperedError, TruncatedError, TrustStore, UsageError
 from capseal.bundle.opened import open_bundle
 from capseal.constants import SEGMENT_BYTES
+from capseal.format.seal import SEAL_TYPE, Seal
+from capseal.trust.signing import sign
 from support.counted import count_authentications
 
 CONTENT = bytes(range(256)) * 4100  # three segments
@@ -90,6 +93,16 @@ def test_a_key_that_was_not_wrapped_for_is_told_from_a_first_segment_that_was_al
     bad[-2 * SEGMENT_BYTES] ^= 1
     with open_bundle(io.BytesIO(bad), trust=trust) as opened, pytest.raises(TamperedError):
         opened.open_cipher(recipient)
+
+
+@pytest.mark.parametrize("verb", ["unseal", "open", "rewrap"])
+def test_a_session_key_that_was_not_committed_to_opens_nothing(bundle, signer, verbs, verb):
+    seal = capseal.verify(io.BytesIO(bundle), trust=TrustStore.of(signer.public_key)).seal
+    encryption = replace(seal.statement.encryption, commitment=bytes(32))
+    statement = replace(seal.statement, encryption=encryption)
+    other = Seal(sign(SEAL_TYPE, statement.encode(), [signer]), statement, seal.index).encode()
+    with pytest.raises(TamperedError, match="session key does not match the signed commitment"):
+        verbs[verb](io.BytesIO(bundle[len(seal.encode()) :]), seal=other)
 
 
 @pytest.mark.parametrize("fault", ["seal", "payload", "identity"])

@@ -174,6 +174,20 @@ def test_rewrap_and_cosign_vouch_only_for_payloads_that_they_checked(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("verb", ["rewrap", "cosign"])
+def test_a_seal_alone_is_made_anew_only_for_a_payload_that_was_checked(
+    tmp_path, seal_bytes, trust, signer2, recipient, verb
+):
+    bundle = bytearray(seal_bytes(CONTENT))
+    seal = bytes(bundle[: len(bundle) - capseal.inspect(io.BytesIO(bundle))[1].payload.size])
+    payload = bundle[len(seal) :]
+    payload[-5] ^= 1
+    more = {"identity": recipient, "recipients": [recipient.public_key]} if verb == "rewrap" else {}
+    with pytest.raises(capseal.TamperedError):
+        getattr(capseal, verb)(io.BytesIO(payload), tmp_path / "out", seal=seal, signer=signer2, trust=trust, **more)
+    assert list(tmp_path.iterdir()) == []
+
+
 LARGE = """
 import hashlib, os, resource, sys, time
 import capseal

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,12 @@ def test_description_of_a_bundle_of_another_size_is_a_format_error(
     bundle = made(tmp_path, key, b"zip")
     with pytest.raises(FormatError, match="99 bytes do not fit a companion of 16"):
         vouched(tmp_path, bundle, seal_bytes, bundle=bundle.to_json() | {"size": 99})
+
+
+def test_a_sealed_companion_is_no_capgo_file(key: PrivateKey, seal_bytes: SealBytes, tmp_path: Path) -> None:
+    companion, member = capgo.attach(made(tmp_path, key, bytes(100)), tmp_path / "a.capgo")
+    sealed = seal_bytes(b"zip", companions=[companion], custom={capgo.CUSTOM_MEMBER: member})
+    _, statement = capseal.inspect(io.BytesIO(sealed))
+    assert capgo.attached(statement) is not None
+    with pytest.raises(FormatError, match="no companion of foreign bytes has the name"):
+        capgo.attached(replace(statement, companions=(replace(companion, sealed=True),)))

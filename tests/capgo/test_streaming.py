@@ -221,6 +221,15 @@ def test_spoilt_bundle_is_refused_and_leaves_no_file(
     assert threading.active_count() == threads
 
 
+@pytest.mark.parametrize("at", [0, 4, 31])
+def test_a_checksum_is_compared_to_its_last_byte(at: int, whole: tuple[bytes, Bundle], key: PrivateKey) -> None:
+    ciphertext, bundle = whole
+    digest = bytearray(bundle.digest)
+    digest[at] ^= 1
+    with pytest.raises(TamperedError, match="SHA-256 is"):
+        decrypted(ciphertext, bundle, key, checksum=sign_checksum(bytes(digest), key, V3))
+
+
 @pytest.mark.parametrize("count", range(1, 17))
 def test_padding_is_so_many_times_its_own_length(count: int) -> None:
     good = bytes(16 - count) + bytes([count]) * count

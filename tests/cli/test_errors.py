@@ -136,6 +136,13 @@ def test_what_only_a_development_key_signed_is_rejected_unless_the_role_says_so(
     assert run(*verify, "--role", "development", cwd=tmp_path).code == 0
 
 
+def test_an_output_that_exists_is_kept_unless_force_is_given(desk: Desk, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    result = run("unseal", desk.path("dist.sealed"), "-o", "out", *desk.opening, cwd=tmp_path)
+    result.failed_with(USAGE, "out: exists already; -f replaces it")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_force_replaces_an_existing_output(desk: Desk, tmp_path):
     (tmp_path / "out").write_text("mine")
     assert run("unseal", desk.path("dist.sealed"), "-o", "out", "-f", *desk.opening, cwd=tmp_path).code == 0

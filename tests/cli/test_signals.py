@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 import capseal
-from support.command import CAPSEAL, Desk, names, spawn, started, wait_until
+from support.command import CAPSEAL, Desk, heed_interrupts, names, spawn, started, wait_until
 
 CODES = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 HUGE_BYTES = 64 * 1024**3  # sparse; no run gets far into it
@@ -126,6 +127,27 @@ def test_a_signal_at_any_moment_leaves_the_whole_output_or_nothing(desk: Desk, t
             (tmp_path / "out").unlink()
     print(f"{rounds} signals: {whole} came after the output was whole, {late} of them before the end")
     assert 0 < whole < rounds
+
+
+def test_a_second_signal_does_not_interrupt_the_tidying_up():
+    program = """if True:
+        import os, signal, sys
+        from capseal.cli.framework.exit_codes import SIGNALS, catch_signals, code_of
+        def run():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                signal.pause()
+            finally:
+                for number in SIGNALS:
+                    os.kill(os.getpid(), number)
+                print("tidied up")
+        catch_signals()
+        sys.exit(code_of(run, sys.stdout))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, preexec_fn=heed_interrupts
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "tidied up\n", "capseal: terminated\n")
 
 
 def test_the_demo_takes_its_folder_with_it(tmp_path):

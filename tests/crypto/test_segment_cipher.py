@@ -136,6 +136,15 @@ def test_another_app_or_salt_gives_other_keys():
             cipher.decrypt_run(0, memoryview(payload), True, out)
 
 
+def test_another_companion_gives_other_keys():
+    out = memoryview(bytearray(4096))
+    cipher = SegmentCipher(KEY, HEADER, "a.b", companion="x")
+    payload = bytes(cipher.encrypt_run(0, memoryview(b"hello"), True, out))
+    for other in (CIPHER, SegmentCipher(KEY, HEADER, "a.b", companion="y"), SegmentCipher(KEY, HEADER, "a.b x")):
+        with pytest.raises(TamperedError):
+            other.decrypt_run(0, memoryview(payload), True, out)
+
+
 def test_the_commitment_depends_on_key_salt_and_app():
     expected = commitment(KEY, HEADER, "a.b")
     check_commitment(KEY, HEADER, "a.b", expected)
@@ -146,3 +155,11 @@ def test_the_commitment_depends_on_key_salt_and_app():
     ):
         with pytest.raises(TamperedError, match="commitment"):
             check_commitment(key, header, app, expected)
+
+
+@pytest.mark.parametrize("at", [0, 4, 31])
+def test_a_commitment_is_compared_to_its_last_byte(at):
+    expected = bytearray(commitment(KEY, HEADER, "a.b"))
+    expected[at] ^= 1
+    with pytest.raises(TamperedError, match="commitment"):
+        check_commitment(KEY, HEADER, "a.b", bytes(expected))

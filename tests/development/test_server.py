@@ -141,6 +141,47 @@ def test_only_the_last_bundle_of_a_folder_can_be_read(bundle, web, development_t
         asyncio.run(releases.payload(first, None))
 
 
+def test_the_server_never_shows_a_segment_of_a_file_that_changed_under_its_old_time(
+    web, development_signer, recipient, development_trust, monkeypatch
+):
+    async def unwatched(*_, stop_event, **__):
+        await stop_event.wait()
+        for change in ():
+            yield change
+
+    monkeypatch.setattr("capseal.development._app.awatch", unwatched)
+    app = create_app(
+        str(web), signer=development_signer, recipients=[recipient.public_key], app=APP, trust=development_trust
+    )
+    with served(app) as url:
+        release = httpx.get(f"{url}/v1/apps/{APP}/channels/development/latest").json()
+        assert httpx.get(url + release["links"]["payload"]).status_code == 200
+        path = web / "assets" / "big.bin"
+        status = path.stat()
+        data = bytearray(path.read_bytes())
+        data[5] ^= 1
+        path.write_bytes(data)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert httpx.get(url + release["links"]["payload"]).status_code == 503
+
+
+def test_what_the_development_server_seals_is_meant_for_development(bundle, web, signer, recipient, trust):
+    assert bundle.seal.statement.role is Role.DEVELOPMENT
+    by_production = FolderBundle.make(
+        str(web),
+        signer=signer,
+        recipients=[recipient.public_key],
+        app=APP,
+        channel="development",
+        sequence=7,
+        version="1",
+        created=datetime.now(UTC),
+    )
+    payload = io.BytesIO(bytes(by_production.read(0, by_production.seal.statement.payload.size)))
+    with pytest.raises(NotForUsError, match="meant for development"):
+        capseal.verify(payload, trust=trust, expect=Expect(app=APP), seal=by_production.seal.encode())
+
+
 def test_an_empty_folder_is_a_bundle(tmp_path, development_signer, recipient):
     (tmp_path / "empty").mkdir()
     made = FolderBundle.make(
@@ -250,6 +291,12 @@ def _next_release(lines):
 def test_a_web_view_may_ask_from_its_own_origin(dev_url):
     answer = httpx.get(f"{dev_url}/v1/apps", headers={"Origin": "capacitor://localhost"})
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_web_view_of_another_origin_may_read_and_nothing_else(dev_url):
+    for method, status in (("GET", 200), ("POST", 400), ("PUT", 400), ("DELETE", 400)):
+        asked = {"Origin": "capacitor://localhost", "Access-Control-Request-Method": method}
+        assert httpx.options(f"{dev_url}/v1/uploads", headers=asked).status_code == status
 
 
 def test_nobody_can_publish_to_a_development_server(dev_url, tmp_path, development_signer, recipient):

@@ -206,6 +206,11 @@ def test_a_single_file_is_unpacked_under_its_name(world: World, tmp_path: Path) 
     assert read_tree(_installed(world, tmp_path / "empty", b"", "empty.bin")) == {"empty.bin": b""}
 
 
+def test_a_single_file_has_a_name_that_every_platform_can_store(world: World, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="device on Windows"):
+        _installed(world, tmp_path / "store", b"x", "aux.js")
+
+
 def test_an_empty_archive_is_a_bundle(world: World, tmp_path: Path) -> None:
     assert read_tree(_installed(world, tmp_path / "store", zip_of(), "dist.zip")) == {}
 
@@ -215,6 +220,15 @@ def test_modes_are_masked(world: World, tmp_path: Path, packed: int, unpacked: i
     archive = with_mode(stat.S_IFREG | packed if packed else 0, name="tool")
     folder = _installed(world, tmp_path / "store", archive, "dist.zip")
     assert stat.S_IMODE((folder / "tool").stat().st_mode) == unpacked
+
+
+def test_nobody_else_can_write_to_what_is_unpacked_whatever_the_umask(world: World, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        folder = _installed(world, tmp_path / "store", with_mode(stat.S_IFREG | 0o777, name="bin/tool"), "dist.zip")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((folder / name).stat().st_mode) for name in ("bin", "bin/tool")] == [0o755, 0o755]
 
 
 def test_only_the_owner_can_look_into_the_store(world: World, tmp_path: Path) -> None:

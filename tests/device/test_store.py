@@ -21,6 +21,7 @@ from capseal import (
     NotForUsError,
     PrivateKey,
     RejectedError,
+    Role,
     RollbackError,
     SignatureError,
     TamperedError,
@@ -31,6 +32,7 @@ from capseal import (
 )
 from capseal.bundle.opened import OpenedBundle
 from capseal.device import DeviceStore
+from capseal.device._unpack import unpack
 from support.device_world import (
     APP,
     EPOCH,
@@ -333,6 +335,16 @@ def test_progress_counts_the_payload(store: DeviceStore, world: World) -> None:
     assert size - 1_100_000 < sum(seen) <= size
 
 
+def test_a_store_takes_its_own_role_only(
+    world: World, root: Path, development_signer: PrivateKey, development_trust: TrustStore
+) -> None:
+    bundle = world.seal(1, signer=development_signer, role=Role.DEVELOPMENT)
+    with pytest.raises(NotForUsError):
+        world.store(root, trust=development_trust).install(io.BytesIO(bundle))
+    development = world.store(root, trust=development_trust, role=Role.DEVELOPMENT)
+    assert development.install(io.BytesIO(bundle)).sequence == 1
+
+
 # The floor, and the one way down
 
 
@@ -419,6 +431,51 @@ def test_a_staged_bundle_that_was_overtaken_is_not_activated(store: DeviceStore,
     with pytest.raises(RollbackError):
         store.activate()
     assert sequence_of(store.boot()) == 2
+
+
+def test_the_youngest_statement_stays_the_youngest_whatever_is_confirmed_after_it(
+    store: DeviceStore, world: World
+) -> None:
+    update(store, world, [5])
+    for bundle in (
+        world.seal(3, allow_downgrade_to=2, created=EPOCH + timedelta(days=1)),
+        world.seal(6, created=EPOCH + timedelta(seconds=6)),  # by a clock that was set back
+    ):
+        store.install(io.BytesIO(bundle))
+        store.activate()
+        store.boot()
+        store.confirm()
+    with pytest.raises(RollbackError, match="not younger"):
+        store.install(io.BytesIO(world.seal(4, allow_downgrade_to=2, created=EPOCH + timedelta(hours=1))))
+
+
+def test_a_floor_that_rises_while_a_bundle_is_unpacked_counts(
+    store: DeviceStore, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.install(world.sealed(3))
+    store.activate()
+    store.boot()
+
+    def unpack_and_confirm(*arguments: Any, **keywords: Any) -> Any:
+        store.confirm()  # as another thread would, or another process
+        return unpack(*arguments, **keywords)
+
+    monkeypatch.setattr("capseal.device._store.unpack", unpack_and_confirm)
+    with pytest.raises(RollbackError, match="sequence 2 is not above 3"):
+        store.install(world.sealed(2))
+    assert store.status().staged is None
+
+
+def test_a_staged_bundle_of_a_sequence_that_was_confirmed_meanwhile_is_not_activated(
+    store: DeviceStore, world: World
+) -> None:
+    store.install(world.sealed(2))
+    store.activate()
+    store.boot()
+    store.install(io.BytesIO(world.seal(2, version="another", created=EPOCH + timedelta(days=1))))
+    store.confirm()
+    with pytest.raises(RollbackError, match="sequence 2 is not above 2"):
+        store.activate()
 
 
 def test_nothing_older_than_the_built_in_bundle_is_installed_or_run(world: World, root: Path) -> None:
@@ -509,6 +566,26 @@ def test_what_was_changed_on_disk_fails_and_the_bundle_before_runs(
     assert [failure.sequence for failure in store.status().failed] == [2]
     assert store.status().floor == 2
     update(store, world, [3])
+
+
+def test_a_folder_that_became_a_link_is_noticed(store: DeviceStore, world: World, root: Path, tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "source", {"index.html": b"<p>"})
+    (source / "empty").mkdir()
+    store.install(io.BytesIO(world.seal(1, source=source)))
+    assert [checked.problem for checked in store.verify()] == [None]
+    folder = content_of(root, 1) / "empty"
+    folder.rmdir()
+    folder.symlink_to(tmp_path)  # whoever follows it finds what was never signed
+    (checked,) = store.verify()
+    assert isinstance(checked.problem, TamperedError)
+
+
+def test_the_seal_of_another_bundle_is_not_this_ones(store: DeviceStore, world: World, root: Path) -> None:
+    update(store, world, [1, 2])
+    shutil.copy(content_of(root, 1).parent / "seal", content_of(root, 2).parent / "seal")
+    second, first = store.verify()
+    assert isinstance(second.problem, TamperedError)
+    assert first.problem is None
 
 
 def test_a_pending_bundle_that_was_changed_is_never_started(store: DeviceStore, world: World, root: Path) -> None:

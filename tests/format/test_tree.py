@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capseal import TamperedError
 from capseal.constants import SEGMENT_BYTES
 from capseal.format import tree
+from capseal.format.signed_index import SignedIndex
+from capseal.format.statement import Payload
 from support.fsverity import PUBLISHED, our_digest, published_bytes
 
 EDGES = sorted(
@@ -86,3 +89,13 @@ def test_differing_entries_are_all_named_in_order() -> None:
         changed[entry * 32 + 31] ^= 1
     assert tree.differing(bytes(changed), index).tolist() == [0, 7, 23]
     assert tree.differing(index, index).tolist() == []
+
+
+@pytest.mark.parametrize("at", [0, 8, 31])
+def test_a_digest_is_compared_to_its_last_byte(at):
+    entries = tree.index_entries(memoryview(b"a"), whole_payload=True)
+    signed = bytearray(tree.digest(entries, 1))
+    assert SignedIndex.checked(Payload(1, bytes(signed)), entries).entries == entries
+    signed[at] ^= 1
+    with pytest.raises(TamperedError, match="is signed; it is corrupt or was altered"):
+        SignedIndex.checked(Payload(1, bytes(signed)), entries)

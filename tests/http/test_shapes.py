@@ -11,6 +11,7 @@ from capseal import TransferError, errors
 from capseal.client import Connection, withdraw
 from capseal.errors import FormatError, RejectedError
 from capseal.http import paths, problems
+from capseal.http.limits import MAX_DESCRIPTION_BYTES
 from capseal.http.shapes import (
     ArrivingDescription,
     PayloadDescription,
@@ -22,6 +23,7 @@ from capseal.http.shapes import (
 
 HEX = "ab" * 32
 S = 512 * 1024
+PIECE_BYTES = 64 * 1024
 PAYLOAD = PayloadDescription(3 * S + 1, HEX)
 RELEASE = ReleaseDescription(
     app="com.example.game",
@@ -104,8 +106,9 @@ def test_spans_that_are_none_of_the_payload_are_refused(spans: list[list[int]]) 
 
 @pytest.mark.parametrize("body", [b"", b"no", b"[]", b'{"release": {}}', b"[" * 999, b'{"a": 1, "a": 2}', b"\xff"])
 def test_an_answer_that_no_server_of_ours_gives_is_a_failed_transfer(body: bytes) -> None:
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=body))
-    with Connection("http://x", attempts=1, transport=transport) as connection, pytest.raises(TransferError):
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=iter([body])))
+    refused = pytest.raises(TransferError, match="cannot read the answer")
+    with Connection("http://x", attempts=1, transport=transport) as connection, refused:
         withdraw(connection, app="a", channel="b", sequence=1)
 
 
@@ -115,9 +118,30 @@ def test_an_answer_without_end_is_a_failed_transfer() -> None:
             yield b" " * 1024 * 1024
 
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=endless()))
-    refused = pytest.raises(TransferError, match="more than 16777216 bytes")
+    refused = pytest.raises(TransferError, match=f"more than {MAX_DESCRIPTION_BYTES} bytes")
     with Connection("http://x", attempts=1, transport=transport) as connection, refused:
         withdraw(connection, app="a", channel="b", sequence=1)
+
+
+@pytest.mark.parametrize(("member", "value"), [("sequence", 0), ("seal", {"size": 0, "digest": {"sha256": HEX}})])
+def test_a_release_has_a_sequence_and_a_seal(member: str, value: Any) -> None:
+    with pytest.raises(FormatError, match="0 is not from 1"):
+        ReleaseDescription.from_json(RELEASE.to_json() | {member: value})
+
+
+def test_an_answer_is_read_to_its_cap_and_no_further() -> None:
+    given = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal given
+        while True:
+            given += 1
+            yield b" " * PIECE_BYTES
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=endless()))
+    with Connection("http://x", attempts=1, transport=transport) as connection, pytest.raises(TransferError):
+        withdraw(connection, app="a", channel="b", sequence=1)
+    assert given == MAX_DESCRIPTION_BYTES // PIECE_BYTES + 1
 
 
 REJECTIONS = [
@@ -139,6 +163,12 @@ def test_a_rejection_arrives_as_what_it_is(error: RejectedError) -> None:
     assert vars(arrived) == vars(error)
     assert problems.rejection_in({"error": type(error).__name__, "offset": "x", "floor": None}, "text") is not None
     assert problems.rejection_in({"error": "SomethingError"}, "text") is None
+
+
+def test_a_number_in_a_problem_is_a_number_or_nothing() -> None:
+    found = problems.rejection_in({"error": "TamperedError", "segment": "17", "offset": True}, "text")
+    assert isinstance(found, errors.TamperedError)
+    assert (found.segment, found.offset) == (None, None)
 
 
 def test_every_rejection_has_a_problem_type() -> None:

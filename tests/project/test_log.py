@@ -1,7 +1,9 @@
 """The release log: chained, signed, append-only."""
 
+import fcntl
 import io
 import json
+import threading
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -226,3 +228,17 @@ def test_what_is_no_entry_is_refused_even_if_it_is_signed(log, trust, signer, ch
 def test_an_entry_comes_back_equal(log, trust):
     entry = verify_log(log, trust=[trust])[1].entry
     assert Entry.parse(entry.encode(), "entry") == entry
+
+
+def test_who_adds_to_a_log_waits_for_whoever_does_already(log, trust, seal, signer):
+    with open(log, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        adding = threading.Thread(
+            target=append_entry, args=(log, seal), kwargs={"signer": signer, "now": NOW + timedelta(days=1)}
+        )
+        adding.start()
+        adding.join(0.5)
+        assert adding.is_alive()
+        assert len(verify_log(log, trust=[trust])) == 3
+    adding.join(60)
+    assert len(verify_log(log, trust=[trust])) == 4

@@ -22,6 +22,7 @@ from capseal.constants import SEGMENT_BYTES
 from capseal.format.seal import SEAL_TYPE
 from capseal.format.tree import digest, index_entries
 from capseal.server import Limits
+from capseal.server.catalogue.catalogue import Catalogue
 from capseal.trust.signing import sign
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, make_bundle
 
@@ -261,6 +262,25 @@ def test_rotten_storage_never_reaches_a_client(
         assert not list(tmp_path.glob(f"*.attachment.{FOREIGN}"))
 
 
+def test_a_client_believes_no_index_that_does_not_give_the_signed_digest(
+    store: Path, trust: TrustStore, one: Accompanied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(one.files[FOREIGN])
+    data[7] ^= 1
+
+    async def forged(*_: object) -> bytes:
+        return index_entries(memoryview(data))
+
+    monkeypatch.setattr(Catalogue, "attachment_index", forged)
+    with live_server(str(store), trust) as live:
+        one.publish(live.url)
+        (store / "payloads" / one.digest(FOREIGN) / "0000000000-16").write_bytes(data[: 16 * S])
+        where = {"app": APP, "channel": CHANNEL, "folder": tmp_path, "trust": trust}
+        with Connection(live.url, attempts=1) as connection, pytest.raises(TamperedError):
+            fetch(connection, **where, companions=[FOREIGN])
+    assert not list(tmp_path.glob(f"*.attachment.{FOREIGN}"))
+
+
 def test_a_restart_keeps_companions_and_collects_only_orphans(store: Path, trust: TrustStore, one: Accompanied) -> None:
     with live_server(str(store), trust) as live:
         one.publish(live.url)
@@ -274,6 +294,12 @@ def test_a_restart_keeps_companions_and_collects_only_orphans(store: Path, trust
         assert listed_files(store) == before
         for name, data in one.files.items():
             assert live.client.get(url_of(live, name)).content == data
+
+
+def test_an_index_of_unknown_length_ends_at_its_cap(live: Live, one: Accompanied) -> None:
+    link = live.begin(one.bundle.seal).json()["attachments"][SEALED]["index_link"]
+    assert live.client.put(link, content=iter([one.index(SEALED), b"x"])).status_code == 413
+    assert live.client.put(link, content=iter([one.index(SEALED)])).status_code == 200
 
 
 def test_an_upload_that_went_stale_leaves_nothing_of_its_companions(

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,9 +14,11 @@ import pytest
 from capseal import PrivateKey, Role, TamperedError, TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.embedding import accept
+from capseal.format.seal import SEAL_TYPE
 from capseal.server import Limits
 from capseal.server.catalogue.receiving import Receiver, RunBuffers
 from capseal.server.storage.stored_runs import StoredRun
+from capseal.trust.signing import sign
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
 
@@ -25,6 +28,12 @@ def put(live: Live, bundle: Bundle, links: dict[str, str], first: int, stop: int
     start, end = first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, len(bundle.payload))
     headers = {"Content-Range": f"bytes {start}-{end - 1}/{len(bundle.payload)}"}
     return live.client.put(links["payload"], content=bundle.payload[start:end], headers=headers)
+
+
+def on_channel(bundle: Bundle, channel: str, signer: PrivateKey) -> bytes:
+    """Return the seal of the same payload on another channel."""
+    statement = replace(bundle.parsed.statement, channel=channel)
+    return replace(bundle.parsed, envelope=sign(SEAL_TYPE, statement.encode(), [signer]), statement=statement).encode()
 
 
 def test_a_published_bundle_can_be_read_back(live: Live, bundle: Bundle) -> None:
@@ -184,15 +193,8 @@ def test_sequences_of_another_channel_do_not_matter(live: Live, bundle: Bundle, 
 def test_the_same_payload_on_another_channel_needs_no_second_upload(
     live: Live, bundle: Bundle, signer: PrivateKey
 ) -> None:
-    from dataclasses import replace
-
-    from capseal.format.seal import SEAL_TYPE
-    from capseal.trust.signing import sign
-
     live.publish(bundle)
-    statement = replace(bundle.parsed.statement, channel="beta")
-    seal = replace(bundle.parsed, envelope=sign(SEAL_TYPE, statement.encode(), [signer]), statement=statement).encode()
-    begun = live.begin(seal).json()
+    begun = live.begin(on_channel(bundle, "beta", signer)).json()
     assert begun["missing"] == []
     assert live.client.post(begun["links"]["self"]).status_code == 201
     assert live.client.get(live.release_url(7, channel="beta") + "/payload").content == bundle.payload
@@ -209,7 +211,7 @@ def test_a_development_signature_needs_the_development_role(
 ) -> None:
     seal = sealed(sequence=1, by=development_signer).seal
     with live_server(str(tmp_path / "a"), development_trust) as live:
-        assert live.begin(seal).json()["error"] == "NotForUsError"
+        assert live.begin(seal).json().get("error") == "NotForUsError"
     with live_server(str(tmp_path / "b"), development_trust, role=Role.DEVELOPMENT) as live:
         assert live.begin(seal).status_code == 201
 
@@ -221,6 +223,20 @@ def test_with_a_token_file_a_signature_alone_is_not_enough(store: Path, trust: T
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
         assert live.begin(bundle.seal, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "link"), [("PUT", "payload"), ("GET", "self"), ("POST", "self"), ("DELETE", "self")]
+)
+def test_no_step_of_an_upload_goes_without_the_token(
+    store: Path, trust: TrustStore, bundle: Bundle, method: str, link: str
+) -> None:
+    with live_server(str(store), trust, token=TOKEN) as live:
+        begun = live.begin(bundle.seal, headers={"Authorization": f"Bearer {TOKEN}"}).json()
+        content = bundle.payload if method == "PUT" else b""
+        assert live.client.request(method, begun["links"][link], content=content).status_code == 401
+        allowed = live.client.get(begun["links"]["self"], headers={"Authorization": f"Bearer {TOKEN}"})
+        assert allowed.json()["missing"] == begun["missing"]
 
 
 def test_a_withdrawn_release_is_gone_and_its_sequence_is_used_up(
@@ -267,6 +283,24 @@ def test_a_content_range_that_cannot_be_used_is_refused(live: Live, bundle: Bund
     header = content_range.format(last=size - 1, size=size, more=size + 1)
     answer = live.client.put(links["payload"], content=bundle.payload, headers={"Content-Range": header})
     assert answer.status_code == 400
+
+
+def test_giving_up_an_upload_keeps_what_another_one_sent(live: Live, bundle: Bundle, signer: PrivateKey) -> None:
+    beta = on_channel(bundle, "beta", signer)
+    first = live.begin(bundle.seal).json()["links"]
+    put(live, bundle, first, 0, 99)
+    second = live.begin(beta).json()["links"]
+    assert live.client.delete(second["self"]).status_code == 204
+    assert live.client.post(first["self"]).status_code == 201
+    assert live.client.get(live.release_url(7) + "/payload").content == bundle.payload
+
+
+def test_a_run_that_ends_inside_a_segment_is_refused(live: Live, bundle: Bundle) -> None:
+    links = live.begin(bundle.seal).json()["links"]
+    for stop in (SEGMENT_BYTES - 1, SEGMENT_BYTES + 1):
+        headers = {"Content-Range": f"bytes 0-{stop - 1}/{len(bundle.payload)}"}
+        answer = live.client.put(links["payload"], content=bundle.payload[:stop], headers=headers)
+        assert answer.json()["type"] == "urn:capseal:problem:content-range"
 
 
 def test_a_body_that_ends_early_is_told_and_what_was_verified_is_kept(live: Live, bundle: Bundle) -> None:

@@ -270,6 +270,23 @@ def test_certificates_cannot_be_reordered_dropped_or_added_in_a_chain(trust, com
             check(trust, replace(company.sign(), x5c=x5c))
 
 
+def test_a_chain_ends_with_its_first_self_signed_certificate(trust, company):
+    whole = company.sign()
+    with pytest.raises(SignatureError, match="chain goes on after 'CN=Root', which is self-signed"):
+        check(trust, replace(whole, x5c=(*whole.x5c, whole.x5c[-1])))
+
+
+def test_the_signature_of_a_certificate_is_whole_bytes(trust, company):
+    # Where its last bit is 0, a count of one unused bit is well-formed, and no signature covers the count.
+    own = next(one for one in iter(company.certify, None) if one.signature[-1] % 2 == 0)
+    whole = company.sign(own)
+    altered = bytearray(whole.x5c[0])
+    altered[-len(own.signature) - 1] = 1
+    assert check(trust, whole) == [company.key.public_key]
+    with pytest.raises(SignatureError, match="is not whole bytes"):
+        check(trust, replace(whole, x5c=(bytes(altered), *whole.x5c[1:])))
+
+
 def test_the_certificates_of_a_stranger_must_be_whole_as_well(store, trust, company, other_recipient):
     root = issue("Root", other_recipient.rsa, "Root", other_recipient.rsa, ca=True)
     stranger = signature(other_recipient, [root])

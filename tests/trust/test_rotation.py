@@ -96,6 +96,14 @@ def test_the_old_store_must_accept_the_update(stores, signer2):
         accept_update(stores[0], make_update(stores[0], stores[1], signers=[signer2]))
 
 
+def test_a_development_key_of_the_present_store_brings_no_update(signer, development_signer, development_trust):
+    # It would make itself a production key.
+    promoted = TrustStore((TrustedKey(signer.public_key), TrustedKey(development_signer.public_key)), version=2)
+    update = make_update(development_trust, promoted, signers=[development_signer])
+    with pytest.raises(NotForUsError, match="signed by a development key only"):
+        accept_update(development_trust, update)
+
+
 def test_the_new_store_must_accept_itself(stores, signer):
     with pytest.raises(SignatureError, match="new trust store version 3 does not accept itself"):
         accept_update(stores[1], make_update(stores[1], stores[2], signers=[signer]))

@@ -1,0 +1,123 @@
+"""Which zips may be sealed and unpacked."""
+
+from .mutant import Mutant
+
+CHECK = "tests/archive/test_check.py::"
+NAMES = "tests/archive/test_names.py::"
+
+MUTANTS = (
+    Mutant(
+        "archive/local_headers.py",
+        "if entry.offset != at:",
+        "if entry.offset < at:",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if at != directory:",
+        "if at < 0:",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if size > entry.size:",
+        "if size > entry.size + CHUNK_BYTES:",
+        "tests/archive/test_check.py::test_nothing_is_given_out_beyond_the_declared_size",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if size != entry.size or crc != entry.crc:",
+        "if size != entry.size:",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if any(value != right and not (later and value == 0) for value, right in zip(values, expected, strict=True)):",
+        "if all(value != right and not (later and value == 0) for value, right in zip(values, expected, strict=True)):",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if (name, method, flags & meaning) != (entry.raw_name, entry.method, entry.flags & meaning):",
+        "if (method, flags & meaning) != (entry.method, entry.flags & meaning):",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "if method == STORED and packed != size:",
+        "if method == STORED and packed > size:",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "if offset + size != end:",
+        "if offset + size > end:",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "if kind not in (0, stat.S_IFDIR if is_folder else stat.S_IFREG):",
+        "if kind not in (0, stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK):",
+        "tests/device/test_archives.py::test_a_malicious_archive_is_refused_and_leaves_nothing",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "if size > MAX_DIRECTORY_BYTES:",
+        "if size > 64 * MAX_DIRECTORY_BYTES:",
+        CHECK + "test_a_directory_is_not_read_beyond_its_cap",
+    ),
+    Mutant(
+        "archive/names.py",
+        'return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())',
+        'return unicodedata.normalize("NFD", name.casefold())',
+        NAMES + "test_two_names_that_are_one_somewhere_are_refused",
+    ),
+    Mutant(
+        "archive/names.py",
+        'return part.partition(".")[0].rstrip(" ").lower() in _DEVICES',
+        'return part.rstrip(" ").lower() in _DEVICES',
+        NAMES + "test_devices_of_windows_are_refused",
+    ),
+    Mutant(
+        "archive/names.py",
+        "if len(self._spelling) > self._limit:",
+        "if len(self._spelling) > self._limit + 1:",
+        NAMES + "test_one_more_than_the_limit_is_refused",
+    ),
+    Mutant(
+        "archive/names.py",
+        'if path.count("/") >= MAX_LEVELS or',
+        'if path.count("/") > MAX_LEVELS or',
+        NAMES + "test_lengths_and_levels_are_capped",
+    ),
+    Mutant(
+        "archive/check.py",
+        "if content_bytes > limits.ratio * archive_bytes:",
+        "if content_bytes > limits.ratio * 11 * archive_bytes:",
+        "tests/device/test_archives.py::test_a_malicious_archive_is_refused_and_leaves_nothing",
+    ),
+    Mutant(
+        "archive/check.py",
+        "if end.count > limits.entries:",
+        "if end.count > limits.entries + 1:",
+        CHECK + "test_the_number_of_entries_is_checked_before_they_are_read",
+    ),
+    Mutant(
+        "archive/_listing.py",
+        "        if kind == OTHER:\n",
+        "        if kind == OTHER and os.path.islink(place) is None:\n",
+        "tests/io/test_source.py::test_links_and_special_files_in_a_folder_are_refused",
+    ),
+    Mutant(
+        "archive/_listing.py",
+        "if name.endswith(_KEY_ENDINGS) and size <= _MAX_KEY_BYTES:",
+        "if name.endswith(_KEY_ENDINGS) and size <= 16:",
+        "tests/archive/test_folder_zip.py::test_a_private_key_behind_a_certificate_is_an_error",
+    ),
+    Mutant(
+        "archive/folder_zip.py",
+        "        if PRIVATE_KEY.match(head):\n",
+        "        if PRIVATE_KEY.fullmatch(head):\n",
+        "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_it_is_called",
+    ),
+)

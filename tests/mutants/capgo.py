@@ -1,0 +1,94 @@
+"""Capgo's format: what it can check is checked, and nothing is released before."""
+
+from .mutant import Mutant
+
+STREAMING = "tests/capgo/test_streaming.py::"
+WIRE = "tests/capgo/test_wire.py::"
+ATTACHING = "tests/capgo/test_attaching.py::"
+
+MUTANTS = (
+    Mutant(
+        "capgo/_cbc.py",
+        "if found != self._expected:",
+        "if found[:4] != self._expected[:4]:",
+        STREAMING + "test_a_checksum_is_compared_to_its_last_byte",
+    ),
+    Mutant(
+        "capgo/_cbc.py",
+        "    check.finish()\n",
+        "    if output is not None:\n        check.finish()\n",
+        STREAMING + "test_spoilt_bundle_is_refused_and_leaves_no_file",
+    ),
+    Mutant(
+        "capgo/_cbc.py",
+        "if not 1 <= count <= BLOCK_BYTES or bytes(block[-count:]) != bytes([count]) * count:",
+        "if not 1 <= count <= BLOCK_BYTES or block[-count] != count:",
+        STREAMING + "test_padding_is_so_many_times_its_own_length",
+    ),
+    Mutant(
+        "capgo/_cbc.py",
+        "if self._taken % BLOCK_BYTES or not self._taken:",
+        "if self._taken % BLOCK_BYTES:",
+        STREAMING + "test_spoilt_bundle_is_refused_and_leaves_no_file",
+    ),
+    Mutant(
+        "capgo/_wire.py",
+        "if len(digest) != DIGEST_BYTES:",
+        "if len(digest) > DIGEST_BYTES:",
+        WIRE + "test_v3_checksum_that_holds_no_digest_is_rejected",
+    ),
+    Mutant(
+        "capgo/_wire.py",
+        "if found is not version:",
+        "if found is ChecksumVersion.V2 and found is not version:",
+        WIRE + "test_checksum_of_the_other_version_is_a_format_error",
+    ),
+    Mutant(
+        "capgo/_wire.py",
+        "if len(key) != AES_KEY_BYTES:",
+        "if len(key) > AES_KEY_BYTES:",
+        WIRE + "test_session_key_of_another_size_is_a_format_error",
+    ),
+    Mutant(
+        "capgo/_wire.py",
+        "    key: bytes = field(repr=False)\n",
+        "    key: bytes\n",
+        WIRE + "test_nothing_secret_shows_in_a_repr",
+    ),
+    Mutant(
+        "capgo/_keys.py",
+        "files.write(private, self.pem, mode=0o600)",
+        "files.write(private, self.pem, mode=0o644)",
+        WIRE + "test_saved_keys_load_and_the_private_one_is_for_its_owner_only",
+    ),
+    Mutant(
+        "capgo/_keys.py",
+        "    if bits != RSA_BITS:\n",
+        "    if bits > 2 * RSA_BITS:\n",
+        WIRE + "test_key_that_the_plugin_cannot_read_is_refused",
+    ),
+    Mutant(
+        "capgo/_attaching.py",
+        "if one.name == name and not one.sealed), None)",
+        "if one.name == name), None)",
+        ATTACHING + "test_a_sealed_companion_is_no_capgo_file",
+    ),
+    Mutant(
+        "capgo/_attaching.py",
+        "    if companion.size != bundle.ciphertext_bytes:\n        raise FormatError(",
+        "    if companion.size < bundle.ciphertext_bytes:\n        raise FormatError(",
+        ATTACHING + "test_description_of_a_bundle_of_another_size_is_a_format_error",
+    ),
+    Mutant(
+        "capgo/_single_files.py",
+        'if " " in name or "\\\\" in name or not name.isprintable():',
+        'if " " in name or not name.isprintable():',
+        "tests/capgo/test_manifest.py::test_name_that_the_plugin_cannot_take_leaves_no_folder",
+    ),
+    Mutant(
+        "capgo/_endpoint.py",
+        "return (ours[0], not ours[1]) < (theirs[0], not theirs[1])",
+        "return ours[0] < theirs[0]",
+        "tests/capgo/test_endpoint.py::test_pre_release_is_below_its_release",
+    ),
+)

@@ -1,0 +1,63 @@
+"""The command line: exit codes that scripts trust, secrets, what is overwritten, what is demanded."""
+
+from .mutant import Mutant
+
+BUNDLE = "tests/cli/test_bundle_commands.py::"
+ERRORS = "tests/cli/test_errors.py::"
+
+MUTANTS = (
+    Mutant(
+        "cli/framework/exit_codes.py",
+        "    except BaseException as error:  # noqa: BLE001\n        from .extras",
+        "    except Exception as error:  # noqa: BLE001\n        from .extras",
+        "tests/cli/test_extras.py::test_an_exception_that_nobody_expected_ends_with_70_and_one_line",
+    ),
+    Mutant(
+        "cli/framework/exit_codes.py",
+        "    if isinstance(error, RejectedError):\n        return REJECTED\n",
+        "    if isinstance(error, RejectedError):\n        return ENVIRONMENT\n",
+        ERRORS + "test_a_mistake_gets_one_line_and_its_exit_code_and_leaves_nothing",
+    ),
+    Mutant(
+        "cli/framework/exit_codes.py",
+        "        if time.monotonic() - first_s >= TIDYING_S:\n",
+        "        if time.monotonic() >= first_s:\n",
+        "tests/cli/test_signals.py::test_a_second_signal_does_not_interrupt_the_tidying_up",
+    ),
+    Mutant(
+        "cli/framework/passphrases.py",
+        'if _ask("The same again: ") != passphrase:',
+        'if not _ask("The same again: "):',
+        "tests/cli/test_terminal.py::test_two_different_new_passphrases_make_no_key",
+    ),
+    Mutant(
+        "cli/commands/keys.py",
+        'files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)',
+        'files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o640)',
+        BUNDLE + "test_private_keys_are_for_their_owner_only_and_public_halves_for_everybody",
+    ),
+    Mutant(
+        "cli/commands/unseal.py",
+        "            overwrite=force,\n",
+        "            overwrite=True,\n",
+        ERRORS + "test_an_output_that_exists_is_kept_unless_force_is_given",
+    ),
+    Mutant(
+        "cli/commands/unseal.py",
+        "            expect=demands.expected(config),\n",
+        "",
+        BUNDLE + "test_with_a_configuration_a_bundle_of_another_app_is_rejected",
+    ),
+    Mutant(
+        "cli/commands/verify.py",
+        "                expect=demands.expected(config),\n",
+        "",
+        ERRORS + "test_what_only_a_development_key_signed_is_rejected_unless_the_role_says_so",
+    ),
+    Mutant(
+        "cli/commands/device.py",
+        "    for one in checked:\n        if one.problem is not None:\n            raise one.problem\n",
+        "",
+        "tests/device/test_command.py::test_a_changed_bundle_is_told_and_the_device_runs_another",
+    ),
+)

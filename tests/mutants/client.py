@@ -1,0 +1,117 @@
+"""What a client believes of a server, and what it lets it take."""
+
+from .mutant import Mutant
+
+CLIENT = "tests/client/test_client.py::"
+ANSWERS = "tests/client/test_answers.py::"
+
+MUTANTS = (
+    Mutant(
+        "client/_connection.py",
+        "self._follows = token is None and not self._client.base_url.userinfo",
+        "self._follows = not self._client.base_url.userinfo",
+        ANSWERS + "test_a_redirect_is_followed_by_a_get_without_a_token_and_to_https_only",
+    ),
+    Mutant(
+        "client/_connection.py",
+        "if url.port is not None and not 0 < url.port < 65536:",
+        "if False:",
+        CLIENT + "test_an_address_that_cannot_be_is_the_callers_mistake",
+    ),
+    Mutant(
+        "client/_connection.py",
+        "if not (token.isascii() and token.isprintable()):",
+        "if False:",
+        CLIENT + "test_a_token_that_no_header_can_hold_is_the_callers_mistake",
+    ),
+    Mutant(
+        "client/_connection.py",
+        "        if len(body) > most:\n",
+        "        if len(body) > most + 64 * 1024:\n",
+        "tests/http/test_shapes.py::test_an_answer_is_read_to_its_cap_and_no_further",
+    ),
+    Mutant(
+        "client/_connection.py",
+        "if not response.is_success:",
+        "if response.is_server_error:",
+        ANSWERS + "test_an_answer_other_than_success_is_an_error_whatever_it_holds",
+    ),
+    Mutant(
+        "client/_remote.py",
+        "if len(data) > most:",
+        "if len(data) < 0:",
+        ANSWERS + "test_a_seal_without_end_is_not_read_to_its_end",
+    ),
+    Mutant(
+        "client/_remote.py",
+        "                if len(chunk) > left:\n",
+        "                if len(chunk) > left + 1:\n",
+        ANSWERS + "test_an_answer_to_another_range_is_a_failed_transfer",
+    ),
+    Mutant(
+        "client/_remote.py",
+        'response.status_code == 206 and response.headers.get("content-range", "").startswith(expected)',
+        "response.status_code == 206",
+        ANSWERS + "test_an_answer_to_another_range_is_a_failed_transfer",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "expect = replace(expect, app=app, channel=channel)",
+        "pass",
+        ANSWERS + "test_a_release_of_another_app_or_channel_is_refused",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "if sequence not in (None, verified.statement.sequence):",
+        "if sequence not in (None, verified.statement.sequence, 2):",
+        CLIENT + "test_another_release_than_the_one_asked_for_is_refused",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "        self._index.check_run(segment, data)\n",
+        "",
+        CLIENT + "test_a_byte_altered_on_the_way_is_never_written",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "if len(data) == length and _matches(index, segment, data):",
+        "if len(data) == length:",
+        CLIENT + "test_fetching_again_verifies_and_mends_what_is_there",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "return match is not None and int(match[1]) <= statement.sequence",
+        "return match is not None",
+        CLIENT + "test_an_unfinished_fetch_of_an_older_release_is_cleared_away",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "index = SignedIndex.checked(one.payload, fetch_index(connection, index_path, one.size))",
+        "index = SignedIndex(one.payload, fetch_index(connection, index_path, one.size))",
+        "tests/server/test_companions.py::test_a_client_believes_no_index_that_does_not_give_the_signed_digest",
+    ),
+    Mutant(
+        "client/_connection.py",
+        'if not (response.has_redirect_location and self._follows and method == "GET"):',
+        "if not (response.has_redirect_location and self._follows):",
+        ANSWERS + "test_a_redirect_is_followed_by_a_get_without_a_token_and_to_https_only",
+    ),
+    Mutant(
+        "client/_connection.py",
+        'if _mistake_in(there) is not None or not (there.scheme == "https" or same):',
+        "if _mistake_in(there) is not None:",
+        ANSWERS + "test_a_redirect_is_followed_by_a_get_without_a_token_and_to_https_only",
+    ),
+    Mutant(
+        "client/_connection.py",
+        'if encoding != "identity":',
+        'if encoding not in ("identity", "gzip"):',
+        ANSWERS + "test_what_was_packed_on_the_way_is_refused_by_its_name",
+    ),
+    Mutant(
+        "client/_remote.py",
+        "if start and etag != self._etag:",
+        "if start and not etag:",
+        ANSWERS + "test_a_seal_that_changes_while_it_is_read_is_no_seal",
+    ),
+)

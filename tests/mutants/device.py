@@ -1,0 +1,143 @@
+"""What a device installs, starts and goes on running."""
+
+from .mutant import Mutant
+
+STORE = "tests/device/test_store.py::"
+ARCHIVES = "tests/device/test_archives.py::"
+
+MUTANTS = (
+    Mutant(
+        "device/_store.py",
+        "            role=self._role,\n",
+        "            role=Role.DEVELOPMENT,\n",
+        STORE + "test_a_store_takes_its_own_role_only",
+    ),
+    Mutant(
+        "device/_store.py",
+        "check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest, progress=progress)",
+        "pass",
+        STORE + "test_what_was_changed_on_disk_fails_and_the_bundle_before_runs",
+    ),
+    Mutant(
+        "device/_store.py",
+        "if digest != bundle.digest:",
+        "if digest[:0] != bundle.digest[:0]:",
+        STORE + "test_the_seal_of_another_bundle_is_not_this_ones",
+    ),
+    Mutant(
+        "device/_store.py",
+        "            state.check_bundle(bundle)  # the floor may have risen meanwhile\n",
+        "",
+        STORE + "test_a_floor_that_rises_while_a_bundle_is_unpacked_counts",
+    ),
+    Mutant(
+        "device/_store.py",
+        "            state.check_bundle(state.staged)\n",
+        "",
+        STORE + "test_a_staged_bundle_that_was_overtaken_is_not_activated",
+    ),
+    Mutant(
+        "device/_store.py",
+        "if trial.starts >= self._boots:",
+        "if trial.starts > self._boots:",
+        STORE + "test_a_bundle_that_is_not_confirmed_fails_and_is_never_tried_again",
+    ),
+    Mutant(
+        "device/_store.py",
+        "if elapsed_s > self._confirm_within_s:",
+        "if elapsed_s > self._confirm_within_s + 1:",
+        STORE + "test_a_confirmation_counts_for_ten_seconds",
+    ),
+    Mutant(
+        "device/_store.py",
+        "if (state.app, state.channel) != (self._app, self._channel):",
+        "if state.app != self._app:",
+        STORE + "test_a_store_of_another_app_or_channel_is_not_touched",
+    ),
+    Mutant(
+        "device/_store.py",
+        "                state.check_statement(statement)\n",
+        "",
+        ARCHIVES + "test_a_refused_archive_is_not_even_read_again",
+    ),
+    Mutant(
+        "device/_state.py",
+        "newest=max(self.newest, bundle.created),",
+        "newest=bundle.created,",
+        STORE + "test_the_youngest_statement_stays_the_youngest_whatever_is_confirmed_after_it",
+    ),
+    Mutant(
+        "device/_state.py",
+        "if created <= self.newest:",
+        "if created < self.newest:",
+        STORE + "test_a_permit_of_the_same_second_is_not_younger",
+    ),
+    Mutant(
+        "device/_state.py",
+        "check_floor(sequence, self.floor, permit=permit, least=self.shipped)",
+        "check_floor(sequence, self.floor, permit=permit)",
+        STORE + "test_nothing_older_than_the_built_in_bundle_is_installed_or_run",
+    ),
+    Mutant(
+        "device/_state.py",
+        "confirmed=(bundle, *(old for old in self.confirmed if old.sequence < bundle.sequence)),",
+        "confirmed=(bundle, *self.confirmed),",
+        STORE + "test_what_a_downgrade_withdrew_cannot_be_replayed_or_rolled_back_to",
+    ),
+    Mutant(
+        "device/_state.py",
+        "if failure.digest == digest and failure.by in (BY_TRIAL, self.check):",
+        "if failure.digest == digest and failure.by == self.check:",
+        STORE + "test_a_bundle_that_is_not_confirmed_fails_and_is_never_tried_again",
+    ),
+    Mutant(
+        "device/_manifest.py",
+        "if found != digest:",
+        "if found[:16] != digest[:16] and False:",
+        STORE + "test_what_was_changed_on_disk_fails_and_the_bundle_before_runs",
+    ),
+    Mutant(
+        "device/_manifest.py",
+        "if path not in self.folders or not stat.S_ISDIR(\n"
+        "                    os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode\n"
+        "                ):",
+        "if path not in self.folders:",
+        "tests/device/test_store.py::test_a_folder_that_became_a_link_is_noticed",
+    ),
+    Mutant(
+        "device/_manifest.py",
+        "missing = sorted((self.folders | self.files.keys()) - seen)",
+        "missing = sorted(self.folders - seen)",
+        STORE + "test_what_was_changed_on_disk_fails_and_the_bundle_before_runs",
+    ),
+    Mutant(
+        "device/_manifest.py",
+        "if found != expected.digest:",
+        "if size == 0 and found != expected.digest:",
+        STORE + "test_what_was_changed_on_disk_fails_and_the_bundle_before_runs",
+    ),
+    Mutant(
+        "device/_unpack.py",
+        "_MAX_MODE = 0o755  # no set-uid, no set-gid, nobody else writes",
+        "_MAX_MODE = 0o777",
+        ARCHIVES + "test_nobody_else_can_write_to_what_is_unpacked_whatever_the_umask",
+    ),
+    Mutant(
+        "device/_unpack.py",
+        "self._way.append((part, os.open(part, durable.FOLDER, dir_fd=self._way[-1][1])))",
+        "self._way.append((part, os.open(part, os.O_RDONLY, dir_fd=self._way[-1][1])))",
+        ARCHIVES + "test_a_link_that_appears_while_unpacking_is_not_followed",
+    ),
+    Mutant(
+        "device/_unpack.py",
+        "        check_path(name)\n",
+        "",
+        ARCHIVES + "test_a_single_file_has_a_name_that_every_platform_can_store",
+    ),
+    Mutant(
+        "device/_disk.py",
+        "                    os.fchmod(fd, 0o700)\n",
+        "                    pass\n",
+        ARCHIVES + "test_only_the_owner_can_look_into_the_store",
+    ),
+)

@@ -1,0 +1,107 @@
+"""Where bytes come from and go to: what gets a name, who may read it, what is followed, what is locked."""
+
+from .mutant import Mutant
+
+DURABLE = "tests/io/test_durable.py::"
+SINK = "tests/io/test_sink.py::"
+RESUMABLE = "tests/io/test_resumable.py::"
+SOURCE = "tests/io/test_source.py::"
+
+MUTANTS = (
+    Mutant(
+        "io/durable.py",
+        "_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC",
+        "_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC",
+        "tests/device/test_archives.py::test_unpacking_replaces_nothing_and_follows_no_link",
+    ),
+    Mutant(
+        "io/durable.py",
+        "FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
+        "FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC",
+        "tests/device/test_archives.py::test_a_link_in_place_of_the_staging_folder_is_refused",
+    ),
+    Mutant(
+        "io/durable.py",
+        "_OWNER_ONLY = 0o600",
+        "_OWNER_ONLY = 0o644",
+        DURABLE + "test_a_file_under_way_is_its_owners_only_until_it_has_its_name",
+    ),
+    Mutant(
+        "io/durable.py",
+        "        os.link(part, path)\n    except",
+        "        os.replace(part, path)\n        os.link(path, part)\n    except",
+        SINK + "test_a_file_that_appears_meanwhile_is_not_clobbered",
+    ),
+    Mutant(
+        "io/durable.py",
+        "    if os.path.lexists(path):\n        raise FileExistsError",
+        "    if os.path.exists(path):\n        raise FileExistsError",
+        SINK + "test_a_dangling_link_counts_as_existing",
+    ),
+    Mutant(
+        "io/durable.py",
+        "                os.unlink(self._part)\n",
+        "                pass\n",
+        SINK + "test_leaving_without_commit_leaves_no_trace",
+    ),
+    Mutant(
+        "io/durable.py",
+        "        os.mkdir(part, 0o700)\n",
+        "        os.mkdir(part, 0o755)\n",
+        DURABLE + "test_a_new_folder_appears_with_all_that_is_in_it_or_not_at_all",
+    ),
+    Mutant(
+        "io/durable.py",
+        "fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing",
+        "fcntl.flock(fd, fcntl.LOCK_SH)",
+        "tests/project/test_log.py::test_who_adds_to_a_log_waits_for_whoever_does_already",
+    ),
+    Mutant(
+        "io/durable.py",
+        "        os.fsync(draft.fd)\n",
+        "        pass\n",
+        "tests/cli/test_durability.py::test_what_a_command_wrote_has_its_name_after_a_power_cut[seal]",
+    ),
+    Mutant(
+        "io/durable.py",
+        "                os.replace(old, draft.path)\n",
+        "                pass\n",
+        SINK + "test_a_pair_that_cannot_replace_another_leaves_it_alone",
+    ),
+    Mutant(
+        "io/durable.py",
+        'f".{_shortened(name)}.{secrets.token_hex(8)}.part"',
+        'f".{_shortened(name)}.{len(name):016x}.part"',
+        RESUMABLE + "test_two_attempts_have_names_that_nobody_can_foresee",
+    ),
+    Mutant(
+        "io/resumable.py",
+        "return ours and not found.st_mode & to_nobody",
+        "return ours",
+        RESUMABLE + "test_a_part_that_is_not_ours_alone_is_neither_used_nor_touched",
+    ),
+    Mutant(
+        "io/resumable.py",
+        "ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1",
+        "ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()",
+        RESUMABLE + "test_a_file_that_others_can_write_to_is_replaced_and_not_gone_on_with",
+    ),
+    Mutant(
+        "io/sink.py",
+        "if os.path.realpath(self.seal) == os.path.realpath(self.payload):",
+        "if self.seal is self.payload:",
+        "tests/bundle/test_detach.py::test_seal_and_payload_cannot_be_one_file",
+    ),
+    Mutant(
+        "io/source.py",
+        "if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):",
+        "if then.st_size != now.st_size:",
+        SOURCE + "test_a_file_that_changes_while_it_is_sealed_is_noticed",
+    ),
+    Mutant(
+        "io/resumable.py",
+        "        if not durable.try_lock(fd):\n            os.close(fd)\n",
+        "        if not durable.try_lock(fd) and fd < 0:\n            os.close(fd)\n",
+        RESUMABLE + "test_only_one_at_a_time_fills_a_file",
+    ),
+)

@@ -1,0 +1,88 @@
+"""Releases of a project: what is published, logged and believed of files that others may have left."""
+
+from .mutant import Mutant
+
+LOG = "tests/project/test_log.py::"
+RELEASE = "tests/project/test_release.py::"
+DOCTOR = "tests/project/test_doctor.py::"
+
+MUTANTS = (
+    Mutant(
+        "project/log.py",
+        "if (entry.number, entry.previous) != (number, previous):",
+        "if entry.number != number:",
+        LOG + "test_entries_of_two_histories_do_not_fit_together",
+    ),
+    Mutant(
+        "project/log.py",
+        "if before is not None and entry.time < before.time:",
+        "if before is not None and entry.time < before.time and entry.number > 9:",
+        LOG + "test_time_does_not_go_backwards",
+    ),
+    Mutant(
+        "project/log.py",
+        "role=Role.PRODUCTION, now=entry.time)",
+        "role=Role.DEVELOPMENT, now=entry.time)",
+        LOG + "test_a_development_key_writes_no_release_log",
+    ),
+    Mutant(
+        "project/log.py",
+        "    if lines.pop():\n",
+        "    if lines.pop() and not lines:\n",
+        LOG + "test_a_log_that_was_cut_off_in_a_line_is_refused_and_not_added_to",
+    ),
+    Mutant(
+        "project/log.py",
+        "if head is not None and head not in {FIRST, *(item.digest for item in logged)}:",
+        "if head is not None and not logged:",
+        LOG + "test_a_shortened_log_is_noticed_by_who_knows_a_later_head",
+    ),
+    Mutant(
+        "project/git.py",
+        "    if changed:\n",
+        "    if len(changed) > 1:\n",
+        RELEASE + "test_a_dirty_work_tree_is_refused",
+    ),
+    Mutant(
+        "project/config.py",
+        "                _check_owner(path, here)\n",
+        "                pass\n",
+        "tests/cli/test_bundle_commands.py::test_a_configuration_that_somebody_else_left_in_a_parent_folder_is_refused",
+    ),
+    Mutant(
+        "project/release.py",
+        "verified = verify(parts.payload, trust=trust, expect=expect",
+        "verified = verify(parts.payload, trust=type(trust).of(signers[0].public_key), expect=expect",
+        RELEASE + "test_what_the_production_store_refuses_leaves_nothing_behind",
+    ),
+    Mutant(
+        "project/release.py",
+        "        if os.path.lexists(path):\n",
+        "        if os.path.isfile(path) and os.path.getsize(path) == 0:\n",
+        RELEASE + "test_a_release_is_never_replaced",
+    ),
+    Mutant(
+        "project/discovery.py",
+        "return None if os.path.isabs(path) or path.split(os.sep)[0] in (os.pardir, os.curdir) else path",
+        "return None if os.path.isabs(path) else path",
+        "tests/project/test_discovery.py::test_app_id_and_web_folder_are_found_out",
+    ),
+    Mutant(
+        "project/_log_writer.py",
+        "        if self._trust is not None:\n",
+        "        if self._trust is not None and entry.number > 1:\n",
+        LOG + "test_what_would_not_verify_at_its_time_is_not_written",
+    ),
+    Mutant(
+        "project/_log_writer.py",
+        "time=now if self.last is None else max(now, self.last.time),",
+        "time=now,",
+        LOG + "test_an_entry_after_one_of_a_fast_clock_has_its_time",
+    ),
+    Mutant(
+        "project/creation.py",
+        '_KEYS_IGNORED = b"# Private keys stay out of version control.\\n*.pem\\n',
+        '_KEYS_IGNORED = b"# Private keys stay out of version control.\\n*.key\\n',
+        "tests/cli/test_trust_commands.py::test_git_would_not_take_the_private_parts",
+    ),
+)

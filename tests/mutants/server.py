@@ -1,0 +1,224 @@
+"""What a server takes, keeps and gives out."""
+
+from .mutant import Mutant
+
+PUBLISHING = "tests/server/test_publishing.py::"
+READING = "tests/server/test_reading.py::"
+LIMITS = "tests/server/test_limits.py::"
+COMPANIONS = "tests/server/test_companions.py::"
+CLIENTS = "tests/server/test_clients.py::"
+CAPGO = "tests/capgo/test_serving.py::"
+TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
+
+MUTANTS = (
+    Mutant(
+        "server/routes/publishing.py",
+        'a run of its segments."""\n    check_token(request, demanded=False)\n',
+        'a run of its segments."""\n',
+        TOKEN,
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        'The same again answers the same."""\n    check_token(request, demanded=False)\n',
+        'The same again answers the same."""\n',
+        TOKEN,
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        'what was stored of it."""\n    check_token(request, demanded=False)\n',
+        'what was stored of it."""\n',
+        TOKEN,
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        "    check_token(request, demanded=True)\n",
+        "    check_token(request, demanded=False)\n",
+        PUBLISHING + "test_without_a_token_file_nothing_can_be_withdrawn",
+    ),
+    Mutant(
+        "server/routes/context.py",
+        'if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):',
+        "if token not in shown:",
+        PUBLISHING + "test_with_a_token_file_a_signature_alone_is_not_enough",
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        "if start % SEGMENT_BYTES or (stop % SEGMENT_BYTES and stop != size):",
+        "if start % SEGMENT_BYTES:",
+        PUBLISHING + "test_a_run_that_ends_inside_a_segment_is_refused",
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        "        if len(body) > most:\n            raise too_large(what, len(body), most)\n",
+        "        if len(body) > most + 1024:\n            raise too_large(what, len(body), most)\n",
+        COMPANIONS + "test_an_index_of_unknown_length_ends_at_its_cap",
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        "if receiving >= state.limits.uploads:",
+        "if receiving > state.limits.uploads:",
+        LIMITS + "test_more_uploads_than_allowed_are_told_to_wait",
+    ),
+    Mutant(
+        "server/routes/reading.py",
+        "    if release.withdrawn is not None:\n        raise Problem(WITHDRAWN",
+        "    if release.withdrawn is None and release.sequence < 0:\n        raise Problem(WITHDRAWN",
+        PUBLISHING + "test_a_withdrawn_release_is_gone_and_its_sequence_is_used_up",
+    ),
+    Mutant(
+        "server/routes/status.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/server/test_status.py::test_what_publishers_write_cannot_become_markup",
+    ),
+    Mutant(
+        "server/_ranges.py",
+        "return start, min(int(last) + 1, size)",
+        "return start, int(last) + 1",
+        READING + "test_parsed_ranges_are_inside_and_in_the_order_asked_for",
+    ),
+    Mutant(
+        "server/_ranges.py",
+        'if int(match["size"]) == size and first <= last < size:',
+        'if int(match["size"]) >= size and first <= last < size:',
+        PUBLISHING + "test_a_content_range_that_cannot_be_used_is_refused",
+    ),
+    Mutant(
+        "server/catalogue/receiving.py",
+        "        await self._settle_check()\n        await self._settle_store()\n",
+        "        await self._settle_store()\n",
+        PUBLISHING + "test_a_bad_segment_is_not_stored_for_a_moment",
+    ),
+    Mutant(
+        "server/storage/objects.py",
+        "    if not durable.try_lock(fd):\n",
+        "    if fd < 0:\n",
+        "tests/server/test_kill.py::test_a_folder_is_for_one_server_at_a_time",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "index = await self.seals.index(record, attachment) if self._verify_reads else None",
+        "index = None",
+        READING + "test_a_bit_rotten_in_storage_never_reaches_a_client",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "            self.records.check_statement(upload.verified.statement)\n            # What storage lists",
+        "            # What storage lists",
+        PUBLISHING + "test_of_two_uploads_the_one_that_was_overtaken_is_refused",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "index = await asyncio.to_thread(SignedIndex.checked, arriving.signed, entries)",
+        "index = SignedIndex(arriving.signed, entries)",
+        CAPGO + "test_an_index_of_another_size_is_refused",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "if upload.size > self._limits.bundle_bytes:",
+        "if upload.payload.signed.size > self._limits.bundle_bytes:",
+        COMPANIONS + "test_payload_and_companions_together_are_under_the_limit",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "if len(self.uploads) >= self._limits.open_uploads:",
+        "if len(self.uploads) > self._limits.open_uploads:",
+        LIMITS + "test_open_uploads_are_limited",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "if not all(one.is_complete for one in upload.payloads):",
+        "if not any(one.is_complete for one in upload.payloads):",
+        COMPANIONS + "test_a_release_is_published_only_with_all_that_its_seal_names",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "            self.records.add_damaged(of, sequence)\n",
+        "",
+        READING + "test_a_damaged_record_is_not_listed_and_loses_nothing",
+    ),
+    Mutant(
+        "server/catalogue/_releases.py",
+        "check_floor(sequence, self.floor(of), permit=statement.allow_downgrade_to)",
+        "pass",
+        PUBLISHING + "test_only_a_higher_sequence_is_accepted",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))",
+        "return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=Role.DEVELOPMENT))",
+        PUBLISHING + "test_a_development_signature_needs_the_development_role",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "if found != record.release.seal_digest:",
+        "if len(found) != len(record.release.seal_digest):",
+        READING + "test_a_rotten_seal_is_not_served",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "if kept.statement.sequence != release.sequence:",
+        "if kept.statement.sequence > release.sequence:",
+        CAPGO + "test_an_older_release_under_a_newer_name_is_not_offered",
+    ),
+    Mutant(
+        "server/catalogue/_collector.py",
+        "        if any(digest in upload.digests for upload in self._uploads.values()):\n            return 0\n",
+        "",
+        PUBLISHING + "test_giving_up_an_upload_keeps_what_another_one_sent",
+    ),
+    Mutant(
+        "server/storage/records.py",
+        "            *(index_object(one.digest) for one in companions),\n",
+        "",
+        COMPANIONS + "test_a_restart_keeps_companions_and_collects_only_orphans",
+    ),
+    Mutant(
+        "server/storage/records.py",
+        "if missing_segments(runs, segments) or any(run.first < 0 or run.stop > segments for run in runs):",
+        "if any(run.first < 0 or run.stop > segments for run in runs):",
+        CAPGO + "test_a_record_that_names_too_few_segments_of_the_capgo_file_is_refused",
+    ),
+    Mutant(
+        "server/_http_limits.py",
+        "if self._withheld_bytes > limits.head_bytes and not self.transport.is_closing():",
+        "if self._withheld_bytes > 1000 * limits.head_bytes and not self.transport.is_closing():",
+        CLIENTS + "test_a_trailer_without_end_is_cut_off",
+    ),
+    Mutant(
+        "server/_http_limits.py",
+        "if self._parsed_head_bytes > limits.head_bytes:",
+        "if self._parsed_head_bytes > 4 * limits.head_bytes:",
+        CLIENTS + "test_a_whole_head_over_the_limit_is_refused",
+    ),
+    Mutant(
+        "server/_http_limits.py",
+        "if self._headers_seen > limits.headers:",
+        "if self._headers_seen > limits.headers + 10:",
+        CLIENTS + "test_a_whole_head_over_the_limit_is_refused",
+    ),
+    Mutant(
+        "server/_clients.py",
+        "            if held + size > most:\n",
+        "            if held > most:\n",
+        CLIENTS + "test_half_sent_seals_hold_no_more_than_the_budget",
+    ),
+    Mutant(
+        "server/_clients.py",
+        "if self._counts[client] >= self._most_per_client:",
+        "if self._counts[client] > self._most_per_client:",
+        CLIENTS + "test_a_client_that_is_busy_on_all_its_connections_gets_no_more_and_others_do",
+    ),
+    Mutant(
+        "server/_clients.py",
+        "return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))",
+        "return str(parsed)",
+        CLIENTS + "test_a_client_is_an_address_or_the_network_of_one",
+    ),
+    Mutant(
+        "server/catalogue/_releases.py",
+        "if sequence in self._records.get(of, {}) or sequence in self._damaged.get(of, ()):",
+        "if sequence in self._damaged.get(of, ()):",
+        "tests/server/test_floor.py::test_no_permit_brings_back_a_sequence_that_was_published",
+    ),
+)

@@ -1,0 +1,211 @@
+"""Who may vouch for what: roles, thresholds, certificate paths, revocation, updates, what a reader demands."""
+
+from .mutant import Mutant
+
+PATHS = "tests/trust/test_certificate_paths.py::"
+CERTIFICATES = "tests/trust/test_certificates.py::"
+STORE = "tests/trust/test_store.py::"
+ROTATION = "tests/trust/test_rotation.py::"
+
+MUTANTS = (
+    Mutant(
+        "trust/store.py",
+        "return Role.PRODUCTION if development.isdisjoint(chain.fingerprints) else Role.DEVELOPMENT",
+        "return Role.PRODUCTION",
+        PATHS + "test_swapping_the_unsigned_certificates_makes_no_production_signature_of_a_development_one",
+    ),
+    Mutant(
+        "trust/store.py",
+        "development = {t.key.fingerprint for t in self.keys if t.role is Role.DEVELOPMENT}",
+        "development = set()",
+        PATHS + "test_a_key_that_is_for_development_anywhere_in_the_chain_is_for_development_only",
+    ),
+    Mutant(
+        "trust/store.py",
+        "signers[signature.keyid] = trusted",
+        "signers[signature.sig] = trusted",
+        STORE + "test_one_key_signing_many_times_counts_once",
+    ),
+    Mutant(
+        "trust/store.py",
+        "                trusted.key.verify(signature.sig, message)\n",
+        "                pass\n",
+        STORE + "test_a_bad_signature_by_a_trusted_key_is_refused_even_beside_good_ones",
+    ),
+    Mutant(
+        "trust/store.py",
+        "                chain.key.verify(signature.sig, message)\n",
+        "",
+        CERTIFICATES + "test_a_signature_by_another_key_than_the_certified_one_is_refused",
+    ),
+    Mutant(
+        "trust/store.py",
+        "if chain.key.fingerprint != signature.keyid:",
+        "if chain.key.fingerprint[:2] == signature.keyid[:2] + '?':",
+        CERTIFICATES + "test_a_certificate_for_another_key_is_refused",
+    ),
+    Mutant(
+        "trust/store.py",
+        "if production >= self.threshold or (role is Role.DEVELOPMENT and production < len(signers)):",
+        "if len(signers) >= self.threshold or (role is Role.DEVELOPMENT and production < len(signers)):",
+        STORE + "test_development_keys_do_not_count_for_the_production_threshold",
+    ),
+    Mutant(
+        "trust/store.py",
+        "if len(unique) != len(self.keys):",
+        "if len(unique) > len(self.keys):",
+        STORE + "test_stores_that_could_never_be_satisfied_are_refused",
+    ),
+    Mutant(
+        "trust/store.py",
+        "elif anchors := _dated(trusted.chain, trusted.anchors, created, refused):",
+        "elif anchors := trusted.anchors:",
+        PATHS + "test_the_dates_of_the_stored_certificate_applied_when_the_bundle_was_made",
+    ),
+    Mutant(
+        "trust/store.py",
+        "if len(certificates) != 1:",
+        "if not certificates:",
+        CERTIFICATES + "test_a_pem_file_of_one_certificate_is_a_store_and_one_of_a_chain_is_not",
+    ),
+    Mutant(
+        "trust/certificates.py",
+        "return one.subject == other.subject and fingerprint_of(one) == fingerprint_of(other)",
+        "return one.subject == other.subject",
+        PATHS + "test_a_ca_of_the_same_name_with_another_key_is_a_stranger",
+    ),
+    Mutant(
+        "trust/certificates.py",
+        "return (*self.certificates[:count], anchor)",
+        "return self.certificates[: count + 1]",
+        PATHS + "test_the_stored_certificate_limits_its_ca_whatever_copy_of_it_is_shown",
+    ),
+    Mutant(
+        "trust/certificates.py",
+        'if not der.endswith(b"\\0" + certificate.signature):',
+        "if not der.endswith(certificate.signature):",
+        CERTIFICATES + "test_the_signature_of_a_certificate_is_whole_bytes",
+    ),
+    Mutant(
+        "trust/certificates.py",
+        "if certificate is not issuer and _issued(certificate, certificate):",
+        "if certificate is issuer and not _issued(certificate, certificate) and False:",
+        CERTIFICATES + "test_a_chain_ends_with_its_first_self_signed_certificate",
+    ),
+    Mutant(
+        "trust/certificates.py",
+        "_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)",
+        "_HASHES = (hashes.SHA224, hashes.SHA256, hashes.SHA384, hashes.SHA512)",
+        CERTIFICATES + "test_weak_keys_and_digests_are_refused_anywhere_in_the_chain",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        'check_dates(path, now, "it is now")',
+        'check_dates(path[:-1], now, "it is now")',
+        CERTIFICATES + "test_a_self_signed_certificate_is_trusted_by_itself_for_as_long_as_it_is_valid",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "    check_usage(path[0])\n",
+        "",
+        PATHS + "test_any_usage_is_no_usage_for_code_signing",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "if constraints is not None and constraints.ca:",
+        "if False:",
+        PATHS + "test_a_ca_does_not_sign_bundles_itself",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "    _check_anchor_revocation(path[-1], crls)\n",
+        "",
+        PATHS + "test_a_trusted_certificate_that_a_list_in_the_store_names_is_revoked",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_issuer_purpose)\n",
+        "",
+        PATHS + "test_a_ca_that_may_not_certify_code_signers_vouches_for_none",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        ".may_be_present(x509.NameConstraints, Criticality.CRITICAL, check_constraints)",
+        ".may_be_present(x509.NameConstraints, Criticality.AGNOSTIC, check_constraints)",
+        PATHS + "test_name_constraints_that_are_not_critical_are_refused",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "if not kinds <= set(_APPLICABLE_NAMES):",
+        "if False:",
+        PATHS + "test_name_constraints_are_enforced_or_the_path_is_refused",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "if not any(type(name) in kinds for name in names):",
+        "if False:",
+        PATHS + "test_name_constraints_are_enforced_or_the_path_is_refused",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "    _judge(path, now)\n",
+        "    if len(path) > 1:\n        _judge(path, now)\n",
+        PATHS + "test_a_trusted_certificate_of_a_signer_is_judged_like_any_other",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "if by_name and not own:",
+        "if by_name and own is None:",
+        CERTIFICATES + "test_a_revocation_list_must_be_current_and_the_issuers_own",
+    ),
+    Mutant(
+        "trust/_certificate_path.py",
+        "if ends and max(ends) < now:",
+        "if ends and max(ends) == now:",
+        CERTIFICATES + "test_a_revocation_list_must_be_current_and_the_issuers_own",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "store.check(message, signatures, role=Role.PRODUCTION, now=now)\n    except SignatureError as error:\n"
+        '        raise SignatureError(f"trust store',
+        "store.check(message, signatures, role=Role.DEVELOPMENT, now=now)\n    except SignatureError as error:\n"
+        '        raise SignatureError(f"trust store',
+        ROTATION + "test_a_development_key_of_the_present_store_brings_no_update",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "new.check(message, signatures, role=Role.PRODUCTION, now=now)",
+        "pass",
+        ROTATION + "test_the_new_store_must_accept_itself",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "if new.version != store.version + 1 or previous != store.digest:",
+        "if previous != store.digest and new.version != store.version + 1:",
+        ROTATION + "test_an_update_is_for_one_store_only",
+    ),
+    Mutant(
+        "trust/expect.py",
+        "if self.role is Role.PRODUCTION and statement.role is not Role.PRODUCTION:",
+        "if self.role is Role.DEVELOPMENT and statement.role is not Role.PRODUCTION and False:",
+        "tests/format/test_statement.py::test_a_reader_that_demands_production_refuses_a_statement_for_development",
+    ),
+    Mutant(
+        "trust/expect.py",
+        "if sequence <= floor:",
+        "if sequence < floor:",
+        "tests/format/test_seal.py::test_the_sequence_must_be_above_the_floor",
+    ),
+    Mutant(
+        "trust/expect.py",
+        "if wanted is not None and wanted != found:",
+        "if wanted is not None and not found.startswith(wanted):",
+        "tests/format/test_seal.py::test_what_a_reader_expects_is_checked",
+    ),
+    Mutant(
+        "trust/signing.py",
+        "        signer.public_key.verify(sig, message)\n",
+        "        pass\n",
+        "tests/trust/test_signing.py::test_a_signature_that_its_own_key_does_not_verify_is_not_used",
+    ),
+)
