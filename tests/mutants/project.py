@@ -27,8 +27,8 @@ MUTANTS = (
     ),
     Mutant(
         "project/log.py",
-        "    if lines.pop():\n",
-        "    if lines.pop() and not lines:\n",
+        '        if not line.endswith(b"\\n"):\n',
+        '        if not line.endswith((b"\\n", b"}")):\n',
         LOG + "test_a_log_that_was_cut_off_in_a_line_is_refused_and_not_added_to",
     ),
     Mutant(
