@@ -204,7 +204,7 @@ def read_ranges(
 
 
 def publish_bundles(one: Server, folder: Path, keys: Any, channel: str, size: int, stop: threading.Event) -> int:
-    """Seal, publish and withdraw bundle after bundle; return the payload bytes published."""
+    """Seal, publish and withdraw bundle after bundle, at least one; return the payload bytes published."""
     import capseal
     from capseal.client import Connection, publish, withdraw
 
@@ -213,7 +213,7 @@ def publish_bundles(one: Server, folder: Path, keys: Any, channel: str, size: in
     file = folder / f"{channel}.sealed"
     total, sequence = 0, 0
     with Connection(one.url, token=one.token) as connection:
-        while not stop.is_set():
+        while not sequence or not stop.is_set():  # on a busy machine the time may be over before the first
             sequence += 1
             seal = capseal.seal(
                 io.BytesIO(content), file, signer=signer, recipients=[recipient.public_key], app=APP, version="1",

@@ -57,7 +57,7 @@ def killable(store: Path, trust: Path) -> Iterator[tuple[str, subprocess.Popen[b
 
 def check_all_listed(url: str, folder: Path, trust: TrustStore) -> set[int]:
     """Fetch and verify every release that is listed; return the sequences."""
-    answer = httpx.get(f"{url}/v1/apps/{APP}/channels/{CHANNEL}/releases")
+    answer = httpx.get(f"{url}/v1/apps/{APP}/channels/{CHANNEL}/releases", timeout=60)
     releases = answer.json()["releases"] if answer.status_code == 200 else []
     with Connection(url) as one:
         for release in releases:
@@ -65,7 +65,7 @@ def check_all_listed(url: str, folder: Path, trust: TrustStore) -> set[int]:
             Path(fetched.payload).unlink()
             beside = capgo.attached(fetched.verified.statement)
             if beside is not None:
-                got = httpx.get(url + release["attachments"][beside.companion.name]["link"]).content
+                got = httpx.get(url + release["attachments"][beside.companion.name]["link"], timeout=60).content
                 assert tree.digest(tree.index_entries(memoryview(got)), len(got)) == beside.digest
     return {release["sequence"] for release in releases}
 
