@@ -281,7 +281,7 @@ def test_an_answer_about_another_upload_is_not_believed(
 ) -> None:
     said = json.dumps(begun(bundle, **changed)).encode()
     with (
-        scripted(lambda request: request.body() and request.answer(said, **JSON)) as server,
+        scripted(answering(said, **JSON)) as server,
         pytest.raises(TransferError, match="cannot read the answer"),
     ):
         publish_to(server.url, tmp_path, bundle)
@@ -293,7 +293,7 @@ def test_a_release_that_is_not_ours_is_not_taken_for_published(
 ) -> None:
     said = json.dumps({"missing": [], "release": described(sealed(sequence=9))}).encode()
     with (
-        scripted(lambda request: request.body() and request.answer(said, **JSON)) as server,
+        scripted(answering(said, **JSON)) as server,
         pytest.raises(TransferError, match="sequence 9, not"),
     ):
         publish_to(server.url, tmp_path, bundle)

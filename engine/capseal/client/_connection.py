@@ -265,8 +265,6 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
     """Return the RFC 9457 members of an answer, or none."""
     if not response.headers.get("content-type", "").startswith(problems.MEDIA_TYPE):
         return {}
-    if "content-encoding" in response.headers:
-        return {}
     body = _read(response, MAX_PROBLEM_BYTES)
     try:
         value = strictjson.parse(body or b"", "problem")

@@ -57,7 +57,8 @@ class Lanes:
         try:
             yield
         except TooSlowError:
-            self._open = max(1, self._open // 2)
+            with self._freed:
+                self._open = max(1, self._open // 2)
             raise
         finally:
             with self._freed:

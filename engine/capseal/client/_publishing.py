@@ -144,13 +144,12 @@ class _Upload:
         return paths.filled(template, id=self.id, **names)
 
     def ask(self, method: str, path: str, **keywords: Any) -> UploadDescription:
-        """Send one request, with retries, and return what it says of the upload."""
+        """Send one request, once, and return what it says of the upload."""
 
         def parse(value: Any) -> UploadDescription:
             return self._checked(UploadDescription.from_json(value))
 
-        connection = self.connection
-        return connection.retried(lambda: connection.ask(method, path, parse, most=self._most, **keywords))
+        return self.connection.ask(method, path, parse, most=self._most, **keywords)
 
     def begin(self) -> UploadDescription | ReleaseDescription:
         """Send the seal, and return the upload, or the release where it is published already."""
@@ -163,6 +162,11 @@ class _Upload:
         keywords = {"content": self.seal, "timeout": connection.answer_timeout}
         return connection.retried(lambda: connection.ask("POST", paths.UPLOADS, parse, most=self._most, **keywords))
 
+    def put_index(self, name: str, index: bytes) -> UploadDescription:
+        """Send a companion's index, and return the upload."""
+        connection, path = self.connection, self.path(paths.UPLOAD_ATTACHMENT_INDEX, name=name)
+        return connection.retried(lambda: self.ask("PUT", path, content=index, timeout=connection.answer_timeout))
+
     def publish(self) -> ReleaseDescription:
         """Publish it."""
 
@@ -174,7 +178,7 @@ class _Upload:
         return connection.retried(lambda: connection.ask("POST", path, parse, timeout=timeout))
 
     def missing(self, name: str | None, described: UploadDescription | None = None) -> tuple[Span, ...]:
-        """Return what the server misses of the payload, or of the companion of that name."""
+        """Return what the server misses of the payload, or of the companion of that name; it is asked once."""
         described = described or self.ask("GET", self.path(paths.UPLOAD))
         return described.missing if name is None else described.attachments[name].missing
 
@@ -218,8 +222,7 @@ def _publish(
     for one in companions:
         described = begun
         if begun.attachments[one.name].index_missing:
-            path = upload.path(paths.UPLOAD_ATTACHMENT_INDEX, name=one.name)
-            described = upload.ask("PUT", path, content=one.index, timeout=upload.connection.answer_timeout)
+            described = upload.put_index(one.name, one.index)
         sending.append(_sending(upload, described, one.name, one.source))
     send_all(upload.connection, sending, jobs=jobs, report=serialised(progress))
     for sent in sending:

@@ -181,13 +181,13 @@ class RangeSource:
                 raise NoRangesError(f"{self.name}: asked for {expected[:-1]}, got the whole")
             left = end - first
             for chunk in _skipped(response.iter_raw(), first) if whole else response.iter_raw():
-                if whole and len(chunk) > left and end < self._end:
-                    yield chunk[:left]
-                    return
-                if len(chunk) > left:
+                wanted = chunk[:left] if whole and end < self._end else chunk
+                if len(wanted) > left:
                     raise TransferError(f"{self.name}: more than the {end - first} bytes that were asked for")
-                left -= len(chunk)
-                yield chunk
+                left -= len(wanted)
+                yield wanted
+                if whole and not left and end < self._end:
+                    return
         if left:
             raise TransferError(f"{self.name}: ended {left} bytes before {end}")
 
