@@ -298,6 +298,36 @@ def test_the_certificates_of_a_stranger_must_be_whole_as_well(store, trust, comp
         check(trust, good, replace(stranger, sig=other_recipient.sign(b"other")))
 
 
+@pytest.mark.parametrize(
+    ("found", "altered"),
+    [
+        (b"\x0c\x07Issuing", b"\x03\x07\0ssuing"),  # a bit string for a name: cryptography raises TypeError
+        (b"0\x0e\x06\x03U\x04\x03\x0c\x07Issuing", b"0\x0e\x06\x03U\x04\x03\x0c\0\x04\x05Issui"),
+        (b"\x0c\x07Issuing", b"\x1e\x07Issuing"),  # half a character of UTF-16
+        (b"\x0c\x07Issuing", b"\x0c\x07\xff\xffuing"),
+    ],
+)
+def test_a_name_that_cannot_be_parsed_is_a_refused_chain_whatever_parsing_it_raises(company, found, altered):
+    own = company.own.public_bytes(Encoding.DER)
+    assert found in own
+    with pytest.raises(SignatureError):
+        Chain.parse([own.replace(found, altered)])
+
+
+def test_a_warning_about_a_certificate_is_a_refusal_where_warnings_are_errors(company):
+    """pytest makes errors of warnings here, as applications may; cryptography warns of a name without characters."""
+    with pytest.warns(UserWarning, match="must be >= 1"):
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "", _validate=False)])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(company.issuing.subject)
+    builder = builder.public_key(company.key.rsa.public_key()).serial_number(1)
+    builder = builder.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    own = builder.sign(company.issuing_key.rsa, hashes.SHA256())
+    with pytest.raises(SignatureError, match="must be >= 1"):
+        Chain.parse(
+            [own.public_bytes(Encoding.DER), *(c.public_bytes(Encoding.DER) for c in (company.issuing, company.root))]
+        )
+
+
 # --- in a bundle
 
 

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..constants import MAX_CERTIFICATES
@@ -28,11 +27,12 @@ MAX_DAYS = 36525  # a hundred years
 _SLOW_CLOCK = timedelta(hours=1)  # a new certificate must not be from the future for a device with a slow clock
 _UNPARSABLE = (
     ValueError,
+    TypeError,  # a bit string in a name that may not have one
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
-    CryptographyDeprecationWarning,  # where the application makes errors of warnings
+    UserWarning,  # where the application makes errors of warnings; cryptography's deprecations are such, too
 )
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
