@@ -47,6 +47,16 @@ def test_a_published_bundle_can_be_read_back(live: Live, bundle: Bundle) -> None
     assert latest["payload"]["digest"]["fsverity-sha256"] == bundle.digest
 
 
+def test_what_is_published_into_memory_stays_when_more_comes(trust: TrustStore, sealed: BundleMaker) -> None:
+    """A store in memory kept views of the buffers that the next upload was read into."""
+    one, other = sealed(sequence=8, content=some_bytes(1.5)), sealed(sequence=9, content=some_bytes(2.5))
+    with live_server("memory://", trust, verify_reads=True) as live:
+        for bundle in (one, other):
+            live.publish(bundle).raise_for_status()
+        for sequence, bundle in ((8, one), (9, other)):
+            assert live.client.get(live.release_url(sequence) + "/payload").content == bundle.payload
+
+
 def test_payloads_of_every_edge_size_pass(live: Live, sealed: BundleMaker) -> None:
     sizes = [0, 1, 4000, SEGMENT_BYTES - 57, SEGMENT_BYTES - 56, SEGMENT_BYTES - 55, 16 * SEGMENT_BYTES]
     for sequence, size in enumerate(sizes, 1):

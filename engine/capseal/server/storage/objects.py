@@ -50,6 +50,7 @@ class Storage:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._in_memory = isinstance(store, MemoryStore)
         self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
         self._claim = -1 if self._folder is None else _claim(self._folder)
 
@@ -78,16 +79,20 @@ class Storage:
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
         with _failures(f"cannot put {path}"):
-            await obstore.put_async(self._store, path, data, use_multipart=False)
+            await obstore.put_async(self._store, path, self._own(data), use_multipart=False)
 
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
         with _failures(f"cannot put {path}"):
             try:
-                await obstore.put_async(self._store, path, data, mode="create")
+                await obstore.put_async(self._store, path, self._own(data), mode="create")
             except AlreadyExistsError:
                 return False
             return True
+
+    def _own(self, data: Chunk) -> Chunk:
+        # A store in memory keeps a view of what it is given, and buffers of runs are filled anew.
+        return bytes(data) if self._in_memory else data
 
     async def get(self, path: str, *, most: int) -> bytes:
         """Return an object of at most so many bytes. Raises FileNotFoundError."""
