@@ -73,6 +73,8 @@ ODD = {
     "a comment that holds an end": (
         PLAIN[:-2] + struct.pack("<H", 22) + PLAIN[-22:-2] + b"\0\0", "in front or between"
     ),
+    "a version that no reader knows": (patch(PLAIN, central=(6, b"\x40")), "needs version 64 .* zip it again"),
+    "a local version that no reader knows": (patch(PLAIN, local=(4, b"\xff")), "needs version 255"),
     "another local name": (PLAIN.replace(b"a.txt", b"b.txt", 1), "b.txt.*zip it again"),
     "another local method": (patch(PLAIN, local=(8, b"\x08\0")), "method 8"),
     "another local size": (patch(PLAIN, local=(18, b"\xff\0\0\0\xff\0\0\0")), "CRC, size and packed size"),

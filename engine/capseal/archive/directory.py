@@ -34,6 +34,7 @@ MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
 _UNICODE_PATH_EXTRA = 0x7075
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _PATCH = 1 << 5
+_NEWEST_VERSION = 46  # of Info-ZIP's unzip; what is allowed here needs 45, for zip64
 _METHODS = {
     1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "encrypted"
 }  # fmt: skip
@@ -149,7 +150,7 @@ def read_entries(directory: bytes, end: End) -> list[Entry]:
 def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
     if len(directory) - at < CENTRAL.size or directory[at : at + 4] != b"PK\x01\x02":
         raise FormatError(f"archive: no entry at byte {at} of its directory of {len(directory)} bytes")
-    (_, made_by, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _,
+    (_, made_by, version, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _,
      attributes, offset) = CENTRAL.unpack_from(directory, at)  # fmt: skip
     name_at = at + CENTRAL.size
     extra_at = name_at + name_bytes
@@ -166,6 +167,7 @@ def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
     size, packed, offset = read_zip64(fields[ZIP64_EXTRA], (size, packed, offset), where)
     if disk:
         raise FormatError(f"{where}: on disk {disk} of several; zip it into one file")
+    check_version(version, where)
     if flags & _ENCRYPTED:
         raise FormatError(f"{where}: encrypted; zip it without a password, sealing encrypts it")
     if method not in (STORED, DEFLATED) or flags & _PATCH:
@@ -186,6 +188,15 @@ def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
     if not path and name != "./":
         raise FormatError(f"{where}: no name; zip it again")
     return Entry(path, raw, is_folder, flags, method, mode if kind else 0, crc, size, packed, offset), end
+
+
+def check_version(version: int, where: str) -> None:
+    """Check the version that an entry says is needed to extract it (section 4.4.3). Raises FormatError."""
+    if version & 0xFF > _NEWEST_VERSION:
+        raise FormatError(
+            f"{where}: needs version {version & 0xFF} to be extracted, readers know up to {_NEWEST_VERSION}; "
+            "zip it again"
+        )
 
 
 def _decode(raw: bytes, flags: int, system: int) -> str:

@@ -15,6 +15,7 @@ from .directory import (
     Entry,
     ReadAt,
     check_unicode_path,
+    check_version,
     exactly,
     read_extra,
     read_zip64,
@@ -66,9 +67,10 @@ def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
     if room < LOCAL.size + len(entry.raw_name):
         raise FormatError(f"{where}: header and data of {entry.packed} bytes overlap what follows at byte {stop}")
     head = exactly(read_at, entry.offset, min(room, LOCAL.size + len(entry.raw_name) + _EXTRA_GUESS_BYTES))
-    signature, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack_from(head)
+    signature, version, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack_from(head)
     if signature != b"PK\x03\x04":
         raise FormatError(f"{where}: no header at byte {entry.offset}")
+    check_version(version, where)
     whole: int = LOCAL.size + name_bytes + extra_bytes
     if whole > room:
         raise FormatError(f"{where}: header of {whole} bytes and data of {entry.packed} overlap what follows at {stop}")
