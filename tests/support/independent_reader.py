@@ -1,7 +1,4 @@
-"""A reader of sealed bundles, written from docs/format.md alone: nothing here comes from capseal.
-
-Section names in comments are those of docs/format.md.
-"""
+"""A reader of sealed bundles, written from docs/format.md alone, whose sections comments name; nothing is capseal's."""
 
 import base64
 import hashlib
@@ -229,6 +226,13 @@ def hkdf(key, salt, info):
 # Certificates
 
 
+def issued(certificate, issuer):
+    try:
+        return certificate.verify_directly_issued_by(issuer) is None
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+
+
 def check_chain(signature):
     """Return the first certificate's key: a chain must prove itself, whoever trusts it."""
     ders = [unbase64(text) for text in signature["x5c"]]
@@ -238,12 +242,27 @@ def check_chain(signature):
             need(certificate.public_key().key_size >= 3072, "SignatureError", "weak key in a chain")
             need(certificate.signature_hash_algorithm.digest_size >= 32, "SignatureError", "weak digest in a chain")
             need(der.endswith(b"\0" + certificate.signature), "SignatureError", "unused bits in a chain")
-            certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature) as error:
+            need(issued(certificate, issuer), "SignatureError", "broken chain")
+    except (ValueError, TypeError) as error:
         raise Rejected("SignatureError", f"chain: {error}") from None
-    need(all(c.subject != c.issuer for c in chain[:-1]), "SignatureError", "chain goes on after its root")
+    need(not any(issued(c, c) for c in chain[:-1]), "SignatureError", "chain goes on after its root")
     need(fingerprint(chain[0].public_key()) == signature["keyid"], "SignatureError", "chain is for another key")
     return chain[0].public_key()
+
+
+def read_statement(body):
+    """Return what a statement says, its number of segments, and its permit."""
+    statement = parse_json(body)
+    check_shape(statement, STATEMENT, "statement")
+    size, content = statement["payload"]["size"], statement["content"]["size"]
+    segments = -(-(content + 40) // (SEGMENT - 16))
+    need(size == 40 + content + 16 * segments, "FormatError", "sizes disagree")
+    companions = [a for a in statement.get("attachments", []) if "sha256" not in a["digest"]]
+    need(len(companions) <= 64, "FormatError", "too many companions")
+    need(size + sum(c["size"] for c in companions) <= 2**51, "FormatError", "more than 2 PiB together")
+    permit = statement.get("policy", {}).get("allow_downgrade_to")
+    need(permit is None or permit < statement["sequence"], "FormatError", "permit is not below the sequence")
+    return statement, segments, permit
 
 
 # Reading order
@@ -295,21 +314,11 @@ def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel
         need(roles.count("production") >= threshold, "SignatureError", "threshold")
 
     need(envelope["payloadType"] == PAYLOAD_TYPE, "FormatError", "payloadType")
-    statement = parse_json(body)
-    check_shape(statement, STATEMENT, "statement")
-    size, content = statement["payload"]["size"], statement["content"]["size"]
-    segments = -(-(content + 40) // (SEGMENT - 16))
-    need(size == 40 + content + 16 * segments, "FormatError", "sizes disagree")
-    companions = [a for a in statement.get("attachments", []) if "sha256" not in a["digest"]]
-    need(len(companions) <= 64, "FormatError", "too many companions")
-    need(size + sum(c["size"] for c in companions) <= 2**51, "FormatError", "more than 2 PiB together")
-    permit = statement.get("policy", {}).get("allow_downgrade_to")
-    need(permit is None or permit < statement["sequence"], "FormatError", "permit is not below the sequence")
+    statement, segments, permit = read_statement(body)
     need(app in (None, statement["app"]) and channel in (None, statement["channel"]), "NotForUsError", "app, channel")
     need(role == "development" or statement["role"] == "production", "NotForUsError", "meant for development")
-    if floor is not None:
-        lowest = floor if permit is None else min(floor, permit)
-        need(statement["sequence"] > lowest, "RollbackError", "sequence")
+    lowest = 0 if floor is None else floor if permit is None else min(floor, permit)
+    need(statement["sequence"] > lowest, "RollbackError", "sequence")
     bounds = statement.get("requires", {}).get("native", {})
     platforms = statement.get("requires", {}).get("platforms", [platform])
     if native is not None:
@@ -317,8 +326,8 @@ def verify(bundle, trusted, *, threshold=1, role="production", app=None, channel
         need("below" not in bounds or numbers(native) < numbers(bounds["below"]), "NotForUsError", "too new")
     need(platform is None or platform in platforms, "NotForUsError", "platform")
 
+    size, digest = statement["payload"]["size"], statement["payload"]["digest"]["fsverity-sha256"]
     index = take(12 + length, 32 * segments)
-    digest = statement["payload"]["digest"]["fsverity-sha256"]
     need(payload_digest(index, size).hex() == digest, "TamperedError", "index")
     end = 12 + length + len(index)
     need(not any(take(end, -end % BLOCK)), "FormatError", "padding")
