@@ -27,3 +27,6 @@ capseal device --root device --builtin www activate
 
 # That start: the folder that the app runs from now on.
 capseal device --root device --builtin www boot
+
+# What the app says once it has started well, within 10 s; else the one before runs at the next start.
+capseal device --root device --builtin www confirm

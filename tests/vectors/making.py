@@ -138,6 +138,7 @@ def make(content: bytes, seed: bytes = b"", **keywords: Any) -> tuple[bytes, Par
         "version": "1.4.2",
         "sequence": 142,
         "name": "dist.zip",
+        "unpackable": False,  # what is in it is not what vectors are about
         "created": CREATED,
         "entropy": lambda _: next(values),
     } | keywords
