@@ -22,7 +22,7 @@ from capseal import (
     TrustStore,
     UsageError,
 )
-from capseal.client import Connection, fetch, publish, stream_release, withdraw
+from capseal.client import Connection, fetch, open_release, publish, stream_release, withdraw
 from capseal.client import _connection as connection
 from capseal.constants import SEGMENT_BYTES
 from capseal.http.shapes import PayloadDescription, ReleaseDescription, UploadDescription
@@ -388,6 +388,12 @@ def test_where_ranges_are_dropped_the_whole_is_taken_once_as_a_stream(
     assert sum(done) == len(bundle.payload)
     wholes = [request for request in server.seen if request.path.endswith("/payload")]
     assert len(wholes) == 2  # one to see that it is the whole, one that is taken
+
+
+def test_what_is_read_at_any_place_is_right_where_ranges_are_dropped(published: Live, bundle: Bundle) -> None:
+    with without_ranges(published) as server, open_release(server.url, app=APP, channel=CHANNEL) as (_, source):
+        for start, size in ((0, 5), (SEGMENT_BYTES + 7, 100_000), (len(bundle.payload) - 3, 3)):
+            assert source.peek(start, size) == bundle.payload[start : start + size]
 
 
 def test_of_a_whole_that_breaks_off_what_was_verified_is_kept(
