@@ -173,6 +173,15 @@ def test_a_path_never_appears_when_the_bundle_is_rejected(tmp_path, bundle, reci
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_path_never_appears_when_a_later_segment_is_bad(tmp_path, seal_bytes, recipient, trust, jobs):
+    bad = bytearray(seal_bytes(bytes(range(256)) * 4096 * 9))
+    bad[-1] ^= 1
+    with pytest.raises(TamperedError):
+        capseal.unseal(io.BytesIO(bad), tmp_path / "out", identity=recipient, trust=trust, jobs=jobs)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 4])
 def test_a_bad_payload_yields_no_byte_of_its_bad_segment_nor_after_it(seal_bytes, recipient, trust, jobs):
     content = bytes(range(256)) * 4096 * 9  # 9 MiB, five runs

@@ -69,6 +69,16 @@ def test_split_refuses_a_payload_of_another_size_and_leaves_nothing(change, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_split_refuses_a_stream_that_goes_on_after_the_payload_and_leaves_nothing(tmp_path, seal_bytes):
+    class Stream(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    with pytest.raises(TruncatedError, match="goes on after its end"):
+        capseal.split(Stream(seal_bytes(b"x" * 1000) + b"x"), Detached(tmp_path / "seal", tmp_path / "payload"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_split_refuses_a_seal_whose_index_is_not_the_signed_one(tmp_path, seal_bytes):
     bundle = bytearray(seal_bytes(b"x" * 1000))
     envelope_bytes = int.from_bytes(bundle[len(MAGIC) : len(MAGIC) + 4], "big")

@@ -54,6 +54,14 @@ def test_entropy_is_drawn_once_in_the_order_that_is_promised(plan):
     assert (plan.header.salt, plan.header.nonce_prefix, plan.session_key) == (b"\1" * 32, b"\2" * 7, b"\3" * 32)
 
 
+def test_salt_nonce_prefix_and_key_are_drawn_in_their_full_length(recipient):
+    asked: list[int] = []
+    SealingPlan.make(
+        statement(), recipients=[recipient.public_key], entropy=lambda size: asked.append(size) or bytes(size)
+    )
+    assert asked == [32, 7, 32]
+
+
 def test_every_plan_has_a_key_of_its_own(recipient):
     plans = [SealingPlan.make(statement(), recipients=[recipient.public_key]) for _ in range(3)]
     assert len({plan.session_key for plan in plans}) == 3

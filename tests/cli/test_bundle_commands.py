@@ -126,6 +126,8 @@ def test_with_a_configuration_a_bundle_of_another_app_is_rejected(project):
     run("seal", "dist.zip", "--version", 1, "--app", "com.example.x", "-o", "x.sealed", cwd=project).succeeded()
     run("verify", "x.sealed", cwd=project).failed_with(1, "'com.example.x', expected 'com.example.game'")
     run("verify", "x.sealed", "--app", "com.example.x", cwd=project).succeeded()
+    run("unseal", "x.sealed", "-o", "x.zip", cwd=project).failed_with(1, "'com.example.x', expected 'com.example.game'")
+    assert not (project / "x.zip").exists()
 
 
 @pytest.mark.parametrize("existing", ["keys/signing.pem", "keys/recipient.pub.pem", "keys/trust.json", "capseal.toml"])

@@ -19,6 +19,8 @@ def main() -> int:
     mutants = list(mutants_of(asked.room) if asked.room else all_mutants())
     if asked.only:
         mutants = [one for one in mutants if asked.only in f"{one.file} {one.old} {one.new} {one.test}"]
+    if not mutants:
+        parser.error(f"no mutant contains {asked.only!r}")
     if asked.what == "list":
         for mutant in mutants:
             print(f"{mutant.shown()}\n    {mutant.test}")

@@ -44,8 +44,8 @@ MUTANTS = (
     ),
     Mutant(
         "client/_remote.py",
-        "                if len(chunk) > left:\n",
-        "                if len(chunk) > left + 1:\n",
+        "                if len(wanted) > left:\n",
+        "                if len(wanted) > left + 1:\n",
         ANSWERS + "test_an_answer_to_another_range_is_a_failed_transfer",
     ),
     Mutant(

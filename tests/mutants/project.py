@@ -27,8 +27,8 @@ MUTANTS = (
     ),
     Mutant(
         "project/log.py",
-        '        if not line.endswith(b"\\n"):\n',
-        '        if not line.endswith((b"\\n", b"}")):\n',
+        "        if not line:\n            return\n",
+        "        if not line or line[-1] != 10:\n            return\n",
         LOG + "test_a_log_that_was_cut_off_in_a_line_is_refused_and_not_added_to",
     ),
     Mutant(
@@ -56,12 +56,6 @@ MUTANTS = (
         RELEASE + "test_what_the_production_store_refuses_leaves_nothing_behind",
     ),
     Mutant(
-        "project/release.py",
-        "        if os.path.lexists(path):\n",
-        "        if os.path.isfile(path) and os.path.getsize(path) == 0:\n",
-        RELEASE + "test_a_release_is_never_replaced",
-    ),
-    Mutant(
         "project/discovery.py",
         "return None if os.path.isabs(path) or path.split(os.sep)[0] in (os.pardir, os.curdir) else path",
         "return None if os.path.isabs(path) else path",
@@ -70,7 +64,7 @@ MUTANTS = (
     Mutant(
         "project/_log_writer.py",
         "        if self._trust is not None:\n",
-        "        if self._trust is not None and entry.number > 1:\n",
+        "        if self._trust is not None and entry.number == 1:\n",
         LOG + "test_what_would_not_verify_at_its_time_is_not_written",
     ),
     Mutant(
@@ -78,11 +72,5 @@ MUTANTS = (
         "time=now if self.last is None else max(now, self.last.time),",
         "time=now,",
         LOG + "test_an_entry_after_one_of_a_fast_clock_has_its_time",
-    ),
-    Mutant(
-        "project/creation.py",
-        '_KEYS_IGNORED = b"# Private keys stay out of version control.\\n*.pem\\n',
-        '_KEYS_IGNORED = b"# Private keys stay out of version control.\\n*.key\\n',
-        "tests/cli/test_trust_commands.py::test_git_would_not_take_the_private_parts",
     ),
 )

@@ -37,6 +37,7 @@ def latest(live: Live) -> int:
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str, int]:
+    assert not answer.is_success
     problem = answer.json()
     return answer.status_code, problem["error"], problem["floor"]
 

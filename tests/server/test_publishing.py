@@ -147,9 +147,10 @@ def test_a_flipped_bit_is_refused_at_its_segment_and_nothing_stays_stored(
     assert live.client.get(links["self"]).status_code == 404
 
 
-def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustStore) -> None:
+@pytest.mark.parametrize("segment", [17, 20], ids=["of the run before the last", "of the last run"])
+def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustStore, segment: int) -> None:
     bad = bytearray(bundle.payload)
-    bad[17 * SEGMENT_BYTES] ^= 1
+    bad[segment * SEGMENT_BYTES] ^= 1
     stored: list[StoredRun] = []
 
     async def put(part: StoredRun, data: memoryview) -> None:
