@@ -153,6 +153,31 @@ def test_a_true_zip64_end_record_and_a_comment_are_read():
     assert contents(PLAIN[:-2] + b"\x03\0abc") == files
 
 
+def test_a_comments_length_tells_the_end_record_from_its_own_fields():
+    fields = list(struct.unpack("<4s4H2IH", PLAIN[-22:]))
+    for at, value in ((6, 0x06054B50), (5, 0x06054B50)):
+        said = [*fields]
+        said[at] = value
+        for comment in (b"", b"abc"):
+            said[7] = len(comment)
+            with pytest.raises(FormatError, match="directory of"):
+                check(PLAIN[:-22] + struct.pack("<4s4H2IH", *said) + comment)
+
+
+@pytest.mark.parametrize("inside", [b"PK\5\6", b"PK\5\6" + bytes(30), b"-" * 9 + b"PK\5\6" + bytes(18) + b"-"])
+def test_a_comment_that_other_readers_take_for_the_end_is_refused(inside):
+    with pytest.raises(FormatError, match="comment holds an end record"):
+        check(PLAIN[:-2] + struct.pack("<H", len(inside)) + inside)
+
+
+@pytest.mark.parametrize("full", [0, 1, 2, 3, 4, 5])
+def test_a_full_field_of_the_end_record_is_looked_up_in_the_zip64_one(full):
+    data = bytearray(with_zip64_end(PLAIN))
+    at, width = ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4))[full]
+    data[len(data) - 22 + at : len(data) - 22 + at + width] = b"\xff" * width
+    assert contents(bytes(data)) == {"a.txt": b"hello", "b/c": b"x" * 3000}
+
+
 @pytest.mark.parametrize("tool", ["zip", "zip to a pipe", "bsdtar", "bsdtar stored", "7z", "git", "python"])
 def test_what_other_tools_write_is_read(tool, tmp_path):
     files = {"index.html": b"<p>" * 1000, "js/é.js": os.urandom(5000), "js/empty": b""}

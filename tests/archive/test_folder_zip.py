@@ -11,8 +11,8 @@ import pytest
 
 import capseal
 from capseal import SourceChangedError, UsageError
-from capseal.archive import _deflating, _headers
-from capseal.archive.check import ArchiveLimits
+from capseal.archive import _deflating, _headers, directory
+from capseal.archive.check import ArchiveLimits, check_archive
 from capseal.archive.folder_zip import FolderZip
 from capseal.native import filereader
 from support.tools import require_tool
@@ -268,6 +268,35 @@ def test_a_private_key_behind_a_certificate_is_an_error(folder, name):
         _zip(folder)
 
 
+PEM = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFNjcmVlbnNob3Rz\n-----END PRIVATE KEY-----\n"
+BEHIND = {
+    "a line break": b"\n" + PEM,
+    "a byte order mark": b"\xef\xbb\xbf" + PEM,
+    "bag attributes": b"Bag Attributes\n    localKeyID: 01\n" + PEM,
+    "code": b"const key = `" + PEM + b"`;",
+    "code on one line": b'{"key":"' + PEM.replace(b"\n", rb"\n") + b'"}',
+    "code of joined lines": b'key = "' + PEM.replace(b"\n", b'\\n" +\n  "') + b'"',
+    "64 KiB less one byte": b" " * (64 * 1024 - 1) + PEM,
+    "an encrypted one's header": b"\n-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n",
+}
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("behind", [0, 3_000_000])
+@pytest.mark.parametrize("what", ["nothing", *BEHIND])
+def test_a_private_key_is_an_error_whatever_is_around_it(folder, what, behind, deflate):
+    (folder / "README").write_bytes(BEHIND.get(what, PEM) + os.urandom(behind))
+    with pytest.raises(UsageError, match="README: a private key, which would be shipped; move it out"):
+        _zip(folder, deflate=deflate)
+
+
+def test_a_private_key_is_found_while_a_large_file_is_deflated(folder, monkeypatch):
+    monkeypatch.setattr(_deflating, "_WHOLE_BYTES", 100)
+    (folder / "README").write_bytes(PEM)
+    with pytest.raises(UsageError, match="README: a private key"):
+        FolderZip(str(folder), deflate=True)
+
+
 def test_public_keys_and_code_that_speaks_of_keys_ship(folder):
     (folder / "signer.pub.pem").write_bytes(b"-----BEGIN PUBLIC KEY-----\n")
     (folder / "forge.js").write_bytes(b"const head = '-----BEGIN PRIVATE KEY-----';")
@@ -292,6 +321,29 @@ def test_two_names_that_are_one_elsewhere_are_refused(folder):
 def test_more_files_than_devices_take_are_refused(folder):
     with pytest.raises(UsageError, match="more than 5 files and folders"):
         FolderZip(str(folder), limits=ArchiveLimits(entries=5))
+
+
+def test_a_directory_larger_than_devices_read_is_refused_when_it_is_listed(folder, monkeypatch):
+    data = _zip(folder)
+    size = len(data) - data.index(b"PK\1\2") - 22
+    monkeypatch.setattr(directory, "MAX_DIRECTORY_BYTES", size)
+    assert contents(_zip(folder)) == FILES
+    monkeypatch.setattr(directory, "MAX_DIRECTORY_BYTES", size - 1)
+    with pytest.raises(
+        UsageError, match=f"dist: archive: directory of {size} bytes, at most {size - 1} .* fewer files"
+    ):
+        FolderZip(str(folder))
+
+
+@pytest.mark.parametrize("sizes", [{"a": 0x06054B50 - 31}, {"a": 0x07064B50 - 31, "z" * 16: 1}], ids=["end", "locator"])
+def test_offsets_that_look_like_signatures_do_not_mislead_the_check_of_devices(tmp_path, sizes):
+    for name, size in sizes.items():
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    archive = FolderZip(str(tmp_path))
+    archive._crcs = [0] * len(sizes)  # which only the data has to fit, and it takes seconds
+    passed = check_archive(archive.peek, archive.size, limits=ArchiveLimits())
+    assert [(member.entry.path, member.entry.size) for member in passed.members] == list(sizes.items())
 
 
 def test_what_deflates_beyond_the_ratio_is_refused(tmp_path):

@@ -115,9 +115,33 @@ MUTANTS = (
         "tests/archive/test_folder_zip.py::test_a_private_key_behind_a_certificate_is_an_error",
     ),
     Mutant(
-        "archive/folder_zip.py",
-        "        if PRIVATE_KEY.match(head):\n",
-        "        if PRIVATE_KEY.fullmatch(head):\n",
+        "archive/_listing.py",
+        "bool(_LABEL.match(head) or _KEY.search(head))",
+        "bool(_LABEL.fullmatch(head) or _KEY.search(head))",
         "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_it_is_called",
+    ),
+    Mutant(
+        "archive/folder_zip.py",
+        "            self._refuse_private_key(number, chunk[:HEAD_BYTES])\n",
+        "            self._refuse_private_key(number, chunk[:0])\n",
+        "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_is_around_it",
+    ),
+    Mutant(
+        "archive/folder_zip.py",
+        "        check_directory_bytes(size)\n",
+        "        check_directory_bytes(0)\n",
+        "tests/archive/test_folder_zip.py::test_a_directory_larger_than_devices_read_is_refused_when_it_is_listed",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "while at >= 0 and _comment_bytes(tail, at) != len(tail) - at - END.size:",
+        "while at < -1:",
+        CHECK + "test_a_comment_that_other_readers_take_for_the_end_is_refused",
+    ),
+    Mutant(
+        "archive/directory.py",
+        "        if not whole or _leads_to_end64(read_at, locator):\n",
+        "        if True:\n",
+        "tests/archive/test_folder_zip.py::test_offsets_that_look_like_signatures_do_not_mislead_the_check_of_devices",
     ),
 )

@@ -47,13 +47,18 @@ def put_local_header(
 def directory_bytes(
     names: Sequence[bytes], packed: Sequence[int], sizes: Sequence[int], offsets: Sequence[int], start: int
 ) -> int:
-    """Return how long the directory, which starts at that offset, and the end records are."""
+    """Return how long the directory is, which starts at that offset, without the end records."""
     size = CENTRAL.size * len(names) + sum(map(len, names))
     if start >= MAX32 or max((*packed, *sizes), default=0) >= MAX32:
         for values in zip(packed, sizes, offsets, strict=True):
             large = sum(value >= MAX32 for value in values)
             size += 8 * large + 4 if large else 0
-    return size + len(_end_records(len(names), size, start))
+    return size
+
+
+def end_bytes(count: int, size: int, start: int) -> int:
+    """Return how long the end records are, behind a directory of that many entries and bytes, at that offset."""
+    return len(_end_records(count, size, start))
 
 
 def directory(rows: Iterable[Row], start: int) -> bytes:

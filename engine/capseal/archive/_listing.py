@@ -24,8 +24,16 @@ _KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
 _MAX_KEY_BYTES = 64 * 1024
 _TELLING = frozenset({b"sealed", b"seal", b"payload", b"pem", b"key", b"p8", b"capgo_key_v2", b"capgo_key"})
 """What may follow the last dot of a name that needs a closer look."""
-PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-
+_TELLTALE = b"PRIVATE KEY"  # without its dashes, whose runs in other text would slow the search down
+_LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_KEY = re.compile(
+    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY-----
+    (?: \s | \\[rn\n] | ["'`] \s* [+,] \s* ["'`] )*  # line breaks, and what makes lines one text in code
+    (?: [A-Za-z0-9+/]{16} | Proc-Type: )""",
+    re.VERBOSE,
+)
+HEAD_BYTES = _MAX_KEY_BYTES + 256
+"""What of a file is looked at for a private key: one that begins in its first 64 KiB shows its first line."""
 
 Shipped = tuple[bytes, int, int]
 """Name in the zip, a folder's with a final '/'; size, -1 of a folder; time of the last change in nanoseconds."""
@@ -47,6 +55,14 @@ def list_folder(folder: str, *, exclude: Sequence[str], leave_out: Collection[st
     files that are being made; entries: at most so many files and folders.
     """
     return _Lister(folder, exclude, leave_out, entries).list()
+
+
+def holds_private_key(head: bytes) -> bool:
+    """Say whether a file that begins so holds a private key in PEM: its label and what follows it.
+
+    Code and notes that speak of keys have the label alone, but never as the first thing.
+    """
+    return _TELLTALE in head and bool(_LABEL.match(head) or _KEY.search(head))
 
 
 class _Lister:
@@ -207,5 +223,5 @@ def _is_sealed(place: bytes, siblings: Collection[bytes]) -> bool:
 
 def _refuse_private_key(place: bytes) -> None:
     with open(place, "rb") as file:
-        if PRIVATE_KEY.search(file.read(_MAX_KEY_BYTES)):
+        if _LABEL.search(file.read(_MAX_KEY_BYTES)):
             raise UsageError(f"{os.fsdecode(place)}: a private key, which would be shipped; move it out of the folder")

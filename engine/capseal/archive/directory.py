@@ -8,7 +8,7 @@ that the bytes are bad, and every other error is "could not read".
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import FormatError, SourceChangedError
@@ -31,6 +31,10 @@ END64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR64 = struct.Struct("<4sIQI")
 CENTRAL = struct.Struct("<4s6H3I5H2I")
 MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
+_END = b"PK\x05\x06"
+_END64 = b"PK\x06\x06"
+_LOCATOR64 = b"PK\x06\x07"
+_FULL = (MAX16, MAX16, MAX16, MAX16, MAX32, MAX32)  # what stands in an end record's fields for "see zip64"
 _UNICODE_PATH_EXTRA = 0x7075
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _PATCH = 1 << 5
@@ -88,22 +92,22 @@ def read_end(read_at: ReadAt, archive_bytes: int) -> End:
         raise FormatError("archive: an empty file is no zip; build it again")
     start = max(0, archive_bytes - END.size - MAX16)
     tail = exactly(read_at, start, archive_bytes - start)
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < END.size:
+    at = _find_end(tail)
+    if at is None:
         raise FormatError(f"archive: {_no_zip(exactly(read_at, 0, min(archive_bytes, 16)))}")
-    _, disk, first_disk, here, count, size, offset, comment_bytes = END.unpack_from(tail, at)
-    after = len(tail) - at - END.size - comment_bytes
-    if after:
-        what = f"{after} bytes follow" if after > 0 else f"{-after} bytes are missing at"
-        raise FormatError(f"archive: {what} its end; zip it again, or copy it completely")
+    _, *short, _ = END.unpack_from(tail, at)
+    disk, first_disk, here, count, size, offset = short
     end = start + at
-    if at >= LOCATOR64.size and tail[at - LOCATOR64.size :].startswith(b"PK\x06\x07"):
-        short = (disk, first_disk, here, count, size, offset)
-        disk, first_disk, here, count, size, offset, end = _read_end64(read_at, end - LOCATOR64.size, short)
+    locator = end - LOCATOR64.size
+    if at >= LOCATOR64.size and tail.startswith(_LOCATOR64, at - LOCATOR64.size):
+        # The end of a directory may look like a locator: it is one where the end record is not whole
+        # without it, or where it leads to what some tools write although nothing needs it.
+        whole = offset + size == end and not any(map(int.__eq__, short, _FULL))
+        if not whole or _leads_to_end64(read_at, locator):
+            disk, first_disk, here, count, size, offset, end = _read_end64(read_at, locator, short)
     if disk or first_disk or here != count:
         raise FormatError(f"archive: disk {disk} of several; zip it into one file")
-    if size > MAX_DIRECTORY_BYTES:
-        raise FormatError(f"archive: directory of {size} bytes, at most {MAX_DIRECTORY_BYTES} are allowed")
+    check_directory_bytes(size)
     if offset + size != end:
         raise FormatError(
             f"archive: directory of {size} bytes at byte {offset} ends at {offset + size}, the end record is at {end}; "
@@ -112,15 +116,55 @@ def read_end(read_at: ReadAt, archive_bytes: int) -> End:
     return End(count, size, offset)
 
 
-def _read_end64(read_at: ReadAt, locator: int, short: tuple[int, ...]) -> tuple[int, ...]:
+def check_directory_bytes(size: int) -> None:
+    """Check how large a directory is, in bytes, without the end records. Raises FormatError."""
+    if size > MAX_DIRECTORY_BYTES:
+        raise FormatError(
+            f"archive: directory of {size} bytes, at most {MAX_DIRECTORY_BYTES} are allowed; "
+            "ship fewer files, or shorter names"
+        )
+
+
+def _find_end(tail: bytes) -> int | None:
+    """Return where the end record is in an archive's last bytes; None where there is none, whole.
+
+    Its signature may be among its own fields too. Raises FormatError where no comment's length fits, and
+    where a comment holds the signature, which other readers take for the end.
+    """
+    last = at = tail.rfind(_END, 0, max(0, len(tail) - END.size + len(_END)))
+    while at >= 0 and _comment_bytes(tail, at) != len(tail) - at - END.size:
+        at = tail.rfind(_END, 0, at + len(_END) - 1)
+    if at >= 0:
+        if tail.find(_END, at + END.size - len(_END) + 1) >= 0:
+            raise FormatError("archive: its comment holds an end record; zip it again, without a comment")
+        return at
+    if last < 0:
+        return None
+    after = len(tail) - last - END.size - _comment_bytes(tail, last)
+    what = f"{after} bytes follow" if after > 0 else f"{-after} bytes are missing at"
+    raise FormatError(f"archive: {what} its end; zip it again, or copy it completely")
+
+
+def _comment_bytes(tail: bytes, at: int) -> int:
+    return int.from_bytes(tail[at + END.size - 2 : at + END.size], "little")
+
+
+def _leads_to_end64(read_at: ReadAt, locator: int) -> bool:
+    _, disk, at, disks = LOCATOR64.unpack(exactly(read_at, locator, LOCATOR64.size))
+    if disk or disks > 1 or at + END64.size != locator:
+        return False
+    return exactly(read_at, at, len(_END64)) == _END64
+
+
+def _read_end64(read_at: ReadAt, locator: int, short: Sequence[int]) -> tuple[int, ...]:
     """Return what the zip64 end record says, and its offset; what the short one says must agree."""
     _, disk, at, disks = LOCATOR64.unpack(exactly(read_at, locator, LOCATOR64.size))
     if disk or disks > 1 or at + END64.size != locator:
         raise FormatError(f"archive: zip64 end record at byte {at} does not end where its locator is, at {locator}")
     signature, size, _, _, *values = END64.unpack(exactly(read_at, at, END64.size))
-    if signature != b"PK\x06\x06" or size != END64.size - 12:
+    if signature != _END64 or size != END64.size - 12:
         raise FormatError(f"archive: no zip64 end record of {END64.size} bytes at byte {at}")
-    for value, said, most in zip(values, short, (MAX16, MAX16, MAX16, MAX16, MAX32, MAX32), strict=True):
+    for value, said, most in zip(values, short, _FULL, strict=True):
         if said not in (value, most):
             raise FormatError(f"archive: end record says {said}, zip64 end record says {value}; zip it again")
     return (*values, at)

@@ -17,14 +17,12 @@ from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
 from ..native.filereader import FileTable
-from ._headers import directory, directory_bytes, local_header_bytes, put_local_header
-from ._listing import PRIVATE_KEY, list_folder
+from ._headers import directory, directory_bytes, end_bytes, local_header_bytes, put_local_header
+from ._listing import HEAD_BYTES, holds_private_key, list_folder
 from .check import ArchiveLimits, check_sizes
-from .directory import DEFLATED, STORED
+from .directory import DEFLATED, STORED, check_directory_bytes
 
 _CHUNK_BYTES = 1024 * 1024
-_DASH = ord("-")  # what a PEM file begins with
-_MAX_LABEL_BYTES = 80
 _DEFAULT_LIMITS = ArchiveLimits()
 
 
@@ -105,8 +103,7 @@ class FolderZip:
                     crc = self._crc_of(number)
                 else:
                     content = buffer[data - offset : end - offset]
-                    if packed and content[0] == _DASH:
-                        self._refuse_private_key(number, bytes(content[:_MAX_LABEL_BYTES]))
+                    self._refuse_private_key(number, bytes(content[:HEAD_BYTES]))
                     crc = crc32(content)
                 crcs[number] = crc
             header, at = buffer, start - offset
@@ -149,7 +146,9 @@ class FolderZip:
         self._directory_at = ends[-1] if ends else 0
         self._starts = [0, *ends[:-1]] if ends else []
         self._data_at = list(map(int.__add__, self._starts, heads))
-        self._bytes = self._directory_at + directory_bytes(names, packed, sizes, self._starts, self._directory_at)
+        size = directory_bytes(names, packed, sizes, self._starts, self._directory_at)
+        check_directory_bytes(size)
+        self._bytes = self._directory_at + size + end_bytes(len(names), size, self._directory_at)
         self.size: int | None = self._bytes  # what a source may not know
         self._methods = [DEFLATED if self._in_spool(number) else STORED for number in range(len(names))]
         in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
@@ -190,22 +189,23 @@ class FolderZip:
     def _crc_of(self, number: int) -> int:
         crc = 0
         for chunk in self._chunks(number):
-            if not crc and chunk[0] == _DASH:
-                self._refuse_private_key(number, chunk[:_MAX_LABEL_BYTES])
             crc = crc32(chunk, crc)
         return crc
 
     def _chunks(self, number: int) -> Iterator[bytes]:
         fd = self._table.open(number)
         try:
-            while chunk := os.read(fd, _CHUNK_BYTES):
+            chunk = os.read(fd, _CHUNK_BYTES)
+            self._refuse_private_key(number, chunk[:HEAD_BYTES])
+            while chunk:
                 yield chunk
+                chunk = os.read(fd, _CHUNK_BYTES)
             self._table.check_unchanged(number, fd)
         finally:
             os.close(fd)
 
     def _refuse_private_key(self, number: int, head: bytes) -> None:
-        if PRIVATE_KEY.match(head):
+        if holds_private_key(head):
             path = os.path.join(self._folder, self._names[number].decode())
             raise UsageError(f"{path}: a private key, which would be shipped; move it out of the folder")
 
