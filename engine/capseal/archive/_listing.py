@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -202,10 +203,18 @@ def _patterns(folder: str, exclude: Sequence[str]) -> Ignored | None:
         return None
     import pathspec  # here, since most folders have no patterns
 
-    try:
-        spec = pathspec.GitIgnoreSpec.from_lines(lines)
-    except ValueError as error:
-        raise UsageError(f"pattern in {IGNORE_FILE} or --exclude: {error}") from None
+    for line in lines:
+        try:
+            with warnings.catch_warnings():
+                # Of a class that Python reads in another way than git: it would match what nobody meant.
+                warnings.simplefilter("error", FutureWarning)
+                pathspec.GitIgnoreSpec.from_lines([line])  # each by itself, to name the one
+        except (ValueError, re.error, FutureWarning) as error:
+            # A position would be one in what the pattern was translated to.
+            reason = str(error).partition(" at position ")[0]
+            where = f"pattern {line!r} in {IGNORE_FILE} or --exclude"
+            raise UsageError(f"{where}: {reason[:1].lower()}{reason[1:]}") from None
+    spec = pathspec.GitIgnoreSpec.from_lines(lines)
     return lambda path: spec.check_file(path).include
 
 

@@ -46,6 +46,10 @@ class SealingPlan:
         entropy: gives so many random bytes; asked for the salt, the nonce prefix and the session key, in that
         order. Raises UsageError where no reader would accept the statement.
         """
+        try:
+            statement.app.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"statement.app: {statement.app[:64]!r} is not UTF-8") from None
         header = Header(entropy(SALT_BYTES), entropy(NONCE_PREFIX_BYTES))
         session_key = entropy(KEY_BYTES)
         statement = replace(

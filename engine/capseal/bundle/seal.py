@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ..constants import ANY_MEDIA_TYPE, DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES, ZIP_MEDIA_TYPE
 from ..crypto.keys import PublicKey, Signer
 from ..crypto.segment_cipher import Header, SegmentCipher
-from ..errors import SourceChangedError
+from ..errors import SourceChangedError, UsageError
 from ..format.seal import Seal
 from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.statement import Attachment, Companion, Content, Statement
@@ -87,7 +87,10 @@ def seal(
     gives them, and the sources of those that are sealed along with the bundle. Every other keyword is a member of the
     statement (docs/format.md, Statement). Raises UsageError, SourceChangedError, OSError.
     """
-    created = (created or datetime.now(UTC)).replace(microsecond=0)
+    try:
+        created = (created or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+    except (OverflowError, ValueError) as error:
+        raise UsageError(f"created: {created} is no time that UTC has: {error}") from None
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
     outputs = [sink.seal, sink.payload] if isinstance(sink, Detached) else [sink]
     leave_out = [os.fspath(path) for path in outputs if isinstance(path, str | os.PathLike)]

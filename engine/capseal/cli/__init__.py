@@ -7,6 +7,7 @@ only: the library is imported inside the commands, so that starting up stays qui
 import gc
 import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
         raise SystemExit(130) from None
     replace_closed_streams()
     code = run()
-    sys.stderr.flush()
+    with suppress(OSError):  # what cannot be told must not change the exit code
+        sys.stderr.flush()
     # Not by way of the interpreter, which would take 15 ms to tear itself down. Output was flushed by run().
     os._exit(code)

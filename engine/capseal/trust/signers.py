@@ -62,7 +62,13 @@ def load_signer(reference: str, *, secret: Callable[[], bytes] | None = None) ->
         from .external_signers import CommandSigner
 
         public, _, line = reference.removeprefix(COMMAND_SCHEME).partition(":")
-        command = shlex.split(line)
+        try:
+            command = shlex.split(line)
+        except ValueError as error:
+            reason = str(error)
+            raise KeyFileError(
+                f"{COMMAND_SCHEME}{public}: command {line!r}: {reason[:1].lower()}{reason[1:]}"
+            ) from None
         if not command:
             raise KeyFileError(
                 f"{COMMAND_SCHEME}{public}: no command; write {COMMAND_SCHEME}PUBLIC.pem:PROGRAM ARGUMENTS"

@@ -1,6 +1,7 @@
 """capseal verify: check every byte, with no secret; and the verdict, as JSON values and in lines."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import RejectedError
@@ -36,7 +37,8 @@ def verify(
             )
     except RejectedError as error:
         if json:
-            console.print_json(_rejection(error))
+            with suppress(OSError):  # the exit code says that it is rejected, all the same
+                console.print_json(_rejection(error))
         raise
     if json:
         console.print_json(_verdict(verified))

@@ -1,9 +1,11 @@
 """The terminal and the standard streams: what is read, what is printed, and what may not reach a terminal."""
 
+import errno
 import fcntl
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any, BinaryIO, TextIO, cast
 
 from ...errors import UsageError
@@ -16,9 +18,10 @@ def replace_closed_streams() -> None:
     """Open the null device for every standard stream that we were started without, as by '>&-'.
 
     Otherwise the first file that is opened would get the number of that stream, and messages would go into it. What
-    is written to standard output is refused, so that its loss is told.
+    is written to standard output is refused, so that its loss is told; so is reading standard input, which would be
+    taken for an empty one.
     """
-    for fd, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(fd)
         except OSError:
@@ -38,8 +41,9 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print one line on standard error."""
-    _write(sys.stderr, f"capseal: {printable(text)}")
+    """Print one line on standard error; what cannot be told there is dropped, since the exit code tells the most."""
+    with suppress(OSError):
+        _write(sys.stderr, f"capseal: {printable(text)}")
 
 
 def print_json(value: Any) -> None:
@@ -65,9 +69,14 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def open_input(path: str) -> str | BinaryIO:
-    """Return the path, or standard input for '-'."""
+    """Return the path, or standard input for '-'. Raises OSError where that is closed."""
+    if path != STANDARD:
+        return path
+    # What replace_closed_streams() opened in its place cannot be read.
+    if fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        raise OSError(errno.EBADF, "closed, or open for writing only", "standard input")
     # Raw: a thread that is blocked in a buffered reader would crash the interpreter's shutdown.
-    return cast(BinaryIO, io.FileIO(0, "rb", closefd=False)) if path == STANDARD else path
+    return cast(BinaryIO, io.FileIO(0, "rb", closefd=False))
 
 
 def output_path(text: str) -> str:

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TextIO
 
@@ -115,6 +116,9 @@ def _run(run: Callable[[], int | None], verbose: bool) -> int:
     except (CapsealError, OSError) as error:
         complain(line_of(error))
         return code_for(error)
+    except MemoryError as error:
+        complain(f"not enough memory: {error}" if str(error) else "not enough memory")
+        return ENVIRONMENT
     except (Interrupted, SystemExit, KeyboardInterrupt):
         raise
     # All others, and the panics of Rust code, which are no Exception: Python would exit with 1, which means rejected.
@@ -133,7 +137,8 @@ def _tell_bug(error: BaseException, verbose: bool) -> None:
     if verbose:
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(error)).encode("ascii", "backslashreplace").decode())
+        with suppress(OSError):
+            sys.stderr.write("".join(traceback.format_exception(error)).encode("ascii", "backslashreplace").decode())
     what = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_TOLD_CHARS]
     hint = "the traceback is above" if verbose else "run it again with -v for the traceback"
     complain(f"unexpected {what}; nothing is known to be wrong with your files: report it as a bug, {hint}")

@@ -17,6 +17,9 @@ _VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails
 _VERSION = flag("--version", help="Print the version and exit.")
 _MAX_COLUMNS = 100
 
+_TEXTS = frozenset({"ADDRESS", "DIGEST", "ID", "NAME", "TEXT", "TYPE", "URL", "VERSION"})
+"""What the values are called that are texts. All others may be paths, which are any bytes."""
+
 
 def run(
     path: str, node: Command | Group, words: Sequence[str], *, outer: Callable[[], tuple[Any, ...]] = tuple
@@ -152,9 +155,20 @@ def _converted(path: str, declaration: Declaration, found: Any) -> Any:
     if not declaration.metavar:
         return found
     try:
+        for word in found if declaration.repeatable else [found]:
+            _check_text(declaration, word)
         return [declaration.type(word) for word in found] if declaration.repeatable else declaration.type(found)
     except ValueError as error:
         raise _mistake(path, f"invalid value for {declaration}: {error}") from None
+
+
+def _check_text(declaration: Declaration, word: str) -> None:
+    """Check that a text or URL is one. Raises ValueError where the words of the command line are not UTF-8 there."""
+    if declaration.metavar.removesuffix("...") in _TEXTS or "://" in word:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{word!r} is not UTF-8") from None
 
 
 def _mistake(path: str, message: str) -> UsageError:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ class _Bar:
 
     def advance(self, size: int) -> None:
         self._done += size
+        with suppress(OSError):  # of a terminal that is gone, which is no reason to stop
+            self._show()
+
+    def _show(self) -> None:
         if self._shown is None:
             if time.monotonic() - self._started_s < QUIET_S:
                 return
@@ -92,7 +96,8 @@ class _Bar:
 
     def close(self) -> None:
         if self._shown is not None:
-            self._shown.stop()
+            with suppress(OSError):
+                self._shown.stop()
 
 
 def _make() -> "Progress":
