@@ -177,10 +177,15 @@ def test_session_key_of_v1_needs_the_private_key_that_it_was_wrapped_for(key: Pr
         SessionKey.unwrap_v1(text, other)
 
 
-@pytest.mark.parametrize("text", ["", "123456789", "xyz", "-1", "0x12"])
+@pytest.mark.parametrize("text", ["", "123456789", "xyz", "-1", "0x12", "12 34", "\u0661"])
 def test_text_that_is_no_crc32_is_a_format_error(text: str) -> None:
     with pytest.raises(FormatError, match="CRC32"):
         parse_crc32(text)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t\r\n", "\x1f", "\x1c", "\u3000", "\x85"])
+def test_a_crc32_may_stand_between_blanks_of_every_kind(blank: str) -> None:
+    assert parse_crc32(f"{blank}00C0ffee{blank}") == 0xC0FFEE
 
 
 def test_nothing_secret_shows_in_a_repr(key: PrivateKey) -> None:

@@ -107,7 +107,8 @@ def recover_checksum(text: str, key: CapgoPublicKey, version: ChecksumVersion) -
 
 def parse_crc32(text: str) -> int:
     """Return the CRC32 of a v1 bundle. Raises FormatError."""
-    if not _CRC32.fullmatch(text.strip()):
+    text = text.strip()
+    if not _CRC32.fullmatch(text):
         raise FormatError(f"checksum: {text[:64]!r} is not a CRC32 of up to 8 hex digits, as v1 has it")
     return int(text, 16)
 
