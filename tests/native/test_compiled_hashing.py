@@ -21,6 +21,7 @@ SOURCES = sorted(map(str, (ROOT / "csrc").rglob("*.c")))
 INCLUDE = f"-I{ROOT / 'csrc'}"
 PROGRAM = str(ROOT / "tests" / "native" / "test_hash.c")
 HARNESS = str(ROOT / "tests" / "native" / "fuzz_hash.c")
+FILE_HARNESS = str(ROOT / "tests" / "native" / "fuzz_file.c")
 # The generated steps are longer string literals than ISO C promises to take; every compiler does.
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wno-overlength-strings", "-Werror"]
 SANITIZERS = ["-g", "-O1", "-fno-sanitize-recover=all"]
@@ -105,6 +106,37 @@ def test_a_short_fuzzing_run_finds_nothing(tmp_path: Path) -> None:
             (corpus / f"{kernel}-{block_bytes}").write_bytes(seed + os.urandom(max(1, block_bytes) * n))
     done = run(path, "-runs=3000", "-max_total_time=4", "-max_len=90000", "-seed=1", str(corpus))
     assert "Done" in done.stderr
+
+
+def test_a_short_fuzzing_run_of_files_finds_nothing(tmp_path: Path) -> None:
+    need("clang")
+    path, corpus = str(tmp_path / "fuzz_file"), tmp_path / "corpus"
+    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, FILE_HARNESS, "-o", path)
+    corpus.mkdir()
+    for what in range(8):  # what to do, of which units its numbers are, file size, offset, range, kernel, content
+        for offset, size in ((0, 3), (1, 2), (2, 2)):
+            numbers = bytes([4, 0, offset, 0, size, 0, what % 3])
+            (corpus / f"{what}-{offset}").write_bytes(bytes([what, 44]) + numbers + os.urandom(40))
+    done = run(path, "-runs=3000", "-max_total_time=4", "-max_len=64", "-seed=1", str(corpus))
+    assert "Done" in done.stderr
+
+
+def test_a_fuzzer_of_files_notices_one_byte_too_many(tmp_path: Path) -> None:
+    """Without this, a harness that gives more room than it says would pass as well."""
+    need("clang")
+    path, broken = str(tmp_path / "fuzz_file"), tmp_path / "csrc"
+    shutil.copytree(ROOT / "csrc", broken)
+    listing = broken / "file" / "listing.c"
+    text = listing.read_text()
+    assert text.count("if (size > names_bytes ||") == 1
+    listing.write_text(text.replace("if (size > names_bytes ||", "if (size > names_bytes + 1 ||"))
+    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
+    flags = ["-O1", "-fsanitize=fuzzer,address", f"-I{broken}"]
+    run("clang", *flags, *sources, FILE_HARNESS, "-o", path)
+    seeds = [tmp_path / str(room) for room in range(10)]
+    for room, seed in enumerate(seeds):
+        seed.write_bytes(bytes([5, 0, room, 4]) + bytes(20))
+    assert subprocess.run([path, *map(str, seeds)], capture_output=True, timeout=60).returncode != 0
 
 
 def test_a_fuzzer_s_harness_notices_a_wrong_digest(tmp_path: Path) -> None:
