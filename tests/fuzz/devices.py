@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from support.independent_reader import Rejected, parse_json
 from .bundles import modules
 from .honest import honest_record
 from .mutating import mutate_bytes, mutate_json, often
+from .places import scratch
 from .running import Disagreement, Target
 
 _BUNDLE = {
@@ -28,9 +31,11 @@ _STATE = {
     "confirmed": [_BUNDLE, _BUNDLE | {"sequence": 2, "digest": "4" * 64}],
     "failed": [{"digest": "5" * 64, "sequence": 4, "version": "1.0.4", "reason": "it crashed", "by": "trial"}],
 }  # fmt: skip
-_MANIFEST = {
+_MANIFEST: dict[str, Any] = {
     "type": "capseal-manifest-v1", "folders": ["a", "a/b"],
-    "files": [["a/b/c", 12, "6" * 64], ["index.html", 0, "7" * 64]],
+    "files": [
+        ["a/b/c", 12, hashlib.sha256(b"twelve bytes").hexdigest()], ["index.html", 0, hashlib.sha256(b"").hexdigest()],
+    ],
 }  # fmt: skip
 
 
@@ -101,6 +106,31 @@ def check_manifest(case: tuple[bytes, str]) -> None:
     again = manifest.encode()
     if ContentManifest.parse(again, digest=hashlib.sha256(again).hexdigest()) != manifest:
         raise Disagreement("the manifest that is written is not the one that was read")
+    _compare(manifest, value)
+
+
+@cache
+def _unpacked() -> int:
+    """Return the open folder that the honest manifest is of."""
+    root = scratch() / "content"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "a" / "b" / "c").write_bytes(b"twelve bytes")
+    (root / "index.html").write_bytes(b"")
+    return os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _compare(manifest: ContentManifest, value: Any) -> None:
+    """Hold the folder against a manifest: it passes where, and only where, the manifest says what is in it."""
+    says = sorted(map(json.dumps, value["files"])), set(value["folders"])
+    honest = sorted(map(json.dumps, _MANIFEST["files"])), set(_MANIFEST["folders"])
+    try:
+        manifest.check(_unpacked())
+    except (CapsealError, OSError):
+        if says == honest:
+            raise Disagreement("a folder that is as the manifest says does not pass") from None
+        return
+    if {path for path, *_ in value["files"]} != {path for path, *_ in _MANIFEST["files"]} or says[1] != honest[1]:
+        raise Disagreement("a folder passes that is not as the manifest says")
 
 
 def manifest_target() -> Target:

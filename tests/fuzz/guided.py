@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import NoReturn
@@ -16,11 +15,10 @@ def run_guided(
     atheris: ModuleType, campaign: Campaign, options: argparse.Namespace, finish: Callable[[], int]
 ) -> NoReturn:
     """Fuzz until there were enough executions or the time is over, and end the process."""
-    began = time.monotonic()
+    campaign.begin()
 
     def execute(data: bytes) -> None:
-        campaign.execute(campaign.target.make(Choices(data)))
-        campaign.seconds = time.monotonic() - began
+        campaign.step(campaign.target.make(Choices(data)))
         if campaign.executions == options.executions or (options.seconds and campaign.seconds >= options.seconds):
             found = finish()
             sys.stdout.flush()

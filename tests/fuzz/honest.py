@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -140,10 +141,12 @@ class Server:
 
 
 @asynccontextmanager
-async def new_server(*, has_token: bool = True) -> AsyncIterator[Server]:
-    """Run a new server on a storage in memory."""
+async def new_server(*, has_token: bool = True, holding: Sequence[tuple[str, bytes]] = ()) -> AsyncIterator[Server]:
+    """Run a new server on a storage in memory. holding: names and bytes of what is stored already."""
     logging.getLogger("capseal.server").disabled = True
     store = MemoryStore()
+    for path, data in holding:
+        store.put(path, data)
     app = create_app(
         Storage(store),
         Reader().store,
@@ -156,10 +159,24 @@ async def new_server(*, has_token: bool = True) -> AsyncIterator[Server]:
         yield Server(app, store)
 
 
+class Inline(ThreadPoolExecutor):
+    """No threads: on a busy machine, to wait for one takes longer than what it does."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **keywords))
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
+            future.set_exception(error)
+        return future
+
+
 @cache
 def loop() -> asyncio.AbstractEventLoop:
     """Return the loop of this process."""
-    return asyncio.new_event_loop()
+    made = asyncio.new_event_loop()
+    made.set_default_executor(Inline())
+    return made
 
 
 @cache
@@ -189,14 +206,21 @@ def honest_answers(number: int) -> dict[str, bytes]:
 
 
 @cache
-def honest_record() -> bytes:
-    """Return the record of a release with a companion, as the server keeps it."""
+def stored_release(number: int) -> tuple[tuple[str, bytes], ...]:
+    """Return what a server has stored once an honest publisher was there: names and bytes."""
 
-    async def found() -> bytes:
+    async def found() -> tuple[tuple[str, bytes], ...]:
         async with new_server() as server:
-            for one in publishing(bundles()[2]):
-                await server.ask(one)
-            [path] = [path for path, _ in server.stored() if path.endswith("/release.json")]
-            return bytes(server.store.get(path).bytes())
+            for one in publishing(bundles()[number]):
+                answered = await server.ask(one)
+                if answered.status >= 300:
+                    raise Disagreement(f"an honest publisher is refused: {answered.status} {answered.body!r}")
+            return tuple((path, bytes(server.store.get(path).bytes())) for path, _ in server.stored())
 
     return loop().run_until_complete(found())
+
+
+def honest_record() -> bytes:
+    """Return the record of a release with a companion, as the server keeps it."""
+    [record] = [data for path, data in stored_release(2) if path.endswith("/release.json")]
+    return record

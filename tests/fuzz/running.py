@@ -82,6 +82,8 @@ class Campaign:
     found: int = 0
     lines: Lines = field(init=False)
     _passing: set[str] = field(default_factory=set)
+    _began: float = 0.0
+    _traced_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.target.modules)
@@ -90,22 +92,27 @@ class Campaign:
         """Draw and execute cases until there were so many, or the time is over."""
         random = Random(self.seed)
         self.target.make(Random(0))  # the first one makes keys and takes the vectors apart
-        began = time.monotonic()
-        traced_s, until = 0.0, None if seconds is None else began + seconds
+        self.begin()
         with self.guarded():
             while executions is None or self.executions < executions:
-                now = time.monotonic()
-                if until is not None and now >= until:
+                if seconds is not None and self.seconds >= seconds:
                     break
-                case = self.target.make(random)
-                if traced_s <= (now - began) * _TRACED_SHARE:
-                    start = time.monotonic()
-                    with self.lines.traced():
-                        self.execute(case)
-                    traced_s += time.monotonic() - start
-                else:
-                    self.execute(case)
-        self.seconds = time.monotonic() - began
+                self.step(self.target.make(random))
+
+    def begin(self) -> None:
+        """Let the time run from now on."""
+        self._began = time.monotonic()
+
+    def step(self, case: Any) -> None:
+        """Execute one case within guarded(), and note its lines where that does not take too much of the time."""
+        if self._traced_s > self.seconds * _TRACED_SHARE:
+            self.execute(case)
+        else:
+            start = time.monotonic()
+            with self.lines.traced():
+                self.execute(case)
+            self._traced_s += time.monotonic() - start
+        self.seconds = time.monotonic() - self._began
 
     def execute(self, case: Any) -> None:
         """Execute one case, within guarded()."""
@@ -126,12 +133,11 @@ class Campaign:
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Watch memory, time and the stages meanwhile."""
-        before = [(gate, getattr(*gate)) for gate in self.target.gates.values()]
+        before = {gate: _plain(*gate) for gate in self.target.gates.values()}
         limits = resource.getrlimit(resource.RLIMIT_AS)
         handler = signal.signal(signal.SIGALRM, _too_slow)
-        for stage, (owner, name) in self.target.gates.items():
-            plain = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
-            setattr(owner, name, self._gate(stage, plain))
+        for stage, gate in self.target.gates.items():
+            setattr(*gate, self._gate(stage, before[gate]))
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # each thread's own arena would take 64 MiB of addresses
         resource.setrlimit(resource.RLIMIT_AS, (_address_space_bytes() + MEMORY_BYTES, limits[1]))
         try:
@@ -139,8 +145,8 @@ class Campaign:
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
             signal.signal(signal.SIGALRM, handler)
-            for (owner, name), plain in before:
-                setattr(owner, name, plain)
+            for gate, plain in before.items():
+                setattr(*gate, plain)
 
     def _gate(self, stage: str, plain: Any) -> Any:
         function = plain.__func__ if isinstance(plain, classmethod | staticmethod) else plain
@@ -169,6 +175,11 @@ class Campaign:
         text = "".join(traceback.format_exception(error))
         path.with_suffix(".txt").write_text(f"{kind}\n\n{text}\n{case!r:.20000}\n")
         self.findings[kind] = Finding(f"{kind}: {str(error)[:300]}", path)
+
+
+def _plain(owner: Any, name: str) -> Any:
+    """Return a function as its owner has it: a class method not yet bound."""
+    return owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
 
 
 def _too_slow(number: int, frame: Any) -> None:
