@@ -1,4 +1,4 @@
-"""Capgo's own command line from npm, pinned: installed once into a cache folder, then run without a network."""
+"""Capgo's own command line from npm, by its lock: installed once into a cache folder, then run without a network."""
 
 import json
 import os
@@ -13,7 +13,8 @@ import pytest
 
 from support.tools import require_tool
 
-VERSION = "8.68.1"
+_LOCKED = Path(__file__).parent / "capgo_cli"
+VERSION = json.loads((_LOCKED / "package.json").read_text())["dependencies"]["@capgo/cli"]
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "capseal-tests" / f"capgo-cli-{VERSION}"
 _ENTRY = Path("node_modules") / "@capgo" / "cli" / "dist" / "index.js"
 
@@ -30,8 +31,9 @@ def _install(npm: str) -> None:
     _CACHE.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=_CACHE.parent))
     try:
+        shutil.copytree(_LOCKED, part, dirs_exist_ok=True)
         command = [npm, "install", "--prefix", str(part), "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run([*command, f"@capgo/cli@{VERSION}"], capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             message = f"npm cannot install @capgo/cli@{VERSION}: {done.stderr.strip()[-300:]}"
             if os.environ.get("CI"):

@@ -1,0 +1,62 @@
+"""What CI installs is named in a lock with hashes, and the lock has all that the project asks for."""
+
+import json
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from support.places import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / ".ci" / "requirements.txt").read_text()
+NPM_LOCKS = [path for path in ROOT.glob("**/package-lock.json") if "node_modules" not in path.parts]
+
+
+def locked() -> dict[str, list[tuple[str, int]]]:
+    """Return for each name the versions that the lock has, and of how many files it has the hash."""
+    entries: dict[str, list[tuple[str, int]]] = {}
+    for entry in LOCK.replace("\\\n", " ").splitlines():
+        requirement, *hashes = entry.split("--hash=")
+        name, version = re.fullmatch(r"([\w.-]+)==([\w.+]+)( *;.*)?", requirement.strip()).group(1, 2)
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one.strip()) for one in hashes), entry
+        entries.setdefault(canonicalize_name(name), []).append((version, len(hashes)))
+    return entries
+
+
+def asked_for() -> list[Requirement]:
+    """Return what the project asks for: to run, for each extra, to build."""
+    lists = [PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()]
+    requirements = [Requirement(one) for some in lists for one in some]
+    build = [Requirement(one) for one in PROJECT["build-system"]["requires"]]
+    return [one for one in requirements + build if one.name != "capseal"]
+
+
+def test_every_locked_version_has_hashes():
+    assert all(hashes for versions in locked().values() for _, hashes in versions)
+
+
+def test_the_lock_has_all_that_the_project_asks_for_in_versions_that_it_takes():
+    versions = locked()
+    for requirement in asked_for():
+        found = versions.get(canonicalize_name(requirement.name), [])
+        assert any(requirement.specifier.contains(version) for version, _ in found), (str(requirement), found)
+
+
+def test_ci_installs_nothing_that_is_not_in_the_lock():
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    lines = [line for line in script if re.search(r"\b(pip|npm) +(install|ci)\b", line)]
+    assert len(lines) >= 2
+    for line in lines:
+        assert "--require-hashes" in line or "PIP_NO_INDEX=1" in line or "npm ci" in line, line
+
+
+def test_what_comes_from_npm_is_locked_by_hash_and_names_no_registry():
+    assert NPM_LOCKS
+    for path in NPM_LOCKS:
+        for name, package in json.loads(path.read_text())["packages"].items():
+            if name:
+                is_absent = package.get("optional") and "version" not in package  # another system's
+                assert is_absent or package["integrity"].startswith("sha512-"), (path, name)
+                assert "resolved" not in package, (path, name)
