@@ -12,6 +12,12 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/_starting.py",
+        "                await self._start()\n",
+        "                asyncio.ensure_future(self._start())\n",
+        "tests/server/test_mounting.py::test_a_mounted_server_shows_what_its_store_holds_and_takes_no_rollback",
+    ),
+    Mutant(
         "server/routes/publishing.py",
         'a run of its segments."""\n    check_token(request, demanded=False)\n',
         'a run of its segments."""\n',

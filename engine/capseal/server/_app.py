@@ -28,6 +28,7 @@ from ._metrics import Metrics
 from ._problems import Problem
 from ._release_store import ReleaseStore
 from ._slow_clients import SlowClientGuard
+from ._starting import Once, StartedBefore
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
 from .routes import publishing, reading, status
@@ -75,6 +76,9 @@ def create_app(
 ) -> Starlette:
     """Return the server as an ASGI application.
 
+    Mounted in another application, which sends it no lifespan, it starts with the first request and ends with the
+    process; `app.router.lifespan_context(app)` in the other's lifespan starts and ends it in time.
+
     storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
@@ -84,19 +88,25 @@ def create_app(
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
     state = ServerState(releases=catalogue, limits=limits, metrics=Metrics(), log=log)
 
+    async def load_and_collect() -> asyncio.Task[None]:
+        await catalogue.load()
+        state.metrics.releases.set(catalogue.records.count())
+        return asyncio.create_task(_collect_now_and_then(catalogue, log))
+
+    start = Once(load_and_collect)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with closing(storage):
-            await catalogue.load()
-            state.metrics.releases.set(catalogue.records.count())
-            collecting = asyncio.create_task(_collect_now_and_then(catalogue, log))
+            collecting = await start()
             yield
             collecting.cancel()
             with suppress(asyncio.CancelledError):
                 await collecting
 
     extended = [route for one in extensions for route in one.routes(catalogue, state.metrics.registry)]
-    app = _assembled(state, [*_READING, *_PUBLISHING, *extended], lifespan)
+    started = Middleware(StartedBefore, start=start, log=log)
+    app = _assembled(state, [*_READING, *_PUBLISHING, *extended], lifespan, started)
     app.state.publishing = PublishingState(
         catalogue=catalogue,
         buffers=RunBuffers(limits.uploads),
@@ -118,12 +128,15 @@ def create_reading_app(releases: ReleaseStore, *, limits: ServerLimits = DEFAULT
     return _assembled(state, list(_READING), None)
 
 
-def _assembled(state: ServerState, routes: list[BaseRoute], lifespan: Callable[[Starlette], Any] | None) -> Starlette:
+def _assembled(
+    state: ServerState, routes: list[BaseRoute], lifespan: Callable[[Starlette], Any] | None, *inner: Middleware
+) -> Starlette:
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(_Observed, state=state, routes=routes),
+            *inner,
             Middleware(SlowClientGuard, limits=state.limits),
         ],
         exception_handlers=_exception_handlers(),

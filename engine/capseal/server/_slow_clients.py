@@ -30,14 +30,14 @@ class SlowClientGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            exchange = _Exchange(scope, receive, send, self._limits, self._rate_of(scope["path"]))
+            exchange = _Exchange(scope, receive, send, self._limits, self._rate_of(scope))
             await self._app(scope, exchange.receive, exchange.send)
         else:
             await self._app(scope, receive, send)
 
-    def _rate_of(self, path: str) -> "_Rate":
+    def _rate_of(self, scope: Scope) -> "_Rate":
         """Return what a request's bytes are counted by: all that send to one upload now share a line, and a count."""
-        match = _UPLOAD.match(path)
+        match = _UPLOAD.match(scope["path"].removeprefix(scope.get("root_path", "")))  # where it is mounted
         if match is None:
             return _Rate()
         # Held by the requests alone: what nobody sends to is forgotten, whatever was made up for an id.
