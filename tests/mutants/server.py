@@ -7,6 +7,7 @@ READING = "tests/server/test_reading.py::"
 LIMITS = "tests/server/test_limits.py::"
 COMPANIONS = "tests/server/test_companions.py::"
 CLIENTS = "tests/server/test_clients.py::"
+CORS = "tests/server/test_cors.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
@@ -76,6 +77,24 @@ MUTANTS = (
         "autoescape=True",
         "autoescape=False",
         "tests/server/test_status.py::test_what_publishers_write_cannot_become_markup",
+    ),
+    Mutant(
+        "server/_cors.py",
+        'if request.get("access-control-request-method") in METHODS and',
+        'if "access-control-request-method" in request and',
+        CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
+    ),
+    Mutant(
+        "server/_cors.py",
+        "if origin is not None and origin in self._origins:",
+        "if origin is not None and origin.startswith(tuple(self._origins)):",
+        CORS + "test_a_narrowed_server_is_read_from_the_origins_that_are_named",
+    ),
+    Mutant(
+        "server/_routes.py",
+        "Route(paths.UPLOAD, publishing.get_upload),",
+        "Route(paths.UPLOAD, publishing.get_upload, middleware=[Middleware(PublicCors, origins=None)]),",
+        CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
         "server/_ranges.py",

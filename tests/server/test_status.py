@@ -1,28 +1,15 @@
 """The status page, in a real browser."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from capseal import PrivateKey, TrustStore
 from capseal.server.routes.status import readable_bytes
+from support.browser import chromium
 from support.server_fixtures import BundleMaker
 from support.serving import TOKEN, Live, live_server, some_bytes
-from support.tools import require_tool
-
-
-def chromium(profile: Path, *arguments: str) -> str:
-    command = [require_tool("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    flags = [
-        f"--user-data-dir={profile}",
-        "--disable-background-networking",
-        "--no-first-run",
-        "--virtual-time-budget=2000",
-    ]
-    result = subprocess.run([*command, *flags, *arguments], capture_output=True, text=True, timeout=120, check=True)
-    return result.stdout
 
 
 def fill(live: Live, sealed: BundleMaker) -> None:

@@ -118,6 +118,8 @@ def create_app(
     to it. signer: a development key that `trust` trusts; production builds refuse what it signs.
     """
     releases = FolderReleases(trust)
+    # The web view of an app has an origin of its own, such as capacitor://localhost.
+    for_every_origin = Middleware(CORSMiddleware, allow_origins=["*"])
     server = create_reading_app(releases, limits=LIMITS)
     watched = _Watched(folder, signer, recipients, app, channel, releases, logging.getLogger(LOGGER))
 
@@ -136,8 +138,6 @@ def create_app(
         await watching
 
     return Starlette(
-        routes=[Route("/v1/events", events), Mount("/", server)],
+        routes=[Route("/v1/events", events, middleware=[for_every_origin]), Mount("/", server)],
         lifespan=lifespan,
-        # The web view of an app has an origin of its own, such as capacitor://localhost.
-        middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"])],
     )

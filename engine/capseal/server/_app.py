@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RejectedError, TransferError
 from ..format.strictjson import Role
-from ..http import paths
 from ..http.problems import BUG
 from ..trust.store import TrustStore
 from . import _problems as problems
@@ -27,41 +26,17 @@ from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._metrics import Metrics
 from ._problems import Problem
 from ._release_store import ReleaseStore
+from ._routes import publishing_routes, reading_routes
 from ._slow_clients import SlowClientGuard
 from ._starting import Once, StartedBefore
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
-from .routes import publishing, reading, status
 from .routes.context import PublishingState, ServerState, server_state
 from .storage.objects import Storage
 
 LOGGER = "capseal.server"
 
 COLLECT_INTERVAL_S = 3600.0
-
-_READING: tuple[BaseRoute, ...] = (
-    Route(paths.STATUS, status.page),
-    Route(paths.HEALTH, status.healthz),
-    Route(paths.METRICS, status.metrics),
-    Route(paths.APPS, reading.list_apps),
-    Route(paths.LATEST, reading.get_latest),
-    Route(paths.RELEASES, reading.list_releases),
-    Route(paths.RELEASE, reading.get_release),
-    Route(paths.RELEASE_SEAL, reading.get_seal),
-    Route(paths.RELEASE_PAYLOAD, reading.get_payload),
-    Route(paths.RELEASE_ATTACHMENT, reading.get_attachment),
-    Route(paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
-)
-_PUBLISHING: tuple[BaseRoute, ...] = (
-    Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
-    Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
-    Route(paths.UPLOAD, publishing.get_upload),
-    Route(paths.UPLOAD, publishing.publish, methods=["POST"]),
-    Route(paths.UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
-    Route(paths.UPLOAD_PAYLOAD, publishing.put_payload, methods=["PUT"]),
-    Route(paths.UPLOAD_ATTACHMENT, publishing.put_attachment, methods=["PUT"]),
-    Route(paths.UPLOAD_ATTACHMENT_INDEX, publishing.put_attachment_index, methods=["PUT"]),
-)
 
 
 def create_app(
@@ -72,6 +47,7 @@ def create_app(
     verify_reads: bool = False,
     role: Role = Role.PRODUCTION,
     limits: ServerLimits = DEFAULT_LIMITS,
+    cors_origins: Sequence[str] | None = None,
     extensions: Sequence[Extension] = (),
 ) -> Starlette:
     """Return the server as an ASGI application.
@@ -82,7 +58,8 @@ def create_app(
     storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
-    development key signed. extensions: answer under paths of their own, such as CapgoUpdates.
+    development key signed. cors_origins: whose pages may read what is public, such as `https://app.example.com`;
+    None: everybody's. extensions: answer under paths of their own, such as CapgoUpdates.
     """
     log = logging.getLogger(LOGGER)
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
@@ -106,7 +83,8 @@ def create_app(
 
     extended = [route for one in extensions for route in one.routes(catalogue, state.metrics.registry)]
     started = Middleware(StartedBefore, start=start, log=log)
-    app = _assembled(state, [*_READING, *_PUBLISHING, *extended], lifespan, started)
+    routes = [*reading_routes(cors_origins), *publishing_routes(), *extended]
+    app = _assembled(state, routes, lifespan, started)
     app.state.publishing = PublishingState(
         catalogue=catalogue,
         buffers=RunBuffers(limits.uploads),
@@ -119,13 +97,15 @@ def create_app(
     return app
 
 
-def create_reading_app(releases: ReleaseStore, *, limits: ServerLimits = DEFAULT_LIMITS) -> Starlette:
+def create_reading_app(
+    releases: ReleaseStore, *, limits: ServerLimits = DEFAULT_LIMITS, cors_origins: Sequence[str] | None = None
+) -> Starlette:
     """Return the reading half of the server as an ASGI application, for releases that are not in a Storage.
 
-    What the store yields is sent as it is: it checks every segment itself.
+    What the store yields is sent as it is: it checks every segment itself. cors_origins: as for create_app().
     """
     state = ServerState(releases=releases, limits=limits, metrics=Metrics(), log=logging.getLogger(LOGGER))
-    return _assembled(state, list(_READING), None)
+    return _assembled(state, reading_routes(cors_origins), None)
 
 
 def _assembled(

@@ -31,6 +31,15 @@ def serve(
     behind_proxy: Annotated[
         bool, flag("--behind-proxy", help="All clients have a proxy's address: the proxy limits what each may take.")
     ] = False,
+    cors_origin: Annotated[
+        list[str] | None,
+        option(
+            "--cors-origin",
+            metavar="URL",
+            repeatable=True,
+            help="Let pages of this origin only read what is public, not those of all; repeatable.",
+        ),
+    ] = None,
     capgo: Annotated[bool, flag("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
     default_channel: Annotated[
         str | None,
@@ -70,6 +79,7 @@ def serve(
             verify_reads=verify_reads,
             role=Role(role.value),
             limits=limits,
+            cors_origins=cors_origin,
             extensions=updates,
         )
         server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)

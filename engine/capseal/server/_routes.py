@@ -1,0 +1,50 @@
+"""Every route of the server: what is public, which is read by web views too, and what is not."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from ..http import paths
+from ._cors import METHODS, PublicCors, checked_origins
+from .routes import publishing, reading, status
+
+_PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
+    (paths.APPS, reading.list_apps),
+    (paths.LATEST, reading.get_latest),
+    (paths.RELEASES, reading.list_releases),
+    (paths.RELEASE, reading.get_release),
+    (paths.RELEASE_SEAL, reading.get_seal),
+    (paths.RELEASE_PAYLOAD, reading.get_payload),
+    (paths.RELEASE_ATTACHMENT, reading.get_attachment),
+    (paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
+)
+
+
+def reading_routes(cors_origins: Iterable[str] | None) -> list[BaseRoute]:
+    """Return the routes of everybody. cors_origins: whose pages may read what is public, or None for all.
+
+    Raises UsageError for what is no origin.
+    """
+    cors = [Middleware(PublicCors, origins=checked_origins(cors_origins))]
+    return [
+        Route(paths.STATUS, status.page),
+        Route(paths.HEALTH, status.healthz),
+        Route(paths.METRICS, status.metrics),
+        *(Route(path, answer, methods=[*METHODS, "OPTIONS"], middleware=cors) for path, answer in _PUBLIC),
+    ]
+
+
+def publishing_routes() -> list[BaseRoute]:
+    """Return the routes of publishers, which no page of another origin may use."""
+    return [
+        Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
+        Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
+        Route(paths.UPLOAD, publishing.get_upload),
+        Route(paths.UPLOAD, publishing.publish, methods=["POST"]),
+        Route(paths.UPLOAD, publishing.give_up_upload, methods=["DELETE"]),
+        Route(paths.UPLOAD_PAYLOAD, publishing.put_payload, methods=["PUT"]),
+        Route(paths.UPLOAD_ATTACHMENT, publishing.put_attachment, methods=["PUT"]),
+        Route(paths.UPLOAD_ATTACHMENT_INDEX, publishing.put_attachment_index, methods=["PUT"]),
+    ]
