@@ -135,8 +135,9 @@ def test_only_the_last_bundle_of_a_folder_can_be_read(bundle, web, development_t
     releases = FolderReleases(development_trust)
     first = releases.show(bundle)
     second = releases.show(make_bundle(web, development_signer, recipient, sequence=8))
-    assert releases.latest(first.app_channel) == second
-    assert [one.withdrawn is None for one in releases.releases(first.app_channel)] == [True, False]
+    assert asyncio.run(releases.latest(first.app_channel)) == second
+    shown = asyncio.run(releases.releases(first.app_channel, below=None, most=9))
+    assert [one.withdrawn is None for one in shown] == [True, False]
     with pytest.raises(TransferError, match="no longer current"):
         asyncio.run(releases.payload(first, None))
 

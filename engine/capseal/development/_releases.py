@@ -73,17 +73,21 @@ class FolderReleases:
 
     # As a ReleaseStore.
 
-    def channels(self) -> Sequence[AppChannel]:
-        return [one.app_channel for one in self._releases[:1]]
+    async def channels(self, *, after: AppChannel | None, most: int) -> Sequence[AppChannel]:
+        shown = [one.app_channel for one in self._releases[:1]]
+        return [of for of in shown if after is None or of > after][:most]
 
-    def releases(self, of: AppChannel) -> Sequence[ReleaseDescription]:
+    async def releases(self, of: AppChannel, *, below: int | None, most: int) -> Sequence[ReleaseDescription]:
+        return [one for one in self._all_of(of) if below is None or one.sequence < below][:most]
+
+    async def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
+        return next((one for one in self._all_of(of) if one.sequence == sequence), None)
+
+    async def latest(self, of: AppChannel) -> ReleaseDescription | None:
+        return next((one for one in self._all_of(of) if one.withdrawn is None), None)
+
+    def _all_of(self, of: AppChannel) -> list[ReleaseDescription]:
         return [one for one in self._releases if one.app_channel == of]
-
-    def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
-        return next((one for one in self.releases(of) if one.sequence == sequence), None)
-
-    def latest(self, of: AppChannel) -> ReleaseDescription | None:
-        return next((one for one in self.releases(of) if one.withdrawn is None), None)
 
     async def seal(self, release: ReleaseDescription) -> bytes:
         self._check_is_current(release)

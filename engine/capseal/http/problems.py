@@ -40,6 +40,7 @@ TRUNCATED = ProblemType("truncated", 422, "The size is not the signed one")
 
 NAME = ProblemType("name", 400, "Not a name")
 SEQUENCE = ProblemType("sequence", 400, "Not a sequence")
+PAGE = ProblemType("page", 400, "Not a page of a list")
 CONTENT_RANGE = ProblemType("content-range", 400, "Content-Range cannot be used")
 CONTENT_LENGTH = ProblemType("content-length", 400, "Content-Length does not fit")
 SHORT_BODY = ProblemType("short-body", 400, "The body ended early")

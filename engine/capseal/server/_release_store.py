@@ -19,21 +19,21 @@ class ReadablePayload(Protocol):
 
 
 class ReleaseStore(Protocol):
-    """Releases, from memory; their bytes, from wherever they are.
+    """Releases, and their bytes, from wherever they are.
 
-    What is withdrawn is listed, and neither latest nor read.
+    What is withdrawn is listed, and neither latest nor read. Everything may raise TransferError.
     """
 
-    def channels(self) -> Sequence[AppChannel]:
-        """Return every app and channel with a release that was not withdrawn, sorted."""
+    async def channels(self, *, after: AppChannel | None, most: int) -> Sequence[AppChannel]:
+        """Return apps and channels with a release that was not withdrawn, sorted: the first ones after that one."""
 
-    def releases(self, of: AppChannel) -> Sequence[ReleaseDescription]:
-        """Return all of an app and channel, newest first, withdrawn ones too."""
+    async def releases(self, of: AppChannel, *, below: int | None, most: int) -> Sequence[ReleaseDescription]:
+        """Return those of an app and channel, withdrawn ones too, newest first: the first ones below that sequence."""
 
-    def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
+    async def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
         """Return one, withdrawn or not."""
 
-    def latest(self, of: AppChannel) -> ReleaseDescription | None:
+    async def latest(self, of: AppChannel) -> ReleaseDescription | None:
         """Return the one with the highest sequence that was not withdrawn."""
 
     async def seal(self, release: ReleaseDescription) -> bytes:

@@ -61,17 +61,18 @@ class Catalogue:
 
     # As a ReleaseStore, and what seals say.
 
-    def channels(self) -> list[AppChannel]:
-        return self.records.channels()
+    async def channels(self, *, after: AppChannel | None, most: int) -> list[AppChannel]:
+        return [of for of in self.records.channels() if after is None or of > after][:most]
 
-    def releases(self, of: AppChannel) -> list[ReleaseDescription]:
-        return [record.release for record in self.records.all_of(of)]
+    async def releases(self, of: AppChannel, *, below: int | None, most: int) -> list[ReleaseDescription]:
+        every = (record.release for record in self.records.all_of(of))
+        return [one for one in every if below is None or one.sequence < below][:most]
 
-    def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
+    async def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
         record = self.records.get(of, sequence)
         return None if record is None else record.release
 
-    def latest(self, of: AppChannel) -> ReleaseDescription | None:
+    async def latest(self, of: AppChannel) -> ReleaseDescription | None:
         record = self.records.latest(of)
         return None if record is None else record.release
 

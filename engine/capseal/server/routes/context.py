@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from ...errors import FormatError
 from ...format.strictjson import check_name
-from ...http.problems import NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, SEQUENCE, TOKEN
+from ...http.problems import NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, PAGE, SEQUENCE, TOKEN
 from ...http.shapes import AppChannel, ReleaseDescription
 from .._clients import MemoryBudget
 from .._limits import ServerLimits
@@ -61,16 +61,33 @@ def named_channel(request: Request) -> AppChannel:
     return AppChannel(_named(request, "app"), _named(request, "channel"))
 
 
-def named_release(request: Request) -> ReleaseDescription:
-    """Return the release of a path. Raises Problem 400, 404."""
+async def named_release(request: Request) -> ReleaseDescription:
+    """Return the release of a path. Raises Problem 400, 404, TransferError."""
     of = named_channel(request)
-    text = request.path_params["sequence"]
+    sequence = parse_sequence(request.path_params["sequence"])
+    release = await server_state(request).releases.release(of, sequence)
+    if release is None:
+        raise Problem(NO_RELEASE, f"no release {sequence} of app {of.app} on channel {of.channel}")
+    return release
+
+
+def parse_sequence(text: str) -> int:
+    """Return a sequence as clients write it. Raises Problem 400."""
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_SEQUENCE_DIGITS):
         raise Problem(SEQUENCE, f"{text[:40]!r} is not a number of at most {_MAX_SEQUENCE_DIGITS} digits")
-    release = server_state(request).releases.release(of, int(text))
-    if release is None:
-        raise Problem(NO_RELEASE, f"no release {text} of app {of.app} on channel {of.channel}")
-    return release
+    return int(text)
+
+
+def page_after(request: Request) -> AppChannel | None:
+    """Return the app and channel after which a page begins. Raises Problem 400."""
+    text = request.query_params.get("after")
+    if text is None:
+        return None
+    app, _, channel = text.partition("/")
+    try:
+        return AppChannel(check_name(app, "after"), check_name(channel, "after"))
+    except FormatError as error:
+        raise Problem(PAGE, str(error)) from error
 
 
 def named_attachment(request: Request) -> str:

@@ -139,7 +139,7 @@ async def withdraw(request: Request) -> Response:
     """DELETE .../releases/SEQUENCE: take a release back. Only with a token: no signature speaks for this."""
     check_token(request, demanded=True)
     state = server_state(request)
-    release = named_release(request)
+    release = await named_release(request)
     if release.withdrawn is None:
         release = await publishing_state(request).catalogue.withdraw(release)
         state.metrics.releases.dec()

@@ -11,12 +11,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...errors import RejectedError, TransferError
-from ...http.problems import NO_RELEASE, WITHDRAWN
+from ...http import paths
+from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
 from .._problems import Problem, unavailable
 from .._ranges import precondition, wanted_spans
 from .._release_store import Chunks, ReadablePayload
-from .context import named_attachment, named_channel, named_release, no_attachment, server_state
+from .context import (
+    named_attachment,
+    named_channel,
+    named_release,
+    no_attachment,
+    page_after,
+    parse_sequence,
+    server_state,
+)
 
 # no-transform: a proxy that packed what is checked by its digest would only make it useless (RFC 9111, 5.2.2.6).
 IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
@@ -24,6 +33,10 @@ REVALIDATE = "no-cache, no-transform"
 
 PAYLOAD_TYPE = "application/octet-stream"
 SEAL_TYPE = "application/vnd.capseal.seal.v1"
+
+PAGE_ITEMS = 100
+MAX_PAGE_ITEMS = 1000
+"""Of a list, in one answer."""
 
 _SLICE_BYTES = 256 * 1024
 """What is given to a socket at once: the kernel's copy of it is what holds the event loop longest."""
@@ -44,25 +57,44 @@ def _document(request: Request, body: bytes, etag: str, media_type: str, caching
 
 
 async def list_apps(request: Request) -> Response:
-    """GET /v1/apps: every app and channel with its latest release."""
+    """GET /v1/apps: apps and channels with their latest releases, page by page."""
     store = server_state(request).releases
-    latest = [release for of in store.channels() if (release := store.latest(of))]
-    return _json(request, {"latest": [release.to_json() for release in latest]})
+    most = _page_size(request)
+    channels = await store.channels(after=page_after(request), most=most + 1)
+    latest = [await store.latest(of) for of in channels[:most]]
+    page: dict[str, object] = {"latest": [release.to_json() for release in latest if release]}
+    if len(channels) > most:
+        page["next"] = f"{paths.APPS}?limit={most}&after={'/'.join(channels[most - 1])}"
+    return _json(request, page)
 
 
 async def list_releases(request: Request) -> Response:
-    """GET .../releases: all of one app and channel, newest first, withdrawn ones too."""
+    """GET .../releases: those of one app and channel, newest first, withdrawn ones too, page by page."""
     of = named_channel(request)
-    releases = server_state(request).releases.releases(of)
-    if not releases:
+    most, below = _page_size(request), request.query_params.get("below")
+    below_sequence = None if below is None else parse_sequence(below)
+    releases = await server_state(request).releases.releases(of, below=below_sequence, most=most + 1)
+    if not releases and below is None:
         raise _no_release(of)
-    return _json(request, {"releases": [release.to_json() for release in releases]})
+    page: dict[str, object] = {"releases": [release.to_json() for release in releases[:most]]}
+    if len(releases) > most:
+        here = paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
+        page["next"] = f"{here}?limit={most}&below={releases[most - 1].sequence}"
+    return _json(request, page)
+
+
+def _page_size(request: Request) -> int:
+    """Return how many items a page is to have. Raises Problem 400."""
+    text = request.query_params.get("limit", str(PAGE_ITEMS))
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE_ITEMS):
+        raise Problem(PAGE, f"limit {text[:40]!r} is not a number from 1 to {MAX_PAGE_ITEMS}")
+    return int(text)
 
 
 async def get_latest(request: Request) -> Response:
     """GET .../latest: the release with the highest sequence."""
     of = named_channel(request)
-    release = server_state(request).releases.latest(of)
+    release = await server_state(request).releases.latest(of)
     if release is None:
         raise _no_release(of)
     return _json(request, release.to_json())
@@ -70,12 +102,12 @@ async def get_latest(request: Request) -> Response:
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, named_release(request).to_json())
+    return _json(request, (await named_release(request)).to_json())
 
 
 async def get_seal(request: Request) -> Response:
     """GET .../releases/SEQUENCE/seal: the seal's bytes. They are asked for again: a seal can be made anew."""
-    release = _readable(request)
+    release = await _readable(request)
     etag = f'"{release.seal_digest}"'
     unchanged = precondition(request.headers, etag)
     if unchanged is not None or request.method == "HEAD":
@@ -88,20 +120,20 @@ async def get_seal(request: Request) -> Response:
 
 async def get_payload(request: Request) -> Response:
     """GET .../releases/SEQUENCE/payload: all of it, one range or several."""
-    release = _readable(request)
+    release = await _readable(request)
     return await _send(request, release, release.payload, None)
 
 
 async def get_attachment(request: Request) -> Response:
     """GET .../releases/SEQUENCE/attachments/NAME: in every way as the payload."""
-    release = _readable(request)
+    release = await _readable(request)
     name = named_attachment(request)
     return await _send(request, release, _attachment(release, name), name)
 
 
 async def get_attachment_index(request: Request) -> Response:
     """GET .../releases/SEQUENCE/attachments/NAME/index: 32 bytes for each segment, which give the signed digest."""
-    release = _readable(request)
+    release = await _readable(request)
     name = named_attachment(request)
     etag = f'"index-{_attachment(release, name).digest}"'
     index = await server_state(request).releases.attachment_index(release, name)
@@ -212,8 +244,8 @@ async def _multipart(payload: ReadablePayload, spans: Sequence[Span], heads: Seq
     yield tail
 
 
-def _readable(request: Request) -> ReleaseDescription:
-    release = named_release(request)
+async def _readable(request: Request) -> ReleaseDescription:
+    release = await named_release(request)
     if release.withdrawn is not None:
         raise Problem(WITHDRAWN, f"sequence {release.sequence} was withdrawn at {release.withdrawn}")
     return release

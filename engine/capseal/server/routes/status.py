@@ -6,22 +6,34 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .context import PublishingState, server_state
+from ...http import paths
+from .context import PublishingState, page_after, server_state
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+_CHANNELS = 50
+_RELEASES = 20
+"""On one page; of each channel."""
 
 # No script, no outside resource: the page needs nothing but its own inline style.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 async def page(request: Request) -> Response:
-    """GET /: apps, channels and releases, as a page."""
+    """GET /: apps, channels and their newest releases, page by page."""
     releases = server_state(request).releases
-    channels = [{"of": of, "releases": releases.releases(of)} for of in releases.channels()]
+    named = await releases.channels(after=page_after(request), most=_CHANNELS + 1)
+    channels = []
+    for of in named[:_CHANNELS]:
+        shown = await releases.releases(of, below=None, most=_RELEASES + 1)
+        latest = await releases.latest(of)
+        more = paths.filled(paths.RELEASES, app=of.app, channel=of.channel) if len(shown) > _RELEASES else None
+        channels.append({"of": of, "releases": shown[:_RELEASES], "latest": latest and latest.sequence, "more": more})
+    after = "/".join(named[_CHANNELS - 1]) if len(named) > _CHANNELS else None
     publishing: PublishingState | None = getattr(request.app.state, "publishing", None)
     uploads = [] if publishing is None else [one.verified.statement for one in publishing.catalogue.uploads.values()]
-    body = _template().render(channels=channels, uploads=uploads)
+    body = _template().render(channels=channels, uploads=uploads, after=after)
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": _POLICY,
