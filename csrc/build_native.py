@@ -42,6 +42,7 @@ ffibuilder.cdef(
                               const int64_t *changed_ns, const int64_t *data_at, size_t first, size_t last,
                               int64_t start, int64_t stop, uint8_t *out);
     int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
+    int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes);
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);
@@ -50,7 +51,7 @@ ffibuilder.cdef(
 ffibuilder.set_source(
     "capseal._native",
     '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_listing.h"\n'
-    '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"',
+    '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=_in_csrc("c"),
     include_dirs=["csrc"],

@@ -14,7 +14,7 @@ from capseal import SourceChangedError, UsageError
 from capseal.archive import _deflating, _headers, directory
 from capseal.archive.check import ArchiveLimits, check_archive
 from capseal.archive.folder_zip import FolderZip
-from capseal.native import filereader
+from capseal.native import filereader, search
 from support.tools import require_tool
 from support.zips import contents as _contents
 
@@ -288,6 +288,17 @@ def test_a_private_key_is_an_error_whatever_is_around_it(folder, what, behind, d
     (folder / "README").write_bytes(BEHIND.get(what, PEM) + os.urandom(behind))
     with pytest.raises(UsageError, match="README: a private key, which would be shipped; move it out"):
         _zip(folder, deflate=deflate)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("behind", [0, 100_000])
+def test_a_private_key_among_many_files_is_found_in_one_read_of_all(folder, compiled, behind, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(search, "_lib", None)
+    (folder / "Read me").write_bytes(PEM + os.urandom(behind))
+    archive = FolderZip(str(folder))
+    with pytest.raises(UsageError, match="Read me: a private key, which would be shipped; move it out"):
+        archive.peek(0, archive.size)
 
 
 def test_a_private_key_is_found_while_a_large_file_is_deflated(folder, monkeypatch):

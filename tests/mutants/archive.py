@@ -128,6 +128,12 @@ MUTANTS = (
     ),
     Mutant(
         "archive/folder_zip.py",
+        "if unknown and hints_at_private_key(buffer):",
+        "if unknown and hints_at_private_key(buffer[len(buffer) // 2 :]):",
+        "tests/archive/test_folder_zip.py::test_a_private_key_among_many_files_is_found_in_one_read_of_all",
+    ),
+    Mutant(
+        "archive/folder_zip.py",
         "        check_directory_bytes(size)\n",
         "        check_directory_bytes(0)\n",
         "tests/archive/test_folder_zip.py::test_a_directory_larger_than_devices_read_is_refused_when_it_is_listed",

@@ -1,4 +1,7 @@
-"""The compiled module is given ciphertext and digests, never a key or a plaintext byte (csrc/sha256/capseal_hash.h)."""
+"""The compiled module is given ciphertext and digests, never a key (csrc/sha256/capseal_hash.h).
+
+Of plaintext it is shown what one function looks at, by name: csrc/file/capseal_search.h.
+"""
 
 import hashlib
 import io
@@ -9,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import capseal
+from capseal.archive import _listing
 from capseal.bundle import reader
 from capseal.crypto import segment_cipher as segments
 from capseal.native import filehints as _pagecache
 from capseal.native import hashing as _hashing
+from capseal.native import search
 
 CONTENT = hashlib.shake_128(b"content").digest(5 * 512 * 1024 + 777)
 ENTRANCES = ("digest_blocks", "leaf_digests", "segment_digests")
@@ -130,6 +135,25 @@ def test_no_plaintext_of_a_file_in_memory_crosses_into_c(monkeypatch, signer, re
         assert spy.check(sealed.read_bytes()[len(seal.encode()) :])[0] > 0
         with sealed.open("rb") as file:
             assert (FILE_ENTRANCE in spy.entered) == _pagecache.is_in_memory(file.fileno())
+
+
+def test_one_function_in_c_looks_at_plaintext(monkeypatch, tmp_path, signer, recipient, trust):
+    """Of what is sealed as a folder the kernels see ciphertext, and search.contains() alone the files."""
+    spy = Spy(monkeypatch)
+    searched = []
+    contains = search.contains
+    monkeypatch.setattr(_listing, "contains", lambda data, word: searched.append(word) or contains(data, word))
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.html").write_bytes(CONTENT[:100_000])
+    sealed = tmp_path / "sealed"
+    seal = capseal.seal(
+        tmp_path / "dist", sealed, signer=signer, recipients=[recipient.public_key], app="a", version="1"
+    )
+    assert spy.check(sealed.read_bytes()[len(seal.encode()) :])[0] > 0
+    assert set(searched) == {b"PRIVATE KEY"}
+    searched.clear()
+    capseal.unseal(sealed, tmp_path / "zip", identity=recipient, trust=trust)
+    assert not searched  # whoever receives it looks for nothing
 
 
 def test_the_spy_notices_plaintext(monkeypatch):

@@ -29,19 +29,22 @@ def local_header_bytes(names: Sequence[bytes], packed: Sequence[int], sizes: Seq
     ]
 
 
-def put_local_header(
-    buffer: memoryview, at: int, name: bytes, *, method: int, crc: int, packed: int, size: int
-) -> None:
-    """Write the header in front of an entry's data, all of it, at an offset of the buffer."""
-    extra = b""
-    if packed >= MAX32 or size >= MAX32:
-        extra = struct.pack("<2H2Q", ZIP64_EXTRA, 16, size, packed)
-        packed = size = MAX32
-    LOCAL.pack_into(
-        buffer, at, b"PK\x03\x04", _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, len(name), len(extra)
-    )
-    at += LOCAL.size
-    buffer[at : at + len(name) + len(extra)] = name + extra
+def put_local_headers(buffer: memoryview, start: int, rows: Iterable[Row]) -> None:
+    """Write the headers in front of entries' data into a buffer that begins at that offset of the zip."""
+    pack, fixed_bytes = LOCAL.pack, LOCAL.size
+    for name, method, crc, packed, size, offset in rows:
+        extra = b""
+        if packed >= MAX32 or size >= MAX32:
+            extra = struct.pack("<2H2Q", ZIP64_EXTRA, 16, size, packed)
+            packed = size = MAX32
+        at, name_bytes = offset - start, len(name)
+        buffer[at : at + fixed_bytes + name_bytes + len(extra)] = (
+            pack(
+                b"PK\x03\x04", _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, name_bytes, len(extra)
+            )
+            + name
+            + extra
+        )  # fmt: skip
 
 
 def directory_bytes(

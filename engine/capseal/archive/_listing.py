@@ -10,6 +10,7 @@ from ..constants import MAGIC
 from ..errors import FormatError, UsageError
 from ..native.filereader import FILE, FOLDER, OTHER
 from ..native.filereader import list_folder as list_one
+from ..native.search import contains
 from .names import check_tree
 
 IGNORE_FILE = ".capsealignore"
@@ -64,6 +65,11 @@ def holds_private_key(head: bytes) -> bool:
     Code and notes that speak of keys have the label alone, but never as the first thing.
     """
     return _TELLTALE in head and bool(_LABEL.match(head) or _KEY.search(head))
+
+
+def hints_at_private_key(data: memoryview) -> bool:
+    """Say whether any of the files in a stretch of data may hold a private key: nearly always none, at once."""
+    return contains(data, _TELLTALE)
 
 
 class _Lister:

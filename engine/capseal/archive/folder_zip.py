@@ -12,15 +12,19 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
 from ..native.filereader import FileTable
-from ._headers import directory, directory_bytes, end_bytes, local_header_bytes, put_local_header
-from ._listing import HEAD_BYTES, holds_private_key, list_folder
+from ._headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
+from ._listing import HEAD_BYTES, hints_at_private_key, holds_private_key, list_folder
 from .check import ArchiveLimits, check_sizes
 from .directory import DEFLATED, STORED, check_directory_bytes
+
+if TYPE_CHECKING:
+    from ._deflating import Deflated, Packed
 
 _CHUNK_BYTES = 1024 * 1024
 _DEFAULT_LIMITS = ArchiveLimits()
@@ -59,14 +63,16 @@ class FolderZip:
         self._changed_ns = [changed_ns for _, _, changed_ns in listing.shipped]
         self._lock = threading.Lock()
         self._directory: bytes | None = None
-        self._deflated = None
-        self._packed: list[int] = [max(0, size) for size in self._sizes]
+        self._deflated: Deflated | None = None
+        self._spool: Sequence[Packed] = ()
+        self._contents = [size if size > 0 else 0 for size in self._sizes]
+        self._packed = self._contents
         self._crcs: list[int | None] = [0 if size < 0 else None for size in self._sizes]
         try:
             if deflate:
                 self._deflate()
             self._lay_out()
-            check_sizes(sum(max(0, size) for size in self._sizes), self._bytes, limits=limits)
+            check_sizes(sum(self._contents), self._bytes, limits=limits)
         except FormatError as error:
             self.close()
             raise UsageError(f"{folder}: {error}") from None
@@ -89,32 +95,14 @@ class FolderZip:
         self._table.read_into(first, last, offset, buffer)
         if self._deflated is not None:
             self._put_spooled(first, last, offset, buffer)
-        names, methods, sizes, starts = self._names, self._methods, self._sizes, self._starts
-        data_at, packed_bytes, crcs = self._data_at, self._packed, self._crcs
-        for number in range(first, last):
-            start, data = starts[number], data_at[number]
-            if data <= offset and start < offset:
-                continue  # its header is somebody else's
-            packed = packed_bytes[number]
-            end = data + packed
-            crc = crcs[number]
-            if crc is None:
-                if end > stop or start < offset:
-                    crc = self._crc_of(number)
-                else:
-                    content = buffer[data - offset : end - offset]
-                    self._refuse_private_key(number, bytes(content[:HEAD_BYTES]))
-                    crc = crc32(content)
-                crcs[number] = crc
-            header, at = buffer, start - offset
-            if at < 0 or data > stop:
-                header, at = memoryview(bytearray(data - start)), 0
-            size = sizes[number]
-            put_local_header(
-                header, at, names[number], method=methods[number], crc=crc, packed=packed, size=size if size > 0 else 0
-            )
-            if header is not buffer:
-                _put(buffer, offset, start, header)
+        whole = range(first, last)
+        if whole and self._starts[first] < offset:
+            self._put_part(first, offset, buffer)
+            whole = whole[1:]
+        if whole and self._data_at[whole[-1]] + self._packed[whole[-1]] > stop:
+            self._put_part(last - 1, offset, buffer)
+            whole = whole[:-1]
+        self._put_whole(whole, offset, buffer)
         if stop > self._directory_at:
             _put(buffer, offset, self._directory_at, memoryview(self._whole_directory()))
         return count
@@ -141,7 +129,7 @@ class FolderZip:
 
     def _lay_out(self) -> None:
         names, packed, sizes = self._names, self._packed, self._sizes
-        heads = local_header_bytes(names, packed, [max(0, size) for size in sizes])
+        heads = local_header_bytes(names, packed, sizes)
         ends = list(accumulate(map(int.__add__, heads, packed)))
         self._directory_at = ends[-1] if ends else 0
         self._starts = [0, *ends[:-1]] if ends else []
@@ -150,8 +138,11 @@ class FolderZip:
         check_directory_bytes(size)
         self._bytes = self._directory_at + size + end_bytes(len(names), size, self._directory_at)
         self.size: int | None = self._bytes  # what a source may not know
-        self._methods = [DEFLATED if self._in_spool(number) else STORED for number in range(len(names))]
-        in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
+        self._methods = [STORED] * len(names)
+        in_files = sizes
+        if self._deflated is not None:
+            self._methods = [STORED if packed.at is None else DEFLATED for packed in self._spool]
+            in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
         self._table = FileTable(self._folder, names, in_files, self._changed_ns, self._data_at)
 
     def _deflate(self) -> None:
@@ -163,9 +154,6 @@ class FolderZip:
         self._packed = [packed.size for packed in self._spool]
         self._crcs = [packed.crc for packed in self._spool]
 
-    def _in_spool(self, number: int) -> bool:
-        return self._deflated is not None and self._spool[number].at is not None
-
     def _put_spooled(self, first: int, last: int, offset: int, buffer: memoryview) -> None:
         for number in range(first, last):
             data = self._data_at[number]
@@ -176,14 +164,43 @@ class FolderZip:
                 piece = self._deflated.read(self._spool[number], start - data, stop - start)
                 _put(buffer, offset, start, memoryview(piece))
 
+    def _put_whole(self, numbers: range, offset: int, buffer: memoryview) -> None:
+        """Write the headers of entries that lie in the buffer from start to end, as does what is in their files."""
+        if not numbers:
+            return
+        crcs, data_at, packed = self._crcs, self._data_at, self._packed
+        unknown = [number for number in numbers if crcs[number] is None]
+        if unknown and hints_at_private_key(buffer):
+            for number in unknown:
+                at = data_at[number] - offset
+                self._refuse_private_key(number, bytes(buffer[at : at + min(HEAD_BYTES, packed[number])]))
+        for number in unknown:
+            at = data_at[number] - offset
+            crcs[number] = crc32(buffer[at : at + packed[number]])
+        put_local_headers(buffer, offset, self._rows(numbers.start, numbers.stop))
+
+    def _put_part(self, number: int, offset: int, buffer: memoryview) -> None:
+        """Write what the buffer has of the header of an entry that begins before it or ends behind it."""
+        start, size = self._starts[number], self._data_at[number] - self._starts[number]
+        if start + size <= offset:
+            return  # its header is somebody else's
+        if self._crcs[number] is None:
+            self._crcs[number] = self._crc_of(number)
+        header = memoryview(bytearray(size))
+        put_local_headers(header, start, self._rows(number, number + 1))
+        _put(buffer, offset, start, header)
+
+    def _rows(self, first: int, last: int) -> Iterator[Row]:
+        """Return what headers say of entries whose CRC-32 is known."""
+        columns = (self._names, self._methods, self._crcs, self._packed, self._contents, self._starts)
+        return zip(*(column[first:last] for column in columns), strict=True)
+
     def _whole_directory(self) -> bytes:
         with self._lock:
             if self._directory is None:
                 # Another thread may still be at work on one; to wait for it would take longer.
-                crcs = [self._crc_of(number) if crc is None else crc for number, crc in enumerate(self._crcs)]
-                sizes = [max(0, size) for size in self._sizes]
-                rows = zip(self._names, self._methods, crcs, self._packed, sizes, self._starts, strict=True)
-                self._directory = directory(rows, self._directory_at)
+                self._crcs = [self._crc_of(number) if crc is None else crc for number, crc in enumerate(self._crcs)]
+                self._directory = directory(self._rows(0, len(self._names)), self._directory_at)
             return self._directory
 
     def _crc_of(self, number: int) -> int:

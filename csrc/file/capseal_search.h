@@ -1,0 +1,17 @@
+/*
+ * capseal_search.h - a word in a buffer, for private keys in a folder that is sealed.
+ *
+ * The one function here that looks at plaintext: on the publisher's own machine, before it is encrypted, for a
+ * label that is the same for everybody (docs/threats.md, Timing and other side channels). Its result is whether
+ * sealing goes on; nothing of the buffer is kept.
+ */
+#ifndef CAPSEAL_SEARCH_H
+#define CAPSEAL_SEARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Returns 1 where the word occurs in data_bytes of data, of any alignment, else 0. Time is linear in both sizes. */
+int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes);
+
+#endif
