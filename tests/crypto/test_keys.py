@@ -1,10 +1,13 @@
 """RSA keys: files, passphrases, strength, OAEP and PSS."""
 
+import base64
 import os
+import random
 import stat
 from hashlib import sha256
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -13,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_public_key,
 )
 
 from capseal import (
@@ -280,3 +284,57 @@ def test_other_signature_schemes_are_refused(signer):
     ):
         with pytest.raises(SignatureError):
             signer.public_key.verify(signer.rsa.sign(b"m", scheme, hash_), b"m")
+
+
+def _as_the_library_reads(pem: bytes) -> int | None:
+    """Return the modulus that cryptography's own loader finds in a key that capseal may take."""
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if not isinstance(key, rsa.RSAPublicKey) or key.public_numbers().e != 65537 or not 3072 <= key.key_size <= 8192:
+        return None
+    return key.public_numbers().n
+
+
+def _as_we_read(pem: bytes) -> int | None:
+    try:
+        keys = load_public_keys(pem)
+    except KeyFileError:
+        return None
+    return keys[0].rsa.public_numbers().n
+
+
+@pytest.mark.parametrize("bits", [3072, 3073, 3080, 4095, 4096, 8191, 8192])
+def test_a_public_key_is_written_as_the_library_writes_it(bits):
+    odd = random.Random(bits).getrandbits(bits) | 1 << bits - 1 | 1
+    key = rsa.RSAPublicNumbers(65537, odd).public_key()
+    ours = PublicKey(key)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert ours.fingerprint == sha256(der).hexdigest()
+    assert ours.pem == key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert load_public_key(ours.pem) == ours
+
+
+def test_a_public_key_with_one_byte_altered_is_read_as_the_library_reads_it(signer):
+    pem = signer.public_key.pem
+    dice = random.Random(1)
+    places = [*range(90), *dice.sample(range(90, len(pem) - 90), 150), *range(len(pem) - 90, len(pem))]
+    for at in places:
+        altered = bytearray(pem)
+        altered[at] = dice.choice(b"ABMQgw/+=\n -")
+        assert _as_we_read(bytes(altered)) == _as_the_library_reads(bytes(altered)), at
+
+
+def test_a_public_key_that_is_cut_or_goes_on_is_read_as_the_library_reads_it(signer):
+    pem = signer.public_key.pem
+    begin, end = pem.index(b"\n") + 1, pem.index(b"-----END")
+    der = signer.public_key.rsa.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    for altered in (
+        *(der[:cut] for cut in (0, 1, 32, 33, 34, len(der) - 5, len(der) - 1)),
+        *(der + more for more in (b"\0", b"\x02\x03\x01\x00\x01")),
+        der[:33] + b"\0" + der[33:],
+        der[:-1] + b"\x03",
+    ):
+        spelled = pem[:begin] + base64.encodebytes(altered) + pem[end:]
+        assert _as_we_read(spelled) == _as_the_library_reads(spelled), altered.hex()

@@ -98,6 +98,27 @@ def test_installing_loads_neither_what_seals_nor_what_bytes_are_pushed_to(folder
     assert "capseal.trust.signing" not in python
 
 
+@pytest.mark.parametrize(
+    "words", ["['--version']", "['verify', 'dist.sealed', '--trust', 'signer.pub', '--app', 'game']"]
+)
+def test_a_command_loads_nothing_that_it_does_without(words: str, folder: Path) -> None:
+    loaded_by(SEAL, folder)
+    code = f"""
+import os, sys
+sys.argv[1:] = {words}
+os._exit = lambda code: print(code, *sys.modules, sep="\\n")
+from capseal.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "0" in loaded
+    # Each takes 1 to 8 ms: an OpenSSL beside cryptography's, all of SSH, arrays, what says why something failed.
+    assert loaded.isdisjoint({"_hashlib", "cryptography.hazmat.primitives.serialization.ssh", "numpy", "traceback"})
+    if words == "['--version']":
+        assert loaded.isdisjoint({"inspect", "dataclasses", "json", "datetime", "cryptography", "capseal.format"})
+
+
 def test_the_version_is_loaded_where_it_is_asked_for() -> None:
     code = "import sys, capseal; print('capseal._version' in sys.modules, capseal.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,9 +10,8 @@ import mmap
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..constants import BLOCK_BYTES, SEGMENT_BYTES
 from ..errors import UsageError
@@ -30,8 +29,7 @@ IN_PLACE_RUN_SEGMENTS = 32
 _INTERRUPTED_JOIN_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Consecutive segments. first: number of the first; data: their bytes; last: they end the input."""
 
     first: int
@@ -62,34 +60,47 @@ def payload_layout(segment: int) -> int:
     return segment * SEGMENT_BYTES
 
 
-@dataclass(slots=True, kw_only=True)
 class Pump:
-    """Passes all of a source through `work` into a sink, once: Pump(...).run()."""
+    """Passes all of a source through `work` into a sink, once: Pump(...).run().
 
-    source: "Source"
-    sink: "Sink | None"
-    work: Work
-    in_place: InPlace | None = None
-    """What to try before, where there is no sink; work then only gets what could not be done in place."""
-    read_layout: Layout
-    write_layout: Layout = payload_layout
-    total: int | None
-    """Input bytes; None where only the end of the source will tell."""
-    ended_early: Callable[[int], Exception]
-    """Makes the error for a source that has only so many bytes."""
-    jobs: int | None = None
-    """Threads; None for one per core."""
-    progress: Progress | None = None
+    in_place: what to try before, where there is no sink; work then only gets what could not be done in place.
+    total: input bytes, None where only the end of the source will tell. ended_early: makes the error for a source
+    that has only so many bytes. jobs: threads, None for one per core.
+    """
 
-    _run_segments: int = field(default=RUN_SEGMENTS, init=False)
-    _intake: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _turn: threading.Condition = field(default_factory=threading.Condition, init=False)
-    _report: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _next_read: int = field(default=0, init=False)
-    _next_write: int = field(default=0, init=False)
-    _exhausted: bool = field(default=False, init=False)
-    _stopped: bool = field(default=False, init=False)
-    _errors: list[tuple[int, BaseException]] = field(default_factory=list, init=False)
+    def __init__(
+        self,
+        *,
+        source: "Source",
+        sink: "Sink | None",
+        work: Work,
+        in_place: InPlace | None = None,
+        read_layout: Layout,
+        write_layout: Layout = payload_layout,
+        total: int | None,
+        ended_early: Callable[[int], Exception],
+        jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.source = source
+        self.sink = sink
+        self.work = work
+        self.in_place = in_place
+        self.read_layout = read_layout
+        self.write_layout = write_layout
+        self.total = total
+        self.ended_early = ended_early
+        self.jobs = jobs
+        self.progress = progress
+        self._run_segments = RUN_SEGMENTS
+        self._intake = threading.Lock()
+        self._turn = threading.Condition()
+        self._report = threading.Lock()
+        self._next_read = 0
+        self._next_write = 0
+        self._exhausted = False
+        self._stopped = False
+        self._errors: list[tuple[int, BaseException]] = []
 
     def run(self) -> None:
         """Do it. Raises what work, source or sink raise; the sink is left uncommitted then."""

@@ -4,7 +4,6 @@ UTF-8, no duplicate members, no floats, integers up to 2^53-1 (RFC 8259, RFC 749
 value and its place, for messages, and returns the value or raises FormatError.
 """
 
-import base64
 import binascii
 import json
 import re
@@ -232,13 +231,13 @@ def shown_time(time: datetime) -> str:
 
 def to_base64(data: bytes) -> str:
     """Return padded standard base64 (RFC 4648, section 4)."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def from_base64(value: str, place: str) -> bytes:
     """Decode base64 in its one canonical spelling."""
     try:
-        data = base64.b64decode(value, validate=True)
+        data = binascii.a2b_base64(value, strict_mode=True)
     except (binascii.Error, ValueError):
         raise FormatError(f"{place}: not base64") from None
     if to_base64(data) != value:

@@ -1,6 +1,5 @@
 """The integrity tree: index -> root -> digest (Linux fs-verity; docs/format.md, Tree and index)."""
 
-import hashlib
 import struct
 from typing import TYPE_CHECKING
 
@@ -47,19 +46,20 @@ def digest(index: bytes | memoryview, payload_bytes: int) -> bytes:
 
     This is what `fsverity digest` prints and the kernel measures. It binds root and size together.
     """
-    return hashlib.sha256(
-        _DESCRIPTOR.pack(
-            _VERSION,
-            _HASH_SHA256,
-            _LOG_BLOCK_BYTES,
-            0,
-            0,
-            payload_bytes,
-            root(index, payload_bytes),
-            b"",
-            b"",
-        )
-    ).digest()
+    descriptor = _DESCRIPTOR.pack(
+        _VERSION,
+        _HASH_SHA256,
+        _LOG_BLOCK_BYTES,
+        0,
+        0,
+        payload_bytes,
+        root(index, payload_bytes),
+        b"",
+        b"",
+    )
+    found = bytearray(DIGEST_BYTES)
+    hashing.digest_blocks(descriptor, len(descriptor), found)
+    return bytes(found)
 
 
 def segment_count(payload_bytes: int) -> int:

@@ -4,12 +4,10 @@ Public bytes only (ciphertext and digests) may be passed in: see csrc/sha256/cap
 free while the compiled module works. Without it, results are the same and only slower.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..constants import BLOCK_BYTES, DIGEST_BYTES, SEGMENT_BYTES
 
@@ -159,8 +157,7 @@ def _segment_digests(view: memoryview, number: int | None) -> bytes:
     return bytes(out)
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(NamedTuple):
     """How fast one kernel digested 4096-byte blocks in memory, on one thread."""
 
     kernel: str
@@ -192,6 +189,8 @@ def _bytes_of(data: Any) -> memoryview:
 
 
 def _digest(view: bytes | memoryview, *, padded_to: int = 0) -> bytes:
+    import hashlib  # here, since few machines need it
+
     sha256 = hashlib.sha256(view)
     if len(view) < padded_to:
         sha256.update(bytes(padded_to - len(view)))

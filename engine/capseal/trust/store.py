@@ -5,10 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import MAX_INTEGER, MAX_SIGNATURES
 from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, mended
@@ -95,6 +92,8 @@ class TrustStore:
     @property
     def digest(self) -> str:
         """SHA-256 of the store's file, in hex: what the next signed update refers to."""
+        from hashlib import sha256  # here, since most stores are only read
+
         return sha256(self.to_json()).hexdigest()
 
     def check(
@@ -181,6 +180,8 @@ class TrustStore:
 
     def to_value(self) -> dict[str, Any]:
         """Return the store as JSON values."""
+        from cryptography.hazmat.primitives.serialization import Encoding  # here, since most stores are only read
+
         value: dict[str, Any] = {
             "type": STORE_TYPE,
             "version": self.version,
