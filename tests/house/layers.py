@@ -249,6 +249,7 @@ REACHES = {
         "io/": "its purpose",
         "native/filereader.py": "its purpose",
         "project/": "its purpose",
+        "server/_tokens.py": "the file of tokens",
         "server/storage/objects.py": "a folder as storage",
         "trust/": "stores, certificates and signers' files",
     },

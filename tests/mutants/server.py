@@ -7,6 +7,7 @@ READING = "tests/server/test_reading.py::"
 LIMITS = "tests/server/test_limits.py::"
 COMPANIONS = "tests/server/test_companions.py::"
 CLIENTS = "tests/server/test_clients.py::"
+TOKENS = "tests/server/test_tokens.py::"
 CORS = "tests/server/test_cors.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
@@ -20,33 +21,51 @@ MUTANTS = (
     ),
     Mutant(
         "server/routes/publishing.py",
-        'a run of its segments."""\n    check_token(request, demanded=False)\n',
-        'a run of its segments."""\n',
+        "    check_token(request, Right.PUBLISH)\n    id = ",
+        "    id = ",
         TOKEN,
     ),
     Mutant(
         "server/routes/publishing.py",
-        'The same again answers the same."""\n    check_token(request, demanded=False)\n',
-        'The same again answers the same."""\n',
-        TOKEN,
+        "    check_token(request, Right.PUBLISH, app=upload.verified.statement.app)\n",
+        "",
+        TOKENS + "test_a_token_for_one_app_touches_no_upload_of_another",
     ),
     Mutant(
         "server/routes/publishing.py",
-        'what was stored of it."""\n    check_token(request, demanded=False)\n',
-        'what was stored of it."""\n',
-        TOKEN,
+        "check_token(request, Right.PUBLISH, app=verified.statement.app)",
+        "check_token(request, Right.PUBLISH, app=None)",
+        TOKENS + "test_a_token_for_one_app_begins_no_upload_of_another",
     ),
     Mutant(
         "server/routes/publishing.py",
-        "    check_token(request, demanded=True)\n",
-        "    check_token(request, demanded=False)\n",
+        'check_token(request, Right.WITHDRAW, app=request.path_params["app"])',
+        "check_token(request, Right.WITHDRAW)",
+        TOKENS + "test_a_token_withdraws_only_with_that_right_and_only_its_apps",
+    ),
+    Mutant(
+        "server/routes/publishing.py",
+        'check_token(request, Right.WITHDRAW, app=request.path_params["app"])',
+        'check_token(request, Right.PUBLISH, app=request.path_params["app"])',
         PUBLISHING + "test_without_a_token_file_nothing_can_be_withdrawn",
     ),
     Mutant(
-        "server/routes/context.py",
-        'if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):',
-        "if token not in shown:",
-        PUBLISHING + "test_with_a_token_file_a_signature_alone_is_not_enough",
+        "server/_tokens.py",
+        "return right in self.rights and (app is None",
+        "return bool(self.rights) and (app is None",
+        TOKENS + "test_a_token_withdraws_only_with_that_right_and_only_its_apps",
+    ),
+    Mutant(
+        "server/_tokens.py",
+        "if hmac.compare_digest(one.digest, digest):",
+        "if hmac.compare_digest(one.digest[:1], digest[:1]):",
+        TOKENS + "test_a_token_that_only_resembles_one_is_none",
+    ),
+    Mutant(
+        "server/routes/status.py",
+        "    check_token(request, Right.METRICS)\n",
+        "",
+        TOKENS + "test_metrics_are_read_with_that_right_alone_once_tokens_have_names",
     ),
     Mutant(
         "server/routes/publishing.py",

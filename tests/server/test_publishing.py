@@ -246,6 +246,8 @@ def test_no_step_of_an_upload_goes_without_the_token(
         begun = live.begin(bundle.seal, headers={"Authorization": f"Bearer {TOKEN}"}).json()
         content = bundle.payload if method == "PUT" else b""
         assert live.client.request(method, begun["links"][link], content=content).status_code == 401
+        unknown = begun["links"][link].replace(begun["id"], "0" * 64)  # nor does anybody learn which there are
+        assert live.client.request(method, unknown, content=content).status_code == 401
         allowed = live.client.get(begun["links"]["self"], headers={"Authorization": f"Bearer {TOKEN}"})
         assert allowed.json()["missing"] == begun["missing"]
 

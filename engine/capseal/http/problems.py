@@ -46,6 +46,7 @@ CONTENT_LENGTH = ProblemType("content-length", 400, "Content-Length does not fit
 SHORT_BODY = ProblemType("short-body", 400, "The body ended early")
 TOKEN = ProblemType("token", 401, "A token is needed")
 NO_TOKEN = ProblemType("no-token", 403, "Not possible without a token")
+FORBIDDEN = ProblemType("forbidden", 403, "Not among the token's rights")
 NOT_FOUND = ProblemType("not-found", 404, "Not Found")
 NO_RELEASE = ProblemType("no-release", 404, "No such release")
 NO_UPLOAD = ProblemType("no-upload", 404, "No such upload")

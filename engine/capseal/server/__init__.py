@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._limits import ServerLimits as Limits
     from ._release_store import Chunks, ReadablePayload, ReleaseStore
     from ._run import log_as_json, make_server
+    from ._tokens import Right, Token, load_tokens, parse_tokens
     from .storage.objects import Storage
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "_limits": ("Limits",),
     "_release_store": ("Chunks", "ReadablePayload", "ReleaseStore"),
     "_run": ("log_as_json", "make_server"),
+    "_tokens": ("Right", "Token", "load_tokens", "parse_tokens"),
     "storage.objects": ("Storage",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -35,12 +37,16 @@ __all__ = [
     "Limits",
     "ReadablePayload",
     "ReleaseStore",
+    "Right",
     "Storage",
+    "Token",
     "create_app",
     "create_reading_app",
     "load_token",
+    "load_tokens",
     "log_as_json",
     "make_server",
+    "parse_tokens",
 ]
 
 

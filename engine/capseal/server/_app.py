@@ -29,9 +29,10 @@ from ._release_store import ReleaseStore
 from ._routes import publishing_routes, reading_routes
 from ._slow_clients import SlowClientGuard
 from ._starting import Once, StartedBefore
+from ._tokens import Token, Tokens
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
-from .routes.context import PublishingState, ServerState, server_state
+from .routes.context import Admission, PublishingState, ServerState, server_state
 from .storage.objects import Storage
 
 LOGGER = "capseal.server"
@@ -44,6 +45,7 @@ def create_app(
     trust: TrustStore,
     *,
     token: str | None = None,
+    tokens: Sequence[Token] = (),
     verify_reads: bool = False,
     role: Role = Role.PRODUCTION,
     limits: ServerLimits = DEFAULT_LIMITS,
@@ -56,14 +58,16 @@ def create_app(
     process; `app.router.lifespan_context(app)` in the other's lifespan starts and ends it in time.
 
     storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
-    token: what publishers must show besides a trusted signature; withdrawing needs one. verify_reads:
+    token: what publishers must show besides a trusted signature; withdrawing needs one. tokens: named ones, with
+    rights; where there are any, all but reading takes one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
     development key signed. cors_origins: whose pages may read what is public, such as `https://app.example.com`;
     None: everybody's. extensions: answer under paths of their own, such as CapgoUpdates.
     """
     log = logging.getLogger(LOGGER)
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
-    state = ServerState(releases=catalogue, limits=limits, metrics=Metrics(), log=log)
+    admission = Admission(_all_tokens(token, tokens))
+    state = ServerState(releases=catalogue, admission=admission, limits=limits, metrics=Metrics(), log=log)
 
     async def load_and_collect() -> asyncio.Task[None]:
         await catalogue.load()
@@ -92,9 +96,13 @@ def create_app(
             max(limits.seal_memory_bytes, limits.seal_bytes),
             max(limits.seal_memory_per_client_bytes, limits.seal_bytes),
         ),
-        token=token,
     )
     return app
+
+
+def _all_tokens(token: str | None, tokens: Sequence[Token]) -> Tokens:
+    single = Tokens.single(token)
+    return single.and_named(tokens) if tokens else single
 
 
 def create_reading_app(
@@ -104,7 +112,8 @@ def create_reading_app(
 
     What the store yields is sent as it is: it checks every segment itself. cors_origins: as for create_app().
     """
-    state = ServerState(releases=releases, limits=limits, metrics=Metrics(), log=logging.getLogger(LOGGER))
+    log = logging.getLogger(LOGGER)
+    state = ServerState(releases=releases, admission=Admission(), limits=limits, metrics=Metrics(), log=log)
     return _assembled(state, reading_routes(cors_origins), None)
 
 

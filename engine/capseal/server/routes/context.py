@@ -1,24 +1,31 @@
 """What every request may use, and how names in a path become things."""
 
-import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from logging import Logger
 
 from starlette.requests import Request
 
 from ...errors import FormatError
 from ...format.strictjson import check_name
-from ...http.problems import NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, PAGE, SEQUENCE, TOKEN
+from ...http.problems import FORBIDDEN, NAME, NO_ATTACHMENT, NO_RELEASE, NO_TOKEN, PAGE, SEQUENCE, TOKEN
 from ...http.shapes import AppChannel, ReleaseDescription
 from .._clients import MemoryBudget
 from .._limits import ServerLimits
 from .._metrics import Metrics
 from .._problems import Problem
 from .._release_store import ReleaseStore
+from .._tokens import NO_TOKENS, Right, Token, Tokens
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.receiving import RunBuffers
 
 _MAX_SEQUENCE_DIGITS = 16
+
+
+class Admission:
+    """Who may do what, which may change while the server runs."""
+
+    def __init__(self, tokens: Tokens = NO_TOKENS) -> None:
+        self.tokens = tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,7 @@ class ServerState:
     """What serving takes; it lives as long as the application."""
 
     releases: ReleaseStore
+    admission: Admission
     limits: ServerLimits
     metrics: Metrics
     log: Logger
@@ -35,13 +43,12 @@ class ServerState:
 class PublishingState:
     """What publishing takes besides.
 
-    memory: what seals that arrive may take; token: what a publisher must show, or None.
+    memory: what seals that arrive may take.
     """
 
     catalogue: Catalogue
     buffers: RunBuffers
     memory: MemoryBudget
-    token: str | None = field(repr=False)
 
 
 def server_state(request: Request) -> ServerState:
@@ -107,16 +114,21 @@ def _named(request: Request, parameter: str) -> str:
         raise Problem(NAME, str(error)) from error
 
 
-def check_token(request: Request, *, demanded: bool) -> None:
-    """Raise Problem 401 unless the request shows the publisher's token.
+def check_token(request: Request, right: Right, *, app: str | None = None) -> Token | None:
+    """Return the token that a request shows, where it takes one. app: what it is about, once that is known.
 
-    demanded: what no signature authorises; refused with 403 where the server has no token.
+    Raises Problem 401 where it shows none that is known, 403 where it shows one without that right over that app,
+    or the server has none with it.
     """
-    token = publishing_state(request).token
-    if token is None:
-        if demanded:
-            raise Problem(NO_TOKEN, "this server was started without a token file")
-        return
-    shown = request.headers.get("authorization", "")
-    if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
+    tokens = server_state(request).admission.tokens
+    if right in tokens.unguarded:
+        return None
+    if not any(right in one.rights for one in tokens.known):
+        raise Problem(NO_TOKEN, f"this server was started without a token that may {right}")
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    token = tokens.find(shown.encode("latin-1"))  # as it came
+    if token is None or scheme.lower() != "bearer":
         raise Problem(TOKEN, "the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+    if not token.may(right, app):
+        raise Problem(FORBIDDEN, f"token {token.name} may not {right}" + (f" {app}" if right in token.rights else ""))
+    return token

@@ -16,6 +16,7 @@ from ...http.shapes import ArrivingDescription, PayloadDescription, ReleaseDescr
 from .._clients import MemoryShare, client_of
 from .._problems import Problem, busy, rejected, too_large
 from .._ranges import parse_content_range
+from .._tokens import Right, Token
 from ..catalogue.arriving import ArrivingPayload, Upload
 from ..catalogue.receiving import Receiver
 from ..storage.stored_runs import StoredRun
@@ -31,11 +32,12 @@ from .context import (
 
 async def begin_upload(request: Request) -> Response:
     """POST /v1/uploads, body: the seal. Answers with what is still missing of the payload."""
-    check_token(request, demanded=False)
+    check_token(request, Right.PUBLISH)
     _check_length(request, "seal", server_state(request).limits.seal_bytes)
     publishing = publishing_state(request)
     with publishing.memory.share(client_of(request.scope.get("client"))) as share:
         verified = await publishing.catalogue.seals.arriving(request.stream(), share.add)
+        check_token(request, Right.PUBLISH, app=verified.statement.app)
         begun = await publishing.catalogue.begin(verified)
     if isinstance(begun, ReleaseDescription):
         return _published(begun, 200)
@@ -45,27 +47,23 @@ async def begin_upload(request: Request) -> Response:
 
 async def get_upload(request: Request) -> Response:
     """GET /v1/uploads/ID: what is still missing."""
-    check_token(request, demanded=False)
     return _answer(_described(_named_upload(request)).to_json(), 200)
 
 
 async def put_payload(request: Request) -> Response:
     """PUT /v1/uploads/ID/payload, body: the payload or, with Content-Range, a run of its segments."""
-    check_token(request, demanded=False)
     upload = _named_upload(request)
     return await _receive(request, upload, upload.payload)
 
 
 async def put_attachment(request: Request) -> Response:
     """PUT /v1/uploads/ID/attachments/NAME, body: as for the payload; its index must be there."""
-    check_token(request, demanded=False)
     upload = _named_upload(request)
     return await _receive(request, upload, _named_companion(request, upload))
 
 
 async def put_attachment_index(request: Request) -> Response:
     """PUT /v1/uploads/ID/attachments/NAME/index, body: 32 bytes for each segment of the attachment."""
-    check_token(request, demanded=False)
     publishing = publishing_state(request)
     upload = _named_upload(request)
     arriving = _named_companion(request, upload)
@@ -111,10 +109,11 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
 
 async def publish(request: Request) -> Response:
     """POST /v1/uploads/ID: publish what was uploaded. The same again answers the same."""
-    check_token(request, demanded=False)
+    token = check_token(request, Right.PUBLISH)
     state, catalogue = server_state(request), publishing_state(request).catalogue
     published = catalogue.records.with_seal(request.path_params["id"])
     if published is not None:
+        check_token(request, Right.PUBLISH, app=published.release.app)
         return _published(published.release, 200)
     upload = _named_upload(request)
     try:
@@ -123,36 +122,37 @@ async def publish(request: Request) -> Response:
         await catalogue.give_up(upload)
         raise
     state.metrics.releases.inc()
-    members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
-    state.log.info("published", extra={"members": {**members, "signers": [one[:16] for one in release.signers]}})
+    signers = [one[:16] for one in release.signers]
+    state.log.info("published", extra={"members": {**_told(release, token), "signers": signers}})
     return _published(release, 201)
 
 
 async def give_up_upload(request: Request) -> Response:
     """DELETE /v1/uploads/ID: forget it, and what was stored of it."""
-    check_token(request, demanded=False)
     await publishing_state(request).catalogue.give_up(_named_upload(request))
     return Response(None, 204)
 
 
 async def withdraw(request: Request) -> Response:
     """DELETE .../releases/SEQUENCE: take a release back. Only with a token: no signature speaks for this."""
-    check_token(request, demanded=True)
+    token = check_token(request, Right.WITHDRAW, app=request.path_params["app"])
     state = server_state(request)
     release = await named_release(request)
     if release.withdrawn is None:
         release = await publishing_state(request).catalogue.withdraw(release)
         state.metrics.releases.dec()
-        members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
-        state.log.info("withdrawn", extra={"members": members})
+        state.log.info("withdrawn", extra={"members": _told(release, token)})
     return _answer(release.to_json(), 200)
 
 
 def _named_upload(request: Request) -> Upload:
+    """Return the upload of a path. Raises Problem 404, and what check_token() does."""
+    check_token(request, Right.PUBLISH)
     id = request.path_params["id"]
     upload = publishing_state(request).catalogue.uploads.get(id)
     if upload is None:
         raise _no_upload(id)
+    check_token(request, Right.PUBLISH, app=upload.verified.statement.app)
     return upload
 
 
@@ -202,6 +202,12 @@ async def _whole_body(request: Request, what: str, most: int, share: MemoryShare
         if len(body) > most:
             raise too_large(what, len(body), most)
     return bytes(body)
+
+
+def _told(release: ReleaseDescription, token: Token | None) -> dict[str, Any]:
+    """Return what the log says of a release, and of whose token changed it."""
+    members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
+    return members if token is None else {**members, "token": token.name}
 
 
 def _described(upload: Upload) -> UploadDescription:

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...http import paths
-from .context import PublishingState, page_after, server_state
+from .._tokens import Right
+from .context import PublishingState, check_token, page_after, server_state
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -49,7 +50,8 @@ async def healthz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """GET /metrics: for Prometheus."""
+    """GET /metrics: for Prometheus. Where tokens have names, for one that may read them."""
+    check_token(request, Right.METRICS)
     own = server_state(request).metrics
     return Response(own.text(), 200, {"Cache-Control": "no-store"}, own.content_type)
 
