@@ -86,8 +86,8 @@ def test_serve_says_why_it_does_not_start(folder: Path) -> None:
     assert "cannot listen" not in ended.stderr
 
 
-@pytest.mark.parametrize("signals", [["SIGHUP"], ["SIGHUP", "SIGHUP", "SIGTERM"]])
-def test_serve_ends_on_sighup_once_what_is_under_way_is_done(folder: Path, bundle: Bundle, signals: list[str]) -> None:
+@pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGHUP", "SIGTERM", "SIGHUP"]])
+def test_serve_ends_on_sigterm_once_what_is_under_way_is_done(folder: Path, bundle: Bundle, signals: list[str]) -> None:
     with serving(folder, end=signals) as url:
         begun = httpx.post(f"{url}/v1/uploads", content=bundle.seal).json()
         host, _, port = url.removeprefix("http://").partition(":")

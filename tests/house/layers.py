@@ -204,8 +204,9 @@ REACHES = {
         "device/_store.py": "a clock by default, an argument otherwise",
         "native/hashing.py": "measures kernels by a clock that is an argument",
         "project/release.py": "a release is of now",
-        "server/_app.py": "how long a request took",
+        "server/_observed.py": "how long a request took",
         "server/catalogue/catalogue.py": "age of uploads, and when a release came",
+        "server/_readiness.py": "how old an answer is",
         "server/_slow_clients.py": "speed of a client",
         "trust/certificates.py": "a certificate starts now unless it is given",
         "trust/updates.py": "an update is accepted as of now unless it is given",
@@ -234,6 +235,7 @@ REACHES = {
         "device/_disk.py": "unforeseeable names",
         "io/durable.py": "unforeseeable names",
         "native/hashing.py": "data to measure with",
+        "server/_request_ids.py": "ids of requests that bring none",
         "server/routes/reading.py": "boundaries between parts",
         "trust/certificates.py": "serial numbers",
     },
@@ -258,7 +260,7 @@ REACHES = {
     },
     effects.TERMINAL: {
         "cli/": "its purpose",
-        "server/_run.py": "log_as_json() writes where the process writes its messages",
+        "server/_run.py": "log_to_stderr() writes where the process writes its messages",
     },
     effects.PROCESSES: {
         "__init__.py": "a child of fork() must not want a module that another thread was importing",

@@ -25,8 +25,8 @@ MUTANTS = (
     ),
     Mutant(
         "development/_app.py",
-        'allow_methods=["GET"]',
-        'allow_methods=["*"]',
+        'Mount("/", server)]',
+        'Mount("/", CORSMiddleware(server, allow_origins=["*"], allow_methods=["*"]))]',
         SERVER + "test_a_web_view_of_another_origin_may_read_and_nothing_else",
     ),
     Mutant(

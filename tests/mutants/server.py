@@ -8,6 +8,8 @@ LIMITS = "tests/server/test_limits.py::"
 COMPANIONS = "tests/server/test_companions.py::"
 CLIENTS = "tests/server/test_clients.py::"
 TOKENS = "tests/server/test_tokens.py::"
+PROXIES = "tests/server/test_proxies.py::"
+OPERATION = "tests/server/test_operation.py::"
 CORS = "tests/server/test_cors.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
@@ -42,12 +44,6 @@ MUTANTS = (
         'check_token(request, Right.WITHDRAW, app=request.path_params["app"])',
         "check_token(request, Right.WITHDRAW)",
         TOKENS + "test_a_token_withdraws_only_with_that_right_and_only_its_apps",
-    ),
-    Mutant(
-        "server/routes/publishing.py",
-        'check_token(request, Right.WITHDRAW, app=request.path_params["app"])',
-        'check_token(request, Right.PUBLISH, app=request.path_params["app"])',
-        PUBLISHING + "test_without_a_token_file_nothing_can_be_withdrawn",
     ),
     Mutant(
         "server/_tokens.py",
@@ -114,6 +110,30 @@ MUTANTS = (
         "Route(paths.UPLOAD, publishing.get_upload),",
         "Route(paths.UPLOAD, publishing.get_upload, middleware=[Middleware(PublicCors, origins=None)]),",
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
+    ),
+    Mutant(
+        "server/_forwarded.py",
+        'if scope["type"] != "http" or not self._proxies.is_peer(scope.get("client")):',
+        'if scope["type"] != "http":',
+        PROXIES + "test_nobody_else_is_believed",
+    ),
+    Mutant(
+        "server/_forwarded.py",
+        "            if address not in self:\n                break\n",
+        "",
+        PROXIES + "test_what_a_client_writes_in_front_of_what_the_proxy_adds_is_not_believed",
+    ),
+    Mutant(
+        "server/_forwarded.py",
+        "if self._requests[client] >= self._most:",
+        "if self._requests[client] > self._most:",
+        PROXIES + "test_behind_a_proxy_each_client_has_its_limit",
+    ),
+    Mutant(
+        "server/_request_ids.py",
+        "if len(came) == 1 and _WELL_FORMED.fullmatch(came[0]):",
+        "if len(came) == 1 and _WELL_FORMED.match(came[0]):",
+        OPERATION + "test_a_request_has_the_id_that_it_brings_or_a_new_one",
     ),
     Mutant(
         "server/_ranges.py",
@@ -249,8 +269,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/_clients.py",
-        "if self._counts[client] >= self._most_per_client:",
-        "if self._counts[client] > self._most_per_client:",
+        "if is_one and self._counts[client] >= self._most_per_client:",
+        "if is_one and self._counts[client] > self._most_per_client:",
         CLIENTS + "test_a_client_that_is_busy_on_all_its_connections_gets_no_more_and_others_do",
     ),
     Mutant(

@@ -22,7 +22,7 @@ from capseal.server import CapgoUpdates, Limits, create_app, load_token, make_se
 from capseal.server._logs import JsonFormatter
 from capseal.server.storage.objects import Storage
 from support.serving import APP, TOKEN, Bundle, Live, listed_files, live_server
-from support.tools import require_tool
+from support.tls import make_certificate
 
 
 def raw(live: Live, request: bytes, *, timeout: float = 10) -> bytes:
@@ -348,22 +348,6 @@ def test_a_token_file_that_is_none_is_refused(tmp_path: Path, content: bytes) ->
 def test_a_token_file_may_end_in_a_newline(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     assert load_token(tmp_path / "token") == TOKEN
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    import subprocess
-
-    openssl = require_tool("openssl")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
 
 
 def test_tls_1_2_and_later_is_spoken_and_nothing_else(store: Path, tmp_path: Path, trust: TrustStore) -> None:

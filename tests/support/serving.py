@@ -88,11 +88,8 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_server(place: str, trust: Any, *, limits: Limits = Limits(), **keywords: Any) -> Iterator[Live]:
-    """Serve a storage until the block is left."""
-    tls = {name: keywords.pop(name) for name in ("certificate", "key") if name in keywords}
-    app = create_app(Storage.open(place), trust, limits=limits, **keywords)
-    server = make_server(app, host="127.0.0.1", port=0, limits=limits, **tls)
+def running(server: uvicorn.Server, *, scheme: str = "http") -> Iterator[httpx.Client]:
+    """Run a server in a thread until the block is left; yield a client of it."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -101,15 +98,27 @@ def live_server(place: str, trust: Any, *, limits: Limits = Limits(), **keywords
     while not server.started:
         assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
         time.sleep(0.01)
-    url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=url, timeout=30, verify=not tls) as client:
-            yield Live(url, server, app, client)
+        with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=30, verify=scheme == "http") as client:
+            yield client
     finally:
         server.should_exit = True
         thread.join(20)
         listener.close()
         assert not thread.is_alive(), "the server did not stop"
+
+
+_OF_SERVERS = ("certificate", "key", "trusted_proxies", "reload")
+
+
+@contextlib.contextmanager
+def live_server(place: str, trust: Any, *, limits: Limits = Limits(), **keywords: Any) -> Iterator[Live]:
+    """Serve a storage until the block is left."""
+    of_server = {name: keywords.pop(name) for name in _OF_SERVERS if name in keywords}
+    app = create_app(Storage.open(place), trust, limits=limits, **keywords)
+    server = make_server(app, host="127.0.0.1", port=0, limits=limits, **of_server)
+    with running(server, scheme="https" if "certificate" in of_server else "http") as client:
+        yield Live(str(client.base_url).rstrip("/"), server, app, client)
 
 
 def listed_files(folder: Path) -> list[str]:

@@ -1,31 +1,46 @@
 """`capseal serve` as a process."""
 
 import contextlib
+import os
 import re
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from support.command import CAPSEAL
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def serving(
-    folder: Path, *options: object, code: int = 0, end: Sequence[str] = ("SIGTERM",), under: Sequence[str] = ()
+    folder: Path,
+    *options: object,
+    code: int = 0,
+    end: Sequence[str] = ("SIGTERM",),
+    under: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """`capseal serve store` in that folder.
 
-    end: the signals that end it, one after the other; under: a command that runs it.
+    end: the signals that end it, one after the other; under: a command that runs it; environment: variables
+    besides those of this process.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [*under, *CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), *map(str, options)]
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stderr=log, stdout=log)
+        process = subprocess.Popen(
+            command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environment or {})}
+        )
     try:
         deadline = time.monotonic() + 30
         while process.poll() is None and time.monotonic() < deadline:

@@ -22,6 +22,8 @@ UPLOAD_ATTACHMENT_INDEX: Final = UPLOAD_ATTACHMENT + "/index"
 
 STATUS: Final = "/"
 HEALTH: Final = "/healthz"
+LIVE: Final = "/livez"
+READY: Final = "/readyz"
 METRICS: Final = "/metrics"
 
 

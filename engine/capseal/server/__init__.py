@@ -11,20 +11,22 @@ from ..http.token import load_token
 
 if TYPE_CHECKING:
     from ..capgo import CapgoUpdates
-    from ._app import create_app, create_reading_app
+    from ._app import create_app, create_reading_app, replace_trust
     from ._extensions import Extension
     from ._limits import ServerLimits as Limits
+    from ._logs import LogFormat
     from ._release_store import Chunks, ReadablePayload, ReleaseStore
-    from ._run import log_as_json, make_server
+    from ._run import log_as_json, log_to_stderr, make_server
     from ._tokens import Right, Token, load_tokens, parse_tokens
     from .storage.objects import Storage
 
 _HOMES = {
-    "_app": ("create_app", "create_reading_app"),
+    "_app": ("create_app", "create_reading_app", "replace_trust"),
     "_extensions": ("Extension",),
     "_limits": ("Limits",),
+    "_logs": ("LogFormat",),
     "_release_store": ("Chunks", "ReadablePayload", "ReleaseStore"),
-    "_run": ("log_as_json", "make_server"),
+    "_run": ("log_as_json", "log_to_stderr", "make_server"),
     "_tokens": ("Right", "Token", "load_tokens", "parse_tokens"),
     "storage.objects": ("Storage",),
 }
@@ -35,6 +37,7 @@ __all__ = [
     "Chunks",
     "Extension",
     "Limits",
+    "LogFormat",
     "ReadablePayload",
     "ReleaseStore",
     "Right",
@@ -45,8 +48,10 @@ __all__ = [
     "load_token",
     "load_tokens",
     "log_as_json",
+    "log_to_stderr",
     "make_server",
     "parse_tokens",
+    "replace_trust",
 ]
 
 

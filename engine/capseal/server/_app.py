@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, cast
@@ -12,8 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute
 
 from ..errors import RejectedError, TransferError
 from ..format.strictjson import Role
@@ -24,7 +22,9 @@ from ._clients import MemoryBudget
 from ._extensions import Extension
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._metrics import Metrics
+from ._observed import Observed
 from ._problems import Problem
+from ._readiness import Readiness, always
 from ._release_store import ReleaseStore
 from ._routes import publishing_routes, reading_routes
 from ._slow_clients import SlowClientGuard
@@ -67,7 +67,14 @@ def create_app(
     log = logging.getLogger(LOGGER)
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
     admission = Admission(_all_tokens(token, tokens))
-    state = ServerState(releases=catalogue, admission=admission, limits=limits, metrics=Metrics(), log=log)
+    state = ServerState(
+        releases=catalogue,
+        admission=admission,
+        readiness=Readiness(storage.probe),
+        limits=limits,
+        metrics=Metrics(),
+        log=log,
+    )
 
     async def load_and_collect() -> asyncio.Task[None]:
         await catalogue.load()
@@ -100,6 +107,18 @@ def create_app(
     return app
 
 
+def replace_trust(app: Starlette, trust: TrustStore, *, token: str | None = None, tokens: Sequence[Token] = ()) -> None:
+    """Let an application of create_app() go by another trust store and other tokens from now on, from any thread.
+
+    What is under way ends as it began. Raises KeyFileError, and changes nothing then.
+    """
+    replaced = _all_tokens(token, tokens)
+    publishing: PublishingState = app.state.publishing
+    publishing.catalogue.seals.replace_trust(trust)
+    state: ServerState = app.state.server
+    state.admission.tokens = replaced
+
+
 def _all_tokens(token: str | None, tokens: Sequence[Token]) -> Tokens:
     single = Tokens.single(token)
     return single.and_named(tokens) if tokens else single
@@ -113,7 +132,14 @@ def create_reading_app(
     What the store yields is sent as it is: it checks every segment itself. cors_origins: as for create_app().
     """
     log = logging.getLogger(LOGGER)
-    state = ServerState(releases=releases, admission=Admission(), limits=limits, metrics=Metrics(), log=log)
+    state = ServerState(
+        releases=releases,
+        admission=Admission(),
+        readiness=Readiness(always),
+        limits=limits,
+        metrics=Metrics(),
+        log=log,
+    )
     return _assembled(state, reading_routes(cors_origins), None)
 
 
@@ -124,7 +150,7 @@ def _assembled(
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(_Observed, state=state, routes=routes),
+            Middleware(Observed, state=state, routes=routes),
             *inner,
             Middleware(SlowClientGuard, limits=state.limits),
         ],
@@ -168,51 +194,3 @@ async def _collect_now_and_then(catalogue: Catalogue, log: logging.Logger) -> No
             await catalogue.collect()
         except TransferError as error:
             log.error("collecting orphans failed", extra={"members": {"error": str(error)}})
-
-
-class _Observed:
-    """Counts and logs every request, once its response has ended."""
-
-    def __init__(self, app: ASGIApp, state: ServerState, routes: Sequence[BaseRoute]) -> None:
-        self._app = app
-        self._state = state
-        self._routes = routes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.monotonic()
-        status_code = 0
-        sent_bytes = 0
-
-        async def observed_send(message: Message) -> None:
-            nonlocal status_code, sent_bytes
-            if message["type"] == "http.response.start":
-                status_code = message["status"]
-            sent_bytes += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, observed_send)
-        finally:
-            seconds = time.monotonic() - began
-            route = _route_of(scope, self._routes)
-            self._state.metrics.answered(scope["method"], route, status_code, seconds)
-            members = {
-                "method": scope["method"][:20],
-                "path": scope["path"][:300],
-                "status": status_code,
-                "bytes": sent_bytes,
-                "ms": round(seconds * 1000, 1),
-                "client": (scope.get("client") or ("",))[0],
-            }
-            self._state.log.info("request", extra={"members": members})
-
-
-def _route_of(scope: Scope, routes: Sequence[BaseRoute]) -> str:
-    """Return the path of the route that a request took: a label of bounded variety."""
-    for route in routes:
-        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
-            return route.path
-    return "none"

@@ -86,14 +86,14 @@ class Connections(Generic[T]):
         self._counts: Counter[str] = Counter()
         self._idle: dict[T, None] = {}
 
-    def add(self, connection: T, client: str) -> tuple[bool, T | None]:
-        """Take a new connection, which is idle.
+    def add(self, connection: T, client: str, *, is_one: bool = True) -> tuple[bool, T | None]:
+        """Take a new connection, which is idle. is_one: it is a client, and not many behind a proxy.
 
         Returns whether there is room for it, and the connection that has to go for that, if one has to.
         """
         victim = None
         has_room = True
-        if self._counts[client] >= self._most_per_client:
+        if is_one and self._counts[client] >= self._most_per_client:
             victim = next((one for one in self._idle if self._client_of[one] == client), None)
             has_room = victim is not None
         elif len(self._client_of) >= self._most:

@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ._clients import Connections, client_of
+from ._forwarded import TrustedProxies
 from ._limits import ServerLimits
 from ._slow_clients import ABORT
 
@@ -15,7 +16,7 @@ _MAX_PIPELINED = 16  # requests that wait on one connection for the answer to th
 _TOO_LARGE = "Request head is too large."
 _NO_ROOM = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n"
-    b"retry-after: 2\r\nconnection: close\r\n\r\nToo many connections."
+    b"retry-after: 2\r\ncache-control: no-store\r\nconnection: close\r\n\r\nToo many connections."
 )
 
 
@@ -23,8 +24,11 @@ class _RefusedError(Exception):
     """Ends the parsing of what a client sends."""
 
 
-def limited_protocol(limits: ServerLimits) -> type[asyncio.Protocol]:
-    """Return a protocol class for uvicorn; all connections of a server are of it."""
+def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyncio.Protocol]:
+    """Return a protocol class for uvicorn; all connections of a server are of it.
+
+    proxies: hold connections for many clients, so that no limit of one client is theirs.
+    """
     connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
 
     class LimitedProtocol(HttpToolsProtocol):
@@ -37,7 +41,8 @@ def limited_protocol(limits: ServerLimits) -> type[asyncio.Protocol]:
             self._headers_seen = 0
             self._withheld_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
-            has_room, victim = connections.add(self, client_of(self.client))
+            is_proxy = proxies.is_peer(self.client)
+            has_room, victim = connections.add(self, client_of(self.client), is_one=not is_proxy)
             if victim is not None:
                 victim.give_way()
             if has_room:

@@ -1,9 +1,14 @@
-"""Every limit of the server, with its default (docs/server.md, Limits)."""
+"""Every limit of the server: its default, its least value and its meaning (docs/server.md, Limits)."""
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
+
+
+def _limit(default: float, meaning: str, *, least: float = 1) -> Any:
+    """Return a field of a limit, with all that its options and its documentation are made of."""
+    return field(default=default, metadata={"meaning": meaning, "least": least})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,40 +18,80 @@ class ServerLimits:
     Sizes are in bytes, times in seconds.
     """
 
-    bundle_bytes: int = DEFAULT_PAYLOAD_BYTES
-    """Payload and attachments of one bundle together."""
-    seal_bytes: int = DEFAULT_SEAL_BYTES
-    """Largest seal."""
-    uploads: int = 16
-    """Requests that may send payload at once; each holds two runs of 16 segments (16 MiB) in memory."""
-    open_uploads: int = 256
-    """Uploads that were begun and neither published nor given up."""
-    upload_age_s: float = 24 * 3600
-    """An upload that received nothing for this long is collected."""
-    seal_memory_bytes: int = 64 * 1024**2
-    """What seals and indexes that arrive hold in memory together, but at least one of `seal_bytes`."""
-    seal_memory_per_client_bytes: int = 16 * 1024**2
-    """Of that, what those from one client hold, but at least one of `seal_bytes`."""
-    ranges: int = 16
-    """Ranges in one Range header."""
-    connections: int = 1024
-    """Connections, and requests, at once; whoever is idle for longest goes when a new one comes."""
-    connections_per_client: int = 256
-    """Of those, from one client: an IPv4 address, or a /64 network of IPv6 ones."""
-    head_bytes: int = 32 * 1024
-    """Request line and headers, all of them together."""
-    headers: int = 100
-    """How many headers a request has."""
-    head_s: float = 10.0
-    """From the first byte of a request to the end of its headers, and for a new connection to send one."""
-    keep_alive_s: float = 5.0
-    """Between two requests on one connection."""
-    idle_s: float = 30.0
-    """Without a byte of the body, or without the peer taking a byte of the response."""
-    least_rate: int = 16 * 1024
-    """Bytes per second of a body, averaged over each `idle_s`; of an upload, of all its requests together."""
-    shutdown_s: float = 30.0
-    """For transfers under way when the server is asked to stop; then they are aborted."""
+    bundle_bytes: int = _limit(
+        DEFAULT_PAYLOAD_BYTES,
+        "Payload and attachments of one bundle together.",
+    )
+    seal_bytes: int = _limit(
+        DEFAULT_SEAL_BYTES,
+        "Largest seal.",
+    )
+    uploads: int = _limit(
+        16,
+        "Requests that may send payload at once; each holds two runs of 16 segments (16 MiB) in memory.",
+    )
+    open_uploads: int = _limit(
+        256,
+        "Uploads that were begun and neither published nor given up.",
+    )
+    upload_age_s: float = _limit(
+        24 * 3600,
+        "Until an upload that receives nothing is collected.",
+        least=1.0,
+    )
+    seal_memory_bytes: int = _limit(
+        64 * 1024**2,
+        "What seals and indexes that arrive hold in memory together, but at least one of seal_bytes.",
+    )
+    seal_memory_per_client_bytes: int = _limit(
+        16 * 1024**2,
+        "Of that, what those from one client hold, but at least one of seal_bytes.",
+    )
+    ranges: int = _limit(
+        16,
+        "Ranges in one Range header.",
+    )
+    connections: int = _limit(
+        1024,
+        "Connections, and requests, at once; whoever is idle for longest goes when a new one comes.",
+    )
+    connections_per_client: int = _limit(
+        256,
+        "Of those, from one client, an IPv4 address or a /64 network of IPv6 ones; behind proxies, requests at once.",
+    )
+    head_bytes: int = _limit(
+        32 * 1024,
+        "Request line and headers, all of them together.",
+    )
+    headers: int = _limit(
+        100,
+        "How many headers a request has.",
+    )
+    head_s: float = _limit(
+        10.0,
+        "From the first byte of a request to the end of its headers, and for a new connection to send one.",
+        least=0.1,
+    )
+    keep_alive_s: float = _limit(
+        5.0,
+        "Between two requests on one connection.",
+        least=0.0,
+    )
+    idle_s: float = _limit(
+        30.0,
+        "Without a byte of the body, or without the peer taking a byte of the response.",
+        least=0.1,
+    )
+    least_rate: int = _limit(
+        16 * 1024,
+        "Bytes per second of a body, averaged over each idle_s; of an upload, of all its requests together.",
+        least=0,
+    )
+    shutdown_s: float = _limit(
+        30.0,
+        "For transfers under way when the server is asked to stop; then they are aborted.",
+        least=0.0,
+    )
 
     def behind_proxy(self) -> "ServerLimits":
         """Return the limits of a server all of whose clients have one address, that of a proxy."""

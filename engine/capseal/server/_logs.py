@@ -1,11 +1,23 @@
-"""Structured logs: one JSON object a line. What goes in is chosen field by field; headers never do."""
+"""Structured logs: JSON lines, or lines for people. What goes in is chosen field by field; headers never do."""
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from enum import StrEnum
+from typing import Any, TextIO
+
+from . import _request_ids
 
 _MAX_TEXT = 500
+
+
+class LogFormat(StrEnum):
+    """How a line looks. AUTO: for people where it goes to a terminal, JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
 
 
 class JsonFormatter(logging.Formatter):
@@ -16,11 +28,50 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": _shortened(record.getMessage()),
-            **getattr(record, "members", {}),
+            **_members(record),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """Formats a record as a line for people, whose terminal nothing in it can control."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        members = " ".join(f"{name}={_plain(value)}" for name, value in _members(record).items())
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        line = f"{time} {level}{_printable(_shortened(record.getMessage()))} {members}".rstrip()
+        if record.exc_info and record.exc_info[1] is not None:
+            line += "\n" + "\n".join(map(_printable, self.formatException(record.exc_info).splitlines()))
+        return line
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says and, of every error that it comes from, what that adds."""
+    texts = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        text = " ".join(str(error).split()) or type(error).__name__
+        if text not in " ".join(texts[-1].split()):
+            texts.append(text)
+    return ": ".join(texts)
+
+
+def _members(record: logging.LogRecord) -> Mapping[str, Any]:
+    members: Mapping[str, Any] = getattr(record, "members", {})
+    request_id = _request_ids.current.get()
+    return members if request_id is None else {**members, "request_id": request_id}
+
+
+def _plain(value: Any) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(value, default=str)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _shortened(text: str) -> str:
@@ -31,8 +82,9 @@ def _shortened(text: str) -> str:
     return f"{text[: half - 3]} ... {text[-half + 2 :]}"
 
 
-def log_to(stream: TextIO) -> logging.Handler:
-    """Return a handler that writes JSON lines."""
+def log_to(stream: TextIO, format: LogFormat = LogFormat.JSON) -> logging.Handler:
+    """Return a handler that writes lines."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
+    people = format is LogFormat.TEXT or (format is LogFormat.AUTO and stream.isatty())
+    handler.setFormatter(TextFormatter() if people else JsonFormatter())
     return handler

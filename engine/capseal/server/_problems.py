@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ..errors import RejectedError, TransferError
 from ..http import problems
 from ..http.problems import ProblemType
+from ._logs import told
 
 
 class Problem(Exception):  # noqa: N818 - an answer, not only an error
@@ -32,7 +33,9 @@ class Problem(Exception):  # noqa: N818 - an answer, not only an error
 
     def response(self) -> Response:
         """Return the problem as a response."""
-        return Response(json.dumps(self.body), self.kind.status, self.headers, problems.MEDIA_TYPE)
+        # What is not there now may be there in a moment: a cache that kept its absence would hide it.
+        headers = {"Cache-Control": "no-store", **self.headers}
+        return Response(json.dumps(self.body), self.kind.status, headers, problems.MEDIA_TYPE)
 
 
 def rejected(error: RejectedError, **members: Any) -> Problem:
@@ -63,7 +66,7 @@ async def on_problem(request: Request, error: Problem) -> Response:
 
 async def on_transfer_error(request: Request, error: TransferError) -> Response:
     """Answer a TransferError: the storage failed; its own words are for the log only."""
-    request.app.state.log.error("storage failed", extra={"members": {"error": str(error)[:500]}})
+    request.app.state.log.error("storage failed", extra={"members": {"error": told(error)}})
     return unavailable("the storage did not answer as it should; see the server's log").response()
 
 

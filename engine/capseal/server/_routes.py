@@ -30,7 +30,9 @@ def reading_routes(cors_origins: Iterable[str] | None) -> list[BaseRoute]:
     cors = [Middleware(PublicCors, origins=checked_origins(cors_origins))]
     return [
         Route(paths.STATUS, status.page),
-        Route(paths.HEALTH, status.healthz),
+        Route(paths.HEALTH, status.livez),
+        Route(paths.LIVE, status.livez),
+        Route(paths.READY, status.readyz),
         Route(paths.METRICS, status.metrics),
         *(Route(path, answer, methods=[*METHODS, "OPTIONS"], middleware=cors) for path, answer in _PUBLIC),
     ]

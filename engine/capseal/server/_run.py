@@ -4,35 +4,38 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import KeyFileError
 from ._app import LOGGER
+from ._forwarded import Forwarded, TrustedProxies
 from ._http_limits import limited_protocol
 from ._limits import DEFAULT_LIMITS, ServerLimits
-from ._logs import log_to
+from ._logs import LogFormat, log_to
+from ._reloading import CertificatePair, Reloading
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which ends decently on SIGHUP, too, and says why it did not start.
+    """uvicorn, which reloads or ends decently on SIGHUP, too, and says why it did not start.
 
     What the process was started to ignore, such as SIGINT in a background job, it goes on ignoring.
     """
 
-    def __init__(self, config: uvicorn.Config, starting: "_Starting") -> None:
+    def __init__(self, config: uvicorn.Config, starting: "_Starting", reloading: Reloading | None) -> None:
         super().__init__(config)
         self._starting = starting
+        self._reloading = reloading
         self._ignored = {number for number in _ENDING if signal.getsignal(number) is signal.SIG_IGN}
+        self._had_terminal = sys.stderr.isatty()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes, which is then raised again. Raises OSError, and what the application does."""
@@ -43,7 +46,7 @@ class _Server(uvicorn.Server):
                 if self._starting.failure is not None:
                     raise self._starting.failure from None
                 place = f"{self.config.host} port {self.config.port}"
-                raise OSError(f"cannot listen on {place}; the log above says why") from error
+                raise OSError(f"cannot listen on {place}: {error.__context__}") from error
 
     @contextmanager
     def _ended_by_signals(self) -> Iterator[None]:
@@ -66,8 +69,24 @@ class _Server(uvicorn.Server):
             signal.raise_signal(self._captured_signals[0])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig not in self._ignored:
+        if sig in self._ignored:
+            return
+        # A terminal that was closed says so by the same signal; nobody is there to reload for.
+        hung_up = self._had_terminal and not sys.stderr.isatty()
+        if sig == signal.SIGHUP and self._reloading is not None and not hung_up:
+            self._reloading.ask()
+        else:
             super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._reloading is not None:
+            self._reloading.begin()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._reloading is not None:
+            self._reloading.end()
+        await super().shutdown(sockets)
 
 
 class _Starting:
@@ -94,21 +113,26 @@ def make_server(
     limits: ServerLimits = DEFAULT_LIMITS,
     certificate: str | os.PathLike[str] | None = None,
     key: str | os.PathLike[str] | None = None,
+    trusted_proxies: Iterable[str] = (),
+    reload: Callable[[], None] | None = None,
 ) -> uvicorn.Server:
     """Return a uvicorn server for the application; its run() serves until SIGTERM, SIGINT or SIGHUP.
 
     Those that the process was started to ignore stay ignored. run() raises what the application raised in place
     of starting, and OSError where it cannot listen. certificate, key: PEM files; with
-    them TLS 1.2 or later is spoken, and nothing else. After a signal
-    no connection is accepted and transfers have limits.shutdown_s to end. Raises OSError,
+    them TLS 1.2 or later is spoken, and nothing else. trusted_proxies: networks whose X-Forwarded-For, -Proto and -Host
+    are believed. reload: what SIGHUP does in place of ending, in a thread, besides
+    reading the certificate again; where it raises a CapsealError or OSError, all stays as it was. After a signal
+    no connection is accepted and transfers have limits.shutdown_s to end. Raises OSError, UsageError,
     KeyFileError where certificate and key cannot be used.
     """
     starting = _Starting(app)
+    proxies = TrustedProxies(trusted_proxies)
     config = uvicorn.Config(
-        starting,
+        Forwarded(starting, proxies, most_per_client=limits.connections_per_client),
         host=host,
         port=port,
-        http=limited_protocol(limits),
+        http=limited_protocol(limits, proxies),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -116,23 +140,23 @@ def make_server(
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.connections + 1,  # refuses from there on; LimitedProtocol makes room before
-        timeout_keep_alive=int(limits.keep_alive_s),
-        timeout_graceful_shutdown=int(limits.shutdown_s),
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
+        timeout_keep_alive=cast(int, limits.keep_alive_s),  # asyncio takes any number of seconds
+        timeout_graceful_shutdown=cast(int, limits.shutdown_s),
     )
-    try:
-        config.load()
-    except ssl.SSLError as error:
-        raise KeyFileError(f"{certificate}, {key}: not a usable certificate and key: {error.reason}") from error
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return _Server(config, starting)
+    config.load()
+    pair = None if certificate is None or key is None else CertificatePair(certificate, key)
+    config.ssl = None if pair is None else pair.context
+    return _Server(config, starting, None if reload is None else Reloading(reload, pair, logging.getLogger(LOGGER)))
 
 
 def log_as_json(level: int = logging.INFO) -> None:
     """Send the server's logs, and uvicorn's, to standard error as JSON lines."""
-    handler = log_to(sys.stderr)
+    log_to_stderr(LogFormat.JSON, level)
+
+
+def log_to_stderr(format: LogFormat = LogFormat.AUTO, level: int = logging.INFO) -> None:
+    """Send the server's logs, and uvicorn's, to standard error: for people where that is a terminal, or JSON lines."""
+    handler = log_to(sys.stderr, format)
     for name in (LOGGER, "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import TransferError
+from ._logs import told
 from ._problems import unavailable
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class StartedBefore:
             try:
                 await self._start()
             except TransferError as error:
-                self._log.error("cannot start yet", extra={"members": {"error": str(error)[:500]}})
+                self._log.error("cannot start yet", extra={"members": {"error": told(error)}})
                 await unavailable("the storage does not answer").response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)

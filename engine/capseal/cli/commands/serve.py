@@ -1,94 +1,113 @@
 """capseal serve: a server of bundles."""
 
 import gc
+import os
+from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ...errors import UsageError
 from ..framework import exit_codes, options
-from ..framework.arguments import argument, at_least, between, flag, option
+from ..framework.arguments import argument, option
 from ..framework.extras import need
+from .serve_settings import Settings, variable
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
+    from ...server import Token
+    from ...trust.store import TrustStore
+
+_TOKENS_TEXT = variable("tokens_toml")
+"""The variable that holds what the file of --tokens would."""
+
 
 def serve(
     store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL.")],
-    trust: options.Trust = None,
-    host: Annotated[str, option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, option("--port", metavar="N", type=between(0, 65535), help="Where to listen.")] = 8417,
-    verify_reads: Annotated[bool, flag("--verify-reads", help="Check every segment on its way out, too.")] = False,
-    token_file: options.TokenFile = None,
-    certificate: Annotated[
-        str | None, option("--tls-certificate", metavar="FILE", help="PEM; with --tls-key, speak TLS only.")
-    ] = None,
-    key: Annotated[str | None, option("--tls-key", metavar="FILE", help="PEM.")] = None,
-    role: options.ExpectRole = options.RoleName.PRODUCTION,
-    max_bundle: Annotated[
-        int | None, option("--max-bundle", metavar="BYTES", type=at_least(1), help="Largest bundle; default: 64 GiB.")
-    ] = None,
-    behind_proxy: Annotated[
-        bool, flag("--behind-proxy", help="All clients have a proxy's address: the proxy limits what each may take.")
-    ] = False,
-    cors_origin: Annotated[
-        list[str] | None,
-        option(
-            "--cors-origin",
-            metavar="URL",
-            repeatable=True,
-            help="Let pages of this origin only read what is public, not those of all; repeatable.",
-        ),
-    ] = None,
-    capgo: Annotated[bool, flag("--capgo", help="Answer Capgo's plugin, too, at /v1/capgo/updates.")] = False,
-    default_channel: Annotated[
+    config: Annotated[
         str | None,
-        option(
-            "--default-channel",
-            metavar="NAME",
-            help="For Capgo plugins that name none; default: capseal.toml's, or production.",
-        ),
+        option("--config", metavar="FILE", env=variable("config"), help="TOML: a table [server] with these settings."),
     ] = None,
-    public_url: Annotated[
-        str | None,
-        option("--public-url", metavar="URL", help="Where Capgo plugins reach this server; default: as they asked."),
-    ] = None,
+    *,
+    settings: Settings,
 ) -> None:
-    """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM and SIGHUP."""
-    if not capgo and (default_channel or public_url):
+    """Serve bundles, and take new ones from trusted signers. Needs no secret key. Ends on SIGTERM; SIGHUP: read trust,
+    tokens and certificate again.
+    """
+    said = settings.over(config)
+    if not said["capgo"] and (said["default_channel"] or said["public_url"]):
         raise UsageError("--default-channel and --public-url are for --capgo")
-    if (certificate is None) != (key is None):
+    if (said["tls_certificate"] is None) != (said["tls_key"] is None):
         raise UsageError("--tls-certificate and --tls-key are given together")
+    if said["behind_proxy"] and said["trusted_proxy"]:
+        raise UsageError("--behind-proxy believes no proxy, --trusted-proxy some: give one of them")
     need("server")
-    from ...format.strictjson import Role
-    from ...server import CapgoUpdates, Limits, Storage, create_app, load_token, log_as_json, make_server
+    from dataclasses import fields
 
-    limits = Limits() if max_bundle is None else Limits(bundle_bytes=max_bundle)
-    if behind_proxy:
+    from ...format.strictjson import Role
+    from ...server import (
+        CapgoUpdates,
+        Limits,
+        LogFormat,
+        Storage,
+        create_app,
+        log_to_stderr,
+        make_server,
+        replace_trust,
+    )
+
+    limits = Limits(**{field.name: said[field.name] for field in fields(Limits)})
+    if said["behind_proxy"]:
         limits = limits.behind_proxy()
-    token = None if token_file is None else load_token(token_file)
-    config = options.find_config()
-    trusted = options.load_trust(trust or config.trust)
-    channel = options.chosen_channel(default_channel, config)
-    updates = [CapgoUpdates(default_channel=channel, public_url=public_url)] if capgo else []
+    trusted, token, tokens = _admitted(said)
+    channel = options.chosen_channel(said["default_channel"], options.find_config())
+    updates = [CapgoUpdates(default_channel=channel, public_url=said["public_url"])] if said["capgo"] else []
     with closing(Storage.open(store)) as storage:
         app = create_app(
             storage,
             trusted,
             token=token,
-            verify_reads=verify_reads,
-            role=Role(role.value),
+            tokens=tokens,
+            verify_reads=said["verify_reads"],
+            role=Role(said["role"].value),
             limits=limits,
-            cors_origins=cors_origin,
+            cors_origins=said["cors_origin"],
             extensions=updates,
         )
-        server = make_server(app, host=host, port=port, limits=limits, certificate=certificate, key=key)
-        log_as_json()
+
+        def reload() -> None:
+            trusted, token, tokens = _admitted(said)
+            replace_trust(app, trusted, token=token, tokens=tokens)
+
+        server = make_server(
+            app,
+            host=said["host"],
+            port=said["port"],
+            limits=limits,
+            certificate=said["tls_certificate"],
+            key=said["tls_key"],
+            trusted_proxies=said["trusted_proxy"] or (),
+            reload=reload,
+        )
+        log_to_stderr(LogFormat(said["log_format"].value))
         # All that was imported stays: no collection need look at it while transfers wait.
         gc.freeze()
         _run(server)
     if not server.started:
         raise OSError(f"cannot serve {store}; the log above says why")
+
+
+def _admitted(said: Mapping[str, Any]) -> "tuple[TrustStore, str | None, list[Token]]":
+    """Return whom the server trusts, as the files say now. Raises UsageError, KeyFileError, OSError."""
+    from ...server import load_token, load_tokens, parse_tokens
+
+    trusted = options.load_trust(said["trust"] or options.find_config().trust)
+    token = None if said["token_file"] is None else load_token(said["token_file"])
+    tokens = [] if said["tokens"] is None else load_tokens(said["tokens"], variables=os.environ)
+    text = os.environ.get(_TOKENS_TEXT)
+    if text is not None:
+        tokens += parse_tokens(os.fsencode(text), where=_TOKENS_TEXT, variables=os.environ)
+    return trusted, token, tokens
 
 
 def _run(server: "Server") -> None:

@@ -17,6 +17,9 @@ _VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails
 _VERSION = flag("--version", help="Print the version and exit.")
 _MAX_COLUMNS = 100
 
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+"""What the variable of a flag may say."""
+
 _TEXTS = frozenset({"ADDRESS", "DIGEST", "ID", "NAME", "TEXT", "TYPE", "URL", "VERSION"})
 """What the values are called that are texts. All others may be paths, which are any bytes."""
 
@@ -132,7 +135,7 @@ def _values(
     words = list(rest)
     for name, declaration in parameters.items():
         if declaration.names:
-            found = given[name] if name in given else _from_environment(declaration)
+            found = given[name] if name in given else _from_environment(path, declaration)
         elif declaration.repeatable:
             found, words = words or None, []
         else:
@@ -146,9 +149,15 @@ def _values(
     return values
 
 
-def _from_environment(option: Declaration) -> str | list[str] | None:
+def _from_environment(path: str, option: Declaration) -> str | list[str] | bool | None:
     text = "" if option.env is None else os.environ.get(option.env, "")
-    return (text.split() if option.repeatable else text) or None
+    if not text:
+        return None
+    if option.metavar:
+        return text.split() if option.repeatable else text
+    if text.lower() not in _SWITCHES:
+        raise _mistake(path, f"invalid value for {option.env}: {text!r} is not one of {', '.join(_SWITCHES)}")
+    return _SWITCHES[text.lower()]
 
 
 def _converted(path: str, declaration: Declaration, found: Any) -> Any:

@@ -40,6 +40,11 @@ class SealReader:
         self._verdicts: dict[str, Verified] = {}
         self._indexes: dict[str, SignedIndex] = {}
 
+    def replace_trust(self, trust: TrustStore) -> None:
+        """Go by another trust store from now on; what the one before said is forgotten."""
+        self._trust = trust
+        self._verdicts = {}
+
     async def arriving(self, chunks: AsyncIterable[Chunk], hold: Callable[[int], None]) -> Verified:
         """Return the verdict on a seal that arrives, read in the order in which it can be believed.
 

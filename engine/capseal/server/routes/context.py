@@ -13,6 +13,7 @@ from .._clients import MemoryBudget
 from .._limits import ServerLimits
 from .._metrics import Metrics
 from .._problems import Problem
+from .._readiness import Readiness
 from .._release_store import ReleaseStore
 from .._tokens import NO_TOKENS, Right, Token, Tokens
 from ..catalogue.catalogue import Catalogue
@@ -34,6 +35,7 @@ class ServerState:
 
     releases: ReleaseStore
     admission: Admission
+    readiness: Readiness
     limits: ServerLimits
     metrics: Metrics
     log: Logger

@@ -14,6 +14,7 @@ from ...errors import RejectedError, TransferError
 from ...http import paths
 from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
+from .._logs import told
 from .._problems import Problem, unavailable
 from .._ranges import precondition, wanted_spans
 from .._release_store import Chunks, ReadablePayload
@@ -52,8 +53,13 @@ def _document(request: Request, body: bytes, etag: str, media_type: str, caching
     headers = {"ETag": etag, "Cache-Control": caching}
     status = precondition(request.headers, etag)
     if status is not None:
-        return Response(None, status, headers)
+        return _conditional(status, headers)
     return Response(body, 200, headers, media_type)
+
+
+def _conditional(status: int, headers: dict[str, str]) -> Response:
+    """Answer 304, or 412, which is nothing to be kept."""
+    return Response(None, status, headers if status == 304 else {**headers, "Cache-Control": "no-store"})
 
 
 async def list_apps(request: Request) -> Response:
@@ -112,9 +118,9 @@ async def get_seal(request: Request) -> Response:
     unchanged = precondition(request.headers, etag)
     if unchanged is not None or request.method == "HEAD":
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
-        if unchanged is None:
-            headers["Content-Length"] = str(release.seal_bytes)
-        return Response(None, unchanged or 200, headers, SEAL_TYPE)
+        if unchanged is not None:
+            return _conditional(unchanged, headers)
+        return Response(None, 200, {**headers, "Content-Length": str(release.seal_bytes)}, SEAL_TYPE)
     return _document(request, await server_state(request).releases.seal(release), etag, SEAL_TYPE, REVALIDATE)
 
 
@@ -155,7 +161,7 @@ async def _send(
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
     unchanged = precondition(request.headers, etag)
     if unchanged is not None:
-        return Response(None, unchanged, headers)
+        return _conditional(unchanged, headers)
     if request.method == "HEAD":
         return Response(None, 200, {**headers, "Content-Length": str(size)}, PAYLOAD_TYPE)
     spans = wanted_spans(request.headers, size, etag, most=state.limits.ranges)
@@ -209,7 +215,7 @@ class PayloadResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (RejectedError, TransferError) as error:
             state.metrics.aborted.labels(type(error).__name__).inc()
-            members = {"path": scope["path"], "error": str(error), "started": started}
+            members = {"path": scope["path"], "error": told(error), "started": started}
             state.log.error("read aborted: the storage is corrupt or failed", extra={"members": members})
             if not started:
                 await unavailable("what is stored is not what was published").response()(scope, receive, send)

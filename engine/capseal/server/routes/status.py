@@ -1,4 +1,4 @@
-"""For people and for monitoring: the status page, /healthz and /metrics."""
+"""For people and for monitoring: the status page, /livez, /readyz and /metrics."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -44,8 +44,14 @@ async def page(request: Request) -> Response:
     return Response(body, 200, headers, "text/html")
 
 
-async def healthz(request: Request) -> Response:
-    """GET /healthz: 200 from the moment that storage was read."""
+async def livez(request: Request) -> Response:
+    """GET /livez, /healthz: 200 from the moment that storage was read, whatever became of it since."""
+    return Response("ok\n", 200, {"Cache-Control": "no-store"}, "text/plain")
+
+
+async def readyz(request: Request) -> Response:
+    """GET /readyz: 200 where the storage answers in time, 503 where it does not."""
+    await server_state(request).readiness.check()
     return Response("ok\n", 200, {"Cache-Control": "no-store"}, "text/plain")
 
 

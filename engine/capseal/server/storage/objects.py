@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,11 @@ from ...io import durable
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
 
+_CAUSE = re.compile(r'\bmessage: "((?:[^"\\]|\\.)*)"|\b(TimedOut)\b')
+
 _LIST_PAGE = 1000
+_PROBE = "readyz"
+"""The name that probe() asks for, which no object has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,15 @@ def _failures(what: str) -> Iterator[None]:
     except (FileNotFoundError, AlreadyExistsError):
         raise
     except (BaseError, OSError) as error:
-        raise TransferError(f"storage: {what}: {str(error).partition(chr(10))[0]}") from error
+        raise TransferError(f"storage: {what}: {_whole_text(error)}") from error
+
+
+def _whole_text(error: Exception) -> str:
+    """Return the first line of an error and what caused it: obstore tells that below, in Rust's notation, alone."""
+    told = str(error)
+    first = told.partition("\n")[0]
+    causes = [message or "timed out" for message, _ in _CAUSE.findall(told)]
+    return f"{first}: {causes[-1]}" if causes and causes[-1] not in first else first
 
 
 class Storage:
@@ -75,6 +87,15 @@ class Storage:
             if scheme == "file":
                 return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
             return cls(MemoryStore() if scheme == "memory" else from_url(place))
+
+    async def probe(self) -> None:
+        """Raise TransferError where the storage cannot be reached."""
+        if self._folder is not None:
+            if not await asyncio.to_thread(os.path.isdir, self._folder):
+                raise TransferError(f"storage: {self._folder} is gone")
+            return
+        with _failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
+            await obstore.head_async(self._store, _PROBE)
 
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""

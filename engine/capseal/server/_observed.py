@@ -1,0 +1,62 @@
+"""What is known of every request once it was answered: metrics, a line of the log, and an id that joins both sides'."""
+
+import time
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import _request_ids
+from .routes.context import ServerState
+
+
+class Observed:
+    """ASGI middleware that counts and logs every request, once its response has ended, and gives it an id."""
+
+    def __init__(self, app: ASGIApp, state: ServerState, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._state = state
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_ids.request_id_of(scope["headers"])
+        _request_ids.current.set(request_id)
+        began = time.monotonic()
+        status_code = 0
+        sent_bytes = 0
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status_code, sent_bytes
+            if message["type"] == "http.response.start":
+                status_code = message["status"]
+                headers = [*message["headers"], (_request_ids.HEADER, request_id.encode())]
+                message = {**message, "headers": headers}
+            sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            seconds = time.monotonic() - began
+            route = _route_of(scope, self._routes)
+            self._state.metrics.answered(scope["method"], route, status_code, seconds)
+            members = {
+                "method": scope["method"][:20],
+                "path": scope["path"][:300],
+                "status": status_code,
+                "bytes": sent_bytes,
+                "ms": round(seconds * 1000, 1),
+                "client": (scope.get("client") or ("",))[0],
+            }
+            self._state.log.info("request", extra={"members": members})
+
+
+def _route_of(scope: Scope, routes: Sequence[BaseRoute]) -> str:
+    """Return the path of the route that a request took: a label of bounded variety."""
+    for route in routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return "none"

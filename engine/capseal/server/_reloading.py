@@ -1,0 +1,93 @@
+"""What a running server reads again when it is told to, and how a bad file changes nothing."""
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import CapsealError, KeyFileError
+from ._logs import told
+
+
+class CertificatePair:
+    """A certificate and its key, as they were last read.
+
+    context: what a server listens with; every new connection has the pair that is in force when it begins.
+    """
+
+    def __init__(self, certificate: str | os.PathLike[str], key: str | os.PathLike[str]) -> None:
+        """certificate, key: PEM files. Raises OSError, KeyFileError."""
+        self._files = (os.fspath(certificate), os.fspath(key))
+        self.context = self.load()
+        self._current = self.context
+        # A context that is in use cannot be given another pair in one step: the certificate would come first.
+        self.context.sni_callback = self._choose
+
+    def load(self) -> ssl.SSLContext:
+        """Read the pair again and return it as it would be used. Raises OSError, KeyFileError."""
+        certificate, key = self._files
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(certificate, key)
+        except ssl.SSLError as error:
+            raise KeyFileError(f"{certificate}, {key}: not a usable certificate and key: {error.reason}") from error
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, f"{certificate} or {key}") from error
+        return context
+
+    def use(self, context: ssl.SSLContext) -> None:
+        """Let new connections have what load() returned."""
+        self._current = context
+
+    def _choose(self, connection: Any, name: str | None, listening: ssl.SSLContext) -> None:
+        connection.context = self._current
+
+
+class Reloading:
+    """Reads again what may change, all of it or nothing, while a server runs."""
+
+    def __init__(self, reload: Callable[[], None], pair: CertificatePair | None, log: logging.Logger) -> None:
+        """reload: reads everything else, and puts it in force only once all was read."""
+        self._reload = reload
+        self._pair = pair
+        self._log = log
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self) -> None:
+        """Have it done soon, from a handler of signals; before the server has started, it is done then."""
+        if self._loop is None:
+            self._asked.set()
+        else:
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    def begin(self) -> None:
+        """Do it whenever it is asked for, from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._whenever_asked())
+
+    def end(self) -> None:
+        """Do it no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _whenever_asked(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                await asyncio.to_thread(self._read_again)
+            except (CapsealError, OSError) as error:
+                self._log.error("not reloaded, all stays as it was", extra={"members": {"error": told(error)}})
+            else:
+                self._log.info("reloaded")
+
+    def _read_again(self) -> None:
+        context = None if self._pair is None else self._pair.load()
+        self._reload()
+        if self._pair is not None and context is not None:
+            self._pair.use(context)
