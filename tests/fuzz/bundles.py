@@ -163,8 +163,8 @@ def _identity(case: Case) -> Any:
     return capseal.PrivateKey(private(case.identity, True))
 
 
-def check_bundle(case: Case) -> None:
-    """Verify and unseal as capseal does it; whatever it says, the independent reader must say."""
+def check_bundle(case: Case) -> bytes:
+    """Verify and unseal as capseal does it; whatever it says, the independent reader must say. Return the plaintext."""
     trust, expect = case.reader.store, expect_of(case.reader)
     sealed_as = io.BytesIO(case.bundle if case.seal_bytes is None else case.bundle[case.seal_bytes :])
     seal = None if case.seal_bytes is None else case.bundle[: case.seal_bytes]
@@ -198,6 +198,7 @@ def check_bundle(case: Case) -> None:
         raise Disagreement(f"only the independent reader opens it: {refused!r}")
     if content != output.getvalue():
         raise Disagreement("the independent reader reads another content")
+    return content
 
 
 def seal_target(*, detached: bool) -> Target:

@@ -62,8 +62,8 @@ def _with_attachments(r: Random, statement: dict[str, Any]) -> bytes:
     return dump(statement | {"attachments": mark}).replace(f'"{mark}"'.encode(), altered)
 
 
-def check_companion(case: CompanionCase) -> None:
-    """Verify a bundle and open its companion; the independent reader must say the same."""
+def check_companion(case: CompanionCase) -> bytes:
+    """Verify a bundle and open its companion; the independent reader must say the same. Return the plaintext."""
     bundle, name, index, stored = case
     reader = Reader()
     verified = capseal.verify(io.BytesIO(bundle), trust=reader.store, jobs=1)
@@ -96,6 +96,7 @@ def check_companion(case: CompanionCase) -> None:
         raise Disagreement(f"only the independent reader accepts: {refused!r}")
     if content != output.getvalue():
         raise Disagreement(f"the independent reader reads another content: {hashlib.sha256(content).hexdigest()}")
+    return content
 
 
 def companion_target() -> Target:

@@ -54,7 +54,7 @@ class Target:
     oracle: str
     modules: tuple[str, ...]
     make: Callable[[Random], Any]
-    run: Callable[[Any], None]
+    run: Callable[[Any], object]
     gates: dict[str, Gate] = field(default_factory=dict)
 
 

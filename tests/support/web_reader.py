@@ -1,0 +1,63 @@
+"""The JavaScript reader (web/) as a process that lives as long as the tests: a line of JSON in, a line of JSON out."""
+
+import atexit
+import json
+import subprocess
+from base64 import b64encode
+from functools import cache
+from typing import Any
+
+from .places import ROOT
+from .tools import require_tool
+
+WEB = ROOT / "web"
+_PLACES = {
+    "TamperedError": ("segment", "offset"),
+    "TruncatedError": ("expected", "actual"),
+    "RollbackError": ("floor", "sequence"),
+}
+
+
+class WebReader:
+    """Node with the reader in it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [require_tool("node"), WEB / "test" / "support" / "judge.js"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self._process.kill)
+
+    def ask(self, kind: str, **asked: Any) -> dict[str, Any]:
+        """Return `{"ok": ...}` or `{"error": ...}`; bytes are sent in base64, None is not sent."""
+        assert self._process.stdin and self._process.stdout
+        values = {name: _sent(value) for name, value in asked.items() if value is not None}
+        self._process.stdin.write(json.dumps({"kind": kind} | values) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@cache
+def web_reader() -> WebReader:
+    """Return the process, which is started once. Skips the test where there is no node; in CI it fails."""
+    return WebReader()
+
+
+def told_by(error: Exception) -> tuple[object, ...]:
+    """Return what a refusal says to programs: its class, and where or what it found."""
+    name = type(error).__name__
+    return (name, *(getattr(error, place) for place in _PLACES.get(name, ())))
+
+
+def told_in(answer: dict[str, Any]) -> tuple[object, ...]:
+    """Return the same of an answer that refuses."""
+    error = answer["error"]
+    assert error["ours"], error["message"]
+    return (error["name"], *(error[place] for place in _PLACES.get(error["name"], ())))
+
+
+def _sent(value: Any) -> Any:
+    return b64encode(value).decode() if isinstance(value, bytes) else value
