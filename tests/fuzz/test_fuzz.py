@@ -15,13 +15,17 @@ from fuzz.keys import fast_key
 from fuzz.running import Campaign, Disagreement, Target
 from fuzz.targets import TARGETS
 from support.places import ROOT
+from support.tools import require_tool
 
 EXECUTIONS = {"seal": 250, "seal detached": 250, "push": 250, "client": 100, "server": 60}
+EXECUTIONS |= {"web seal": 80, "web seal detached": 80, "web companion": 150}
 """About three seconds each; of the others 500."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_short_fuzzing_finds_nothing_and_gets_past_the_first_check_of(name: str, tmp_path: Path) -> None:
+    if name.startswith("web "):
+        require_tool("node")
     record = tmp_path / "record"
     executions = EXECUTIONS.get(name, 500)
     command = [sys.executable, "-m", "tests.fuzz", name, "--executions", str(executions), "--findings", str(tmp_path)]

@@ -1,4 +1,4 @@
-"""The JavaScript reader of web/, as the third one: it must say of every case what capseal and the independent one say."""
+"""The JavaScript reader of web/, as the third one: of every case it must say what the two Python readers say."""
 
 import hashlib
 from collections.abc import Callable
@@ -54,7 +54,9 @@ def _expect(reader: Reader) -> dict[str, Any]:
     return {name: getattr(reader, name) for name in names if getattr(reader, name) is not None}
 
 
-def _compared(check: Callable[[Any], Any], case: Any, ask: Callable[[], dict[str, Any]], *, exactly: bool = True) -> Any:
+def _compared(
+    check: Callable[[Any], Any], case: Any, ask: Callable[[], dict[str, Any]], *, exactly: bool = True
+) -> Any:
     """Return what the Python readers and the third one accept, or raise what they refuse it with.
 
     exactly: the third one must refuse with the same class and, where it says so, at the same place.

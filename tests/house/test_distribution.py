@@ -10,7 +10,7 @@ import pytest
 
 from support.places import ROOT
 
-KEPT = ("engine", "csrc", "tests", "bench", "docs", "examples", ".ci")
+KEPT = ("engine", "csrc", "tests", "bench", "docs", "examples", "web", ".ci")
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md")
 PAGES = ("CONTRIBUTING.md", "SECURITY.md")
 
@@ -19,7 +19,7 @@ def test_the_source_distribution_holds_every_file(tmp_path):
     if int(importlib.metadata.version("setuptools").split(".")[0]) < 80:
         pytest.skip("needs the setuptools that pyproject.toml asks for")
     project = tmp_path / "project"
-    made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.o", "_native.c")
+    made = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.o", "_native.c", "node_modules", "types")
     for name in KEPT:
         shutil.copytree(ROOT / name, project / name, ignore=made)
     for name in (*FILES, *PAGES):

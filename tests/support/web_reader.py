@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import subprocess
 from base64 import b64encode
 from functools import cache
@@ -18,6 +19,14 @@ _PLACES = {
 }
 
 
+@cache
+def environment() -> dict[str, str]:
+    """Return what node is started with: before version 20 it has WebCrypto, but not where a page has it."""
+    version = subprocess.run([require_tool("node"), "--version"], capture_output=True, text=True, check=True).stdout
+    option = "--experimental-global-webcrypto" if int(version[1:].partition(".")[0]) < 20 else ""
+    return os.environ | {"NODE_OPTIONS": option}
+
+
 class WebReader:
     """Node with the reader in it."""
 
@@ -26,6 +35,7 @@ class WebReader:
             [require_tool("node"), WEB / "test" / "support" / "judge.js"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=environment(),
             text=True,
         )
         atexit.register(self._process.kill)

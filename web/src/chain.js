@@ -6,7 +6,17 @@
  */
 
 import { concat, equal } from "./bytes.js";
-import { BIT_STRING, DerError, Elements, INTEGER, SEQUENCE, checkDer, element, rsaInPublicKeyInfo, sequence } from "./der.js";
+import {
+  BIT_STRING,
+  DerError,
+  Elements,
+  INTEGER,
+  SEQUENCE,
+  checkDer,
+  element,
+  rsaInPublicKeyInfo,
+  sequence,
+} from "./der.js";
 import { KeyFileError, SignatureError } from "./errors.js";
 import { PublicKey } from "./keys.js";
 
@@ -45,7 +55,9 @@ export async function keyOfChain(x5c) {
     const issuer = chain[i + 1];
     // Signed by itself, it ends the chain: what came after it would be covered by nothing.
     if ((await issued(certificate, certificate)) !== (issuer === undefined)) {
-      throw new SignatureError(`x5c[${i}]: ${issuer ? "chain goes on after a self-signed certificate" : "chain has no root"}`);
+      throw new SignatureError(
+        `x5c[${i}]: ${issuer ? "chain goes on after a self-signed certificate" : "chain has no root"}`,
+      );
     }
     if (issuer && !(await issued(certificate, issuer))) {
       throw new SignatureError(`x5c[${i}]: certificate is not signed by the next one`);

@@ -1,18 +1,17 @@
 /** Companions: further payloads that a seal vouches for, each with its own index (docs/format.md, Companions). */
 
-import { shown } from "./bytes.js";
+import { concat, shown } from "./bytes.js";
 import { NotForUsError } from "./errors.js";
 import { Identity } from "./keys.js";
-import { DIGEST_BYTES, segmentCount } from "./layout.js";
 import { SegmentCipher, checkCommitment, parseHeader } from "./payload.js";
 import { openSource } from "./source.js";
 import { Stored } from "./stored.js";
-import { checkedIndex } from "./tree.js";
+import { checkedIndex, indexChunks } from "./tree.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { IdentityInput } from "./keys.js" */
 /** @import { Verified } from "./reading.js" */
-/** @import { SourceInput } from "./source.js" */
+/** @import { Source, SourceInput } from "./source.js" */
 /** @import { Attachment } from "./statement.js" */
 
 /**
@@ -26,8 +25,8 @@ import { checkedIndex } from "./tree.js";
 /**
  * @typedef {object} SealedCompanionOptions
  * @property {IdentityInput} identity
- * @property {Uint8Array} [payloadHeader] the first 40 bytes of the bundle's own payload: then the session key is checked
- *   against its commitment
+ * @property {Uint8Array} [payloadHeader] the first 40 bytes of the bundle's own payload: then the session key is
+ *   checked against its commitment
  */
 
 /**
@@ -78,7 +77,9 @@ export async function* unsealCompanion(source, options) {
  * @param {(companion: Attachment) => boolean} fits
  */
 function find({ verified, name }, fits) {
-  const companions = (verified.statement.attachments ?? []).filter(({ digest }) => digest["fsverity-sha256"] !== undefined);
+  const companions = (verified.statement.attachments ?? []).filter(
+    ({ digest }) => digest["fsverity-sha256"] !== undefined,
+  );
   const companion = companions.find((one) => one.name === name && fits(one));
   if (!companion) throw new NotForUsError(`seal vouches for no such companion ${shown(name)}`);
   return companion;
@@ -90,14 +91,29 @@ function find({ verified, name }, fits) {
  * @param {CompanionOptions} options
  */
 async function openCompanion(input, { size, digest }, { index, signal }) {
-  const expected = DIGEST_BYTES * segmentCount(size);
-  const indexSource = openSource(index, { seeking: false, signal });
+  const source = openSource(index, { seeking: false, signal });
   try {
-    // One byte more than it may have: an index that goes on is none.
-    const entries = await indexSource.read(0, expected + 1);
+    const entries = await readEntries(source, size);
     const signed = await checkedIndex(entries, size, /** @type {string} */ (digest["fsverity-sha256"]));
     return new Stored(openSource(input, { seeking: false, signal }), signed, signal);
   } finally {
-    await indexSource.close();
+    await source.close();
   }
+}
+
+/**
+ * Return what there is of an index, and at most one byte more than it may have: one that goes on is none.
+ * @param {Source} source
+ * @param {number} size of the companion, in bytes
+ */
+async function readEntries(source, size) {
+  const pieces = [];
+  let position = 0;
+  for (const count of indexChunks(size)) {
+    const piece = await source.read(position, count);
+    pieces.push(piece);
+    position += piece.length;
+    if (piece.length < count) return concat(pieces);
+  }
+  return concat([...pieces, await source.read(position, 1)]);
 }

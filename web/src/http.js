@@ -5,7 +5,9 @@
  * wrong, and a page of another origin may not even see them.
  */
 
+import { chunksOf } from "./chunks.js";
 import { CapsealError, SourceChangedError, TransferError } from "./errors.js";
+import { turns } from "./turns.js";
 
 /** @import { Bytes } from "./bytes.js" */
 
@@ -54,7 +56,7 @@ export class HttpStream {
 async function* streamed(url, signal) {
   const version = new Version(url);
   let position = 0;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     try {
       let skip = 0;
       const accept = (/** @type {Response} */ response) => {
@@ -108,7 +110,7 @@ export class HttpRanges {
     if (held && held.start <= offset && offset + length <= held.start + held.data.length) {
       return held.data.slice(offset - held.start, offset - held.start + length);
     }
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         const data = await this.#fetch(offset, Math.max(length, WINDOW_BYTES));
         if (!data) return await this.#spool().read(offset, length);
@@ -145,7 +147,8 @@ export class HttpRanges {
     };
     for await (const chunk of answered(this.url, `bytes=${offset}-${offset + length - 1}`, accept, this.signal)) {
       if (whole) return null;
-      if (chunk.length > length - filled) throw new FinalTransferError(`${this.url}: more than the ${length} bytes asked for`);
+      if (chunk.length > length - filled)
+        throw new FinalTransferError(`${this.url}: more than the ${length} bytes asked for`);
       data.set(chunk, filled);
       filled += chunk.length;
     }
@@ -156,8 +159,7 @@ export class HttpRanges {
 /** A stream of which everything that has passed can be read again; browsers keep large Blobs on disk. */
 class Spool {
   #blob = new Blob();
-  /** @type {Promise<unknown>} */
-  #turn = Promise.resolve();
+  #inTurn = turns();
 
   /** @param {HttpStream} chunks */
   constructor(chunks) {
@@ -169,9 +171,7 @@ class Spool {
    * @param {number} length
    */
   async read(offset, length) {
-    const turn = this.#turn.then(() => this.#fill(offset + length));
-    this.#turn = turn.catch(() => {});
-    await turn;
+    await this.#inTurn(() => this.#fill(offset + length));
     return new Uint8Array(await this.#blob.slice(offset, offset + length).arrayBuffer());
   }
 
@@ -179,10 +179,10 @@ class Spool {
   async #fill(end) {
     /** @type {BlobPart[]} */
     const parts = [this.#blob];
-    for (let size = this.#blob.size; size < end; ) {
+    for (let size = this.#blob.size; size < end;) {
       const { done, value } = await this.chunks.next();
       if (done) break;
-      parts.push(/** @type {Bytes} */ (value));
+      parts.push(new Blob([/** @type {Bytes} */ (value)])); // a copy
       size += value.length;
     }
     if (parts.length > 1) this.#blob = new Blob(parts);
@@ -227,7 +227,9 @@ function startOf(response, asked, url) {
 }
 
 /**
- * Yield what a server answers, chunk by chunk. Throws TransferError, and what accept() throws.
+ * Yield what a server answers, chunk by chunk, each good until the next one is asked for.
+ *
+ * Throws TransferError, and what accept() throws.
  * @param {string} url
  * @param {string | null} range
  * @param {(response: Response) => void} accept
@@ -253,9 +255,9 @@ async function* answered(url, range, accept, signal) {
     const response = await watched(fetch(url, { headers, signal: controller.signal, cache: "no-store" }));
     accept(response);
     if (response.status === 416 || !response.body) return; // it ends where the range begins
-    const reader = response.body.getReader();
+    const chunks = chunksOf(response.body);
     for (;;) {
-      const { done, value } = await watched(reader.read());
+      const { done, value } = await watched(chunks.next());
       if (done) return;
       yield value;
     }

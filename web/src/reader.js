@@ -120,7 +120,7 @@ export class SealedFile {
     }
     const end = Math.min(this.size, offset + length);
     const result = new Uint8Array(Math.max(0, end - offset));
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const segment = segmentAt(at);
       const plain = await this.#plain(segment);
       const piece = plain.subarray(at - plainOffset(segment), end - plainOffset(segment));
@@ -157,7 +157,8 @@ async function openBundle(input, options, known, seeking) {
   const source = openSource(input, { seeking, signal: options.signal });
   const close = () => source.close();
   try {
-    if (seeking && !source.seekable) throw new UsageError("open() cannot read a stream here and there; unseal() reads it");
+    if (seeking && !source.seekable)
+      throw new UsageError("open() cannot read a stream here and there; unseal() reads it");
     const { verified, index, sealBytes } = await accepted(options, source, trust, expect);
     return { verified, stored: new Stored(rebased(source, sealBytes), index, options.signal), close };
   } catch (error) {

@@ -4,9 +4,8 @@ import { concat, toHex } from "./bytes.js";
 import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadOf } from "./dsse.js";
 import { FormatError, TruncatedError } from "./errors.js";
 import { checkExpected } from "./expect.js";
-import { DIGEST_BYTES, segmentCount } from "./layout.js";
 import { parseStatement } from "./statement.js";
-import { checkedIndex } from "./tree.js";
+import { checkedIndex, indexChunks } from "./tree.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { Expect } from "./expect.js" */
@@ -19,7 +18,6 @@ const SEAL_TYPE = "application/vnd.capseal.seal.v1+json";
 const MAGIC = "894341505345414c";
 const HEADER_BYTES = 12;
 const ALIGN_BYTES = 4096;
-const INDEX_CHUNK_BYTES = 1024 * 1024; // memory follows what arrives, never what a seal declares
 
 /**
  * A seal that passed.
@@ -42,7 +40,9 @@ export async function acceptSeal(source, trust, expect) {
   const statement = parseStatement(payloadOf(envelope, SEAL_TYPE));
   checkExpected(expect, statement);
   const { size, digest } = statement.payload;
-  const index = await checkedIndex(await readIndex(cursor, size), size, digest["fsverity-sha256"]);
+  const entries = [];
+  for (const count of indexChunks(size)) entries.push(await cursor.take(count));
+  const index = await checkedIndex(concat(entries), size, digest["fsverity-sha256"]);
   const used = cursor.position;
   const padding = await cursor.take((ALIGN_BYTES - (used % ALIGN_BYTES)) % ALIGN_BYTES);
   if (padding.some((byte) => byte !== 0)) {
@@ -93,26 +93,9 @@ function parseHeader(header) {
   if (magic !== MAGIC) throw new FormatError(`byte 0: not a sealed bundle, it starts with ${magic}`, 0);
   const envelopeBytes = new DataView(header.buffer, header.byteOffset).getUint32(8);
   if (envelopeBytes < 1 || envelopeBytes > MAX_ENVELOPE_BYTES) {
-    throw new FormatError(
-      `byte 8: envelope of ${envelopeBytes} bytes, from 1 to ${MAX_ENVELOPE_BYTES} are allowed`,
-      8,
-    );
+    throw new FormatError(`byte 8: envelope of ${envelopeBytes} bytes, from 1 to ${MAX_ENVELOPE_BYTES} are allowed`, 8);
   }
   return envelopeBytes;
-}
-
-/**
- * @param {Cursor} cursor
- * @param {number} payloadBytes
- */
-async function readIndex(cursor, payloadBytes) {
-  const pieces = [];
-  for (let missing = DIGEST_BYTES * segmentCount(payloadBytes); missing > 0; ) {
-    const piece = await cursor.take(Math.min(INDEX_CHUNK_BYTES, missing));
-    pieces.push(piece);
-    missing -= piece.length;
-  }
-  return concat(pieces);
 }
 
 /**

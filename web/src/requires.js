@@ -7,7 +7,7 @@ import { Members, asString, checkName } from "./members.js";
 /**
  * What is absent demands nothing.
  * @typedef {object} Requires
- * @property {{ min?: string, below?: string }} [native] the lowest version that will do, and the lowest that no longer does
+ * @property {{ min?: string, below?: string }} [native] the lowest version that will do, and the lowest that will not
  * @property {string[]} [platforms] such as `android`
  */
 
@@ -32,7 +32,8 @@ export function checkRequires(members) {
     const found = new Set();
     for (const [item, place] of members.array("platforms", 1, MAX_PLATFORMS)) {
       const platform = checkName(asString(item, place), place);
-      if (platform !== platform.toLowerCase()) throw new FormatError(`${place}: ${shown(platform)} is not in lower case`);
+      if (platform !== platform.toLowerCase())
+        throw new FormatError(`${place}: ${shown(platform)} is not in lower case`);
       if (found.has(platform)) throw new FormatError(`${place}: platform ${shown(platform)} appears twice`);
       found.add(platform);
     }

@@ -1,13 +1,16 @@
 /** Where bytes come from: Blob, bytes, stream, URL, or whatever has a size and can read. */
 
 import { concat } from "./bytes.js";
+import { chunksOf } from "./chunks.js";
 import { SourceChangedError, UsageError } from "./errors.js";
 import { HttpRanges, HttpStream } from "./http.js";
+import { turns } from "./turns.js";
 
 /** @import { Bytes } from "./bytes.js" */
+/** @import { Chunks } from "./chunks.js" */
 
 /**
- * What a caller has: a URL is fetched (a string is one), with ranges where they help. `read` returns fewer bytes only at the end.
+ * What a caller has: a URL is fetched, and a string is one; `read` returns fewer bytes only at the end.
  * @typedef {{ size: number, read: (offset: number, length: number) => Promise<Uint8Array> }} Readable
  * @typedef {Blob | Uint8Array | ArrayBuffer | ReadableStream<Uint8Array> | URL | string | Readable} SourceInput
  */
@@ -17,14 +20,14 @@ import { HttpRanges, HttpStream } from "./http.js";
  * @typedef {object} Source
  * @property {number | null} size in bytes, where it is known
  * @property {boolean} seekable otherwise it is read in order, once
- * @property {(offset: number, length: number) => Promise<Bytes>} read fewer bytes only at the end
+ * @property {(offset: number, length: number) => Promise<Bytes>} read at most 1 MiB; fewer bytes only at the end
  * @property {() => Promise<void>} close
  */
 
 /**
  * Return what is given as a source. Throws UsageError.
  * @param {SourceInput} input
- * @param {{ seeking: boolean, signal: AbortSignal | undefined }} how seeking: it will be read here and there, not in order
+ * @param {{ seeking: boolean, signal: AbortSignal | undefined }} how seeking: it is read here and there, not in order
  * @returns {Source}
  */
 export function openSource(input, { seeking, signal }) {
@@ -33,9 +36,11 @@ export function openSource(input, { seeking, signal }) {
     return seeking ? new HttpRanges(url, signal) : new StreamSource(new HttpStream(url, signal));
   }
   if (input instanceof Blob) return ofBlob(input);
-  if (input instanceof Uint8Array || input instanceof ArrayBuffer) return ofBlob(new Blob([/** @type {any} */ (input)]));
+  if (input instanceof Uint8Array || input instanceof ArrayBuffer)
+    return ofBlob(new Blob([/** @type {any} */ (input)]));
   if (input instanceof ReadableStream) return new StreamSource(chunksOf(input));
-  if (typeof input?.read === "function" && Number.isSafeInteger(input.size) && input.size >= 0) return ofReadable(input);
+  if (typeof input?.read === "function" && Number.isSafeInteger(input.size) && input.size >= 0)
+    return ofReadable(input);
   throw new UsageError("source is no Blob, Uint8Array, ReadableStream, URL, nor an object with size and read()");
 }
 
@@ -90,40 +95,20 @@ function ofBlob(blob) {
  * @returns {Source}
  */
 function ofReadable(input) {
-  return {
-    size: input.size,
-    seekable: true,
-    async read(offset, length) {
-      const wanted = Math.max(0, Math.min(length, input.size - offset));
-      const data = wanted > 0 ? await input.read(offset, wanted) : new Uint8Array();
-      if (!(data instanceof Uint8Array) || data.length > wanted) {
-        throw new UsageError(`read(${offset}, ${wanted}) returned no Uint8Array of at most that length`);
-      }
-      return concat([data]); // a copy: what was checked must be what is used
-    },
-    close: async () => {},
+  const { size } = input;
+  const inTurn = turns(); // it may give the same buffer again and again
+  const copied = async (/** @type {number} */ offset, /** @type {number} */ wanted) => {
+    const data = wanted > 0 ? await input.read(offset, wanted) : new Uint8Array();
+    if (!(data instanceof Uint8Array) || data.length > wanted) {
+      throw new UsageError(`read(${offset}, ${wanted}) returned no Uint8Array of at most that length`);
+    }
+    return concat([data]); // what was checked must be what is used
   };
-}
-
-/**
- * Chunks in order; cancel() ends what is under way, too.
- * @typedef {{ next: () => Promise<IteratorResult<Uint8Array, void>>, cancel: () => void }} Chunks
- */
-
-/**
- * @param {ReadableStream<Uint8Array>} stream
- * @returns {Chunks}
- */
-function chunksOf(stream) {
-  const reader = stream.getReader();
   return {
-    async next() {
-      const { done, value } = await reader.read();
-      if (done) return { done, value: undefined };
-      if (!(value instanceof Uint8Array)) throw new UsageError("stream gives something else than Uint8Array");
-      return { done, value };
-    },
-    cancel: () => reader.cancel().catch(() => {}), // a stream that failed has said so already
+    size,
+    seekable: true,
+    read: (offset, length) => inTurn(() => copied(offset, Math.max(0, Math.min(length, size - offset)))),
+    close: async () => {},
   };
 }
 
@@ -133,8 +118,7 @@ class StreamSource {
   seekable = false;
   /** @type {Uint8Array} */
   #left = new Uint8Array();
-  /** @type {Promise<unknown>} */
-  #turn = Promise.resolve();
+  #inTurn = turns();
 
   /** @param {Chunks} chunks */
   constructor(chunks) {
@@ -147,27 +131,25 @@ class StreamSource {
    * @returns {Promise<Bytes>}
    */
   read(_offset, length) {
-    const result = this.#turn.then(() => this.#take(length));
-    this.#turn = result;
-    result.catch(() => {}); // whoever asked is told
-    return result;
+    return this.#inTurn(() => this.#take(length));
   }
 
   /** @param {number} length */
   async #take(length) {
-    const pieces = [];
-    for (let missing = length; missing > 0; ) {
+    const data = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
       if (this.#left.length === 0) {
         const { done, value } = await this.chunks.next();
         if (done) break;
         this.#left = value;
       }
-      const piece = this.#left.subarray(0, missing);
-      pieces.push(piece);
-      missing -= piece.length;
+      const piece = this.#left.subarray(0, length - filled);
+      data.set(piece, filled);
+      filled += piece.length;
       this.#left = this.#left.subarray(piece.length);
     }
-    return concat(pieces);
+    return data.subarray(0, filled);
   }
 
   async close() {

@@ -158,7 +158,9 @@ function checkAttachments(members) {
     names.add(name);
   }
   if (companions > MAX_COMPANIONS) {
-    throw new FormatError(`${members.place("attachments")}: ${companions} companions, at most ${MAX_COMPANIONS} are allowed`);
+    throw new FormatError(
+      `${members.place("attachments")}: ${companions} companions, at most ${MAX_COMPANIONS} are allowed`,
+    );
   }
   return bytes;
 }

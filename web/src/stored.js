@@ -55,7 +55,7 @@ export class Stored {
   async *segments(transform, first) {
     /** @type {Promise<T>[]} */
     const pending = [];
-    for (let next = 0; next < this.count || pending.length > 0; ) {
+    for (let next = 0; next < this.count || pending.length > 0;) {
       for (; next < this.count && pending.length < WIDTH; next++) {
         const segment = next;
         const read = segment === 0 && first ? first : this.segment(segment);

@@ -7,6 +7,8 @@ import { sha256 } from "./webcrypto.js";
 
 /** @import { Bytes } from "./bytes.js" */
 
+const INDEX_CHUNK_BYTES = 1024 * 1024;
+
 /**
  * What every segment of a payload must be: an index that gives a signed digest.
  * @typedef {object} SignedIndex
@@ -33,6 +35,16 @@ function padded(block) {
   const whole = new Uint8Array(BLOCK_BYTES);
   whole.set(block);
   return whole;
+}
+
+/**
+ * Yield how many bytes to read at once of an index: memory follows what arrives, never what a seal declares.
+ * @param {number} size of the payload, in bytes
+ */
+export function* indexChunks(size) {
+  for (let missing = DIGEST_BYTES * segmentCount(size); missing > 0; missing -= INDEX_CHUNK_BYTES) {
+    yield Math.min(INDEX_CHUNK_BYTES, missing);
+  }
 }
 
 /**
@@ -89,8 +101,8 @@ export async function checkSegment(index, segment, data) {
   if (equal(found, signed)) return;
   const offset = SEGMENT_BYTES * segment;
   throw new TamperedError(
-    `segment ${segment} at byte ${offset}: digest ${shortened(found)} differs from ${shortened(signed)} in the signed ` +
-      "index; the payload is corrupt or was altered",
+    `segment ${segment} at byte ${offset}: digest ${shortened(found)} differs from ${shortened(signed)} in the ` +
+      "signed index; the payload is corrupt or was altered",
     segment,
     offset,
   );

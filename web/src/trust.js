@@ -15,7 +15,7 @@ import { utf8 } from "./bytes.js";
 /** @typedef {{ fingerprint: string, role: Role }} Signer */
 
 /**
- * The text of a trust store file, its value, PEM public keys (for production, threshold 1), or what loadTrust() returned.
+ * The text of a trust store file, its value, PEM public keys (production, threshold 1), or what loadTrust() returned.
  * @typedef {string | object | TrustStore} TrustInput
  */
 
@@ -35,7 +35,9 @@ export class TrustStore {
     this.certificates = certificates.length;
     if (this.keys.size !== keys.length) throw new KeyFileError("trust store names the same key twice");
     const production = keys.filter(({ role }) => role === "production").length;
-    const most = certificates.includes("production") ? MAX_SIGNATURES : Math.max(1, Math.min(MAX_SIGNATURES, production));
+    const most = certificates.includes("production")
+      ? MAX_SIGNATURES
+      : Math.max(1, Math.min(MAX_SIGNATURES, production));
     if (threshold < 1 || threshold > most || keys.length + certificates.length === 0) {
       throw new KeyFileError(
         `trust store has threshold ${threshold} but ${production} production keys of ${keys.length}`,
@@ -108,7 +110,11 @@ export async function loadTrust(input) {
   if (input instanceof TrustStore) return input;
   if (typeof input === "string" && !/^\s*\{/.test(input)) {
     const keys = await loadPublicKeys(input, "trust");
-    return new TrustStore(keys.map((key) => ({ key, role: "production" })), 1, []);
+    return new TrustStore(
+      keys.map((key) => ({ key, role: "production" })),
+      1,
+      [],
+    );
   }
   try {
     return await parseStore(typeof input === "string" ? parse(utf8(input), "trust store") : input);
@@ -126,8 +132,12 @@ async function parseStore(value) {
   for (const [item, place] of members.array("keys", 0, MAX_ENTRIES)) {
     const entry = new Members(item, place, ["role", "public_key"]);
     const role = /** @type {Role} */ (entry.text("role", checkRole));
-    const [key, ...others] = await loadPublicKeys(entry.text("public_key", (text) => text), entry.place("public_key"));
-    if (!key || others.length > 0) throw new KeyFileError(`${place}: ${1 + others.length} public keys found, expected 1`);
+    const [key, ...others] = await loadPublicKeys(
+      entry.text("public_key", (text) => text),
+      entry.place("public_key"),
+    );
+    if (!key || others.length > 0)
+      throw new KeyFileError(`${place}: ${1 + others.length} public keys found, expected 1`);
     keys.push({ key, role });
   }
   const roles = members.has("certificates") ? members.array("certificates", 0, MAX_ENTRIES).map(roleOfCertificate) : [];
@@ -142,7 +152,10 @@ async function parseStore(value) {
  */
 function roleOfCertificate([item, place]) {
   const entry = new Members(item, place, ["role", "certificate"]);
-  const blocks = pemBlocks(entry.text("certificate", (text) => text), place);
+  const blocks = pemBlocks(
+    entry.text("certificate", (text) => text),
+    place,
+  );
   if (!blocks.some(({ label }) => label === "CERTIFICATE")) throw new KeyFileError(`${place}: no PEM certificate`);
   return /** @type {Role} */ (entry.text("role", checkRole));
 }

@@ -6,6 +6,7 @@ import { judgeVector, parseVector } from "./vectors.js";
 export async function judgeVectors() {
   const { vectors, keys } = await (await fetch("/vectors.json")).json();
   const wrong = [];
-  for (const text of Object.values(vectors)) wrong.push(...(await judgeVector(parseVector(text), (name) => keys[name])));
+  for (const text of Object.values(vectors))
+    wrong.push(...(await judgeVector(parseVector(text), (name) => keys[name])));
   return { count: Object.keys(vectors).length, wrong };
 }

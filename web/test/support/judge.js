@@ -1,7 +1,7 @@
 /**
  * The reader as a process for tests in other languages: a line of JSON in, a line of JSON out.
  *
- * In: `{ kind, ... }` with bytes in base64. Out: `{ ok: ... }`, or `{ error: { name, message, segment, offset, ... } }`.
+ * In: `{ kind, ... }` with bytes in base64. Out: `{ ok }`, or `{ error: { name, message, segment, offset, ... } }`.
  */
 
 import { createInterface } from "node:readline";
@@ -48,7 +48,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     const { name, message, stack, segment, offset, expected, actual, floor, sequence } = error;
     const ours = error instanceof CapsealError;
-    answer = { error: { name, message: ours ? message : stack, segment, offset, expected, actual, floor, sequence, ours } };
+    answer = {
+      error: { name, message: ours ? message : stack, segment, offset, expected, actual, floor, sequence, ours },
+    };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

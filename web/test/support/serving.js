@@ -6,9 +6,11 @@ import { createServer } from "node:http";
 const ROOT = new URL("../../", import.meta.url);
 const TYPES = { js: "text/javascript", html: "text/html" };
 
+/** @typedef {import("node:http").RequestListener} Answer */
+
 /**
  * Serve the package's files, and what `answers` has for a path, on a port of its own.
- * @param {Record<string, (request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => void>} [answers]
+ * @param {Record<string, Answer>} [answers]
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
 export async function serve(answers = {}) {
@@ -16,7 +18,8 @@ export async function serve(answers = {}) {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     if (answers[path]) return answers[path](request, response);
     if (path === "/") return response.setHeader("content-type", TYPES.html).end("<!doctype html><title>test</title>");
-    if (!/^\/(?:src|test|bench)\/[a-z./-]+\.js$/.test(path) || path.includes("..")) return response.writeHead(404).end();
+    if (!/^\/(?:src|test|bench)\/[a-z./-]+\.js$/.test(path) || path.includes(".."))
+      return response.writeHead(404).end();
     try {
       const body = await readFile(new URL(`.${path}`, ROOT));
       response.setHeader("content-type", TYPES.js).end(body);
