@@ -113,6 +113,7 @@ ROOMS = {
             "format": "statements and indexes",
             "http": "what both ends say",
             "io": "a folder as storage: syncs and its lock",
+            "native": "what of a file is in memory, and can be sent at once",
             "trust": "whose releases are taken",
         },
         inner={
@@ -252,7 +253,9 @@ REACHES = {
         "native/filereader.py": "its purpose",
         "project/": "its purpose",
         "server/_tokens.py": "the file of tokens",
+        "server/_outlet.py": "the number of a socket, and files that are sent as they are",
         "server/storage/objects.py": "a folder as storage",
+        "server/storage/payload_reader.py": "closes files that were sent",
         "trust/": "stores, certificates and signers' files",
     },
     effects.DURABILITY: {

@@ -16,6 +16,30 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/storage/verified_cache.py",
+        "if done.cancelled() or done.exception() is not None:",
+        "if done.cancelled():",
+        "tests/server/test_sending.py::test_a_cache_keeps_nothing_of_what_failed_and_a_waiter_survives_who_asked_first",
+    ),
+    Mutant(
+        "server/storage/payload_reader.py",
+        "if self._index is not None or not self._storage.is_local:",
+        "if not self._storage.is_local:",
+        "tests/server/test_sending.py::test_what_many_ask_for_at_once_is_verified_once",
+    ),
+    Mutant(
+        "server/_outlet.py",
+        "                if unsent >= before:\n",
+        "                if unsent > before:\n",
+        "tests/server/test_sending.py::test_who_takes_nothing_is_dropped",
+    ),
+    Mutant(
+        "server/_http_limits.py",
+        'if self.transport.get_extra_info("sslcontext") is None:',
+        "if True:",
+        "tests/server/test_sending.py::test_over_tls_nothing_leaves_unencrypted",
+    ),
+    Mutant(
         "server/_starting.py",
         "                await self._start()\n",
         "                asyncio.ensure_future(self._start())\n",

@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ._clients import Connections, client_of
 from ._forwarded import TrustedProxies
 from ._limits import ServerLimits
+from ._outlet import PIECE, Outlet
 from ._slow_clients import ABORT
 
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the end of the line
@@ -41,6 +42,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             self._headers_seen = 0
             self._withheld_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
+            self._outlet: Outlet | None = None
             is_proxy = proxies.is_peer(self.client)
             has_room, victim = connections.add(self, client_of(self.client), is_one=not is_proxy)
             if victim is not None:
@@ -54,6 +56,8 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
         def connection_lost(self, exc: Exception | None) -> None:
             connections.remove(self)
             self._stop_head_timer()
+            if self._outlet is not None:
+                self._outlet.close()
             super().connection_lost(exc)
 
         def give_way(self) -> None:
@@ -129,8 +133,23 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
                     super().send_400_response(self._refusal or _TOO_LARGE)
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-            cycle.scope.setdefault("extensions", {})[ABORT] = self.transport.abort
+            extensions = cycle.scope.setdefault("extensions", {})
+            extensions[ABORT] = self.transport.abort
+            if self.transport.get_extra_info("sslcontext") is None:
+                extensions[PIECE] = {}
+                app = _with_pieces(app, self, cycle)
             super()._start_asgi_task(cycle, app)
+
+        async def send_piece(self, cycle: Any, message: dict[str, Any]) -> None:
+            """Send a PIECE of the body of a cycle's response."""
+            if self._outlet is None and not cycle.disconnected:
+                self.transport.set_write_buffer_limits(high=0)  # whatever waits pauses the next one
+                self._outlet = Outlet(self.transport, self.loop, idle_s=limits.idle_s)
+            if self.flow.write_paused:  # the head goes first
+                async with asyncio.timeout(limits.idle_s):
+                    await self.flow.drain()
+            if not cycle.disconnected and self._outlet is not None:
+                cycle.expected_content_length -= await self._outlet.send(message)
 
         def _count(self, size: int) -> None:
             """Count what was parsed of a head, or of the trailer that belongs to it."""
@@ -154,3 +173,18 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
                 self.transport.close()
 
     return LimitedProtocol
+
+
+def _with_pieces(app: Any, protocol: Any, cycle: Any) -> Any:
+    """Return an application whose PIECEs go out directly."""
+
+    async def with_pieces(scope: Any, receive: Any, send: Any) -> None:
+        async def send_all(message: Any) -> None:
+            if message["type"] == PIECE:
+                await protocol.send_piece(cycle, message)
+            else:
+                await send(message)
+
+        await app(scope, receive, send_all)
+
+    return with_pieces

@@ -47,6 +47,11 @@ class ServerLimits:
         16 * 1024**2,
         "Of that, what those from one client hold, but at least one of seal_bytes.",
     )
+    verified_bytes: int = _limit(
+        256 * 1024**2,
+        "With verified reads: what was verified last and stays in memory for whoever asks next; 0 keeps nothing.",
+        least=0,
+    )
     ranges: int = _limit(
         16,
         "Ranges in one Range header.",

@@ -34,7 +34,7 @@ class Observed:
                 status_code = message["status"]
                 headers = [*message["headers"], (_request_ids.HEADER, request_id.encode())]
                 message = {**message, "headers": headers}
-            sent_bytes += len(message.get("body", b""))
+            sent_bytes += message["count"] if "count" in message else len(message.get("body", b""))
             await send(message)
 
         try:

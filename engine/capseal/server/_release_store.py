@@ -1,7 +1,7 @@
 """What the reading half of the server serves from: the seam for releases that are not in a Storage."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..http.shapes import AppChannel, ReleaseDescription
 
@@ -16,6 +16,25 @@ class ReadablePayload(Protocol):
 
         Raises RejectedError or TransferError before anything wrong: the response is aborted then.
         """
+
+
+class FilePiece(NamedTuple):
+    """Bytes of an open file. file: its descriptor, open until the next piece is asked for; offset, size: in bytes."""
+
+    file: int
+    offset: int
+    size: int
+
+
+Pieces = AsyncGenerator[bytes | memoryview | FilePiece, None]
+
+
+@runtime_checkable
+class SendablePayload(ReadablePayload, Protocol):
+    """A payload that can be in files, which the kernel sends without anybody reading them."""
+
+    def pieces(self, start: int, stop: int) -> Pieces:
+        """Yield bytes [start, stop), as chunks() does, or where they are."""
 
 
 class ReleaseStore(Protocol):

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..http.paths import UPLOADS
 from ..http.problems import TOO_SLOW
 from ._limits import ServerLimits
+from ._outlet import PIECE
 from ._problems import Problem
 
 ABORT = "capseal.abort"
@@ -114,7 +115,8 @@ class _Exchange:
 
     async def _timed_send(self, message: Message) -> None:
         try:
-            async with asyncio.timeout(self._limits.idle_s):
+            # The outlet sees to a piece itself: it asks whether a peer goes on taking, however long that takes.
+            async with asyncio.timeout(None if message["type"] == PIECE else self._limits.idle_s):
                 await self._send(message)
         except TimeoutError:
             abort = self._scope.get("extensions", {}).get(ABORT)

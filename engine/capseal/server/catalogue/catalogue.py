@@ -22,6 +22,7 @@ from ..storage.objects import Storage
 from ..storage.payload_reader import PayloadReader
 from ..storage.records import ReleaseRecord
 from ..storage.stored_runs import StoredRun
+from ..storage.verified_cache import VerifiedCache
 from ._collector import Collector
 from ._releases import Releases
 from ._seals import SealReader
@@ -55,6 +56,7 @@ class Catalogue:
         self._limits = limits
         self._log = log
         self._verify_reads = verify_reads
+        self._verified = VerifiedCache(limits.verified_bytes)
         self._damaged_records = 0
         self._changing = asyncio.Lock()
         self._collector = Collector(storage, self.records, self.uploads, self._changing, log)
@@ -83,7 +85,7 @@ class Catalogue:
         record = self._record(release)
         stored = record.payload if attachment is None else record.companions[attachment]
         index = await self.seals.index(record, attachment) if self._verify_reads else None
-        return PayloadReader(self.storage, stored, index)
+        return PayloadReader(self.storage, stored, index, self._verified)
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
         return (await self.seals.index(self._record(release), name)).entries

@@ -1,6 +1,5 @@
 """What devices ask for: latest, releases, seals, and payloads and attachments by range."""
 
-import asyncio
 import hashlib
 import json
 import secrets
@@ -8,16 +7,15 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from ...errors import RejectedError, TransferError
 from ...http import paths
 from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
-from .._logs import told
-from .._problems import Problem, unavailable
+from .._outlet import PIECE
+from .._problems import Problem
 from .._ranges import precondition, wanted_spans
-from .._release_store import Chunks, ReadablePayload
+from .._release_store import Chunks, Pieces, ReadablePayload, SendablePayload
+from ._payload_response import PayloadResponse
 from .context import (
     named_attachment,
     named_channel,
@@ -38,9 +36,6 @@ SEAL_TYPE = "application/vnd.capseal.seal.v1"
 PAGE_ITEMS = 100
 MAX_PAGE_ITEMS = 1000
 """Of a list, in one answer."""
-
-_SLICE_BYTES = 256 * 1024
-"""What is given to a socket at once: the kernel's copy of it is what holds the event loop longest."""
 
 
 def _json(request: Request, value: object) -> Response:
@@ -166,13 +161,14 @@ async def _send(
         return Response(None, 200, {**headers, "Content-Length": str(size)}, PAYLOAD_TYPE)
     spans = wanted_spans(request.headers, size, etag, most=state.limits.ranges)
     payload = await state.releases.payload(release, attachment)
+    chunks: Pieces
     if spans is None:
-        chunks = payload.chunks(0, size)
+        chunks = _pieces(request, payload, 0, size)
         length, status = size, 200
         headers["Content-Type"] = PAYLOAD_TYPE
     elif len(spans) == 1:
         ((start, stop),) = spans
-        chunks = payload.chunks(start, stop)
+        chunks = _pieces(request, payload, start, stop)
         length, status = stop - start, 206
         headers |= {"Content-Type": PAYLOAD_TYPE, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
     else:
@@ -187,48 +183,11 @@ async def _send(
     return PayloadResponse(chunks, status, headers)
 
 
-class PayloadResponse(Response):
-    """Streams chunks; where they fail half-way, the response is aborted and not one wrong byte is sent."""
-
-    def __init__(self, chunks: Chunks, status: int, headers: dict[str, str]) -> None:
-        self._chunks = chunks
-        super().__init__(None, status, headers)
-        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["app"].state.server
-        gone = asyncio.create_task(_disconnected(receive))
-        started = False
-        try:
-            async for chunk in self._chunks:
-                if not started:
-                    # Only now: where the very first read fails, a proper answer is still possible.
-                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                    started = True
-                for at in range(0, len(chunk), _SLICE_BYTES):
-                    piece = chunk[at : at + _SLICE_BYTES]
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    await asyncio.sleep(0)  # a fast client's send never waits: let the others have their turn
-                    state.metrics.sent.inc(len(piece))
-                    if gone.done():
-                        return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (RejectedError, TransferError) as error:
-            state.metrics.aborted.labels(type(error).__name__).inc()
-            members = {"path": scope["path"], "error": told(error), "started": started}
-            state.log.error("read aborted: the storage is corrupt or failed", extra={"members": members})
-            if not started:
-                await unavailable("what is stored is not what was published").response()(scope, receive, send)
-        except TimeoutError:
-            state.log.warning("read aborted: the client takes nothing", extra={"members": {"path": scope["path"]}})
-        finally:
-            gone.cancel()
-            await self._chunks.aclose()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _pieces(request: Request, payload: ReadablePayload, start: int, stop: int) -> Pieces:
+    """Return what makes bytes [start, stop): files as they are, where the connection can send them."""
+    if isinstance(payload, SendablePayload) and PIECE in request.scope.get("extensions", {}):
+        return payload.pieces(start, stop)
+    return payload.chunks(start, stop)
 
 
 def _range_head(boundary: str, span: Span, size: int) -> bytes:

@@ -138,6 +138,11 @@ class Storage:
         with _failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
 
+    def open_now(self, path: str) -> int:
+        """Return a descriptor of an object in a local folder, in the calling thread. Raises FileNotFoundError."""
+        with _failures(f"cannot open {path}"):
+            return os.open(os.path.join(self._folder or "", path), os.O_RDONLY | os.O_CLOEXEC)
+
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Yield the objects in a folder and all below it, in no order."""
         with _failures(f"cannot list {prefix}"):

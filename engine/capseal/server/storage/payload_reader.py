@@ -1,39 +1,82 @@
 """A payload out of storage, by range, and verified on the way where there is an index to check it against."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from ...embedding import RUN_BYTES, read_verified, read_verified_async
-from ...errors import TransferError
+from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
-from .._release_store import Chunks
+from ...native import filehints
+from .._release_store import Chunks, FilePiece, Pieces
 from .objects import Storage
 from .stored_runs import StoredPayload, StoredRun, pieces
+from .verified_cache import VerifiedCache
 
 
 class PayloadReader:
     """A payload in storage, read by range; verified on the way out where there is an index to check it against."""
 
-    def __init__(self, storage: Storage, stored: StoredPayload, index: SignedIndex | None) -> None:
+    def __init__(
+        self, storage: Storage, stored: StoredPayload, index: SignedIndex | None, cache: VerifiedCache
+    ) -> None:
         self._storage = storage
         self._stored = stored
         self._index = index
+        self._cache = cache
 
     async def chunks(self, start: int, stop: int) -> Chunks:
         """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
         if self._index is None:
-            for run, offset, size in pieces(self._stored.runs, start, stop):
+            for stored, offset, size in pieces(self._stored.runs, start, stop):
                 for at in range(0, size, RUN_BYTES):
-                    yield await self._read_run(run, offset + at, min(RUN_BYTES, size - at))
-        elif self._storage.is_local:
+                    yield await self._read_run(stored, offset + at, min(RUN_BYTES, size - at))
+            return
+        for first in range(start - start % RUN_BYTES, stop, RUN_BYTES):
+            wanted = max(start, first), min(stop, first + RUN_BYTES)
+            try:
+                make = partial(self._checked, self._index, first)
+                run = await self._cache.get((self._stored.digest, first), make)
+                yield run[wanted[0] - first : wanted[1] - first]
+            except (RejectedError, TransferError):  # perhaps in a segment of the run that nobody asked for
+                async for piece in read_verified_async(self._index, self._read, *wanted):
+                    yield piece
+
+    async def pieces(self, start: int, stop: int) -> Pieces:
+        """Yield bytes [start, stop), where they need not be checked as parts of files in the page cache.
+
+        Raises as chunks() does.
+        """
+        if self._index is not None or not self._storage.is_local:
+            async for chunk in self.chunks(start, stop):
+                yield chunk
+            return
+        for stored, offset, size in pieces(self._stored.runs, start, stop):
+            fd = self._open_run(stored)  # here: for 8 MiB, to wake a thread would cost more than all else
+            try:
+                if filehints.is_in_memory(fd) or filehints.is_cached(fd, offset, size):
+                    yield FilePiece(fd, offset, size)
+                    continue
+            finally:
+                os.close(fd)
+            # A disk would hold up the event loop. The kernel reads ahead, so that the next run is there already.
+            for at in range(0, size, RUN_BYTES):
+                yield await self._read_run(stored, offset + at, min(RUN_BYTES, size - at))
+
+    def _open_run(self, run: StoredRun) -> int:
+        path = run.path(self._stored.digest)
+        with _whole_object(path):
+            return self._storage.open_now(path)
+
+    async def _checked(self, index: SignedIndex, first: int) -> memoryview:
+        """Return the run of verified segments that begins at a byte of the payload."""
+        stop = min(first + RUN_BYTES, self._stored.size)
+        if self._storage.is_local:
             # Read and hashed by one thread in one go: the bytes are still in its core's cache.
-            checked = read_verified(self._index, self._read_now, start, stop)
-            while (bytes_read := await asyncio.to_thread(next, checked, None)) is not None:
-                yield bytes_read
-        else:
-            async for bytes_read in read_verified_async(self._index, self._read, start, stop):
-                yield bytes_read
+            return await asyncio.to_thread(next, read_verified(index, self._read_now, first, stop))
+        return await anext(read_verified_async(index, self._read, first, stop))
 
     async def _read(self, offset: int, size: int) -> bytes | memoryview:
         wanted = pieces(self._stored.runs, offset, offset + size)

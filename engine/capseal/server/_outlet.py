@@ -1,0 +1,101 @@
+"""What goes out of a connection's socket directly: pieces of files that nobody reads, memory that is not queued.
+
+An event loop's transport knows neither sendfile(2) nor whether a peer takes anything while a large piece is on its way.
+"""
+
+import asyncio
+import fcntl
+import os
+import struct
+import termios
+from typing import Any
+
+PIECE = "capseal.piece"
+"""ASGI message of a body, where the scope's extensions name it.
+
+It has a `body`, or a `file` (a descriptor), `offset` and `count`. It is sent whole, however long a peer takes that goes
+on taking; the body's last message is `http.response.body` as ever.
+"""
+
+_AT_ONCE_BYTES = 4 * 1024 * 1024
+"""The kernel's work for it is what holds the event loop longest: a millisecond."""
+
+
+class Outlet:
+    """A connection's socket, beside its transport, which must have nothing left to write. close() it.
+
+    idle_s: without the peer taking a byte.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, idle_s: float) -> None:
+        # A number of its own: the loop lets nobody else watch the transport's.
+        self._fd = os.dup(transport.get_extra_info("socket").fileno())
+        self._loop = loop
+        self._idle_s = idle_s
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Send nothing any more; whoever waits to send is told so."""
+        self._is_closed = True
+        if self._waiting is None:
+            self._release()
+        elif not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def send(self, message: dict[str, Any]) -> int:
+        """Send a PIECE, and return how many bytes it has; less where the connection is gone.
+
+        Raises TimeoutError, OSError where the file cannot be read, EOFError where it ends before.
+        """
+        sent, count = 0, message["count"] if "file" in message else len(message["body"])
+        while sent < count and not self._is_closed:
+            at_once = min(_AT_ONCE_BYTES, count - sent)
+            try:
+                if "file" in message:
+                    done = os.sendfile(self._fd, message["file"], message["offset"] + sent, at_once)
+                else:
+                    done = os.write(self._fd, message["body"][sent : sent + at_once])
+            except BlockingIOError:
+                await self._until_writable()
+                continue
+            except ConnectionError:
+                self._is_closed = True
+                break
+            if done == 0:
+                raise EOFError(f"the file ends at byte {message['offset'] + sent}")
+            sent += done
+            if sent < count:
+                await asyncio.sleep(0)  # a fast peer never makes us wait: let the others have their turn
+        return sent
+
+    async def _until_writable(self) -> None:
+        waiting = self._waiting = self._loop.create_future()
+        self._loop.add_writer(self._fd, _wake, waiting)
+        unsent = self._unsent_bytes()
+        try:
+            while not (await asyncio.wait((waiting,), timeout=self._idle_s))[0]:
+                # Half of what waits must be gone before the kernel calls a socket writable: ask what a slow peer took.
+                before, unsent = unsent, self._unsent_bytes()
+                if unsent >= before:
+                    raise TimeoutError(f"the peer took nothing for {self._idle_s:g} s")
+        finally:
+            self._loop.remove_writer(self._fd)
+            self._waiting = None
+            if self._is_closed:
+                self._release()
+
+    def _unsent_bytes(self) -> int:
+        """Return how many bytes the kernel has that the peer has not acknowledged."""
+        (unsent,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4)))
+        return int(unsent)
+
+    def _release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)

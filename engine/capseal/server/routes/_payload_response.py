@@ -1,0 +1,69 @@
+"""The answer with a payload's bytes: streamed, or aborted before anything wrong is sent."""
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from ...errors import RejectedError, TransferError
+from .._logs import told
+from .._outlet import PIECE
+from .._problems import unavailable
+from .._release_store import FilePiece, Pieces
+
+_SLICE_BYTES = 256 * 1024
+"""What a transport is given at once: within idle_s a peer has to take that much."""
+
+
+class PayloadResponse(Response):
+    """Streams pieces; where they fail half-way, the response is aborted and not one wrong byte is sent."""
+
+    def __init__(self, pieces: Pieces, status: int, headers: dict[str, str]) -> None:
+        self._pieces = pieces
+        super().__init__(None, status, headers)
+        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["app"].state.server
+        gone = asyncio.create_task(_disconnected(receive))
+        started = False
+        is_direct = PIECE in scope.get("extensions", {})
+        try:
+            async for piece in self._pieces:
+                if not started:
+                    # Only now: where the very first read fails, a proper answer is still possible.
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                    started = True
+                for message, size in _messages(piece, is_direct=is_direct):
+                    await send(message)
+                    await asyncio.sleep(0)  # a fast client's send never waits: let the others have their turn
+                    state.metrics.sent.inc(size)
+                    if gone.done():
+                        return
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            state.log.warning("read aborted: the client takes nothing", extra={"members": {"path": scope["path"]}})
+        except (RejectedError, TransferError, EOFError, OSError) as error:
+            state.metrics.aborted.labels(type(error).__name__).inc()
+            members = {"path": scope["path"], "error": told(error), "started": started}
+            state.log.error("read aborted: the storage is corrupt or failed", extra={"members": members})
+            if not started:
+                await unavailable("what is stored is not what was published").response()(scope, receive, send)
+        finally:
+            gone.cancel()
+            await self._pieces.aclose()
+
+
+def _messages(piece: bytes | memoryview | FilePiece, *, is_direct: bool) -> list[tuple[Message, int]]:
+    """Return the messages that send a piece, each with its size in bytes."""
+    if isinstance(piece, FilePiece):
+        return [({"type": PIECE, "file": piece.file, "offset": piece.offset, "count": piece.size}, piece.size)]
+    if is_direct:
+        return [({"type": PIECE, "body": piece}, len(piece))]
+    slices = [piece[at : at + _SLICE_BYTES] for at in range(0, len(piece), _SLICE_BYTES)]
+    return [({"type": "http.response.body", "body": one, "more_body": True}, len(one)) for one in slices]
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
