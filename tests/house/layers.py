@@ -208,6 +208,7 @@ REACHES = {
         "server/_observed.py": "how long a request took",
         "server/catalogue/catalogue.py": "age of uploads, and when a release came",
         "server/_readiness.py": "how old an answer is",
+        "server/storage/pace.py": "how long a call of the storage takes",
         "server/_slow_clients.py": "speed of a client",
         "trust/certificates.py": "a certificate starts now unless it is given",
         "trust/updates.py": "an update is accepted as of now unless it is given",

@@ -136,6 +136,12 @@ MUTANTS = (
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
+        "server/storage/pace.py",
+        "async with asyncio.timeout(pace.timeout_s):",
+        "async with asyncio.timeout(60 * pace.timeout_s):",
+        "tests/server/test_storage_time.py::test_a_silent_bucket_is_told_as_503_in_time_and_goes_on_where_it_answers_again",
+    ),
+    Mutant(
         "server/_forwarded.py",
         'if scope["type"] != "http" or not self._proxies.is_peer(scope.get("client")):',
         'if scope["type"] != "http":',

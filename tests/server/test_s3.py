@@ -1,14 +1,8 @@
 """The same server over a real S3 wire: moto's server (PyPI `moto[server]`), a process of its own."""
 
-import contextlib
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from obstore.store import S3Store
 
@@ -17,6 +11,7 @@ from capseal.client import Connection, fetch, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import CapgoUpdates
 from support.capgo_pair import Pair
+from support.s3 import s3_server
 from support.serving import APP, TOKEN, Bundle, Live, live_server
 
 BUCKET = "bundles"
@@ -25,24 +20,8 @@ BUCKET = "bundles"
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The endpoint of an S3 server with one bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.put(f"{url}/{BUCKET}").raise_for_status()
-                break
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+    with s3_server(BUCKET) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture

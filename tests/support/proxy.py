@@ -15,6 +15,7 @@ class Proxy:
     cuts: bytes that each of the next connections may pass back before it is cut; rate: bytes per second
     of a connection; flip_after: number of the byte to alter in what a connection passes back. uplink: bytes per
     second of all connections together on their way to the target; up_cuts: as cuts, for that way.
+    silent: while it is set, nothing is passed back.
     """
 
     target: int
@@ -23,6 +24,7 @@ class Proxy:
     flip_after: int | None = None
     uplink: float | None = None
     up_cuts: list[int] = field(default_factory=list)
+    silent: threading.Event = field(default_factory=threading.Event)
     passed_up: int = 0
     connections: int = 0
     passed_back: int = 0
@@ -92,6 +94,8 @@ class Proxy:
                     changed = bytearray(data)
                     changed[self.flip_after - passed] ^= 1
                     data = bytes(changed)
+                while self.silent.is_set():
+                    time.sleep(0.02)
                 to.sendall(data)
                 passed += len(data)
                 if self.rate is not None:

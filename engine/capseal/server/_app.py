@@ -33,7 +33,9 @@ from ._tokens import Token, Tokens
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
 from .routes.context import Admission, PublishingState, ServerState, server_state
+from .storage.layout import PAYLOADS
 from .storage.objects import Storage
+from .storage.pace import Pace
 
 LOGGER = "capseal.server"
 
@@ -75,6 +77,9 @@ def create_app(
         metrics=Metrics(),
         log=log,
     )
+
+    storage.pace = Pace(limits.storage_s, state.metrics.storage_answered)
+    state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0))
 
     async def load_and_collect() -> asyncio.Task[None]:
         await catalogue.load()

@@ -92,6 +92,11 @@ class ServerLimits:
         "Bytes per second of a body, averaged over each idle_s; of an upload, of all its requests together.",
         least=0,
     )
+    storage_s: float = _limit(
+        30.0,
+        "For one call of the storage, such as to put a run of 8 MiB, all attempts together; then the answer is 503.",
+        least=0.1,
+    )
     shutdown_s: float = _limit(
         30.0,
         "For transfers under way when the server is asked to stop; then they are aborted.",

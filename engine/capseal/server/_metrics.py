@@ -1,6 +1,6 @@
 """Prometheus metrics, in a registry of their own."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
@@ -30,12 +30,27 @@ class Metrics:
             "capseal_aborted_reads", "Responses aborted because the storage failed.", ("error",), registry=self.registry
         )
         self.uploading = Gauge("capseal_uploading", "Requests that are sending payload.", registry=self.registry)
+        self.stored = Gauge(
+            "capseal_stored_bytes", "Payloads in the storage, when it was listed last.", registry=self.registry
+        )
+        self.storage_seconds = Histogram(
+            "capseal_storage_seconds",
+            "Time that a call of the storage took, failed ones too.",
+            ("call",),
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 30),
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
         self.releases = Gauge("capseal_releases", "Releases that are published.", registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. method: as the client wrote it, which may be anything; route: the path of a route."""
         self.requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
+
+    def storage_answered(self, call: str, seconds: float) -> None:
+        """Measure a call of the storage."""
+        self.storage_seconds.labels(call.lstrip("_")).observe(seconds)
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""

@@ -19,6 +19,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from ...embedding import Chunk
 from ...errors import TransferError, UsageError
 from ...io import durable
+from .pace import Pace, in_time, pages_in_time
 
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
@@ -58,10 +59,15 @@ def _whole_text(error: Exception) -> str:
 
 
 class Storage:
-    """A place for objects. Raises TransferError where it cannot do what it is told."""
+    """A place for objects. Raises TransferError where it cannot do what it is told, or not in time.
+
+    pace: how long a call may take; bytes_in: of a folder, what its last complete listing added up to.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self.pace = Pace()
+        self.bytes_in: dict[str, int] = {}
         self._in_memory = isinstance(store, MemoryStore)
         self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
         self._claim = -1 if self._folder is None else _claim(self._folder)
@@ -88,6 +94,7 @@ class Storage:
                 return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
             return cls(MemoryStore() if scheme == "memory" else from_url(place))
 
+    @in_time
     async def probe(self) -> None:
         """Raise TransferError where the storage cannot be reached."""
         if self._folder is not None:
@@ -97,11 +104,13 @@ class Storage:
         with _failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
             await obstore.head_async(self._store, _PROBE)
 
+    @in_time
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
         with _failures(f"cannot put {path}"):
             await obstore.put_async(self._store, path, self._own(data), use_multipart=False)
 
+    @in_time
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
         with _failures(f"cannot put {path}"):
@@ -115,6 +124,7 @@ class Storage:
         # A store in memory keeps a view of what it is given, and buffers of runs are filled anew.
         return bytes(data) if self._in_memory else data
 
+    @in_time
     async def get(self, path: str, *, most: int) -> bytes:
         """Return an object of at most so many bytes. Raises FileNotFoundError."""
         with _failures(f"cannot get {path}"):
@@ -123,6 +133,7 @@ class Storage:
                 raise TransferError(f"storage: {path} has {result.meta['size']} bytes, at most {most} are expected")
             return bytes(await result.bytes_async())
 
+    @in_time
     async def read(self, path: str, offset: int, size: int) -> memoryview:
         """Return bytes of an object: fewer where it ends before. Raises FileNotFoundError."""
         with _failures(f"cannot read {size} bytes at {offset} of {path}"):
@@ -146,18 +157,25 @@ class Storage:
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Yield the objects in a folder and all below it, in no order."""
         with _failures(f"cannot list {prefix}"):
-            async for page in obstore.list(self._store, prefix, chunk_size=_LIST_PAGE):
+            size = 0
+            async for page in pages_in_time(aiter(obstore.list(self._store, prefix, chunk_size=_LIST_PAGE)), self.pace):
                 for meta in page:
+                    size += meta["size"]
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+            self.bytes_in[prefix] = size
 
     async def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there counts as deleted."""
         for path in paths:
             with _failures(f"cannot delete {path}"):
                 try:
-                    await obstore.delete_async(self._store, path)
+                    await self._delete(path)
                 except FileNotFoundError:
                     continue
+
+    @in_time
+    async def _delete(self, path: str) -> None:
+        await obstore.delete_async(self._store, path)
 
     async def sync(self, paths: Iterable[str]) -> None:
         """Make objects and their names survive a power cut, where the storage is a local folder."""

@@ -1,0 +1,64 @@
+"""No call of the storage takes longer than it may, and each is measured."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from ...errors import TransferError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _nowhere(call: str, seconds: float) -> None:
+    """Leave a measure aside."""
+
+
+@dataclass
+class Pace:
+    """How long a call may take, and who is told how long each took: the name of the call and seconds."""
+
+    timeout_s: float = 30.0
+    told: Callable[[str, float], None] = field(default=_nowhere)
+
+
+class _Paced(Protocol):
+    pace: Pace
+
+
+S = TypeVar("S", bound=_Paced)
+
+
+def in_time(call: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
+    """Let a method of the storage raise TransferError where it does not end in time."""
+    name = call.__name__
+
+    @wraps(call)
+    async def bounded(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+        return await _bounded(call(self, *args, **keywords), name, self.pace)
+
+    return bounded
+
+
+async def pages_in_time(pages: AsyncIterator[T], pace: Pace) -> AsyncIterator[T]:
+    """Yield the pages of a listing, each of which comes in time. Raises TransferError."""
+    while True:
+        try:
+            page = await _bounded(anext(pages), "list", pace)
+        except StopAsyncIteration:
+            return
+        yield page
+
+
+async def _bounded(answer: Awaitable[T], name: str, pace: Pace) -> T:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(pace.timeout_s):
+            return await answer
+    except TimeoutError as error:
+        raise TransferError(f"storage: no answer to {name} within {pace.timeout_s:g} s") from error
+    finally:
+        pace.told(name, time.monotonic() - began)

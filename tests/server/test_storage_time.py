@@ -1,0 +1,100 @@
+"""A storage that does not answer keeps nobody waiting, and the metrics say how it does."""
+
+import asyncio
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from capseal import TransferError, TrustStore
+from capseal.server import Limits, Storage
+from support.command import CAPSEAL
+from support.proxy import Proxy, proxy
+from support.s3 import s3_server
+from support.serving import Bundle, live_server
+
+HASTE = Limits(storage_s=1.0)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch):
+    """A place in a bucket, and the wire to it."""
+    with s3_server("bundles") as url, proxy(int(url.rpartition(":")[2])) as wire:
+        environment = {
+            "AWS_ENDPOINT_URL": wire.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield "s3://bundles/silent", wire
+
+
+def test_a_silent_bucket_is_told_as_503_in_time_and_goes_on_where_it_answers_again(
+    bucket: tuple[str, Proxy], trust: TrustStore, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, wire = bucket
+    with live_server(place, trust, limits=HASTE, verify_reads=True) as live:
+        live.publish(bundle).raise_for_status()
+        assert live.client.get("/readyz").status_code == 200
+        release = live.release_url(7)
+        wire.silent.set()
+        for path in (release + "/payload", release + "/seal"):
+            began = time.monotonic()
+            answer = live.client.get(path)
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:capseal:problem:storage"), path
+            assert answer.headers["retry-after"]
+            assert time.monotonic() - began < 8
+        began = time.monotonic()
+        assert live.client.get("/readyz").status_code == 503
+        assert time.monotonic() - began < 7
+        assert live.client.get("/livez").status_code == 200
+        assert "storage: no answer to" in str([getattr(record, "members", "") for record in caplog.records])
+        wire.silent.clear()
+        time.sleep(1.1)
+        assert live.client.get("/readyz").status_code == 200
+        assert live.client.get(release + "/payload").content == bundle.payload
+
+
+def test_a_server_does_not_start_on_a_silent_bucket_and_says_so(
+    bucket: tuple[str, Proxy], tmp_path: Path, trust: TrustStore
+) -> None:
+    place, wire = bucket
+    trust.save(tmp_path / "trust.json")
+    wire.silent.set()
+    command = [*CAPSEAL, "serve", place, "--trust", "trust.json", "--port", "0", "--storage-s", "1"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines()[-1].startswith("capseal: storage: no answer to ")
+    assert ended.stderr.splitlines()[-1].endswith(" within 1 s")
+
+
+def test_a_bucket_that_cannot_be_reached_is_told_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    storage = Storage.open("s3://bundles/x")
+    with pytest.raises(TransferError, match=r"cannot get a: .*: Connection refused|no answer"):
+        asyncio.run(storage.get("a", most=1))
+
+
+def test_metrics_tell_of_storage_process_and_latency(store: Path, trust: TrustStore, bundle: Bundle) -> None:
+    with live_server(str(store), trust) as live:
+        live.publish(bundle).raise_for_status()
+    with live_server(str(store), trust) as live:
+        assert live.client.get(live.release_url(7) + "/seal").status_code == 200
+        text = live.client.get("/metrics").text
+    lines = re.findall(r"^([a-z_]+(?:\{.*\})?) ([0-9.e+]+)$", text, re.MULTILINE)
+    found = {name: float(value) for name, value in lines}
+    assert found["capseal_stored_bytes"] == len(bundle.payload)
+    assert found['capseal_storage_seconds_count{call="get"}'] >= 1
+    assert found['capseal_storage_seconds_count{call="list"}'] >= 1
+    assert found["process_resident_memory_bytes"] > 10**7
+    assert found["process_open_fds"] > 3
+    route = "/v1/apps/{app}/channels/{channel}/releases/{sequence}/seal"
+    assert found[f'capseal_request_seconds_count{{route="{route}"}}'] == 1
