@@ -28,7 +28,18 @@ from capseal.server.storage.records import ReleaseRecord
 from support.capgo_pair import Pair, make_pair
 from support.capgo_tool import Project
 from support.command import run
-from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
+from support.serving import (
+    APP,
+    CHANNEL,
+    TOKEN,
+    Bundle,
+    Live,
+    collect,
+    kept_files,
+    listed_files,
+    live_server,
+    payload_file,
+)
 from support.serving_command import serving
 from support.zips import zip_of
 
@@ -222,17 +233,17 @@ def test_without_its_index_in_storage_a_capgo_file_is_not_published(live: Live, 
     links = begun(live, pair)
     live.client.put(links["capgo_index"], content=pair.index)
     put(live, pair, links, 0, 19)
-    (store / "payloads" / pair.digest / "index").unlink()
+    payload_file(store, pair.digest, "index").unlink()
     assert live.client.post(links["self"]).status_code == 409
     published(live, pair)
-    assert (store / "payloads" / pair.digest / "index").read_bytes() == pair.index
+    assert payload_file(store, pair.digest, "index").read_bytes() == pair.index
 
 
 def test_a_stored_index_that_is_too_long_is_asked_for_again(store: Path, trust: TrustStore, pair: Pair) -> None:
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
-    (store / "payloads" / pair.digest / "index").write_bytes(pair.index + bytes(32))
+    payload_file(store, pair.digest, "index").write_bytes(pair.index + bytes(32))
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         assert live.client.get(links["self"]).json()["attachments"][NAME]["index_missing"] is True
         published(live, pair)
@@ -275,7 +286,9 @@ def test_an_interrupted_upload_goes_on_in_another_server(store: Path, trust: Tru
 
 
 @pytest.mark.parametrize("what", ["ciphertext", "index"])
-def test_a_flipped_bit_is_refused_and_nothing_stays_stored(what: str, live: Live, store: Path, pair: Pair) -> None:
+def test_a_flipped_bit_is_refused_and_nothing_stays_stored(
+    what: str, live: Live, store: Path, trust: TrustStore, pair: Pair
+) -> None:
     links = begun(live, pair)
     index, ciphertext = bytearray(pair.index), bytearray(pair.ciphertext)
     if what == "index":
@@ -288,8 +301,9 @@ def test_a_flipped_bit_is_refused_and_nothing_stays_stored(what: str, live: Live
         answer = live.client.put(links["capgo"], content=bytes(ciphertext))
         assert answer.json()["segment"] == 17
     assert (answer.status_code, answer.json()["error"]) == (422, "TamperedError")
-    assert listed_files(store) == []
     assert live.client.get(links["self"]).status_code == 404
+    collect(store, trust)
+    assert kept_files(store) == []
 
 
 @pytest.mark.parametrize(("size", "status"), [(0, 422), (32, 422), (32 * 18, 422), (32 * 20, 413)])
@@ -364,7 +378,7 @@ def test_the_client_sends_nothing_where_the_file_is_not_the_seals(
     for bundle, file, error in cases:
         with Connection(live.url, token=TOKEN) as one, pytest.raises(error, match="seal vouches for"):
             publish(bundle, one, companions={NAME: tmp_path / file})
-    assert listed_files(store) == []
+    assert kept_files(store) == []
 
 
 def test_publishing_again_answers_the_same(live: Live, pair: Pair) -> None:
@@ -504,22 +518,25 @@ def test_the_latest_release_is_offered_and_after_it_was_withdrawn_the_one_before
     assert refused(asked(live)) == ("no_channel", "failed")
 
 
-def test_withdrawing_deletes_the_capgo_file(live: Live, store: Path, pair: Pair) -> None:
+def test_withdrawing_deletes_the_capgo_file(live: Live, store: Path, trust: TrustStore, pair: Pair) -> None:
     published(live, pair)
     assert any(pair.digest in name for name in listed_files(store))
     live.client.delete(live.release_url(7)).raise_for_status()
-    assert [name.rpartition("/")[2] for name in listed_files(store)] == ["release.json"]
+    collect(store, trust)
+    assert [name.rpartition("/")[2] for name in kept_files(store)] == ["release.json"]
 
 
 def test_a_restart_and_a_collection_keep_what_was_published(store: Path, trust: TrustStore, pair: Pair) -> None:
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
-        before = listed_files(store)
-    assert f"payloads/{pair.digest}/index" in before
+    collect(store, trust)
+    before = listed_files(store)
+    assert str(payload_file(store, pair.digest, "index").relative_to(store)) in before
     (store / "payloads" / ("0" * 64)).mkdir()
-    (store / "payloads" / ("0" * 64) / "index").write_bytes(b"orphan")
+    (store / "payloads" / ("0" * 64) / f"index-{1:016x}").write_bytes(b"orphan")
+    collect(store, trust)
+    assert listed_files(store) == before
     with live_server(str(store), trust, extensions=[CapgoUpdates()], verify_reads=True) as live:
-        assert listed_files(store) == before
         url = asked(live)["url"]
         assert live.client.get(url).content == pair.ciphertext
 
@@ -529,8 +546,8 @@ def test_an_upload_that_went_stale_is_collected_with_its_capgo_file(store: Path,
         links = begun(live, pair)
         live.client.put(links["capgo_index"], content=pair.index)
         put(live, pair, links, 0, 16)
-    with live_server(str(store), trust, extensions=[CapgoUpdates()], limits=Limits(upload_age_s=0)):
-        assert listed_files(store) == []
+    collect(store, trust, limits=Limits(upload_age_s=0))
+    assert kept_files(store) == []
 
 
 def test_a_record_that_names_too_few_segments_of_the_capgo_file_is_refused(
@@ -540,7 +557,7 @@ def test_a_record_that_names_too_few_segments_of_the_capgo_file_is_refused(
         published(live, pair)
     (record,) = store.rglob("release.json")
     value = json.loads(record.read_bytes())
-    value["runs"]["attachments"][NAME].pop()
+    value["attachments"][NAME]["runs"].pop()
     with pytest.raises(RejectedError, match="do not cover payload"):
         ReleaseRecord.parse(json.dumps(value).encode())
 
@@ -549,21 +566,20 @@ def test_a_record_that_names_too_few_segments_of_the_capgo_file_is_refused(
 def test_rotten_storage_is_never_served(rot: str, store: Path, trust: TrustStore, pair: Pair) -> None:
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
-    folder = store / "payloads" / pair.digest
     if rot in ("part", "index"):
-        path = folder / {"part": "0000000016-03", "index": "index"}[rot]
+        path = payload_file(store, pair.digest, {"part": "0000000016-03", "index": "index"}[rot])
         data = bytearray(path.read_bytes())
         data[S + 7 if rot == "part" else 7] ^= 1
         path.write_bytes(data)
     elif rot == "forged":  # altered, and the index made to fit
         data = bytearray(pair.ciphertext)
         data[7] ^= 1
-        (folder / "0000000000-16").write_bytes(data[: 16 * S])
-        (folder / "index").write_bytes(index_entries(memoryview(data)))
+        payload_file(store, pair.digest, "0000000000-16").write_bytes(data[: 16 * S])
+        payload_file(store, pair.digest, "index").write_bytes(index_entries(memoryview(data)))
     elif rot == "cut":
-        os.truncate(folder / "0000000000-16", 5)
+        os.truncate(payload_file(store, pair.digest, "0000000000-16"), 5)
     elif rot == "gone":
-        (folder / "index").unlink()
+        payload_file(store, pair.digest, "index").unlink()
     else:
         (record,) = store.rglob("release.json")
         value = json.loads(record.read_bytes())
@@ -608,11 +624,16 @@ def test_an_older_release_under_a_newer_name_is_not_offered(store: Path, trust: 
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         published(live, pair)
     (record,) = store.rglob("release.json")
-    shutil.copytree(record.parent, record.parent.with_name(f"{8:016d}"))
-    copy = record.parent.with_name(f"{8:016d}") / "release.json"
+    other = record.parent.parent.with_name(f"{8:016d}") / record.parent.name
+    shutil.copytree(record.parent, other)
+    copy = other / "release.json"
     value = json.loads(record.read_bytes())
     value["release"]["sequence"] = 8
     copy.write_text(json.dumps(value))
+    (pointer,) = store.glob("channels/*/*")
+    value = json.loads(pointer.read_bytes())
+    value["releases"].append([8, *value["releases"][0][1:]])
+    pointer.write_text(json.dumps(value))
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
         assert live.client.post(UPDATES, json=REQUEST).status_code == 503
 

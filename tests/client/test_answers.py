@@ -136,13 +136,21 @@ def test_the_range_that_was_asked_for_is_taken() -> None:
 
 @pytest.mark.parametrize("other", [{"app": "com.example.other"}, {"channel": "beta"}], ids=["app", "channel"])
 def test_a_release_of_another_app_or_channel_is_refused(
-    live: Live, tmp_path: Path, trust: TrustStore, sealed: BundleMaker, other: dict[str, str]
+    live: Live,
+    tmp_path: Path,
+    trust: TrustStore,
+    sealed: BundleMaker,
+    other: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bundle: Bundle = sealed(sequence=1, **other)
     live.publish(bundle).raise_for_status()
-    records = live.app.state.publishing.catalogue.records._records
+    catalogue = live.app.state.publishing.catalogue
     place = AppChannel(other.get("app", APP), other.get("channel", CHANNEL))
-    records[AppChannel(APP, CHANNEL)] = records[place]  # a server that shows one as the other
+    latest, release = catalogue.latest, catalogue.release
+    # A server that shows one as the other.
+    monkeypatch.setattr(catalogue, "latest", lambda _: latest(place))
+    monkeypatch.setattr(catalogue, "release", lambda _, sequence: release(place, sequence))
     with Connection(live.url, attempts=1) as one, pytest.raises(NotForUsError):
         fetch(one, app=APP, channel=CHANNEL, folder=tmp_path, trust=trust)
     assert list(tmp_path.glob("*@*")) == []

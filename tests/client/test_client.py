@@ -26,6 +26,10 @@ from capseal import (
 from capseal.client import Connection, fetch, open_release, publish, withdraw
 from capseal.client import _connection as connection
 from capseal.constants import SEGMENT_BYTES
+from capseal.http.shapes import AppChannel
+from capseal.server.catalogue._channels import Channels
+from capseal.server.storage.pointers import Entry
+from capseal.server.storage.records import ReleaseRecord
 from support.proxy import proxy
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, live_server, some_bytes
@@ -186,21 +190,29 @@ def _paths(live: Live) -> list[str]:
 
 
 def test_another_release_than_the_one_asked_for_is_refused(
-    live: Live, tmp_path: Path, trust: TrustStore, sealed: BundleMaker, store: Path
+    live: Live,
+    tmp_path: Path,
+    trust: TrustStore,
+    sealed: BundleMaker,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, second = sealed(sequence=1), sealed(sequence=2)
     live.publish(first)
     live.publish(second)
-    folder = store / "releases" / APP / CHANNEL
-    (folder / f"{2:016d}" / "seal").write_bytes(first.seal)
-    record = (folder / f"{2:016d}" / "release.json").read_text()
+    (seal,) = (store / "releases" / APP / CHANNEL / f"{2:016d}").glob("*/seal")
+    seal.write_bytes(first.seal)
     assert fetched(live.url, tmp_path / "out", trust, sequence=1).payload == first.payload
     with pytest.raises(TransferError), Connection(live.url, attempts=1) as one:
         fetch(one, app=APP, channel=CHANNEL, folder=tmp_path, trust=trust, sequence=2)
     # A server that lies more thoroughly: even its record says that this is the seal.
-    release = live.app.state.publishing.catalogue.records._records[(APP, CHANNEL)]
-    release[2] = release[1]
-    assert record
+    catalogue = live.app.state.publishing.catalogue
+
+    async def record_of_the_first(of: AppChannel, entry: Entry) -> ReleaseRecord:
+        pointer = await catalogue.channels_read.pointer(of)
+        return await Channels.record(catalogue.channels_read, of, pointer.entries[1])
+
+    monkeypatch.setattr(catalogue.channels_read, "record", record_of_the_first)
     with pytest.raises(NotForUsError), Connection(live.url) as one:
         fetch(one, app=APP, channel=CHANNEL, folder=tmp_path, trust=trust, sequence=2)
 

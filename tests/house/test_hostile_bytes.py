@@ -22,7 +22,9 @@ from capseal.capgo._wire import CapgoBundle, ChecksumVersion, SessionKey, parse_
 from capseal.device._manifest import ContentManifest
 from capseal.device._state import State
 from capseal.format import strictjson
+from capseal.http.shapes import AppChannel
 from capseal.project.log import ENTRY_TYPE, verify_log
+from capseal.server.storage.pointers import ChannelPointer
 from capseal.server.storage.records import ReleaseRecord
 from capseal.trust.certificates import Chain, load_crls
 from capseal.trust.signing import sign
@@ -178,7 +180,8 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
 
     payload = {"size": 100, "digest": {"fsverity-sha256": "0" * 64}}
     record_of_release = {
-        "type": "capseal-release-v1",
+        "type": "capseal-release-v2",
+        "mark": "0" * 16,
         "release": {
             "app": "a.b",
             "channel": "c",
@@ -193,9 +196,23 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
             "seal": {"size": 4096, "digest": {"sha256": "0" * 64}},
             "signers": ["0" * 64],
         },
-        "runs": {"payload": [[0, 1]], "attachments": {"game.capgo": [[0, 1]]}},
+        "runs": [[0, 1, "0" * 16]],
+        "attachments": {"game.capgo": {"index": "0" * 16, "runs": [[0, 1, "0" * 16]]}},
     }
     add("server record", ReleaseRecord.parse, json.dumps(record_of_release).encode())
+    pointer = {
+        "type": "capseal-channel-v1",
+        "app": "a.b",
+        "channel": "c",
+        "revision": 1,
+        "floor": 1,
+        "highest": 1,
+        "newest": "2026-11-22T21:30:00Z",
+        "removed": [3],
+        "releases": [[1, "0" * 64, "0" * 16, "2026-11-22T21:30:00Z", None]],
+    }
+    of = AppChannel("a.b", "c")
+    add("server pointer", lambda data: ChannelPointer.parse(of, data), json.dumps(pointer).encode())
 
     def answering(data: bytes, kind: str, status: int) -> httpx.MockTransport:
         return httpx.MockTransport(lambda _: httpx.Response(status, content=data, headers={"content-type": kind}))
@@ -223,7 +240,7 @@ NAMES = (
     "seal", "bundle", "envelope", "statement", "trust store", "trust store file", "trusted certificate file",
     "revocation list", "chain", "root", "update", "content of an update", "log", "log entry", "device state",
     "device manifest", "capgo record", "capgo manifest", "capgo request", "capgo wire", "capgo checksum",
-    "server record", "answers",
+    "server record", "server pointer", "answers",
 )  # fmt: skip
 
 

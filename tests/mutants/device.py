@@ -61,21 +61,21 @@ MUTANTS = (
         ARCHIVES + "test_a_refused_archive_is_not_even_read_again",
     ),
     Mutant(
-        "device/_state.py",
-        "newest=max(self.newest, bundle.created),",
-        "newest=bundle.created,",
+        "trust/succession.py",
+        "return Succession(sequence, max(self.highest, sequence), max(self.newest, created))",
+        "return Succession(sequence, max(self.highest, sequence), created)",
         STORE + "test_the_youngest_statement_stays_the_youngest_whatever_is_confirmed_after_it",
     ),
     Mutant(
-        "device/_state.py",
+        "trust/succession.py",
         "if created <= self.newest:",
         "if created < self.newest:",
         STORE + "test_a_permit_of_the_same_second_is_not_younger",
     ),
     Mutant(
         "device/_state.py",
-        "check_floor(sequence, self.floor, permit=permit, least=self.shipped)",
-        "check_floor(sequence, self.floor, permit=permit)",
+        "check(sequence, created, permit=permit, least=self.shipped)",
+        "check(sequence, created, permit=permit)",
         STORE + "test_nothing_older_than_the_built_in_bundle_is_installed_or_run",
     ),
     Mutant(

@@ -5,6 +5,8 @@ from .mutant import Mutant
 PUBLISHING = "tests/server/test_publishing.py::"
 READING = "tests/server/test_reading.py::"
 LIMITS = "tests/server/test_limits.py::"
+KILL = "tests/server/test_kill.py::"
+MANY = "tests/server/test_many_servers.py::"
 COMPANIONS = "tests/server/test_companions.py::"
 CLIENTS = "tests/server/test_clients.py::"
 TOKENS = "tests/server/test_tokens.py::"
@@ -184,22 +186,10 @@ MUTANTS = (
         PUBLISHING + "test_a_bad_segment_is_not_stored_for_a_moment",
     ),
     Mutant(
-        "server/storage/objects.py",
-        "    if not durable.try_lock(fd):\n",
-        "    if fd < 0:\n",
-        "tests/server/test_kill.py::test_a_folder_is_for_one_server_at_a_time",
-    ),
-    Mutant(
         "server/catalogue/catalogue.py",
         "index = await self.seals.index(record, attachment) if self._verify_reads else None",
         "index = None",
         READING + "test_a_bit_rotten_in_storage_never_reaches_a_client",
-    ),
-    Mutant(
-        "server/catalogue/catalogue.py",
-        "            self.records.check_statement(upload.verified.statement)\n            # What storage lists",
-        "            # What storage lists",
-        PUBLISHING + "test_of_two_uploads_the_one_that_was_overtaken_is_refused",
     ),
     Mutant(
         "server/catalogue/catalogue.py",
@@ -214,9 +204,9 @@ MUTANTS = (
         COMPANIONS + "test_payload_and_companions_together_are_under_the_limit",
     ),
     Mutant(
-        "server/catalogue/catalogue.py",
-        "if len(self.uploads) >= self._limits.open_uploads:",
-        "if len(self.uploads) > self._limits.open_uploads:",
+        "server/catalogue/_uploads.py",
+        "if len(listed) >= self._limits.open_uploads:",
+        "if len(listed) > self._limits.open_uploads:",
         LIMITS + "test_open_uploads_are_limited",
     ),
     Mutant(
@@ -224,18 +214,6 @@ MUTANTS = (
         "if not all(one.is_complete for one in upload.payloads):",
         "if not any(one.is_complete for one in upload.payloads):",
         COMPANIONS + "test_a_release_is_published_only_with_all_that_its_seal_names",
-    ),
-    Mutant(
-        "server/catalogue/catalogue.py",
-        "            self.records.add_damaged(of, sequence)\n",
-        "",
-        READING + "test_a_damaged_record_is_not_listed_and_loses_nothing",
-    ),
-    Mutant(
-        "server/catalogue/_releases.py",
-        "check_floor(sequence, self.floor(of), permit=statement.allow_downgrade_to)",
-        "pass",
-        PUBLISHING + "test_only_a_higher_sequence_is_accepted",
     ),
     Mutant(
         "server/catalogue/_seals.py",
@@ -257,13 +235,61 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_collector.py",
-        "        if any(digest in upload.digests for upload in self._uploads.values()):\n            return 0\n",
-        "",
-        PUBLISHING + "test_giving_up_an_upload_keeps_what_another_one_sent",
+        "if name not in needed and not (payload is not None and payload[0] in open_digests):",
+        "if name not in needed:",
+        KILL + "test_a_stale_upload_is_collected_with_its_parts",
+    ),
+    Mutant(
+        "server/catalogue/_collector.py",
+        "deleted += await self._delete([name for name in one.names if name not in needed])",
+        "deleted += await self._delete(list(one.names))",
+        MANY + "test_what_was_condemned_and_is_needed_after_all_stays",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "usable = [found for found in listed[one.digest] if found.path not in condemned]",
+        "usable = listed[one.digest]",
+        MANY + "test_what_is_condemned_is_asked_for_again_and_a_late_deletion_hits_nothing",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "await self._make_room([one for one in listed if one.statement == statement])",
+        "pass",
+        MANY + "test_many_seals_of_one_statement_share_a_few_places",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "            if monotonic() > deadline:\n                raise _too_slow()\n            before",
+        "            before",
+        MANY + "test_what_took_longer_than_half_the_grace_period_is_not_published",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "        self.check(statement)\n        trusted",
+        "        trusted",
+        MANY + "test_no_rollback_is_accepted_between_looking_and_writing",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "if sequence in self.entries or sequence in self.removed:",
+        "if sequence in self.entries:",
+        "tests/server/test_floor.py::test_neither_withdrawing_nor_removing_gives_back_a_sequence_or_the_floor",
+    ),
+    Mutant(
+        "server/storage/objects.py",
+        "if found != (None if seen is None else seen.data):",
+        "if found is None and seen is not None:",
+        MANY + "test_of_many_processes_that_change_one_file_none_loses_a_change",
+    ),
+    Mutant(
+        "trust/succession.py",
+        "check_floor(sequence, self.floor, permit=permit, least=least)",
+        "check_floor(sequence, 0, permit=permit, least=least)",
+        PUBLISHING + "test_only_a_higher_sequence_is_accepted",
     ),
     Mutant(
         "server/storage/records.py",
-        "            *(index_object(one.digest) for one in companions),\n",
+        "            *(self.index_path(name) for name in self.stored),\n",
         "",
         COMPANIONS + "test_a_restart_keeps_companions_and_collects_only_orphans",
     ),
@@ -308,11 +334,5 @@ MUTANTS = (
         "return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))",
         "return str(parsed)",
         CLIENTS + "test_a_client_is_an_address_or_the_network_of_one",
-    ),
-    Mutant(
-        "server/catalogue/_releases.py",
-        "if sequence in self._records.get(of, {}) or sequence in self._damaged.get(of, ()):",
-        "if sequence in self._damaged.get(of, ()):",
-        "tests/server/test_floor.py::test_no_permit_brings_back_a_sequence_that_was_published",
     ),
 )

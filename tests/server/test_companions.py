@@ -24,7 +24,19 @@ from capseal.format.tree import digest, index_entries
 from capseal.server import Limits
 from capseal.server.catalogue.catalogue import Catalogue
 from capseal.trust.signing import sign
-from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, make_bundle
+from support.serving import (
+    APP,
+    CHANNEL,
+    TOKEN,
+    Bundle,
+    Live,
+    collect,
+    kept_files,
+    listed_files,
+    live_server,
+    make_bundle,
+    payload_file,
+)
 
 S = SEGMENT_BYTES
 FOREIGN, SEALED = "files.pack", "from-6.delta"
@@ -142,7 +154,9 @@ def test_a_release_is_published_only_with_all_that_its_seal_names(live: Live, on
 
 @pytest.mark.parametrize("name", [FOREIGN, SEALED])
 @pytest.mark.parametrize("what", ["bytes", "index"])
-def test_a_flipped_bit_gives_the_upload_up(what: str, name: str, live: Live, store: Path, one: Accompanied) -> None:
+def test_a_flipped_bit_gives_the_upload_up(
+    what: str, name: str, live: Live, store: Path, trust: TrustStore, one: Accompanied
+) -> None:
     upload = live.begin(one.bundle.seal).json()
     links = upload["attachments"][name]
     index, data = bytearray(one.index(name)), bytearray(one.files[name])
@@ -152,7 +166,8 @@ def test_a_flipped_bit_gives_the_upload_up(what: str, name: str, live: Live, sto
         answer = live.client.put(links["link"], content=bytes(data))
         assert answer.json()["segment"] == 0
     assert (answer.status_code, answer.json()["error"]) == (422, "TamperedError")
-    assert listed_files(store) == []
+    collect(store, trust)
+    assert kept_files(store) == []
 
 
 def test_an_interrupted_upload_goes_on_in_another_server(store: Path, trust: TrustStore, one: Accompanied) -> None:
@@ -188,7 +203,7 @@ def test_the_client_finds_companions_beside_the_bundle_or_where_it_is_told(
     (tmp_path / "bad").write_bytes(bad)
     with pytest.raises(TamperedError, match="not what the seal vouches for"):
         moved.publish(live.url, companions={SEALED: tmp_path / "bad"})
-    assert listed_files(store) == []
+    assert kept_files(store) == []
     moved.publish(live.url, companions={SEALED: tmp_path / "elsewhere"})
     assert live.client.get(url_of(live, SEALED)).content == moved.files[SEALED]
 
@@ -233,19 +248,19 @@ def test_rotten_storage_never_reaches_a_client(
 ) -> None:
     with live_server(str(store), trust) as live:
         one.publish(live.url)
-    folder = store / "payloads" / one.digest(FOREIGN)
+    run, index = (payload_file(store, one.digest(FOREIGN), name) for name in ("0000000000-16", "index"))
     data = bytearray(one.files[FOREIGN])
     data[7] ^= 1
     if rot in ("run", "forged"):
-        (folder / "0000000000-16").write_bytes(data[: 16 * S])
+        run.write_bytes(data[: 16 * S])
     if rot == "forged":
-        (folder / "index").write_bytes(index_entries(memoryview(data)))
+        index.write_bytes(index_entries(memoryview(data)))
     elif rot == "index":
-        (folder / "index").write_bytes(one.index(FOREIGN)[:-1] + b"\0")
+        index.write_bytes(one.index(FOREIGN)[:-1] + b"\0")
     elif rot == "gone":
-        (folder / "index").unlink()
+        index.unlink()
     elif rot == "cut":
-        os.truncate(folder / "0000000000-16", 5)
+        os.truncate(run, 5)
     elif rot == "record":
         (record,) = store.rglob("release.json")
         record.write_text(record.read_text().replace(one.digest(FOREIGN), one.digest(SEALED)))
@@ -274,7 +289,7 @@ def test_a_client_believes_no_index_that_does_not_give_the_signed_digest(
     monkeypatch.setattr(Catalogue, "attachment_index", forged)
     with live_server(str(store), trust) as live:
         one.publish(live.url)
-        (store / "payloads" / one.digest(FOREIGN) / "0000000000-16").write_bytes(data[: 16 * S])
+        payload_file(store, one.digest(FOREIGN), "0000000000-16").write_bytes(data[: 16 * S])
         where = {"app": APP, "channel": CHANNEL, "folder": tmp_path, "trust": trust}
         with Connection(live.url, attempts=1) as connection, pytest.raises(TamperedError):
             fetch(connection, **where, companions=[FOREIGN])
@@ -284,14 +299,16 @@ def test_a_client_believes_no_index_that_does_not_give_the_signed_digest(
 def test_a_restart_keeps_companions_and_collects_only_orphans(store: Path, trust: TrustStore, one: Accompanied) -> None:
     with live_server(str(store), trust) as live:
         one.publish(live.url)
+    collect(store, trust)
     before = listed_files(store)
-    assert {f"payloads/{one.digest(name)}/index" for name in one.files} <= set(before)
+    assert all(str(payload_file(store, one.digest(name), "index").relative_to(store)) in before for name in one.files)
     orphan = store / "payloads" / hashlib.sha256(b"x").hexdigest()
     orphan.mkdir()
-    (orphan / "index").write_bytes(b"x")
-    (store / "payloads" / one.digest(FOREIGN) / "0000000003-02").write_bytes(b"x")
+    (orphan / f"index-{1:016x}").write_bytes(b"x")
+    (store / "payloads" / one.digest(FOREIGN) / f"0000000003-02-{2:016x}").write_bytes(b"x")
+    collect(store, trust)
+    assert listed_files(store) == before
     with live_server(str(store), trust) as live:
-        assert listed_files(store) == before
         for name, data in one.files.items():
             assert live.client.get(url_of(live, name)).content == data
 
@@ -309,14 +326,14 @@ def test_an_upload_that_went_stale_leaves_nothing_of_its_companions(
         links = live.begin(one.bundle.seal).json()["attachments"][SEALED]
         live.client.put(links["index_link"], content=one.index(SEALED)).raise_for_status()
         live.client.put(links["link"], content=one.files[SEALED]).raise_for_status()
-        assert len(listed_files(store)) == 3
+        assert len(kept_files(store)) == 3
     time.sleep(0.05)
-    with live_server(str(store), trust, limits=Limits(upload_age_s=0.01)):
-        assert listed_files(store) == []
+    collect(store, trust, limits=Limits(upload_age_s=0.01))
+    assert kept_files(store) == []
 
 
 def test_withdrawing_frees_companions_but_not_what_another_release_shares(
-    live: Live, store: Path, one: Accompanied, signer: PrivateKey
+    live: Live, store: Path, trust: TrustStore, one: Accompanied, signer: PrivateKey
 ) -> None:
     one.publish(live.url)
     statement = replace(one.bundle.parsed.statement, channel="beta")
@@ -332,8 +349,11 @@ def test_withdrawing_frees_companions_but_not_what_another_release_shares(
     assert live.client.get(url_of(live, FOREIGN)).status_code == 410
     beta = f"{live.release_url(7, channel='beta')}/attachments/{FOREIGN}"
     assert live.client.get(beta).content == one.files[FOREIGN]
+    collect(store, trust)
+    assert live.client.get(beta).content == one.files[FOREIGN]
     live.client.delete(live.release_url(7, channel="beta")).raise_for_status()
-    assert {name.rpartition("/")[2] for name in listed_files(store)} == {"release.json"}
+    collect(store, trust)
+    assert {name.rpartition("/")[2] for name in kept_files(store)} == {"release.json"}
 
 
 def test_payload_and_companions_together_are_under_the_limit(store: Path, trust: TrustStore, one: Accompanied) -> None:

@@ -17,14 +17,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from capseal import CapsealError, PrivateKey, TrustStore, UsageError, capgo, inspect
+from capseal import CapsealError, PrivateKey, TrustStore, capgo, inspect
 from capseal.client import Connection, fetch, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.format import tree
-from capseal.server import Limits, Storage
+from capseal.server import Limits
 from support.capgo_pair import Pair, make_pair
 from support.server_fixtures import BundleMaker
-from support.serving import APP, CHANNEL, Bundle, Live, listed_files, live_server, some_bytes
+from support.serving import APP, CHANNEL, Bundle, Live, collect, kept_files, listed_files, live_server, some_bytes
 
 PairMaker = Callable[..., Pair]
 
@@ -72,21 +72,22 @@ def check_all_listed(url: str, folder: Path, trust: TrustStore) -> set[int]:
 
 def check_no_orphans(store: Path) -> None:
     """Every stored file belongs to a release or to an upload that can go on."""
-    names = listed_files(store)
+    names = kept_files(store)
     records = [json.loads((store / name).read_text()) for name in names if name.endswith("release.json")]
     wanted = {
-        f"releases/{APP}/{CHANNEL}/{record['release']['sequence']:016d}/{file}"
+        f"releases/{APP}/{CHANNEL}/{record['release']['sequence']:016d}/{record['mark']}/{file}"
         for record in records
         for file in ("seal", "release.json")
     }
     for record in records:
-        stored = [(record["release"]["payload"], record["runs"]["payload"])]
+        stored = [(record["release"]["payload"], record["runs"])]
         for name, companion in record["release"]["attachments"].items():
-            stored.append((companion, record["runs"]["attachments"][name]))
-            wanted.add(f"payloads/{companion['digest']['fsverity-sha256']}/index")
+            kept = record["attachments"][name]
+            stored.append((companion, kept["runs"]))
+            wanted.add(f"payloads/{companion['digest']['fsverity-sha256']}/index-{kept['index']}")
         for payload, runs in stored:
             folder = f"payloads/{payload['digest']['fsverity-sha256']}"
-            wanted |= {f"{folder}/{first:010d}-{count:02d}" for first, count in runs}
+            wanted |= {f"{folder}/{first:010d}-{count:02d}-{mark}" for first, count, mark in runs}
     uploads = [name for name in names if name.startswith("uploads/")]
     statements = [inspect(store / name)[1] for name in uploads]
     digests = {statement.payload.digest.hex() for statement in statements}
@@ -107,8 +108,10 @@ def survive_kills(folder: Path, trust: TrustStore, make: PairMaker, kills: int) 
     trust.save(folder / "trust")
     sequence, acknowledged = 0, set()
     for _ in range(kills + 1):
-        with killable(store, folder / "trust") as (url, process):
+        if store.exists():
+            collect(store, trust)
             check_no_orphans(store)
+        with killable(store, folder / "trust") as (url, process):
             listed = check_all_listed(url, out, trust)
             assert acknowledged <= listed
             acknowledged = listed
@@ -174,55 +177,54 @@ def stopped(store: Path, trust: TrustStore, bundle: Bundle) -> Path:
     return store
 
 
-def start_and_stop(store: Path, trust: TrustStore, **keywords: object) -> list[str]:
-    with live_server(str(store), trust, **keywords) as live:
-        assert live.client.get("/healthz").status_code == 200
+def collected(store: Path, trust: TrustStore, *, limits: Limits = Limits()) -> list[str]:
+    collect(store, trust, limits=limits)
     return listed_files(store)
 
 
 @pytest.mark.parametrize(
     "orphan",
     [
-        "payloads/" + "ab" * 32 + "/0000000000-16",
-        "payloads/{digest}/0000000003-02",
-        "payloads/{digest}/0000000000-16#1",
-        "releases/" + f"{APP}/{CHANNEL}/{9:016d}/seal",
-        "releases/" + f"{APP}/{CHANNEL}/{9:016d}/release.json#7",
+        "payloads/" + "ab" * 32 + f"/0000000000-16-{1:016x}",
+        "payloads/{digest}/0000000003-02-" + f"{1:016x}",
+        "payloads/{digest}/0000000000-16" + f"-{1:016x}#1",
+        "releases/" + f"{APP}/{CHANNEL}/{9:016d}/{1:016x}/seal",
+        "releases/" + f"{APP}/{CHANNEL}/{9:016d}/{1:016x}/release.json#7",
     ],
 )
-def test_an_orphan_is_collected_at_the_start(stopped: Path, trust: TrustStore, bundle: Bundle, orphan: str) -> None:
-    before = listed_files(stopped)
+def test_an_orphan_is_collected(stopped: Path, trust: TrustStore, bundle: Bundle, orphan: str) -> None:
+    before = collected(stopped, trust)
     path = stopped / orphan.format(digest=bundle.digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x")
-    assert start_and_stop(stopped, trust) == before
+    assert collected(stopped, trust) == before
 
 
-def test_a_damaged_upload_is_collected_at_the_start(stopped: Path, trust: TrustStore) -> None:
-    before = listed_files(stopped)
-    path = stopped / "uploads" / ("cd" * 32) / "seal"
+def test_a_damaged_upload_is_collected(stopped: Path, trust: TrustStore) -> None:
+    before = collected(stopped, trust)
+    path = stopped / "uploads" / ("cd" * 32) / f"{'ab' * 32}.seal"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no seal")
-    assert start_and_stop(stopped, trust) == before
+    assert collected(stopped, trust) == before
 
 
 def test_a_stale_upload_is_collected_with_its_parts(stopped: Path, trust: TrustStore, sealed: BundleMaker) -> None:
-    before = listed_files(stopped)
+    before = collected(stopped, trust)
     with live_server(str(stopped), trust) as live:
         upload(live, sealed(sequence=8, content=some_bytes(20)))
-    assert len(start_and_stop(stopped, trust)) == len(before) + 2
+    assert len(collected(stopped, trust)) == len(before) + 2
     time.sleep(0.05)
-    assert start_and_stop(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
+    assert collected(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
 
 
 def test_a_stale_upload_of_which_nothing_came_is_collected(
     stopped: Path, trust: TrustStore, sealed: BundleMaker
 ) -> None:
-    before = listed_files(stopped)
+    before = collected(stopped, trust)
     with live_server(str(stopped), trust) as live:
         live.begin(sealed(sequence=8).seal).raise_for_status()
     time.sleep(0.05)
-    assert start_and_stop(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
+    assert collected(stopped, trust, limits=Limits(upload_age_s=0.01)) == before
 
 
 def upload(live: Live, bundle: Bundle) -> None:
@@ -234,16 +236,10 @@ def upload(live: Live, bundle: Bundle) -> None:
 def test_an_upload_that_was_published_just_before_the_kill_is_no_longer_listed(
     stopped: Path, trust: TrustStore, bundle: Bundle
 ) -> None:
-    before = listed_files(stopped)
-    (record,) = stopped.glob("releases/*/*/*/release.json")
+    before = collected(stopped, trust)
+    (record,) = stopped.glob("releases/*/*/*/*/release.json")
     id = json.loads(record.read_text())["release"]["seal"]["digest"]["sha256"]
-    path = stopped / "uploads" / id / "seal"
-    path.parent.mkdir(parents=True)
+    path = stopped / "uploads" / id / f"{'ab' * 32}.seal"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bundle.seal)
-    assert start_and_stop(stopped, trust) == before
-
-
-def test_a_folder_is_for_one_server_at_a_time(stopped: Path, trust: TrustStore) -> None:
-    with live_server(str(stopped), trust), pytest.raises(UsageError, match="another server uses this folder"):
-        Storage.open(str(stopped))
-    Storage.open(str(stopped)).close()
+    assert collected(stopped, trust) == before

@@ -171,6 +171,12 @@ def test_open_uploads_are_limited(store: Path, trust: TrustStore, sealed: Callab
         assert [live.begin(sealed(sequence=one).seal).status_code for one in (1, 2, 3)] == [201, 201, 503]
 
 
+def test_open_uploads_of_one_client_are_limited(store: Path, trust: TrustStore, sealed: Callable[..., Bundle]) -> None:
+    with live_server(str(store), trust, limits=Limits(open_uploads_per_client=2)) as live:
+        assert [live.begin(sealed(sequence=one).seal).status_code for one in (1, 2, 3)] == [201, 201, 503]
+        assert live.begin(sealed(sequence=4).seal).json()["type"] == "urn:capseal:problem:busy"
+
+
 def malformed(random: random.Random, bundle: Bundle, upload: str) -> bytes:
     """Return one request that something is wrong with."""
     name = random.choice([*TRICKS, APP]).replace(" ", "%20")

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from capseal import TransferError, TrustStore, UsageError
+from capseal import TransferError, TrustStore
 from capseal.client import Connection, fetch, publish
 from capseal.server import Storage, create_app
 from capseal.server._starting import Once
@@ -89,8 +89,6 @@ def test_two_are_mounted_at_once_each_with_a_store_of_its_own(
     mounted: Any, tmp_path: Path, trust: TrustStore, sealed: BundleMaker
 ) -> None:
     one, two = Storage.open(str(tmp_path / "one")), Storage.open(str(tmp_path / "two"))
-    with pytest.raises(UsageError, match="another server uses this folder"):
-        Storage.open(str(tmp_path / "one"))
     apps = {"one": create_app(one, trust), "two": create_app(two, trust)}
     with contextlib.closing(one), contextlib.closing(two), served(mounted(**apps)) as url:
         for name, sequence in (("one", 5), ("two", 3)):
@@ -112,7 +110,7 @@ def test_many_first_requests_at_once_start_it_once(
     from capseal.server.catalogue.catalogue import Catalogue
 
     loads = 0
-    load = Catalogue.load
+    load = Catalogue.check_layout
 
     async def counted(catalogue: Catalogue) -> None:
         nonlocal loads
@@ -120,7 +118,7 @@ def test_many_first_requests_at_once_start_it_once(
         await asyncio.sleep(0.1)
         await load(catalogue)
 
-    monkeypatch.setattr(Catalogue, "load", counted)
+    monkeypatch.setattr(Catalogue, "check_layout", counted)
     storage = Storage.open(str(store))
 
     async def ask() -> list[int]:
@@ -139,15 +137,15 @@ def test_a_store_that_does_not_answer_at_first_is_asked_again(
     store: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = Storage.open(str(store))
-    sweep, fails = storage.sweep, [True]
+    see, fails = storage.see, [True]
 
-    async def failing() -> int:
+    async def failing(path: str, **keywords: Any) -> Any:
         if fails:
             fails.clear()
             raise TransferError("storage: no answer")
-        return await sweep()
+        return await see(path, **keywords)
 
-    monkeypatch.setattr(storage, "sweep", failing)
+    monkeypatch.setattr(storage, "see", failing)
 
     async def ask() -> list[int]:
         transport = httpx.ASGITransport(in_starlette(bundles=create_app(storage, trust)))

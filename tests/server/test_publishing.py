@@ -20,7 +20,7 @@ from capseal.server.catalogue.receiving import Receiver, RunBuffers
 from capseal.server.storage.stored_runs import StoredRun
 from capseal.trust.signing import sign
 from support.server_fixtures import BundleMaker
-from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server, some_bytes
+from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, collect, kept_files, live_server, some_bytes
 
 
 def put(live: Live, bundle: Bundle, links: dict[str, str], first: int, stop: int) -> httpx.Response:
@@ -128,7 +128,7 @@ def test_an_upload_survives_a_restart_of_the_server(store: Path, trust: TrustSto
 
 
 def test_a_flipped_bit_is_refused_at_its_segment_and_nothing_stays_stored(
-    live: Live, store: Path, sealed: BundleMaker
+    live: Live, store: Path, trust: TrustStore, sealed: BundleMaker
 ) -> None:
     big = sealed(sequence=3, content=some_bytes(199.5))
     bad = bytearray(big.payload)
@@ -143,8 +143,9 @@ def test_a_flipped_bit_is_refused_at_its_segment_and_nothing_stays_stored(
     assert problem["segment"] == k
     assert f"segment {k} at byte {k * SEGMENT_BYTES}" in problem["detail"]
     assert (k + 1) * SEGMENT_BYTES <= problem["received"] <= (k + 6) * SEGMENT_BYTES
-    assert listed_files(store) == []
     assert live.client.get(links["self"]).status_code == 404
+    collect(store, trust)
+    assert kept_files(store) == []
 
 
 @pytest.mark.parametrize("segment", [17, 20], ids=["of the run before the last", "of the last run"])
@@ -166,7 +167,7 @@ def test_a_bad_segment_is_not_stored_for_a_moment(bundle: Bundle, trust: TrustSt
 
     with pytest.raises(TamperedError):
         asyncio.run(run())
-    assert stored == [StoredRun(0, 16)]
+    assert stored == [StoredRun(0, 16, "")]
 
 
 def test_publishing_again_answers_the_same(live: Live, bundle: Bundle) -> None:
@@ -264,7 +265,8 @@ def test_a_withdrawn_release_is_gone_and_its_sequence_is_used_up(
         assert live.client.delete(live.release_url(7)).json()["withdrawn"]
         assert live.client.get(live.release_url(7) + "/payload").status_code == 410
         assert live.client.get(f"/v1/apps/{APP}/channels/{CHANNEL}/latest").json()["sequence"] == 6
-        assert not any(bundle.digest in name for name in listed_files(store))
+    collect(store, trust)
+    assert not any(bundle.digest in name for name in kept_files(store))
     with live_server(str(store), trust, token=TOKEN) as live:
         live.client.headers.update(auth)
         assert live.begin(bundle.seal).json()["error"] == "RollbackError"

@@ -5,6 +5,7 @@ import email.policy
 import hashlib
 import os
 import random
+import re
 import socket
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.server._problems import Problem
 from capseal.server._ranges import parse_range
-from support.serving import APP, CHANNEL, Bundle, Live, listed_files, live_server
+from support.serving import APP, CHANNEL, Bundle, Live, kept_files, live_server, payload_file
 
 S = SEGMENT_BYTES
 LATEST = f"/v1/apps/{APP}/channels/{CHANNEL}/latest"
@@ -196,7 +197,7 @@ def test_latest_changes_its_tag_with_a_new_release(live: Live, bundle: Bundle, s
 def test_a_bit_rotten_in_storage_never_reaches_a_client(store: Path, trust: TrustStore, bundle: Bundle) -> None:
     with live_server(str(store), trust, verify_reads=True) as live:
         live.publish(bundle)
-        path = store / "payloads" / bundle.digest / "0000000000-16"
+        path = payload_file(store, bundle.digest, "0000000000-16")
         with path.open("r+b") as file:
             file.seek(9 * S + 1000)
             file.write(bytes(1 + 255 - bundle.payload[9 * S + 1000] for _ in range(1)))
@@ -221,7 +222,7 @@ def test_a_part_that_is_gone_or_short_is_no_payload(
 ) -> None:
     with live_server(str(store), trust, verify_reads=verify) as live:
         live.publish(bundle)
-        path = store / "payloads" / bundle.digest / "0000000000-16"
+        path = payload_file(store, bundle.digest, "0000000000-16")
         if damage == "gone":
             path.unlink()
         else:
@@ -233,7 +234,7 @@ def test_a_part_that_is_gone_or_short_is_no_payload(
 
 def test_a_rotten_seal_is_not_served(live: Live, store: Path, bundle: Bundle) -> None:
     live.publish(bundle)
-    (path,) = store.glob("releases/*/*/*/seal")
+    (path,) = store.glob("releases/*/*/*/*/seal")
     path.write_bytes(b"x" + bundle.seal[1:])
     assert live.client.get(live.release_url(7) + "/seal").status_code == 503
 
@@ -243,7 +244,7 @@ def test_a_damaged_record_is_not_listed_and_loses_nothing(
 ) -> None:
     with live_server(str(store), trust) as live:
         live.publish(bundle)
-    (path,) = store.glob("releases/*/*/*/release.json")
+    (path,) = store.glob("releases/*/*/*/*/release.json")
     record = path.read_bytes()
     path.write_bytes(record[:100])
     with live_server(str(store), trust) as live:
@@ -281,11 +282,13 @@ def test_unknown_paths_and_methods_are_problems(published: Live) -> None:
 
 
 def test_the_folder_shows_what_the_page_says(published: Live, bundle: Bundle) -> None:
-    names = listed_files(Path(published.app.state.publishing.catalogue.storage._folder))
-    assert names == [
-        f"payloads/{bundle.digest}/0000000000-16",
-        f"payloads/{bundle.digest}/0000000016-05",
-        f"releases/{APP}/{CHANNEL}/0000000000000007/release.json",
-        f"releases/{APP}/{CHANNEL}/0000000000000007/seal",
+    names = kept_files(Path(published.app.state.publishing.catalogue.storage._folder))
+    id = published.client.get(published.release_url(7)).json()["seal"]["digest"]["sha256"]
+    assert [re.sub("(?<=[/-])[0-9a-f]{16}(?=/|$)", "MARK", name) for name in names] == [
+        f"payloads/{bundle.digest}/0000000000-16-MARK",
+        f"payloads/{bundle.digest}/0000000016-05-MARK",
+        f"releases/{APP}/{CHANNEL}/MARK/MARK/release.json",
+        f"releases/{APP}/{CHANNEL}/MARK/MARK/seal",
+        f"uploads/{id}/published",
     ]
     assert Path(published.app.state.publishing.catalogue.storage._folder, names[0]).stat().st_size == 16 * S

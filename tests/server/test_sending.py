@@ -18,7 +18,7 @@ from capseal.native import filehints
 from capseal.server import Limits
 from capseal.server._outlet import PIECE, Outlet
 from capseal.server.storage.verified_cache import VerifiedCache
-from support.serving import Bundle, Live, live_server
+from support.serving import Bundle, Live, live_server, payload_file
 from support.tools import require_tool
 
 
@@ -86,7 +86,7 @@ def test_over_tls_nothing_leaves_unencrypted(
 
 def test_a_file_that_was_cut_aborts_the_answer(live: Live, store: Path, bundle: Bundle) -> None:
     live.publish(bundle).raise_for_status()
-    object_ = store / "payloads" / bundle.digest / "0000000000-16"
+    object_ = payload_file(store, bundle.digest, "0000000000-16")
     os.truncate(object_, 9 * SEGMENT_BYTES)
     with pytest.raises(httpx.RemoteProtocolError):
         payload_of(live)

@@ -86,9 +86,15 @@ def test_a_bucket_that_cannot_be_reached_is_told_with_its_cause(monkeypatch: pyt
 def test_metrics_tell_of_storage_process_and_latency(store: Path, trust: TrustStore, bundle: Bundle) -> None:
     with live_server(str(store), trust) as live:
         live.publish(bundle).raise_for_status()
-    with live_server(str(store), trust) as live:
+    with live_server(str(store), trust, limits=Limits(collect_interval_s=0.1)) as live:
         assert live.client.get(live.release_url(7) + "/seal").status_code == 200
         text = live.client.get("/metrics").text
+        deadline = time.monotonic() + 30
+        while (
+            "capseal_stored_bytes 0.0" in text and time.monotonic() < deadline
+        ):  # it is added up where it is collected
+            time.sleep(0.05)
+            text = live.client.get("/metrics").text
     lines = re.findall(r"^([a-z_]+(?:\{.*\})?) ([0-9.e+]+)$", text, re.MULTILINE)
     found = {name: float(value) for name, value in lines}
     assert found["capseal_stored_bytes"] == len(bundle.payload)

@@ -1,7 +1,9 @@
 """A live capseal server on loopback, in a thread, for the tests that need a real wire."""
 
+import asyncio
 import contextlib
 import io
+import logging
 import os
 import socket
 import threading
@@ -15,9 +17,10 @@ import httpx
 import uvicorn
 
 import capseal
-from capseal import Detached, Seal
+from capseal import Detached, Role, Seal
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import Limits, Storage, create_app, make_server
+from capseal.server.catalogue.catalogue import Catalogue
 
 APP = "com.example.game"
 CHANNEL = "production"
@@ -119,6 +122,33 @@ def live_server(place: str, trust: Any, *, limits: Limits = Limits(), **keywords
     server = make_server(app, host="127.0.0.1", port=0, limits=limits, **of_server)
     with running(server, scheme="https" if "certificate" in of_server else "http") as client:
         yield Live(str(client.base_url).rstrip("/"), server, app, client)
+
+
+def collect(place: str | Path, trust: Any, *, limits: Limits = Limits()) -> None:
+    """Collect from a store that nobody uses: what nobody needs is condemned, and then deleted."""
+
+    async def collect_twice() -> None:
+        storage = Storage.open(str(place))
+        log = logging.getLogger("capseal.server")
+        catalogue = Catalogue(storage, trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=False)
+        for _ in range(2):
+            assert await catalogue.collect(grace_s=0) is not None
+
+    asyncio.run(collect_twice())
+
+
+def payload_file(store: Path, digest: str, name: str) -> Path:
+    """Return the one file of a payload whose name begins so: `0000000000-16`, `index`."""
+    (found,) = (store / "payloads" / digest).glob(f"{name}-*")
+    return found
+
+
+def kept_files(folder: Path) -> list[str]:
+    """Return the files of a store, but those that are in every one, and channels' pointers."""
+    names = listed_files(folder)
+    return [
+        name for name in names if name not in ("store.json", "collector/lease") and not name.startswith("channels/")
+    ]
 
 
 def listed_files(folder: Path) -> list[str]:

@@ -225,7 +225,7 @@ class Connection:
         rejection = problems.rejection_in(problem, text)
         if rejection is not None:
             return rejection
-        if problem.get("type") == problems.NO_UPLOAD.urn:
+        if problem.get("type") in (problems.NO_UPLOAD.urn, problems.INCOMPLETE.urn):
             return StartOverError(text)
         if problem.get("type") == problems.NO_RELEASE.urn:
             return NoReleaseError(text)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..bundle.reading_order import Verified
-from ..errors import FormatError, RejectedError, RollbackError
+from ..errors import FormatError, RejectedError
 from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
-from ..trust.expect import check_floor
+from ..trust.succession import Succession
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -145,18 +145,7 @@ class State:
                 raise RejectedError(
                     f"bundle {digest[:16]} with sequence {sequence} failed on this device before: {failure.reason}"
                 )
-        if sequence > self.highest:
-            return
-        check_floor(sequence, self.floor, permit=permit, least=self.shipped)
-        # Below what once ran, a permit opened the way. Only a statement younger than all that were
-        # confirmed may go it, so that neither an old permit nor what it withdrew can be replayed.
-        if created <= self.newest:
-            raise RollbackError(
-                f"sequence {sequence} is not above {self.highest}, which was trusted before, and its statement "
-                f"of {created} is not younger than {self.newest}, which was confirmed",
-                floor=self.floor,
-                sequence=sequence,
-            )
+        Succession(self.floor, self.highest, self.newest).check(sequence, created, permit=permit, least=self.shipped)
 
     def built_in(self, sequence: int, *, check: str) -> "State":
         """Return the state as an app sees it whose built-in bundle has that sequence: nothing older is left.
@@ -196,15 +185,16 @@ class State:
         if self.pending is None:
             raise ValueError("no bundle is pending")
         bundle = self.pending.bundle
+        # It passed check_bundle(), so going down here took a permit.
+        trusted = Succession(self.floor, self.highest, self.newest).after(bundle.sequence, bundle.created)
         return replace(
             self,
             pending=None,
             # What a downgrade withdrew must not come back by a rollback.
             confirmed=(bundle, *(old for old in self.confirmed if old.sequence < bundle.sequence)),
-            # It passed check_bundle(), so going down here took a permit.
-            floor=bundle.sequence,
-            highest=max(self.highest, bundle.sequence),
-            newest=max(self.newest, bundle.created),
+            floor=trusted.floor,
+            highest=trusted.highest,
+            newest=trusted.newest,
         )
 
     def fail(self, bundle: InstalledBundle, reason: str, *, by: str) -> "State":

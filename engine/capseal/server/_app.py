@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, cast
@@ -39,7 +40,8 @@ from .storage.pace import Pace
 
 LOGGER = "capseal.server"
 
-COLLECT_INTERVAL_S = 3600.0
+_FIRST_COLLECTION_S = 60.0
+"""Within which it comes after a start: a server that is started anew every hour collects, too."""
 
 
 def create_app(
@@ -59,7 +61,7 @@ def create_app(
     Mounted in another application, which sends it no lifespan, it starts with the first request and ends with the
     process; `app.router.lifespan_context(app)` in the other's lifespan starts and ends it in time.
 
-    storage: used by this application alone, and closed when it ends. trust: whose bundles are accepted.
+    storage: closed when it ends; other servers may use the same place. trust: whose bundles are accepted.
     token: what publishers must show besides a trusted signature; withdrawing needs one. tokens: named ones, with
     rights; where there are any, all but reading takes one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
@@ -82,9 +84,8 @@ def create_app(
     state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0))
 
     async def load_and_collect() -> asyncio.Task[None]:
-        await catalogue.load()
-        state.metrics.releases.set(catalogue.records.count())
-        return asyncio.create_task(_collect_now_and_then(catalogue, log))
+        await catalogue.check_layout()
+        return asyncio.create_task(_collect_now_and_then(catalogue, state, limits))
 
     start = Once(load_and_collect)
 
@@ -192,10 +193,14 @@ async def _on_bug(request: Request, error: Exception) -> Response:
     return Problem(BUG, "this is a bug; see the server's log").response()
 
 
-async def _collect_now_and_then(catalogue: Catalogue, log: logging.Logger) -> None:
+async def _collect_now_and_then(catalogue: Catalogue, state: ServerState, limits: ServerLimits) -> None:
+    pause_s = random.uniform(0, min(_FIRST_COLLECTION_S, limits.collect_interval_s))  # noqa: S311 - nothing secret
     while True:
-        await asyncio.sleep(COLLECT_INTERVAL_S)
         try:
+            state.metrics.releases.set(await catalogue.count())
+            await asyncio.sleep(pause_s)
             await catalogue.collect()
         except TransferError as error:
-            log.error("collecting orphans failed", extra={"members": {"error": str(error)}})
+            state.log.error("collecting failed", extra={"members": {"error": str(error)}})
+        # By chance, so that servers that were started together do not all come at once.
+        pause_s = limits.collect_interval_s * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret

@@ -34,6 +34,31 @@ class ServerLimits:
         256,
         "Uploads that were begun and neither published nor given up.",
     )
+    open_uploads_per_client: int = _limit(
+        64,
+        "Of those, begun by one client on one server.",
+    )
+    open_uploads_per_bundle: int = _limit(
+        4,
+        "Of those, with one statement: whatever else is in a seal, anybody may vary. The oldest gives way.",
+    )
+    pointer_age_s: float = _limit(
+        1.0,
+        "How old may be what is served: until what another server published or withdrew is seen.",
+        least=0.0,
+    )
+    collect_interval_s: float = _limit(
+        3600.0,
+        "Between two collections of what nobody needs, on the average, of each server.",
+    )
+    collect_grace_s: float = _limit(
+        3600.0,
+        "How old is what is collected, and how long it is used no more before it goes; publishing takes half at most.",
+    )
+    lease_s: float = _limit(
+        60.0,
+        "How long a collector that was killed keeps others from collecting.",
+    )
     upload_age_s: float = _limit(
         24 * 3600,
         "Until an upload that receives nothing is collected.",
@@ -106,7 +131,10 @@ class ServerLimits:
     def behind_proxy(self) -> "ServerLimits":
         """Return the limits of a server all of whose clients have one address, that of a proxy."""
         return replace(
-            self, connections_per_client=self.connections, seal_memory_per_client_bytes=self.seal_memory_bytes
+            self,
+            connections_per_client=self.connections,
+            seal_memory_per_client_bytes=self.seal_memory_bytes,
+            open_uploads_per_client=self.open_uploads,
         )
 
 

@@ -1,78 +1,221 @@
-"""The collector of what nobody needs: orphans, and uploads that went stale."""
+"""The collector of what nobody needs: orphans, what was withdrawn, and uploads that went stale."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
 from logging import Logger
+from typing import TypeVar
 
+from ...errors import RejectedError
+from ...format.statement import Statement
+from ...http.shapes import AppChannel
+from .._limits import ServerLimits
 from ..storage import layout
 from ..storage.objects import Storage
-from ._releases import Releases
-from .arriving import Upload
+from ..storage.pointers import ChannelPointer, Entry
+from ..storage.records import ReleaseRecord
+from ._channels import READS_AT_ONCE, Channels
+from ._condemned import MAX_NAMES, Condemned
+from ._kept import Kept
+from ._lease import CollectorLease, LeaseLostError
+from ._seals import SealReader
+from ._uploads import OpenUpload, Uploads
+
+T = TypeVar("T")
+
+_DELETED_BETWEEN_LOOKS = 256
+_RECORDS_BETWEEN_LOOKS = 1024
+_KEPT_UPLOADS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection did, in objects. releases: are published; damaged: records that cannot be read."""
+
+    condemned: int
+    deleted: int
+    swept: int
+    releases: int
+    damaged: int
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What was there before any record was looked at. old: names that were put before the grace period."""
+
+    old: list[str] = field(default_factory=list)
+    last_put: dict[str, datetime] = field(default_factory=dict)
 
 
 class Collector:
-    """Deletes what no release and no upload points to.
-
-    changing: the lock under which releases and uploads change.
-    """
+    """Deletes what no release and no upload points to: one server at a time, each of them now and then."""
 
     def __init__(
-        self, storage: Storage, releases: Releases, uploads: Mapping[str, Upload], changing: asyncio.Lock, log: Logger
+        self,
+        storage: Storage,
+        channels: Channels,
+        uploads: Uploads,
+        seals: SealReader,
+        condemned: Condemned,
+        *,
+        limits: ServerLimits,
+        clock: Callable[[], float],
+        log: Logger,
     ) -> None:
         self._storage = storage
-        self._releases = releases
+        self._channels = channels
         self._uploads = uploads
-        self._changing = changing
+        self._seals = seals
+        self._condemned = condemned
+        self._limits = limits
         self._log = log
+        self._lease = CollectorLease(storage, lease_s=limits.lease_s, clock=clock)
+        self._statements: Kept[str, Statement] = Kept(_KEPT_UPLOADS)
 
-    async def stale_uploads(self, before: datetime) -> list[Upload]:
-        """Return the uploads that received nothing since then."""
-        last_put: dict[str, datetime] = {}
+    async def collect(self, *, grace_s: float) -> Collected | None:
+        """Collect once, or return None where another server is at it. Raises TransferError.
+
+        grace_s: so old is what is condemned, and so long before was it condemned what is deleted.
+        """
+        if not await self._lease.take():
+            return None
+        try:
+            return await self._collect(grace_s)
+        except LeaseLostError:
+            self._log.warning("collection ended: it took longer than its lease")
+            return None
+        finally:
+            await self._lease.give_back()
+
+    async def _collect(self, grace_s: float) -> Collected:
+        now = self._lease.now
+        if now is None:
+            raise LeaseLostError
+        before = now - timedelta(seconds=grace_s)
+        swept = await self._storage.sweep(before=before)
+        # The order is what makes it safe: what there is, then who needs it, then who is about to.
+        listed = await self._listed(before)
+        lists = await self._condemned.lists()
+        needed, damaged, releases = await self._needed()
+        open_digests = await self._close_stale(listed, now)
+        if damaged:
+            # What a damaged record points to looks like an orphan, and may be all that is left of a release.
+            self._log.error("no orphans collected", extra={"members": {"damaged_records": damaged}})
+            return Collected(0, 0, swept, releases, damaged)
+        deleted = 0
+        for one in lists:
+            if one.modified <= before:
+                deleted += await self._delete([name for name in one.names if name not in needed])
+                await self._delete([one.path])
+        known = frozenset[str]().union(*(one.names for one in lists))
+        unneeded = await asyncio.to_thread(_unneeded, listed.old, needed | known, open_digests)
+        if unneeded:
+            await self._lease.keep()
+            await self._condemned.add(self._lease.number, unneeded[:MAX_NAMES])
+        return Collected(len(unneeded[:MAX_NAMES]), deleted, swept, releases, damaged)
+
+    async def _listed(self, before: datetime) -> _Listed:
+        listed = _Listed()
         async for one in self._storage.list(layout.PAYLOADS):
             named = layout.parse_payload_object(one.path)
-            if named:
-                last_put[named[0]] = max(last_put.get(named[0], one.modified), one.modified)
-        stale = []
-        async for one in self._storage.list(layout.UPLOADS):
-            upload = self._uploads.get(layout.parse_upload_seal(one.path) or "")
-            if upload is None or upload.receivers:
-                continue
-            if max(one.modified, *(last_put.get(digest, one.modified) for digest in upload.digests)) < before:
-                stale.append(upload)
-        return stale
-
-    async def collect(self) -> int:
-        """Delete orphans; return how many objects."""
-        named = [layout.parse_payload_object(one.path) async for one in self._storage.list(layout.PAYLOADS)]
-        deleted = 0
-        for digest in {one[0] for one in named if one}:
-            async with self._changing:
-                deleted += await self.delete_unneeded(digest)
-        return deleted + await self._collect_beside_records()
-
-    async def _collect_beside_records(self) -> int:
-        deleted = 0
+            if named is not None:
+                listed.last_put[named[0]] = max(listed.last_put.get(named[0], one.modified), one.modified)
+            if one.modified <= before:
+                listed.old.append(one.path)
         async for one in self._storage.list(layout.RELEASES):
-            named = layout.parse_release_object(one.path)
-            if named is None or named[2] == layout.RECORD:
-                continue
-            async with self._changing:
-                # Under the lock: a release without a record now is not one that is just being published.
-                record = self._releases.get(named[0], named[1])
-                if record is None or record.release.withdrawn is not None:
-                    await self._storage.delete([one.path])
-                    deleted += 1
-        return deleted
+            if one.modified <= before:
+                listed.old.append(one.path)
+        async for one in self._storage.list(layout.UPLOADS):
+            if layout.parse_upload_seal(one.path) is None and one.modified <= before:
+                await self._storage.delete([one.path])  # who has not asked by now will not ask
+        return listed
 
-    async def delete_unneeded(self, digest: str) -> int:
-        """Delete what is stored of a payload, but what a release or an upload needs. Only under the lock."""
-        if any(digest in upload.digests for upload in self._uploads.values()):
-            return 0
-        records = [record for record in self._releases.not_withdrawn() if digest in record.digests]
-        needed = {path for record in records for path in record.paths}
-        orphans = [
-            one.path async for one in self._storage.list(layout.payload_folder(digest)) if one.path not in needed
-        ]
-        await self._storage.delete(orphans)
-        return len(orphans)
+    async def _needed(self) -> tuple[set[str], int, int]:
+        """Return the names that releases need, how many records are damaged, and how many releases there are."""
+        needed: set[str] = set()
+        damaged = releases = 0
+        for of in await self._channels.named(fresh=True):
+            pointer = await self._channels.pointer(of, fresh=True)
+            for entries in _batched(pointer.entries.values(), _RECORDS_BETWEEN_LOOKS):
+                await self._lease.keep()
+                records = await self._records(pointer, entries)
+                damaged += records.count(None)
+                found = [record for record in records if record is not None]
+                releases += sum(record.release.withdrawn is None for record in found)
+                needed |= await asyncio.to_thread(_names_in, found)
+        return needed, damaged, releases
+
+    async def _records(self, pointer: ChannelPointer, entries: Iterable[Entry]) -> list[ReleaseRecord | None]:
+        gate = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(entry: Entry) -> ReleaseRecord | None:
+            async with gate:
+                return await self._channels.readable_record(pointer.of, entry)
+
+        return await asyncio.gather(*map(read, entries))
+
+    async def _close_stale(self, listed: _Listed, now: datetime) -> set[str]:
+        """Close the uploads that received nothing for long; return the digests that the others need."""
+        before = now - timedelta(seconds=self._limits.upload_age_s)
+        needed: set[str] = set()
+        for upload in await self._uploads.listed():
+            await self._lease.keep()
+            digests = await self._digests_of(upload)
+            last = max((upload.modified, *(listed.last_put.get(one, upload.modified) for one in digests)))
+            if not digests or last < before:
+                self._log.info("stale upload given up", extra={"members": {"upload": upload.id}})
+                await self._storage.delete([upload.path])
+            else:
+                needed |= digests
+        return needed
+
+    async def _digests_of(self, upload: OpenUpload) -> frozenset[str]:
+        """Return the digests of an upload's payloads; none where its seal is none, or its release is published."""
+        statement = self._statements.get(upload.id)
+        if statement is None:
+            try:
+                statement = (await self._seals.uploaded(upload.path)).statement
+            except (RejectedError, FileNotFoundError):
+                return frozenset()
+            self._statements.put(upload.id, statement)
+        of = AppChannel(statement.app, statement.channel)
+        if (await self._channels.pointer(of)).with_seal(upload.id) is not None:
+            return frozenset()  # published just before a server was killed
+        return frozenset(
+            one.digest.hex() for one in (statement.payload, *(one.payload for one in statement.companions))
+        )
+
+    async def _delete(self, names: list[str]) -> int:
+        for some in _batched(names, _DELETED_BETWEEN_LOOKS):
+            # A deletion that is late in spite of this hits a name that nobody uses any more.
+            await self._lease.keep()
+            await self._storage.delete(some)
+        return len(names)
+
+
+def _batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(islice(rest, most)):
+        yield some
+
+
+def _names_in(records: Iterable[ReleaseRecord]) -> set[str]:
+    """Return the names that releases need; of withdrawn ones, the record."""
+    names: set[str] = set()
+    for record in records:
+        names.add(record.path)
+        if record.release.withdrawn is None:
+            names.add(record.seal_path)
+            names.update(record.paths)
+    return names
+
+
+def _unneeded(old: Iterable[str], needed: set[str] | frozenset[str], open_digests: set[str]) -> list[str]:
+    unneeded = []
+    for name in old:
+        payload = layout.parse_payload_object(name)
+        if name not in needed and not (payload is not None and payload[0] in open_digests):
+            unneeded.append(name)
+    return unneeded

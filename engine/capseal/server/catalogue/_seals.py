@@ -14,10 +14,10 @@ from ...format.signed_index import SignedIndex
 from ...format.statement import Payload, Statement
 from ...format.strictjson import Role
 from ...format.tree import segment_count
+from ...http.shapes import ReleaseDescription
 from ...trust.expect import Expect
 from ...trust.store import TrustStore
 from .._problems import too_large
-from ..storage.layout import index_object
 from ..storage.objects import Storage
 from ..storage.records import ReleaseRecord
 
@@ -106,9 +106,9 @@ class SealReader:
         _keep(self._verdicts, release.seal_digest, kept)
         return kept
 
-    def forget(self, record: ReleaseRecord) -> None:
+    def forget(self, release: ReleaseDescription) -> None:
         """Keep no verdict on a release that is no more."""
-        self._verdicts.pop(record.release.seal_digest, None)
+        self._verdicts.pop(release.seal_digest, None)
 
     async def index(self, record: ReleaseRecord, companion: str | None) -> SignedIndex:
         """Return what the segments of a release's payload, or of that companion, must be.
@@ -120,9 +120,10 @@ class SealReader:
             return verdict.index
         signed = self.check_companion(record, verdict.statement, companion)
         digest = signed.digest.hex()
-        kept = self._indexes.pop(digest, None) or await self.stored_index(signed)
+        path = record.index_path(companion)
+        kept = self._indexes.pop(digest, None) or await self.stored_index(path, signed)
         if kept is None:
-            raise TransferError(f"storage: {index_object(digest)} is gone")
+            raise TransferError(f"storage: {path} is gone")
         _keep(self._indexes, digest, kept)
         return kept
 
@@ -134,12 +135,11 @@ class SealReader:
             raise TransferError(f"storage: {record.path} names an attachment {name[:64]!r} that its seal does not")
         return signed
 
-    async def stored_index(self, payload: Payload) -> SignedIndex | None:
-        """Return the index that is stored for a payload, or None where there is none.
+    async def stored_index(self, path: str, payload: Payload) -> SignedIndex | None:
+        """Return the index of a payload that an object is, or None where there is none.
 
         Raises TransferError where it is not the signed one.
         """
-        path = index_object(payload.digest.hex())
         try:
             entries = await self._storage.get(path, most=DIGEST_BYTES * segment_count(payload.size))
             return await asyncio.to_thread(SignedIndex.checked, payload, entries)

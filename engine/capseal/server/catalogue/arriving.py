@@ -13,11 +13,16 @@ from ..storage.stored_runs import StoredPayload, StoredRun, cover, missing_segme
 
 @dataclass(slots=True)
 class ArrivingPayload:
-    """A payload on its way in. signed: what it must be; index: None until it came; runs: are stored."""
+    """A payload on its way in.
+
+    signed: what it must be; index: None until it came; index_mark: of the object that it is in, where it is in one;
+    runs: are stored.
+    """
 
     signed: Payload
     index: SignedIndex | None
     runs: list[StoredRun] = field(default_factory=list)
+    index_mark: str = ""
 
     @property
     def digest(self) -> str:
@@ -34,6 +39,10 @@ class ArrivingPayload:
         """Whether it could be published."""
         return self.index is not None and not self.missing
 
+    def has(self, first: int, stop: int) -> bool:
+        """Return whether every segment from `first` up to `stop` is there."""
+        return all(end <= first or begin >= stop for begin, end in self.missing)
+
     def stored(self) -> StoredPayload:
         """Return it as it is in storage, once nothing is missing."""
         return StoredPayload(self.digest, self.signed.size, cover(self.runs, segment_count(self.signed.size)))
@@ -43,14 +52,13 @@ class ArrivingPayload:
 class Upload:
     """A bundle on its way in: its seal was accepted, its payloads arrive.
 
-    id: the seal's SHA-256, in hex; companions: by their names; receivers: requests that are sending just now.
+    id: the seal's SHA-256, in hex; companions: by their names.
     """
 
     id: str
     verified: Verified
     payload: ArrivingPayload
     companions: Mapping[str, ArrivingPayload]
-    receivers: int = 0
 
     @classmethod
     def begin(cls, id: str, verified: Verified) -> "Upload":
@@ -73,6 +81,11 @@ class Upload:
     def size(self) -> int:
         """Bytes of all of it."""
         return sum(one.signed.size for one in self.payloads)
+
+    @property
+    def index_bytes(self) -> int:
+        """What its indexes take in memory."""
+        return sum(len(one.index.entries) for one in self.payloads if one.index is not None)
 
     @property
     def digests(self) -> set[str]:

@@ -1,18 +1,24 @@
-"""The one place that changes what is published: begins uploads, publishes, withdraws."""
+"""The one place that changes what is published: begins uploads, publishes, withdraws, lets go of what is old.
+
+It keeps nothing that decides: that is all in the store, and changed there under a condition, so that any number of
+servers may use one (docs/server.md, Many servers).
+"""
 
 import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from logging import Logger
+from time import monotonic
 
 from ...bundle.reading_order import Verified
-from ...errors import FormatError, RejectedError, RollbackError, TransferError
+from ...errors import FormatError, RollbackError, TransferError, UsageError
+from ...format import strictjson
 from ...format.signed_index import SignedIndex
-from ...format.statement import Payload, Statement
-from ...format.strictjson import Role, shown_time
-from ...http.problems import INCOMPLETE, NO_UPLOAD
+from ...format.statement import Statement
+from ...format.strictjson import Members, Role, check_name, shown_time
+from ...http.problems import INCOMPLETE
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription
 from ...trust.store import TrustStore
 from .._limits import ServerLimits
@@ -20,22 +26,26 @@ from .._problems import Problem, busy, too_large
 from ..storage import layout
 from ..storage.objects import Storage
 from ..storage.payload_reader import PayloadReader
-from ..storage.records import ReleaseRecord
+from ..storage.pointers import ChannelPointer, Entry
+from ..storage.records import ReleaseRecord, StoredCompanion
 from ..storage.stored_runs import StoredRun
 from ..storage.verified_cache import VerifiedCache
-from ._collector import Collector
-from ._releases import Releases
+from ._channels import Channels
+from ._collector import Collected, Collector
+from ._condemned import Condemned
 from ._seals import SealReader
+from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
 
-_MAX_RECORD_BYTES = 16 * 1024 * 1024
-_RECORDS_AT_ONCE = 16
+LAYOUT_TYPE = "capseal-store-v2"
+_MAX_LAYOUT_BYTES = 4096
 
 
 class Catalogue:
-    """The releases and uploads of one storage; one process at a time may write to it.
+    """The releases and uploads of one storage, which other servers use, too.
 
-    records: of what is published; uploads: under way, by id. It is a ReleaseStore, and gives extensions SignedReleases.
+    uploads: under way; receiving: requests that send payload to this server just now. It is a ReleaseStore, and gives
+    extensions SignedReleases.
     """
 
     def __init__(
@@ -50,48 +60,89 @@ class Catalogue:
     ) -> None:
         """verify_reads: check what is read against the signed index."""
         self.storage = storage
-        self.records = Releases()
-        self.uploads: dict[str, Upload] = {}
         self.seals = SealReader(storage, trust, role=role, most_bytes=limits.seal_bytes)
+        self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
+        self._condemned = Condemned(storage)
+        self.uploads = Uploads(storage, self.seals, self._condemned, limits=limits, clock=monotonic, log=log)
+        self.receiving = 0
         self._limits = limits
         self._log = log
         self._verify_reads = verify_reads
         self._verified = VerifiedCache(limits.verified_bytes)
-        self._damaged_records = 0
-        self._changing = asyncio.Lock()
-        self._collector = Collector(storage, self.records, self.uploads, self._changing, log)
+        self._collector = Collector(
+            storage,
+            self.channels_read,
+            self.uploads,
+            self.seals,
+            self._condemned,
+            limits=limits,
+            clock=monotonic,
+            log=log,
+        )
+
+    async def check_layout(self) -> None:
+        """Make a new store one of this layout. Raises UsageError where it is of another one, TransferError."""
+        seen = await self.storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
+        if seen is None:
+            async for one in self.storage.list(layout.RELEASES):
+                raise UsageError(
+                    f"the store is of an earlier version, which had {one.path}; "
+                    "publish its bundles anew into an empty one"
+                )
+            await self.storage.swap(layout.LAYOUT, strictjson.encode({"type": LAYOUT_TYPE}), None)
+            return
+        try:
+            found = Members(strictjson.parse(seen.data, "store"), "store", required=("type",)).take("type", str)
+        except FormatError as error:
+            raise TransferError(f"storage: {layout.LAYOUT}: {error}") from error
+        if found != LAYOUT_TYPE:
+            raise UsageError(f"the store is of type {found[:64]!r}, this server's is {LAYOUT_TYPE!r}")
 
     # As a ReleaseStore, and what seals say.
 
     async def channels(self, *, after: AppChannel | None, most: int) -> list[AppChannel]:
-        return [of for of in self.records.channels() if after is None or of > after][:most]
+        named = [of for of in await self.channels_read.named() if after is None or of > after]
+        found: list[AppChannel] = []
+        while named and len(found) < most:
+            some, named = named[:most], named[most:]
+            pointers = await self.channels_read.pointers(some)
+            found += [one.of for one in pointers if one.latest() is not None]
+        return found[:most]
 
     async def releases(self, of: AppChannel, *, below: int | None, most: int) -> list[ReleaseDescription]:
-        every = (record.release for record in self.records.all_of(of))
-        return [one for one in every if below is None or one.sequence < below][:most]
+        pointer = await self.channels_read.pointer(of)
+        if not pointer.entries:
+            pointer = await self.channels_read.pointer(of, fresh=True)
+        entries = [one for one in reversed(pointer.entries.values()) if below is None or one.sequence < below]
+        return [record.release for record in await self.channels_read.readable_records(of, entries[:most])]
 
     async def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
-        record = self.records.get(of, sequence)
-        return None if record is None else record.release
+        entry = await self.channels_read.entry(of, sequence)
+        record = entry and await self.channels_read.readable_record(of, entry)
+        return record.release if record else None
 
     async def latest(self, of: AppChannel) -> ReleaseDescription | None:
-        record = self.records.latest(of)
+        record = await self._latest_record(of)
         return None if record is None else record.release
 
     async def seal(self, release: ReleaseDescription) -> bytes:
-        return await self.seals.read(self._record(release))
+        return await self.seals.read(await self._record(release))
 
     async def payload(self, release: ReleaseDescription, attachment: str | None) -> PayloadReader:
-        record = self._record(release)
+        record = await self._record(release)
         stored = record.payload if attachment is None else record.companions[attachment]
         index = await self.seals.index(record, attachment) if self._verify_reads else None
         return PayloadReader(self.storage, stored, index, self._verified)
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
-        return (await self.seals.index(self._record(release), name)).entries
+        return (await self.seals.index(await self._record(release), name)).entries
 
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
-        record = self.records.latest(AppChannel(app, channel))
+        try:  # whatever a client wrote would become the name of an object
+            of = AppChannel(check_name(app, "app"), check_name(channel, "channel"))
+        except FormatError:
+            return None
+        record = await self._latest_record(of)
         if record is None:
             return None
         statement = (await self.seals.verdict(record)).statement
@@ -100,182 +151,165 @@ class Catalogue:
             self.seals.check_companion(record, statement, name)
         return statement, {name: release.attachment_link(name) for name in release.attachments}
 
-    def _record(self, release: ReleaseDescription) -> ReleaseRecord:
-        record = self.records.get(release.app_channel, release.sequence)
-        if record is None:
+    async def count(self) -> int:
+        """Return how many releases are published and not withdrawn."""
+        pointers = await self.channels_read.pointers(await self.channels_read.named())
+        return sum(1 for pointer in pointers for _ in pointer.listed())
+
+    async def _latest_record(self, of: AppChannel) -> ReleaseRecord | None:
+        for fresh in (False, True):
+            for entry in (await self.channels_read.pointer(of, fresh=fresh)).listed():
+                record = await self.channels_read.readable_record(of, entry)
+                if record is not None:
+                    return record
+        return None
+
+    async def _record(self, release: ReleaseDescription) -> ReleaseRecord:
+        entry = await self.channels_read.entry(release.app_channel, release.sequence)
+        record = entry and await self.channels_read.readable_record(release.app_channel, entry)
+        if not record:
             raise TransferError(f"storage: sequence {release.sequence} of {release.app} is gone")
         return record
 
     # Changing.
 
-    async def load(self) -> None:
-        """Read what storage holds, and collect the orphans. Once, before anything else."""
-        swept = await self.storage.sweep()
-        if swept:
-            self._log.info("swept half-written files", extra={"members": {"files": swept}})
-        gate = asyncio.Semaphore(_RECORDS_AT_ONCE)
-        paths = [one.path async for one in self.storage.list(layout.RELEASES)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for path in paths:
-                    named = layout.parse_release_object(path)
-                    if named and named[2] == layout.RECORD:
-                        group.create_task(self._load_record(path, named[0], named[1], gate))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # one says what is wrong with the storage
-        for path in [one.path async for one in self.storage.list(layout.UPLOADS)]:
-            id = layout.parse_upload_seal(path)
-            if id:
-                await self._load_upload(id, path)
-        await self.collect()
-
-    async def _load_record(self, path: str, of: AppChannel, sequence: int, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            data = await self.storage.get(path, most=_MAX_RECORD_BYTES)
-        try:
-            record = ReleaseRecord.parse(data)
-            if record.path != path:
-                raise FormatError(f"record is for {record.path}")
-        except FormatError as error:
-            self._damaged_records += 1
-            self.records.add_damaged(of, sequence)
-            self._log.error("record ignored", extra={"members": {"path": path, "error": str(error)}})
-            return
-        self.records.add(record)
-
-    async def _load_upload(self, id: str, path: str) -> None:
-        try:
-            upload = Upload.begin(id, await self.seals.uploaded(path))
-        except (RejectedError, FileNotFoundError) as error:
-            self._log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
-            await self.storage.delete([path])
-            return
-        try:
-            self.records.check_statement(upload.verified.statement)
-        except RollbackError:  # published, or overtaken, just before the end
-            await self.storage.delete([path])
-            return
-        await self._look_up(upload)
-        self.uploads[id] = upload
-
-    async def begin(self, verified: Verified) -> Upload | ReleaseDescription:
+    async def begin(self, verified: Verified, *, client: str) -> Upload | ReleaseDescription:
         """Begin the upload of a seal that passed, or go on with it; return the release where it is published already.
 
-        Raises RollbackError, Problem.
+        client: who sends it. Raises RollbackError, Problem, TransferError.
         """
         seal = verified.seal.encode()
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
         upload = Upload.begin(id, verified)
         if upload.size > self._limits.bundle_bytes:
             raise too_large("payload and attachments", upload.size, self._limits.bundle_bytes)
-        async with self._changing:
-            published = self.records.with_seal(id)
-            if published is not None:
-                return published.release
-            self.records.check_statement(verified.statement)
-            if id not in self.uploads:
-                if len(self.uploads) >= self._limits.open_uploads:
-                    raise busy(f"{len(self.uploads)} uploads are open, at most {self._limits.open_uploads} are allowed")
-                await self.storage.put(layout.upload_seal(id), seal)
-                await self._look_up(upload)
-                self.uploads[id] = upload
-            return self.uploads[id]
+        of = upload.app_channel
+        pointer = await self.channels_read.pointer(of, fresh=True)
+        entry = pointer.with_seal(id)
+        if entry is not None:
+            return (await self.channels_read.record(of, entry)).release
+        pointer.check(verified.statement)
+        return await self.uploads.begin(verified, id, seal, client=client)
 
     async def put_index(self, upload: Upload, arriving: ArrivingPayload, entries: bytes) -> None:
         """Take the index of a companion, where it gives the signed digest. Raises RejectedError, Problem."""
         index = await asyncio.to_thread(SignedIndex.checked, arriving.signed, entries)
-        self._check_is_open(upload)
-        await self.storage.put(layout.index_object(arriving.digest), entries)
-        arriving.index = index
+        if arriving.index is None:
+            mark = layout.new_mark()
+            await self.storage.put(layout.index_object(arriving.digest, mark), entries)
+            arriving.index, arriving.index_mark = index, mark
 
     async def put_run(self, upload: Upload, arriving: ArrivingPayload, run: StoredRun, data: memoryview) -> None:
-        """Store a run of segments that were verified. Raises Problem where the upload was given up meanwhile."""
-        self._check_is_open(upload)
+        """Store a run of segments that were verified. Raises Problem where the upload was closed meanwhile."""
+        await self.uploads.find(upload.id)
+        if arriving.has(run.first, run.stop):
+            return  # as often as it is sent, it is stored once
+        run = run._replace(mark=layout.new_mark())
         await self.storage.put(run.path(arriving.digest), data)
         arriving.runs.append(run)
 
-    async def publish(self, upload: Upload) -> ReleaseDescription:
-        """Make a complete upload a release, at once and for all. Raises RollbackError, Problem, TransferError."""
-        async with self._changing:
-            published = self.records.with_seal(upload.id)
-            if published is not None:
-                return published.release
-            self._check_is_open(upload)
-            self.records.check_statement(upload.verified.statement)
-            # What storage lists decides, not what this process remembers.
-            await self._look_up(upload)
-            if not all(one.is_complete for one in upload.payloads):
-                raise Problem(INCOMPLETE, _what_is_missing(upload))
-            seal = upload.verified.seal.encode()
-            record = _record_of(upload, seal, self.records.next_number(upload.app_channel))
-            await self.storage.put(record.seal_path, seal)
-            await self.storage.sync([*record.paths, record.seal_path])
-            if not await self.storage.put_new(record.path, record.encode()):
-                raise TransferError(f"storage: {record.path} was published by another process")
-            await self.storage.sync([record.path])
-            self.records.add(record)
-            del self.uploads[upload.id]
-            await self.storage.delete([layout.upload_seal(upload.id)])
-        return record.release
+    async def app_of_upload(self, id: str) -> str:
+        """Return the app of an upload, published or open. Raises Problem 404, TransferError."""
+        became = await self.uploads.became(id)
+        return (await self.uploads.find(id)).app_channel.app if became is None else became[0].app
+
+    async def publish(self, id: str) -> tuple[ReleaseDescription, bool]:
+        """Make a complete upload a release, at once and for all; return it, and whether it was none before.
+
+        Raises RollbackError, Problem, TransferError.
+        """
+        became = await self.uploads.became(id)
+        if became is not None:
+            entry = (await self.channels_read.pointer(became[0], fresh=True)).with_seal(id)
+            if entry is None:
+                raise no_upload(id)
+            return (await self.channels_read.record(became[0], entry)).release, False
+        upload = await self.uploads.find(id)
+        try:
+            release, is_new = await self._publish(upload)
+        except RollbackError:
+            await self.uploads.close(upload)
+            raise
+        try:
+            await self.uploads.finish(upload)
+        except TransferError as error:  # it is published, and the collector will find out, too
+            self._log.error("upload not closed", extra={"members": {"upload": id, "error": str(error)}})
+        return release, is_new
+
+    async def _publish(self, upload: Upload) -> tuple[ReleaseDescription, bool]:
+        of, statement = upload.app_channel, upload.verified.statement
+        # What is listed from here on may be condemned from here on, and is deleted a grace period later.
+        deadline = monotonic() + self._limits.collect_grace_s / 2
+        (await self.channels_read.pointer(of, fresh=True)).check_or_has(statement, upload.id)
+        # What storage lists decides, not what this process remembers.
+        await self.uploads.look_up(upload)
+        if not all(one.is_complete for one in upload.payloads):
+            raise Problem(INCOMPLETE, _what_is_missing(upload))
+        seal = upload.verified.seal.encode()
+        record = _record_of(upload, seal)
+        await self.storage.put(record.seal_path, seal)
+        await self.storage.put(record.path, record.encode())
+        await self.storage.sync([*record.paths, record.seal_path, record.path])
+        entry = Entry(statement.sequence, upload.id, record.mark, record.release.published, None)
+        before = ChannelPointer(of)
+
+        def published(pointer: ChannelPointer) -> ChannelPointer | None:
+            nonlocal before
+            if pointer.with_seal(upload.id) is not None:
+                return None  # by another server, or by this one, whose answer was lost
+            if monotonic() > deadline:
+                raise _too_slow()
+            before = pointer
+            return pointer.published(statement, entry)
+
+        pointer = await self.channels_read.change(of, published)
+        written = pointer.entries[statement.sequence]
+        if written.mark == record.mark and monotonic() > deadline:
+            # It may name what is being deleted. Nobody was told of it.
+            await self.channels_read.change(of, lambda now: now.unpublished(entry, before=before))
+            raise _too_slow()
+        return (await self.channels_read.record(of, written)).release, written.mark == record.mark
 
     async def give_up(self, upload: Upload) -> None:
-        """Forget an upload and delete what it stored."""
-        async with self._changing:
-            if self.uploads.pop(upload.id, None) is not None:
-                await self.storage.delete([layout.upload_seal(upload.id)])
-                for digest in upload.digests:
-                    await self._collector.delete_unneeded(digest)
+        """Forget an upload; what it stored and nobody else needs is collected."""
+        await self.uploads.close(upload)
 
-    async def withdraw(self, release: ReleaseDescription) -> ReleaseDescription:
-        """Take a release back: its record stays, so that its sequence is never used again, its bytes go."""
-        async with self._changing:
-            record = self._record(release)
-            if record.release.withdrawn is not None:
-                return record.release
-            withdrawn = replace(record, release=replace(record.release, withdrawn=shown_time(datetime.now(UTC))))
-            await self.storage.put(record.path, withdrawn.encode())
-            await self.storage.sync([record.path])
-            self.records.add(withdrawn)
-            self.seals.forget(record)
-            await self.storage.delete([record.seal_path])
-            for digest in record.digests:
-                await self._collector.delete_unneeded(digest)
-        return withdrawn.release
+    async def withdraw(self, release: ReleaseDescription) -> tuple[ReleaseDescription, bool]:
+        """Take a release back: its record stays, so that its sequence is never used again, its bytes go.
 
-    async def collect(self) -> None:
-        """Give up uploads that went stale, and delete orphans."""
-        before = datetime.now(UTC) - timedelta(seconds=self._limits.upload_age_s)
-        for upload in await self._collector.stale_uploads(before):
-            self._log.info("stale upload given up", extra={"members": {"upload": upload.id}})
-            await self.give_up(upload)
-        if self._damaged_records:
-            # What a damaged record points to looks like an orphan, and may be all that is left of a release.
-            members = {"damaged_records": self._damaged_records}
-            self._log.error("no orphans collected", extra={"members": members})
-            return
-        deleted = await self._collector.collect()
-        if deleted:
-            self._log.info("orphans collected", extra={"members": {"objects": deleted}})
+        Return it, and whether it was not withdrawn before.
+        """
+        of, sequence = release.app_channel, release.sequence
+        when = shown_time(datetime.now(UTC))
+        is_new = False
 
-    def _check_is_open(self, upload: Upload) -> None:
-        if upload.id not in self.uploads:
-            raise Problem(NO_UPLOAD, f"upload {upload.id[:16]} was given up or collected: begin it with its seal")
+        def withdrawn(pointer: ChannelPointer) -> ChannelPointer | None:
+            nonlocal is_new
+            entry = pointer.entries.get(sequence)
+            if entry is None or entry.withdrawn is not None:
+                return None
+            is_new = True
+            return pointer.withdrawn(sequence, when)
 
-    async def _look_up(self, upload: Upload) -> None:
-        """Let an upload have what storage lists of it."""
-        for one in upload.payloads:
-            one.runs = await self._stored_runs(one.signed)
-        for one in upload.companions.values():
-            try:
-                one.index = await self.seals.stored_index(one.signed)
-            except TransferError as error:  # whoever needs it can send it again
-                self._log.error("stored index ignored", extra={"members": {"error": str(error)}})
-                one.index = None
+        pointer = await self.channels_read.change(of, withdrawn)
+        self.seals.forget(release)
+        entry = pointer.entries.get(sequence)
+        return replace(release, withdrawn=entry.withdrawn if entry else when), is_new
 
-    async def _stored_runs(self, payload: Payload) -> list[StoredRun]:
-        folder = layout.payload_folder(payload.digest.hex())
-        stored = [StoredRun.parse(one.path, one.size, payload.size) async for one in self.storage.list(folder)]
-        return [run for run in stored if run is not None]
+    async def collect(self, *, grace_s: float | None = None) -> Collected | None:
+        """Collect what nobody needs, or return None where another server is at it. Raises TransferError.
+
+        grace_s: in place of the limit `collect_grace_s`, for a store that nobody else uses.
+        """
+        collected = await self._collector.collect(grace_s=self._limits.collect_grace_s if grace_s is None else grace_s)
+        if collected is not None and (collected.condemned or collected.deleted or collected.swept):
+            counts = {"condemned": collected.condemned, "deleted": collected.deleted, "swept": collected.swept}
+            self._log.info("collected", extra={"members": counts})
+        return collected
+
+
+def _too_slow() -> Problem:
+    return busy("publishing took so long that what is stored may have been collected: try again")
 
 
 def _what_is_missing(upload: Upload) -> str:
@@ -284,7 +318,7 @@ def _what_is_missing(upload: Upload) -> str:
     return f"{missing} segments are missing" + (f", of attachments {', '.join(incomplete)[:200]}" if incomplete else "")
 
 
-def _record_of(upload: Upload, seal: bytes, number: int) -> ReleaseRecord:
+def _record_of(upload: Upload, seal: bytes) -> ReleaseRecord:
     """Return the record of a complete upload, published now."""
     companions = {name: one.stored() for name, one in upload.companions.items()}
     release = ReleaseDescription.of(
@@ -295,5 +329,5 @@ def _record_of(upload: Upload, seal: bytes, number: int) -> ReleaseRecord:
         seal_digest=upload.id,
         signers=tuple(signer.key.fingerprint for signer in upload.verified.signers),
     )
-    runs = {name: one.runs for name, one in companions.items()}
-    return ReleaseRecord(release, upload.payload.stored().runs, runs, number)
+    stored = {name: StoredCompanion(one.runs, upload.companions[name].index_mark) for name, one in companions.items()}
+    return ReleaseRecord(release, layout.new_mark(), upload.payload.stored().runs, stored)

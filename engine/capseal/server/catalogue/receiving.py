@@ -114,7 +114,7 @@ class Receiver:
         await self._settle_check()
         await self._settle_store()
         first = self._run_start // SEGMENT_BYTES
-        run = StoredRun(first, -(-stop // SEGMENT_BYTES) - first)
+        run = StoredRun(first, -(-stop // SEGMENT_BYTES) - first, "")
         data = self._buffer[: stop - self._run_start]
         self._store = asyncio.create_task(self._put_run(run, data, self._whole_buffer))
         self._run_start = stop

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...constants import DIGEST_BYTES, SEGMENT_BYTES
-from ...errors import RejectedError, RollbackError
+from ...errors import RejectedError
 from ...format.tree import segment_count
 from ...http import shapes
-from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_INDEX, NO_UPLOAD, SHORT_BODY
+from ...http.problems import CONTENT_LENGTH, CONTENT_RANGE, NO_INDEX, SHORT_BODY
 from ...http.shapes import ArrivingDescription, PayloadDescription, ReleaseDescription, Span, UploadDescription
 from .._clients import MemoryShare, client_of
 from .._problems import Problem, busy, rejected, too_large
@@ -38,7 +38,7 @@ async def begin_upload(request: Request) -> Response:
     with publishing.memory.share(client_of(request.scope.get("client"))) as share:
         verified = await publishing.catalogue.seals.arriving(request.stream(), share.add)
         check_token(request, Right.PUBLISH, app=verified.statement.app)
-        begun = await publishing.catalogue.begin(verified)
+        begun = await publishing.catalogue.begin(verified, client=client_of(request.scope.get("client")))
     if isinstance(begun, ReleaseDescription):
         return _published(begun, 200)
     upload = _described(begun)
@@ -47,25 +47,27 @@ async def begin_upload(request: Request) -> Response:
 
 async def get_upload(request: Request) -> Response:
     """GET /v1/uploads/ID: what is still missing."""
-    return _answer(_described(_named_upload(request)).to_json(), 200)
+    upload = await _named_upload(request)
+    await publishing_state(request).catalogue.uploads.look_up(upload)
+    return _answer(_described(upload).to_json(), 200)
 
 
 async def put_payload(request: Request) -> Response:
     """PUT /v1/uploads/ID/payload, body: the payload or, with Content-Range, a run of its segments."""
-    upload = _named_upload(request)
+    upload = await _named_upload(request)
     return await _receive(request, upload, upload.payload)
 
 
 async def put_attachment(request: Request) -> Response:
     """PUT /v1/uploads/ID/attachments/NAME, body: as for the payload; its index must be there."""
-    upload = _named_upload(request)
+    upload = await _named_upload(request)
     return await _receive(request, upload, _named_companion(request, upload))
 
 
 async def put_attachment_index(request: Request) -> Response:
     """PUT /v1/uploads/ID/attachments/NAME/index, body: 32 bytes for each segment of the attachment."""
     publishing = publishing_state(request)
-    upload = _named_upload(request)
+    upload = await _named_upload(request)
     arriving = _named_companion(request, upload)
     with publishing.memory.share(client_of(request.scope.get("client"))) as share:
         entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size), share)
@@ -82,14 +84,14 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
     if arriving.index is None:
         raise Problem(NO_INDEX, "send the index before the segments")
     start, stop = _announced_span(request, arriving.signed.size)
-    receiving = sum(one.receivers for one in publishing.catalogue.uploads.values())
+    receiving = publishing.catalogue.receiving
     if receiving >= state.limits.uploads:
         raise busy(f"{receiving} requests are sending payload, at most {state.limits.uploads} may at once")
 
     async def put(run: StoredRun, data: memoryview) -> None:
         await publishing.catalogue.put_run(upload, arriving, run, data)
 
-    upload.receivers += 1
+    publishing.catalogue.receiving += 1
     state.metrics.uploading.inc()
     try:
         async with Receiver(arriving.index, put, publishing.buffers, start=start, stop=stop) as receiver:
@@ -102,7 +104,7 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
     except RejectedError as error:
         raise await _rejected(request, upload, error, received=receiver.received) from error
     finally:
-        upload.receivers -= 1
+        publishing.catalogue.receiving -= 1
         state.metrics.uploading.dec()
     return _answer(_described(upload).to_json(), 200)
 
@@ -111,16 +113,11 @@ async def publish(request: Request) -> Response:
     """POST /v1/uploads/ID: publish what was uploaded. The same again answers the same."""
     token = check_token(request, Right.PUBLISH)
     state, catalogue = server_state(request), publishing_state(request).catalogue
-    published = catalogue.records.with_seal(request.path_params["id"])
-    if published is not None:
-        check_token(request, Right.PUBLISH, app=published.release.app)
-        return _published(published.release, 200)
-    upload = _named_upload(request)
-    try:
-        release = await catalogue.publish(upload)
-    except RollbackError:
-        await catalogue.give_up(upload)
-        raise
+    id = request.path_params["id"]
+    check_token(request, Right.PUBLISH, app=await catalogue.app_of_upload(id))
+    release, is_new = await catalogue.publish(id)
+    if not is_new:
+        return _published(release, 200)
     state.metrics.releases.inc()
     signers = [one[:16] for one in release.signers]
     state.log.info("published", extra={"members": {**_told(release, token), "signers": signers}})
@@ -129,7 +126,7 @@ async def publish(request: Request) -> Response:
 
 async def give_up_upload(request: Request) -> Response:
     """DELETE /v1/uploads/ID: forget it, and what was stored of it."""
-    await publishing_state(request).catalogue.give_up(_named_upload(request))
+    await publishing_state(request).catalogue.give_up(await _named_upload(request))
     return Response(None, 204)
 
 
@@ -139,19 +136,17 @@ async def withdraw(request: Request) -> Response:
     state = server_state(request)
     release = await named_release(request)
     if release.withdrawn is None:
-        release = await publishing_state(request).catalogue.withdraw(release)
-        state.metrics.releases.dec()
-        state.log.info("withdrawn", extra={"members": _told(release, token)})
+        release, is_new = await publishing_state(request).catalogue.withdraw(release)
+        if is_new:
+            state.metrics.releases.dec()
+            state.log.info("withdrawn", extra={"members": _told(release, token)})
     return _answer(release.to_json(), 200)
 
 
-def _named_upload(request: Request) -> Upload:
-    """Return the upload of a path. Raises Problem 404, and what check_token() does."""
+async def _named_upload(request: Request) -> Upload:
+    """Return the upload of a path. Raises Problem 404, TransferError, and what check_token() does."""
     check_token(request, Right.PUBLISH)
-    id = request.path_params["id"]
-    upload = publishing_state(request).catalogue.uploads.get(id)
-    if upload is None:
-        raise _no_upload(id)
+    upload = await publishing_state(request).catalogue.uploads.find(request.path_params["id"])
     check_token(request, Right.PUBLISH, app=upload.verified.statement.app)
     return upload
 
@@ -161,10 +156,6 @@ def _named_companion(request: Request, upload: Upload) -> ArrivingPayload:
     if name not in upload.companions:
         raise no_attachment(name, "the seal of this upload")
     return upload.companions[name]
-
-
-def _no_upload(id: str) -> Problem:
-    return Problem(NO_UPLOAD, f"upload {id[:16]!r} is unknown: begin it with its seal")
 
 
 def _announced_span(request: Request, size: int) -> Span:

@@ -33,7 +33,7 @@ async def page(request: Request) -> Response:
         channels.append({"of": of, "releases": shown[:_RELEASES], "latest": latest and latest.sequence, "more": more})
     after = "/".join(named[_CHANNELS - 1]) if len(named) > _CHANNELS else None
     publishing: PublishingState | None = getattr(request.app.state, "publishing", None)
-    uploads = [] if publishing is None else [one.verified.statement for one in publishing.catalogue.uploads.values()]
+    uploads = [] if publishing is None else [one.verified.statement for one in publishing.catalogue.uploads.known()]
     body = _template().render(channels=channels, uploads=uploads, after=after)
     headers = {
         "Cache-Control": "no-store",

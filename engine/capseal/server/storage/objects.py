@@ -1,25 +1,31 @@
-"""Where the server keeps things: named objects in a local folder, S3, GCS or Azure, through obstore.
+"""Where servers keep things: named objects in a local folder, S3, GCS or Azure, through obstore.
 
-Every put is atomic: an object is there whole or not at all. Only names and bytes here; what they mean
-stands in layout.py.
+Every put is atomic: an object is there whole or not at all. What several servers decide on is changed by swap(), which
+replaces nothing but what was seen. Only names and bytes here; what they mean stands in layout.py.
 """
 
 import asyncio
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from ...embedding import Chunk
-from ...errors import TransferError, UsageError
+from ...errors import TransferError
 from ...io import durable
 from .pace import Pace, in_time, pages_in_time
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
+    from obstore.store import RetryConfig
 
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
@@ -29,6 +35,12 @@ _CAUSE = re.compile(r'\bmessage: "((?:[^"\\]|\\.)*)"|\b(TimedOut)\b')
 _LIST_PAGE = 1000
 _PROBE = "readyz"
 """The name that probe() asks for, which no object has."""
+_LOCK_TIMEOUT_S = 10.0
+_LOCK_PAUSE_S = 0.005
+_DELETED_AT_ONCE = 16
+
+_RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+"""Of requests to a bucket. Options of its client would displace those in the environment, such as plain HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,32 @@ class StoredObject:
     modified: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as it was when it was read, which is what swap() demands to be there still."""
+
+    data: bytes
+    modified: datetime
+    e_tag: str | None
+    version: str | None
+
+    @property
+    def mode(self) -> "UpdateVersion":
+        """How obstore is told."""
+        # A member that is None is an error to it, not one that is missing.
+        said: UpdateVersion = {}
+        if self.e_tag is not None:
+            said["e_tag"] = self.e_tag
+        if self.version is not None:
+            said["version"] = self.version
+        return said
+
+
 @contextmanager
 def _failures(what: str) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, AlreadyExistsError):
+    except (FileNotFoundError, AlreadyExistsError, NotModifiedError, PreconditionError):
         raise
     except (BaseError, OSError) as error:
         raise TransferError(f"storage: {what}: {_whole_text(error)}") from error
@@ -70,20 +103,15 @@ class Storage:
         self.bytes_in: dict[str, int] = {}
         self._in_memory = isinstance(store, MemoryStore)
         self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
-        self._claim = -1 if self._folder is None else _claim(self._folder)
 
     def close(self) -> None:
-        """Let another process have the folder."""
-        if self._claim >= 0:
-            os.close(self._claim)
-            self._claim = -1
+        """Give back what is held, which is nothing today: no lock outlives a call."""
 
     @classmethod
     def open(cls, place: str) -> "Storage":
         """Open a local folder, made where it is missing, or an `s3://`, `gs://`, `az://` or `memory://` URL.
 
-        Credentials and endpoints of the clouds come from their usual environment variables. A folder is
-        locked until close(). Raises UsageError where another process has it, TransferError.
+        Credentials and endpoints of the clouds come from their usual environment variables. Raises TransferError.
         """
         scheme, separator, _ = place.partition("://")
         with _failures(f"cannot open {place}"):
@@ -92,7 +120,9 @@ class Storage:
                 return cls(LocalStore(os.path.abspath(place), automatic_cleanup=True))
             if scheme == "file":
                 return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
-            return cls(MemoryStore() if scheme == "memory" else from_url(place))
+            if scheme == "memory":
+                return cls(MemoryStore())
+            return cls(from_url(place, retry_config=_RETRIES))
 
     @in_time
     async def probe(self) -> None:
@@ -119,6 +149,66 @@ class Storage:
             except AlreadyExistsError:
                 return False
             return True
+
+    @in_time
+    async def see(self, path: str, *, most: int, unless: Seen | None = None) -> Seen | None:
+        """Return an object of at most so many bytes, or None where there is none.
+
+        unless: what it was before; that very value is returned where it is so still.
+        """
+        # A file's entity tag is made of its inode, size and time, all of which may come again within a tick of the
+        # kernel's clock: files are compared by their content.
+        known = unless if unless is not None and unless.e_tag is not None and not self.is_local else None
+        with _failures(f"cannot get {path}"):
+            try:
+                result = await obstore.get_async(
+                    self._store, path, options={"if_none_match": known.e_tag} if known else None
+                )
+                meta = result.meta
+                if meta["size"] > most:
+                    raise TransferError(f"storage: {path} has {meta['size']} bytes, at most {most} are expected")
+                data = bytes(await result.bytes_async())
+            except FileNotFoundError:
+                return None
+            except NotModifiedError:
+                return known
+        if unless is not None and data == unless.data and self.is_local:
+            return unless
+        return Seen(data, meta["last_modified"], meta["e_tag"], meta["version"])
+
+    @in_time
+    async def swap(self, path: str, data: bytes, seen: Seen | None) -> bool:
+        """Put an object in place of the one that was seen, or of none; return False where it is another one now.
+
+        False may be said, too, of what was put, where its answer was lost and it was sent again: look at it.
+        On disk when it returns.
+        """
+        with _failures(f"cannot put {path}"):
+            if self._folder is not None:
+                return await asyncio.to_thread(self._swap_file, self._folder, path, data, seen)
+            mode: UpdateVersion | Literal["create"] = "create" if seen is None else seen.mode
+            try:
+                await obstore.put_async(self._store, path, data, mode=mode)
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                return False
+            return True
+
+    def _swap_file(self, folder: str, path: str, data: bytes, seen: Seen | None) -> bool:
+        """Do what swap() does, under the lock on a folder, which a killed process cannot keep."""
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _wait_for_lock(fd, folder)
+            try:
+                found = bytes(obstore.get(self._store, path).bytes())
+            except FileNotFoundError:
+                found = None
+            if found != (None if seen is None else seen.data):
+                return False
+            obstore.put(self._store, path, data, use_multipart=False)
+            _sync(folder, [path])
+            return True
+        finally:
+            os.close(fd)
 
     def _own(self, data: Chunk) -> Chunk:
         # A store in memory keeps a view of what it is given, and buffers of runs are filled anew.
@@ -166,12 +256,16 @@ class Storage:
 
     async def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there counts as deleted."""
-        for path in paths:
-            with _failures(f"cannot delete {path}"):
-                try:
+        gate = asyncio.Semaphore(_DELETED_AT_ONCE)
+
+        async def delete(path: str) -> None:
+            async with gate:
+                with suppress(FileNotFoundError), _failures(f"cannot delete {path}"):
                     await self._delete(path)
-                except FileNotFoundError:
-                    continue
+
+        for outcome in await asyncio.gather(*map(delete, paths), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     @in_time
     async def _delete(self, path: str) -> None:
@@ -183,24 +277,21 @@ class Storage:
             with _failures("cannot sync"):
                 await asyncio.to_thread(_sync, self._folder, list(paths))
 
-    async def sweep(self) -> int:
-        """Delete what a killed server left half-written in a local folder; return how many files.
-
-        Only while nothing is being put.
-        """
+    async def sweep(self, *, before: datetime) -> int:
+        """Delete what killed servers left half-written in a local folder before then; return how many files."""
         if self._folder is None:
             return 0
         with _failures("cannot sweep"):
-            return await asyncio.to_thread(_sweep, self._folder)
+            return await asyncio.to_thread(_sweep, self._folder, before.timestamp())
 
 
-def _claim(folder: str) -> int:
-    """Lock a folder and return the descriptor that holds the lock, which a killed process cannot keep."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if not durable.try_lock(fd):
-        os.close(fd)
-        raise UsageError(f"{folder}: another server uses this folder")
-    return fd
+def _wait_for_lock(fd: int, folder: str) -> None:
+    """Take the lock on a folder. Raises TransferError where others have it for too long."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while not durable.try_lock(fd):
+        if time.monotonic() > deadline:
+            raise TransferError(f"storage: {folder} was locked by others for {_LOCK_TIMEOUT_S:.0f} s")
+        time.sleep(_LOCK_PAUSE_S)
 
 
 def _sync(folder: str, paths: list[str]) -> None:
@@ -212,13 +303,13 @@ def _sync(folder: str, paths: list[str]) -> None:
         durable.sync_path(name)
 
 
-def _sweep(folder: str) -> int:
+def _sweep(folder: str, before: float) -> int:
     swept = 0
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
             if _UNFINISHED.fullmatch(name):
-                os.unlink(os.path.join(parent, name))
-                swept += 1
-        if parent != folder and not os.listdir(parent):
-            os.rmdir(parent)
+                with suppress(FileNotFoundError):  # another process finished it, or swept it
+                    if os.stat(os.path.join(parent, name)).st_mtime < before:
+                        os.unlink(os.path.join(parent, name))
+                        swept += 1
     return swept

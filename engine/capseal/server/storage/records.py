@@ -1,4 +1,4 @@
-"""A release's record: the small JSON object whose appearance in storage publishes it. No I/O."""
+"""A release's record: what it is and where its bytes are; written once, before a pointer names it. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,42 +9,42 @@ from ...format import strictjson
 from ...format.strictjson import Members
 from ...format.tree import segment_count
 from ...http.shapes import PayloadDescription, ReleaseDescription
-from .layout import RECORD, index_object, release_object
+from .layout import RECORD, SEAL, index_object, is_mark, release_object
 from .stored_runs import StoredPayload, StoredRun, missing_segments
 
-RECORD_TYPE = "capseal-release-v1"
+RECORD_TYPE = "capseal-release-v2"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCompanion:
+    """A companion that is there. runs: hold every segment, in order; index: the mark of its index."""
+
+    runs: tuple[StoredRun, ...]
+    index: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRecord:
-    """A published release, and where its bytes are.
+    """A release, and where its bytes are.
 
-    runs: of the bundle's payload; companion_runs: of each companion, by its name. number: of the releases of its
-    app and channel in the order in which they were published, from 1; 0 where the record says none.
+    mark: of itself and the seal; runs: of the bundle's payload; stored: each companion, by its name. Whether the
+    release is withdrawn is not its to say, but the pointer's.
     """
 
     release: ReleaseDescription
+    mark: str
     runs: tuple[StoredRun, ...]
-    companion_runs: Mapping[str, tuple[StoredRun, ...]]
-    number: int
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """What sorts as the releases of an app and channel were published.
-
-        Records of no number are from when every sequence had to be above all before.
-        """
-        return self.number, self.release.sequence
+    stored: Mapping[str, StoredCompanion]
 
     @property
     def path(self) -> str:
         """Where it is itself."""
-        return release_object(self.release.app_channel, self.release.sequence, RECORD)
+        return release_object(self.release.app_channel, self.release.sequence, self.mark, RECORD)
 
     @property
     def seal_path(self) -> str:
         """Where the release's seal is."""
-        return release_object(self.release.app_channel, self.release.sequence, "seal")
+        return release_object(self.release.app_channel, self.release.sequence, self.mark, SEAL)
 
     @property
     def payload(self) -> StoredPayload:
@@ -55,7 +55,7 @@ class ReleaseRecord:
     def companions(self) -> dict[str, StoredPayload]:
         """The companions, by their names."""
         return {
-            name: StoredPayload(one.digest, one.size, self.companion_runs[name])
+            name: StoredPayload(one.digest, one.size, self.stored[name].runs)
             for name, one in self.release.attachments.items()
         }
 
@@ -66,48 +66,62 @@ class ReleaseRecord:
         return [
             *self.payload.paths,
             *(path for one in companions for path in one.paths),
-            *(index_object(one.digest) for one in companions),
+            *(self.index_path(name) for name in self.stored),
         ]
 
-    @property
-    def digests(self) -> set[str]:
-        """The digests of its payloads, in hex."""
-        return {self.release.payload.digest, *(one.digest for one in self.release.attachments.values())}
+    def index_path(self, companion: str) -> str:
+        """Where a companion's index is."""
+        return index_object(self.release.attachments[companion].digest, self.stored[companion].index)
 
     def encode(self) -> bytes:
         """Return the record."""
         attachments = {name: one.to_json() for name, one in self.release.attachments.items()}
         release = {**self.release.to_json(), "attachments": attachments}
         del release["links"]  # made from the rest, wherever it is shown
-        runs = {"payload": self.runs, "attachments": dict(self.companion_runs)}
-        return strictjson.encode({"type": RECORD_TYPE, "number": self.number, "release": release, "runs": runs})
+        stored = {name: {"index": one.index, "runs": one.runs} for name, one in self.stored.items()}
+        return strictjson.encode(
+            {"type": RECORD_TYPE, "mark": self.mark, "release": release, "runs": self.runs, "attachments": stored}
+        )
 
     @classmethod
     def parse(cls, data: bytes) -> "ReleaseRecord":
         """Parse a record. Raises FormatError."""
-        required = ("type", "release", "runs")
-        members = Members(strictjson.parse(data, "record"), "record", required=required, optional=("number",))
+        required = ("type", "mark", "release", "runs", "attachments")
+        members = Members(strictjson.parse(data, "record"), "record", required=required)
         if members.take("type", str) != RECORD_TYPE:
             raise FormatError(f"record: not of type {RECORD_TYPE}")
         release = ReleaseDescription.from_json(members.take("release", dict), "record.release")
-        runs = Members(members.take("runs", dict), "record.runs", required=("payload", "attachments"))
+        if release.withdrawn is not None:
+            raise FormatError("record.release.withdrawn: expected null")
         companions = Members(
-            runs.take("attachments", dict), "record.runs.attachments", required=tuple(release.attachments)
+            members.take("attachments", dict), "record.attachments", required=tuple(release.attachments)
         )
         return cls(
             release,
-            _parse_runs(runs, "payload", release.payload),
-            {name: _parse_runs(companions, name, one) for name, one in release.attachments.items()},
-            members.integer("number", least=0) if "number" in members else 0,
+            _mark(members, "mark"),
+            _parse_runs(members, "runs", release.payload),
+            {name: _parse_companion(companions, name, one) for name, one in release.attachments.items()},
         )
+
+
+def _parse_companion(members: Members, name: str, payload: PayloadDescription) -> StoredCompanion:
+    one = Members(members.take(name, dict), members.place(name), required=("index", "runs"))
+    return StoredCompanion(_parse_runs(one, "runs", payload), _mark(one, "index"))
+
+
+def _mark(members: Members, name: str) -> str:
+    value = members.take(name, str)
+    if not is_mark(value):
+        raise FormatError(f"{members.place(name)}: {value[:64]!r} is not 16 hexadecimal digits")
+    return value
 
 
 def _parse_runs(members: Members, name: str, payload: PayloadDescription) -> tuple[StoredRun, ...]:
     """Return the runs that hold all of a payload."""
     segments = segment_count(payload.size)
     values: list[Any] = members.array(name, least=0, most=segments)
-    if not all(type(one) is list and len(one) == 2 and {type(number) for number in one} == {int} for one in values):
-        raise FormatError(f"{members.place(name)}: expected pairs of integers")
+    if not all(type(one) is list and list(map(type, one)) == [int, int, str] and is_mark(one[2]) for one in values):
+        raise FormatError(f"{members.place(name)}: expected two integers and a mark of each run")
     runs = tuple(StoredRun(*one) for one in values)
     if missing_segments(runs, segments) or any(run.first < 0 or run.stop > segments for run in runs):
         raise FormatError(f"{members.place(name)}: runs do not cover payload {payload.digest[:16]}")

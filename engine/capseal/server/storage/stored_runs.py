@@ -13,10 +13,11 @@ from .layout import parse_payload_object, parse_run, run_object
 
 
 class StoredRun(NamedTuple):
-    """Consecutive segments in one object. first: number of the first; segments: how many."""
+    """Consecutive segments in one object. first: number of the first; segments: how many; mark: of the object."""
 
     first: int
     segments: int
+    mark: str
 
     @property
     def stop(self) -> int:
@@ -25,7 +26,7 @@ class StoredRun(NamedTuple):
 
     def path(self, digest: str) -> str:
         """Return the object's name."""
-        return run_object(digest, self.first, self.segments)
+        return run_object(digest, *self)
 
     @classmethod
     def parse(cls, path: str, stored_bytes: int, payload_bytes: int) -> "StoredRun | None":

@@ -1,0 +1,190 @@
+"""The channels as the store has them: pointers, asked again after a while; records, which never change."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from logging import Logger
+from time import monotonic
+from typing import TypeVar
+
+from ...errors import FormatError, TransferError
+from ...http.shapes import AppChannel
+from .._problems import busy
+from ..storage import layout
+from ..storage.objects import Seen, Storage
+from ..storage.pointers import ChannelPointer, Entry
+from ..storage.records import ReleaseRecord
+from ._kept import Kept
+
+MAX_POINTER_BYTES = 256 * 1024 * 1024
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+READS_AT_ONCE = 16
+
+_KEPT_BYTES = 16 * 1024 * 1024
+"""Of pointers, and of records, as they are stored: in memory they take a few times as much."""
+_BYTES_BESIDE = 256
+
+_ATTEMPTS = 20
+_PAUSE_S = 0.02
+_PARSED_IN_THREAD_BYTES = 16 * 1024
+"""From this size on parsing would hold the event loop."""
+
+T = TypeVar("T")
+
+Step = Callable[[ChannelPointer], ChannelPointer | None]
+"""What changes a pointer: returns the new one, or None where nothing is to change; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    seen: Seen | None
+    pointer: ChannelPointer
+    at: float
+
+
+class Channels:
+    """Pointers and records, kept for a while, and the one way to change a pointer.
+
+    age_s: how old a pointer may be that is read from.
+    """
+
+    def __init__(self, storage: Storage, *, age_s: float, log: Logger) -> None:
+        self._storage = storage
+        self._age_s = age_s
+        self._log = log
+        self._pointers: Kept[AppChannel, _Read] = Kept(_KEPT_BYTES)
+        self._records: Kept[str, ReleaseRecord] = Kept(_KEPT_BYTES)
+        self._reading: dict[AppChannel, asyncio.Task[_Read]] = {}
+        self._changing: dict[AppChannel, asyncio.Lock] = {}
+        self._named: tuple[float, list[AppChannel]] = (-float("inf"), [])
+
+    async def named(self, *, fresh: bool = False) -> list[AppChannel]:
+        """Return every app and channel that has a pointer, sorted. Raises TransferError."""
+        at, channels = self._named
+        if fresh or monotonic() - at > self._age_s:
+            began = monotonic()
+            parsed = [layout.parse_channel_pointer(one.path) async for one in self._storage.list(layout.CHANNELS)]
+            channels = sorted(of for of in parsed if of is not None)
+            self._named = (began, channels)
+        return channels
+
+    async def pointers(self, channels: Sequence[AppChannel], *, fresh: bool = False) -> list[ChannelPointer]:
+        """Return several pointers, in order. Raises TransferError."""
+        return await _gathered([self.pointer(of, fresh=fresh) for of in channels])
+
+    async def pointer(self, of: AppChannel, *, fresh: bool = False) -> ChannelPointer:
+        """Return the pointer of an app and channel; one without releases where there is none. Raises TransferError.
+
+        fresh: as the store has it now, not up to `age_s` ago.
+        """
+        if fresh:
+            return (await self._read(of)).pointer
+        kept = self._pointers.get(of)
+        if kept is not None and monotonic() - kept.at <= self._age_s:
+            return kept.pointer
+        # Whoever comes meanwhile waits for the same answer: a crowd asks the store once.
+        reading = self._reading.get(of)
+        if reading is None:
+            reading = self._reading[of] = asyncio.create_task(self._read(of))
+            reading.add_done_callback(lambda _: self._reading.pop(of, None))
+        return (await asyncio.shield(reading)).pointer
+
+    async def entry(self, of: AppChannel, sequence: int) -> Entry | None:
+        """Return a release's entry, or None where the store has none now. Raises TransferError."""
+        entry = (await self.pointer(of)).entries.get(sequence)
+        return entry or (await self.pointer(of, fresh=True)).entries.get(sequence)
+
+    async def change(self, of: AppChannel, step: Step) -> ChannelPointer:
+        """Change a pointer as `step` says, and return it; on disk when it returns.
+
+        step: called again with what others made of it meanwhile, and also after a change whose answer was lost, so
+        it must know its own. Raises what it raises, TransferError, Problem 503.
+        """
+        async with self._changing.setdefault(of, asyncio.Lock()):
+            for attempt in range(_ATTEMPTS):
+                read = await self._read(of)
+                changed = step(read.pointer)
+                if changed is None:
+                    return read.pointer
+                data = await asyncio.to_thread(changed.encode)
+                if await self._storage.swap(changed.path, data, read.seen):
+                    self._pointers.drop(of)
+                    if read.seen is None:
+                        self._named = (-float("inf"), [])
+                    return changed
+                await asyncio.sleep(random.uniform(0, _PAUSE_S * (attempt + 1)))  # noqa: S311 - nothing secret
+        raise busy(f"{of.app} on {of.channel} is changed by others all the time: try again")
+
+    async def record(self, of: AppChannel, entry: Entry) -> ReleaseRecord:
+        """Return a release's record, withdrawn where the pointer says so. Raises FormatError, TransferError."""
+        path = layout.release_object(of, entry.sequence, entry.mark, layout.RECORD)
+        record = self._records.get(path)
+        if record is None:
+            record, size = await self._read_record(path)
+            if record.path != path or record.release.seal_digest != entry.seal:
+                raise FormatError(f"{path} is the record of {record.path}")
+            self._records.put(path, record, weight=size)
+        return (
+            replace(record, release=replace(record.release, withdrawn=entry.withdrawn)) if entry.withdrawn else record
+        )
+
+    async def readable_records(self, of: AppChannel, entries: Iterable[Entry]) -> list[ReleaseRecord]:
+        """Return the records of several releases, in order, without damaged ones. Raises TransferError."""
+        found = await _gathered([self.readable_record(of, entry) for entry in entries])
+        return [record for record in found if record is not None]
+
+    async def readable_record(self, of: AppChannel, entry: Entry) -> ReleaseRecord | None:
+        """Return a release's record, or None where it is damaged, which is logged. Raises TransferError."""
+        try:
+            return await self.record(of, entry)
+        except FormatError as error:
+            members = {"app": of.app, "channel": of.channel, "sequence": entry.sequence, "error": str(error)}
+            self._log.error("record ignored", extra={"members": members})
+            return None
+
+    async def _read_record(self, path: str) -> tuple[ReleaseRecord, int]:
+        try:
+            data = await self._storage.get(path, most=MAX_RECORD_BYTES)
+        except FileNotFoundError as error:
+            raise FormatError(f"{path} is gone") from error
+        if len(data) < _PARSED_IN_THREAD_BYTES:
+            return ReleaseRecord.parse(data), len(data)
+        return await asyncio.to_thread(ReleaseRecord.parse, data), len(data)
+
+    async def _read(self, of: AppChannel) -> _Read:
+        began = monotonic()
+        kept = self._pointers.get(of)
+        seen = await self._storage.see(
+            layout.channel_pointer(of), most=MAX_POINTER_BYTES, unless=kept.seen if kept else None
+        )
+        if kept is not None and seen is kept.seen:
+            read = replace(kept, at=began)
+        elif seen is None:
+            read = _Read(None, ChannelPointer(of), began)
+        else:
+            read = _Read(seen, await self._parsed(of, seen.data), began)
+        # Of two that read at once the later one stays, whichever ends first.
+        newest = self._pointers.get(of)
+        if newest is None or newest.at <= began:
+            self._pointers.put(of, read, weight=_BYTES_BESIDE + (len(read.seen.data) if read.seen else 0))
+        return read
+
+    async def _parsed(self, of: AppChannel, data: bytes) -> ChannelPointer:
+        try:
+            if len(data) < _PARSED_IN_THREAD_BYTES:
+                return ChannelPointer.parse(of, data)
+            return await asyncio.to_thread(ChannelPointer.parse, of, data)
+        except FormatError as error:
+            # Nothing is served, and above all nothing accepted, on the word of a pointer that cannot be read.
+            raise TransferError(f"storage: {layout.channel_pointer(of)}: {error}") from error
+
+
+async def _gathered(every: Sequence[Coroutine[object, object, T]]) -> list[T]:
+    gate = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def one(coroutine: Coroutine[object, object, T]) -> T:
+        async with gate:
+            return await coroutine
+
+    return await asyncio.gather(*map(one, every))

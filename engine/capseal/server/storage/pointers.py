@@ -1,0 +1,172 @@
+"""A channel's pointer: the one object that says which releases of an app and channel there are. No I/O.
+
+It is replaced only as a whole and only by who has seen it last, so each change of it is decided on what is true.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ...constants import MAX_INTEGER
+from ...errors import FormatError, RollbackError
+from ...format import strictjson
+from ...format.statement import Statement
+from ...format.strictjson import Members, check_fingerprint, check_name, shown_time
+from ...http.shapes import AppChannel
+from ...trust.succession import Succession
+from .layout import channel_pointer, is_mark
+
+POINTER_TYPE = "capseal-channel-v1"
+_MAX_RELEASES = 1_000_000
+
+
+class Entry(NamedTuple):
+    """A release in a pointer.
+
+    seal: SHA-256 of its seal, in hex; mark: of its record; published, withdrawn: when, as in a statement; withdrawn
+    is None where it was not.
+    """
+
+    sequence: int
+    seal: str
+    mark: str
+    published: str
+    withdrawn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPointer:
+    """Which releases of an app and channel there are, and which may follow.
+
+    revision: counts the changes. entries: by ascending sequence. removed: sequences that were published and are kept
+    no more.
+    """
+
+    of: AppChannel
+    revision: int = 0
+    trusted: Succession = field(default_factory=Succession)
+    entries: dict[int, Entry] = field(default_factory=dict)
+    removed: frozenset[int] = frozenset()
+
+    @property
+    def path(self) -> str:
+        """Where it is itself."""
+        return channel_pointer(self.of)
+
+    def listed(self) -> Iterator[Entry]:
+        """Yield the releases that were not withdrawn, by descending sequence."""
+        return (one for one in reversed(self.entries.values()) if one.withdrawn is None)
+
+    def latest(self) -> Entry | None:
+        """Return the release with the highest sequence that was not withdrawn."""
+        return next(self.listed(), None)
+
+    def with_seal(self, digest: str) -> Entry | None:
+        """Return the release that has a seal, unless it was withdrawn. digest: its SHA-256, in hex."""
+        return next((one for one in self.listed() if one.seal == digest), None)
+
+    def check(self, statement: Statement) -> None:
+        """Raise RollbackError where a bundle may not be published after all that was.
+
+        Neither withdrawing nor removing gives back the floor or a sequence.
+        """
+        sequence = statement.sequence
+        if sequence in self.entries or sequence in self.removed:
+            raise RollbackError(
+                f"sequence {sequence} of {self.of.app} on {self.of.channel} was published before",
+                floor=sequence,
+                sequence=sequence,
+            )
+        self.trusted.check_statement(statement)
+
+    def check_or_has(self, statement: Statement, seal: str) -> None:
+        """Do what check() does, but for a release that has that very seal."""
+        if self.with_seal(seal) is None:
+            self.check(statement)
+
+    def published(self, statement: Statement, entry: Entry) -> "ChannelPointer":
+        """Return it with one release more. Raises RollbackError, as check() does."""
+        self.check(statement)
+        trusted = self.trusted.after(statement.sequence, shown_time(statement.created))
+        entries = dict(sorted([*self.entries.items(), (entry.sequence, entry)]))
+        return replace(self, revision=self.revision + 1, trusted=trusted, entries=entries)
+
+    def withdrawn(self, sequence: int, when: str) -> "ChannelPointer":
+        """Return it with one of its releases withdrawn."""
+        entry = self.entries[sequence]._replace(withdrawn=when)
+        return replace(self, revision=self.revision + 1, entries={**self.entries, sequence: entry})
+
+    def unpublished(self, entry: Entry, *, before: "ChannelPointer") -> "ChannelPointer | None":
+        """Return it without a release that nobody was told of; None where it has none such.
+
+        before: as it was before that release. Where others published since, the floor stays where they put it.
+        """
+        if self.entries.get(entry.sequence) != entry:
+            return None
+        entries = {sequence: one for sequence, one in self.entries.items() if sequence != entry.sequence}
+        trusted = before.trusted if self.revision == before.revision + 1 else self.trusted
+        return replace(self, revision=self.revision + 1, trusted=trusted, entries=entries)
+
+    def without(self, sequences: Collection[int]) -> "ChannelPointer":
+        """Return it without those releases, whose sequences stay used."""
+        entries = {sequence: one for sequence, one in self.entries.items() if sequence not in sequences}
+        return replace(self, revision=self.revision + 1, entries=entries, removed=self.removed | frozenset(sequences))
+
+    def encode(self) -> bytes:
+        """Return the pointer."""
+        return strictjson.encode(
+            {
+                "type": POINTER_TYPE,
+                "app": self.of.app,
+                "channel": self.of.channel,
+                "revision": self.revision,
+                "floor": self.trusted.floor,
+                "highest": self.trusted.highest,
+                "newest": self.trusted.newest,
+                "releases": list(self.entries.values()),
+                "removed": sorted(self.removed),
+            }
+        )
+
+    @classmethod
+    def parse(cls, of: AppChannel, data: bytes) -> "ChannelPointer":
+        """Parse the pointer of an app and channel. Raises FormatError."""
+        required = ("type", "app", "channel", "revision", "floor", "highest", "newest", "releases", "removed")
+        members = Members(strictjson.parse(data, "pointer"), "pointer", required=required)
+        if members.take("type", str) != POINTER_TYPE:
+            raise FormatError(f"pointer: not of type {POINTER_TYPE}")
+        if (members.text("app", check_name), members.text("channel", check_name)) != of:
+            raise FormatError(f"pointer: is not that of {of.app} on {of.channel}")
+        entries = [_parse_entry(one) for one in members.array("releases", least=0, most=_MAX_RELEASES)]
+        removed = members.array("removed", least=0, most=_MAX_RELEASES)
+        if not all(type(one) is int and one >= 1 for one in removed):
+            raise FormatError("pointer.removed: expected sequences")
+        by_sequence = {one.sequence: one for one in entries}
+        if list(by_sequence) != sorted(by_sequence) or len(by_sequence) != len(entries):
+            raise FormatError("pointer.releases: sequences do not ascend")
+        return cls(
+            of,
+            members.integer("revision", least=1),
+            Succession(
+                members.integer("floor", least=0), members.integer("highest", least=0), members.take("newest", str)
+            ),
+            by_sequence,
+            frozenset(removed),
+        )
+
+
+_ENTRY_KINDS = [int, str, str, str]
+
+
+def _parse_entry(value: object) -> Entry:
+    if type(value) is not list or len(value) != len(Entry._fields) or [type(one) for one in value[:4]] != _ENTRY_KINDS:
+        raise FormatError(
+            "pointer.releases: expected a sequence, a seal, a mark, and when it was published or withdrawn"
+        )
+    entry = Entry(*value)
+    check_fingerprint(entry.seal, "pointer.releases")
+    if not 1 <= entry.sequence <= MAX_INTEGER or not is_mark(entry.mark):
+        raise FormatError(f"pointer.releases: sequence {entry.sequence} and mark {entry.mark[:64]!r} name no record")
+    if entry.withdrawn is not None and type(entry.withdrawn) is not str:
+        raise FormatError("pointer.releases: expected when a release was withdrawn")
+    return entry

@@ -1,0 +1,521 @@
+"""Many servers on one store: what decides is in the store, and changed there under a condition."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from obstore.store import MemoryStore
+
+from capseal import RejectedError, RollbackError, TransferError, TrustStore
+from capseal.embedding import accept
+from capseal.format.dsse import Signature
+from capseal.format.strictjson import Role, shown_time
+from capseal.http.problems import INCOMPLETE, NO_UPLOAD
+from capseal.http.shapes import AppChannel, ReleaseDescription
+from capseal.server import Limits, Storage
+from capseal.server._problems import Problem
+from capseal.server.catalogue import catalogue as catalogue_module
+from capseal.server.catalogue._lease import CollectorLease, LeaseLostError
+from capseal.server.catalogue.arriving import Upload
+from capseal.server.catalogue.catalogue import Catalogue
+from capseal.server.storage import layout
+from capseal.server.storage.stored_runs import StoredRun
+from capseal.trust.succession import Succession
+from support.faulty_storage import FaultyStorage
+from support.server_fixtures import BundleMaker
+from support.serving import APP, CHANNEL, Bundle
+
+OF = AppChannel(APP, CHANNEL)
+NO_AGE = Limits(pointer_age_s=0)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def server_on(storage: Storage, trust: TrustStore, limits: Limits = NO_AGE) -> Catalogue:
+    log = logging.getLogger("capseal.server")
+    return Catalogue(storage, trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=True)
+
+
+async def upload(server: Catalogue, bundle: Bundle, trust: TrustStore, *, client: str = "x") -> Upload:
+    """Send a bundle of one run, but do not publish it."""
+    begun = await server.begin(accept(bundle.seal, trust=trust), client=client)
+    assert isinstance(begun, Upload)
+    segments = -(-len(bundle.payload) // (512 * 1024))
+    if begun.payload.missing:
+        await server.put_run(begun, begun.payload, StoredRun(0, segments, ""), memoryview(bundle.payload))
+    return begun
+
+
+async def publish(server: Catalogue, bundle: Bundle, trust: TrustStore) -> ReleaseDescription:
+    begun = await server.begin(accept(bundle.seal, trust=trust), client="x")
+    if isinstance(begun, ReleaseDescription):
+        return begun
+    return (await server.publish((await upload(server, bundle, trust)).id))[0]
+
+
+async def payload_of(server: Catalogue, release: ReleaseDescription) -> bytes:
+    payload = await server.payload(release, None)
+    return b"".join([bytes(chunk) async for chunk in payload.chunks(0, release.payload.size)])
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+def test_what_one_server_published_or_withdrew_another_one_shows(
+    memory: MemoryStore, trust: TrustStore, bundle: Bundle, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        first, second = (server_on(Storage(memory), trust) for _ in range(2))
+        assert await second.latest(OF) is None
+        small = sealed(sequence=7)
+        release = await publish(first, small, trust)
+        assert await second.latest(OF) == release
+        assert await payload_of(second, release) == small.payload
+        assert await second.channels(after=None, most=9) == [OF]
+        await second.withdraw(release)
+        assert await first.latest(OF) is None
+        with pytest.raises(RollbackError):
+            await first.begin(accept(small.seal, trust=trust), client="x")
+
+    asyncio.run(run())
+
+
+def test_an_upload_goes_on_at_another_server(memory: MemoryStore, trust: TrustStore, sealed: BundleMaker) -> None:
+    async def run() -> None:
+        first, second = (server_on(Storage(memory), trust) for _ in range(2))
+        begun = await upload(first, sealed(sequence=7), trust)
+        assert (await second.uploads.find(begun.id)).payload.missing == []
+        release, is_new = await second.publish(begun.id)
+        assert is_new
+        assert await first.publish(begun.id) == (release, False)
+
+    asyncio.run(run())
+
+
+def test_no_rollback_is_accepted_between_looking_and_writing(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first, second = (server_on(Storage(memory), trust) for _ in range(2))
+        old = await upload(first, sealed(sequence=7), trust)
+        put = first.storage.put
+
+        async def overtaken(path: str, data: Any) -> None:
+            await put(path, data)
+            if path.endswith(layout.RECORD):
+                await publish(second, sealed(sequence=8), trust)
+
+        monkeypatch.setattr(first.storage, "put", overtaken)
+        with pytest.raises(RollbackError):
+            await first.publish(old.id)
+        assert (await first.latest(OF)).sequence == 8
+        assert await first.release(OF, 7) is None
+
+    asyncio.run(run())
+
+
+def test_a_crowd_asks_the_store_once(memory: MemoryStore, trust: TrustStore, sealed: BundleMaker) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust, Limits())
+        release = await publish(server, sealed(sequence=7), trust)
+        asked = 0
+        see = server.storage.see
+
+        async def counted(path: str, **keywords: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            return await see(path, **keywords)
+
+        server.storage.see = counted  # type: ignore[method-assign]
+        assert await asyncio.gather(*(server.latest(OF) for _ in range(50))) == [release] * 50
+        assert asked <= 1
+
+    asyncio.run(run())
+
+
+def test_what_is_condemned_is_asked_for_again_and_a_late_deletion_hits_nothing(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    """A collector that slept through its lease: what it decided to delete hours ago, it deletes now."""
+
+    async def run() -> None:
+        first, second = (server_on(Storage(memory), trust) for _ in range(2))
+        small = sealed(sequence=7)
+        begun = await upload(first, small, trust)
+        await first.give_up(begun)
+        late: list[str] = []
+        delete = first.storage.delete
+
+        async def asleep(paths: Any) -> None:
+            late.extend(paths)
+
+        assert (await first.collect(grace_s=0)).condemned == 1
+        first.storage.delete = asleep  # type: ignore[method-assign]
+        await first.collect(grace_s=0)
+        assert any(name.startswith("payloads/") for name in late)
+        with pytest.raises(Problem) as raised:
+            await second.publish((await second.begin(accept(small.seal, trust=trust), client="x")).id)
+        assert raised.value.kind is INCOMPLETE
+        release = await publish(second, small, trust)
+        await delete(late)
+        assert await payload_of(second, release) == small.payload
+
+    asyncio.run(run())
+
+
+def test_what_was_condemned_and_is_needed_after_all_stays(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A publisher that looked just before the list was written."""
+
+    async def run() -> None:
+        first, second = (server_on(Storage(memory), trust) for _ in range(2))
+        small = sealed(sequence=7)
+        await first.give_up(await upload(first, small, trust))
+        begun = await second.begin(accept(small.seal, trust=trust), client="x")
+        await second.uploads.close(begun)
+        put = second.storage.put
+
+        async def condemned_meanwhile(path: str, data: Any) -> None:
+            await put(path, data)
+            if path.endswith(layout.SEAL):
+                await second.storage.delete([layout.upload_seal(begun.id, _statement(begun))])
+                assert (await first.collect(grace_s=0)).condemned
+
+        begun = await second.begin(accept(small.seal, trust=trust), client="x")
+        monkeypatch.setattr(second.storage, "put", condemned_meanwhile)
+        release, _ = await second.publish(begun.id)
+        for _ in range(3):
+            await first.collect(grace_s=0)
+        assert await payload_of(second, release) == small.payload
+
+    asyncio.run(run())
+
+
+def _statement(begun: Upload) -> str:
+    return hashlib.sha256(begun.verified.statement.encode()).hexdigest()
+
+
+def test_what_took_longer_than_half_the_grace_period_is_not_published(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        begun = await upload(server, sealed(sequence=7), trust)
+        now = 0.0
+        monkeypatch.setattr(catalogue_module, "monotonic", lambda: now)
+        put = server.storage.put
+
+        async def slow(path: str, data: Any) -> None:
+            nonlocal now
+            now += NO_AGE.collect_grace_s
+            await put(path, data)
+
+        monkeypatch.setattr(server.storage, "put", slow)
+        with pytest.raises(Problem, match="took so long"):
+            await server.publish(begun.id)
+        assert await server.latest(OF) is None
+        monkeypatch.setattr(server.storage, "put", put)
+        assert (await server.publish(begun.id))[1]
+
+    asyncio.run(run())
+
+
+def test_what_was_written_too_late_is_taken_back_before_anybody_is_told(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        begun = await upload(server, sealed(sequence=7), trust)
+        now = 0.0
+        monkeypatch.setattr(catalogue_module, "monotonic", lambda: now)
+        swap = server.storage.swap
+
+        async def slow(path: str, data: bytes, seen: Any) -> bool:
+            nonlocal now
+            done = await swap(path, data, seen)
+            now += NO_AGE.collect_grace_s
+            return done
+
+        monkeypatch.setattr(server.storage, "swap", slow)
+        with pytest.raises(Problem, match="took so long"):
+            await server.publish(begun.id)
+        monkeypatch.setattr(server.storage, "swap", swap)
+        assert await server.latest(OF) is None
+        assert (await server.publish(begun.id))[1]  # nothing was used up
+
+    asyncio.run(run())
+
+
+def test_one_server_collects_at_a_time_and_a_lease_runs_out_by_standing_still(memory: MemoryStore) -> None:
+    async def run() -> None:
+        now = [0.0, 0.0]
+        one, other = (CollectorLease(Storage(memory), lease_s=60, clock=lambda at=at: now[at]) for at in range(2))
+        assert await one.take()
+        assert not await other.take()
+        now[1] = 59
+        now[0] = 30
+        await one.keep()  # renewed: others count anew
+        now[1] = 100
+        assert not await other.take()
+        now[1] = 161
+        assert await other.take()
+        assert other.number == one.number + 1
+        now[0] = 60
+        with pytest.raises(LeaseLostError):
+            await one.keep()
+        await other.give_back()
+        assert await one.take()
+
+    asyncio.run(run())
+
+
+def test_many_seals_of_one_statement_share_a_few_places(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        small = sealed(sequence=7)
+        mine = await upload(server, small, trust)
+        signed = small.parsed.envelope
+        for number in range(20):
+            unsigned = Signature(f"{number:064x}", bytes(384))
+            envelope = replace(signed, signatures=(*signed.signatures, unsigned))
+            varied = replace(small.parsed, envelope=envelope).encode()
+            await server.begin(accept(varied, trust=trust), client="stranger")
+        assert len(await server.uploads.listed()) == NO_AGE.open_uploads_per_bundle
+        # The publisher's own was pushed out, begins again, and has lost nothing.
+        with pytest.raises(Problem) as raised:
+            await server.publish(mine.id)
+        assert raised.value.kind is NO_UPLOAD
+        again = await server.begin(accept(small.seal, trust=trust), client="x")
+        assert again.payload.missing == []
+        await server.publish(again.id)
+
+    asyncio.run(run())
+
+
+COLLECT = """
+import asyncio, logging, os, signal, sys
+from capseal import Role, load_trust
+from capseal.server import Limits, Storage
+from capseal.server.catalogue.catalogue import Catalogue
+
+async def run(place, trust):
+    storage = Storage.open(place)
+    log = logging.getLogger("capseal.server")
+    catalogue = Catalogue(
+        storage, load_trust(trust), role=Role.PRODUCTION, limits=Limits(lease_s=0.5), log=log, verify_reads=False
+    )
+    delete = storage.delete
+
+    async def stopped(paths):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        await delete(paths)
+
+    storage.delete = stopped
+    await catalogue.collect(grace_s=0)
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+
+
+def test_a_collector_that_is_stopped_across_its_lease_deletes_nothing_that_is_published(
+    store: Path, trust: TrustStore, sealed: BundleMaker, tmp_path: Path
+) -> None:
+    """SIGSTOP where it was about to delete; another one collects, and the same payload is published, meanwhile."""
+    trust.save(tmp_path / "trust")
+    small = sealed(sequence=7)
+
+    async def run() -> None:
+        limits = replace(NO_AGE, lease_s=0.5)
+        server = server_on(Storage.open(str(store)), trust, limits)
+        await server.give_up(await upload(server, small, trust))
+        assert (await server.collect(grace_s=0)).condemned == 1
+        command = [sys.executable, "-c", COLLECT, str(store), str(tmp_path / "trust")]
+        sleeper = subprocess.Popen(command)
+        try:
+            _, status = await asyncio.to_thread(os.waitpid, sleeper.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            assert await server.collect(grace_s=0) is None
+            await asyncio.sleep(0.6)
+            assert (await server.collect(grace_s=0)).deleted == 1  # the lease has run out
+            release = await publish(server, small, trust)
+        finally:
+            sleeper.send_signal(signal.SIGCONT)
+            sleeper.wait(30)
+        for _ in range(2):
+            await server.collect(grace_s=0)
+        assert await payload_of(server, release) == small.payload
+
+    asyncio.run(run())
+
+
+COUNT = """
+import asyncio, json, sys
+from capseal.server import Storage
+
+async def count(place, times):
+    storage = Storage.open(place)
+    done = 0
+    while done < times:
+        seen = await storage.see("counter", most=100)
+        data = str(1 + int(seen.data if seen else b"0")).encode()
+        done += await storage.swap("counter", data, seen)
+
+asyncio.run(count(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+def test_of_many_processes_that_change_one_file_none_loses_a_change(store: Path) -> None:
+    store.mkdir()
+    command = [sys.executable, "-c", COUNT, str(store), "25"]
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert (store / "counter").read_bytes() == b"100"
+
+
+class ManyServers(RuleBasedStateMachine):
+    """Three servers on a store that fails; after each step the truth is asked of one that does not."""
+
+    made: tuple[Bundle, ...]
+    trust: TrustStore
+
+    @initialize(seed=st.integers(0, 2**32), rate=st.sampled_from([0, 10, 30]))
+    def start(self, seed: int, rate: int) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.memory = MemoryStore()
+        self.chance = random.Random(seed)
+        self.rate = rate
+        self.storages = [FaultyStorage(self.memory, self.chance, rate=rate) for _ in range(3)]
+        self.servers = [server_on(storage, self.trust) for storage in self.storages]
+        self.acknowledged: set[int] = set()
+        self.withdrawn: set[int] = set()
+        self.seen: Succession = Succession()
+        self.order: list[int] = []
+
+    def run(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(what)
+
+    async def attempt(self, at: int, number: int) -> bool:
+        """Publish once, as far as the store lets it; return whether it was acknowledged."""
+        try:
+            await publish(self.servers[at], self.made[number], self.trust)
+        except (TransferError, Problem, RejectedError):
+            return False
+        return True
+
+    @rule(at=st.integers(0, 2), number=st.integers(0, 7))
+    def publishes(self, at: int, number: int) -> None:
+        if self.run(self.attempt(at, number)):
+            self.acknowledged.add(self.made[number].parsed.statement.sequence)
+
+    @rule(numbers=st.lists(st.integers(0, 7), min_size=3, max_size=3))
+    def publish_at_once(self, numbers: list[int]) -> None:
+        async def all_of_them() -> list[bool]:
+            return await asyncio.gather(*(self.attempt(at, number) for at, number in enumerate(numbers)))
+
+        for number, done in zip(numbers, self.run(all_of_them()), strict=True):
+            if done:
+                self.acknowledged.add(self.made[number].parsed.statement.sequence)
+
+    @rule(at=st.integers(0, 2), sequence=st.integers(1, 9))
+    def withdraws(self, at: int, sequence: int) -> None:
+        async def withdraw() -> bool:
+            server = self.servers[at]
+            try:
+                release = await server.release(OF, sequence)
+                if release is None:
+                    return False
+                await server.withdraw(release)
+            except (TransferError, Problem):
+                return False
+            return True
+
+        if self.run(withdraw()):
+            self.withdrawn.add(sequence)
+
+    @rule(at=st.integers(0, 2))
+    def collects(self, at: int) -> None:
+        async def collect() -> None:
+            with contextlib.suppress(TransferError, Problem):
+                await self.servers[at].collect(grace_s=0)
+
+        self.run(collect())
+
+    @rule(at=st.integers(0, 2))
+    def is_killed_and_starts_again(self, at: int) -> None:
+        self.storages[at] = FaultyStorage(self.memory, self.chance, rate=self.rate)
+        self.servers[at] = server_on(self.storages[at], self.trust)
+
+    @invariant()
+    def the_store_is_true(self) -> None:
+        if not hasattr(self, "memory"):
+            return
+
+        async def look() -> None:
+            honest = server_on(Storage(self.memory), self.trust)
+            pointer = await honest.channels_read.pointer(OF, fresh=True)
+            by_sequence = {one.parsed.statement.sequence: one for one in self.made}
+            new = [sequence for sequence in pointer.entries if sequence not in self.order]
+            self.order += new  # several at once only from one rule; each passed the rule in the store
+            assert set(self.order) == set(pointer.entries)  # nothing that was there goes away
+            assert self.acknowledged <= set(pointer.entries)
+            for sequence in self.withdrawn:
+                assert pointer.entries[sequence].withdrawn is not None
+            for entry in pointer.listed():
+                release = await honest.release(OF, entry.sequence)
+                assert release is not None
+                assert await payload_of(honest, release) == by_sequence[entry.sequence].payload
+                assert await honest.seal(release) == by_sequence[entry.sequence].seal
+            assert pointer.trusted.highest >= self.seen.highest
+            assert pointer.trusted.newest >= self.seen.newest
+            if pointer.trusted.floor < self.seen.floor:  # only by a permit that was younger than all
+                last = by_sequence[pointer.trusted.floor].parsed.statement
+                assert last.allow_downgrade_to is not None
+                assert shown_time(last.created) > self.seen.newest
+            self.seen = pointer.trusted
+
+        self.run(look())
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.close()
+
+
+@pytest.fixture
+def numbered(sealed: BundleMaker) -> tuple[Bundle, ...]:
+    """Bundles of sequences 1 to 6, and two permits, of which one is old."""
+    made = [sealed(sequence=one, content=b"%d" % one, created=START + timedelta(days=one)) for one in range(3, 9)]
+    young = sealed(sequence=2, content=b"2", allow_downgrade_to=1, created=START + timedelta(days=20))
+    old = sealed(sequence=1, content=b"1", allow_downgrade_to=0, created=START + timedelta(days=4))
+    return (*made, young, old)
+
+
+@pytest.mark.parametrize(
+    "steps", [pytest.param((10, 15), id="short"), pytest.param((400, 60), id="long", marks=pytest.mark.soak)]
+)
+def test_whatever_fails_nothing_acknowledged_is_lost_and_no_rollback_is_taken(
+    numbered: tuple[Bundle, ...], trust: TrustStore, steps: tuple[int, int]
+) -> None:
+    machine = type("Machine", (ManyServers,), {"made": numbered, "trust": trust})
+    examples, count = steps
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples, stateful_step_count=count, deadline=None)
+    )
