@@ -138,6 +138,12 @@ MUTANTS = (
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
+        "server/_reloading.py",
+        "        context = None if self._pair is None else self._pair.load()\n        self._reload()\n",
+        "        self._reload()\n        context = None if self._pair is None else self._pair.load()\n",
+        OPERATION + "test_a_reload_takes_a_new_certificate_and_keeps_the_old_one_where_that_is_bad",
+    ),
+    Mutant(
         "server/storage/pace.py",
         "async with asyncio.timeout(pace.timeout_s):",
         "async with asyncio.timeout(60 * pace.timeout_s):",

@@ -210,8 +210,9 @@ def test_a_reload_takes_a_new_certificate_and_keeps_the_old_one_where_that_is_ba
     second = ssl.PEM_cert_to_DER_cert(new_certificate.read_text())
     assert first != second
     tls = {"certificate": certificate, "key": key}
+    reloads: list[str] = []
     with (
-        live_server(str(store), trust, reload=lambda: None, **tls) as live,
+        live_server(str(store), trust, reload=lambda: reloads.append("trust"), **tls) as live,
         httpx.Client(verify=False, base_url=live.url) as kept,
     ):
         assert kept.get("/livez").status_code == 200
@@ -219,6 +220,7 @@ def test_a_reload_takes_a_new_certificate_and_keeps_the_old_one_where_that_is_ba
         certificate.write_bytes(new_certificate.read_bytes())  # the key is not there yet
         assert "not a usable certificate and key: KEY_VALUES_MISMATCH" in asked(live, caplog)
         assert shown_certificate(live.port) == first
+        assert reloads == []  # all of it or nothing
         key.write_bytes(new_key.read_bytes())
         assert asked(live, caplog) == "reloaded: "
         assert shown_certificate(live.port) == second
