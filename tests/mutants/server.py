@@ -49,8 +49,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/routes/publishing.py",
-        "    check_token(request, Right.PUBLISH)\n    id = ",
-        "    id = ",
+        "    check_token(request, Right.PUBLISH)\n    upload = await",
+        "    upload = await",
         TOKEN,
     ),
     Mutant(
