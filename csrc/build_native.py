@@ -41,6 +41,8 @@ ffibuilder.cdef(
     size_t capseal_read_files(int folder, const char *names, const int64_t *name_at, const int64_t *sizes,
                               const int64_t *changed_ns, const int64_t *data_at, size_t first, size_t last,
                               int64_t start, int64_t stop, uint8_t *out);
+    size_t capseal_write_files(int folder, const char *names, const uint32_t *modes, const int64_t *data_at,
+                               const int64_t *sizes, size_t count, const uint8_t *data);
     int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
     int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes);
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
@@ -50,7 +52,8 @@ ffibuilder.cdef(
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_listing.h"\n'
+    '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_filewriter.h"\n'
+    '#include "file/capseal_listing.h"\n'
     '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=_in_csrc("c"),

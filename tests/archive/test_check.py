@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capseal import FormatError, RejectedError, SourceChangedError
-from capseal.archive.check import ArchiveLimits, check_archive, check_data
+from capseal.archive import local_headers
+from capseal.archive.check import Archive, ArchiveLimits, check_archive, check_data
 from capseal.archive.local_headers import content_of
 from support.tools import require_tool
 from support.zips import (
@@ -305,3 +306,44 @@ def test_nothing_is_given_out_beyond_the_declared_size():
         for chunk in content_of(read, member):
             given += len(chunk)
     assert given <= 4000
+
+
+_MIXED = [
+    zip_of(("a.txt", b"hello"), ("b/c", b"x" * 300), ("\u00e9", b"y")),
+    zip_of(("a.txt", b"hello" * 50), ("b/", b""), ("b/c", b"x" * 300), method=zipfile.ZIP_DEFLATED),
+    streamed(("a.txt", b"hello" * 50), ("b/c", b"x" * 300)),
+    with_extra(b"\x01\x02\x01\x00z"),
+    with_extra(b"\x01\x02\x01\x00z", in_header=True),
+]
+
+
+def _verdict(data: bytes) -> Archive | str:
+    try:
+        return check_archive(read_at(data), len(data), limits=LIMITS)
+    except FormatError as error:
+        return str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), archive=st.sampled_from(_MIXED))
+def test_a_header_that_is_as_the_directory_says_is_judged_as_by_the_closer_look(data, archive):
+    """One byte is another, or the same one of a header and of its record in the directory."""
+    changed = bytearray(archive)
+    value = data.draw(st.sampled_from((0, 1, 2, 8, 0x20, 0x80, 0xFF)))
+    header, record = archive.rfind(b"PK\3\4"), archive.rfind(b"PK\1\2")
+    for at in data.draw(
+        st.one_of(
+            st.integers(0, len(archive) - 1).map(lambda at: [at]),
+            st.integers(4, 29).map(lambda at: [header + at, record + at + 2]),
+        )
+    ):
+        changed[at] = value
+    found = _verdict(bytes(changed))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(local_headers, "_behind_plain_header", lambda *_: 0)
+        assert _verdict(bytes(changed)) == found
+
+
+def test_nearly_every_header_takes_no_closer_look(monkeypatch):
+    monkeypatch.setattr(local_headers, "_check_header", lambda *_: pytest.fail("looked closer"))
+    assert [member.entry.path for member in check(PLAIN).members] == ["a.txt", "b/c"]

@@ -8,6 +8,18 @@ NAMES = "tests/archive/test_names.py::"
 MUTANTS = (
     Mutant(
         "archive/local_headers.py",
+        "if not entry.shared.endswith(_NO_EXTRA):",
+        "if not entry.shared:",
+        CHECK + "test_a_header_that_is_as_the_directory_says_is_judged_as_by_the_closer_look",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "expected = _LOCAL_SIGNATURE + entry.shared + entry.raw_name",
+        "expected = _LOCAL_SIGNATURE + entry.shared + entry.raw_name[:-1]",
+        CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",
+    ),
+    Mutant(
+        "archive/local_headers.py",
         "if entry.offset != at:",
         "if entry.offset < at:",
         CHECK + "test_an_odd_archive_is_refused_and_the_message_says_why",

@@ -90,11 +90,12 @@ def unicode_path(name: bytes, other: bytes) -> bytes:
     return struct.pack("<2H", 0x7075, len(body)) + body
 
 
-def with_extra(extra: bytes) -> bytes:
-    """Return a zip of one entry, `a`, with that extra block in its directory."""
+def with_extra(extra: bytes, *, in_header: bool = False) -> bytes:
+    """Return a zip of one entry, `a`, with that extra block in its directory, and in its header too if asked."""
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w") as archive:
         info = zipfile.ZipInfo("a")
+        info.extra = extra if in_header else b""
         archive.writestr(info, b"x")
         info.extra = extra
     return output.getvalue()

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import FormatError, SourceChangedError
 from .names import shown
@@ -30,6 +31,7 @@ END = struct.Struct("<4s4H2IH")
 END64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR64 = struct.Struct("<4sIQI")
 CENTRAL = struct.Struct("<4s6H3I5H2I")
+_SHARED = slice(6, 32)  # of a CENTRAL: what a LOCAL has too, from its fifth byte to its end
 MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
 _END = b"PK\x05\x06"
 _END64 = b"PK\x06\x06"
@@ -45,13 +47,13 @@ _METHODS = {
 _MAX_FOLDER_BYTES = 2  # what deflate makes of nothing: some tools deflate folders
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One member as the directory describes it.
+class Entry(NamedTuple):
+    """One member as the directory describes it: a tuple, of which ten thousand are made in half the time.
 
     path: without a leading './' and a folder's final '/'; empty for the root itself. raw_name: as stored;
     mode: Unix permissions and kind, 0 where they are not given; size, packed: bytes of the content and of
-    its data in the zip; offset: of its local header.
+    its data in the zip; offset: of its local header; shared: the fields as stored that its local header has
+    too, in the same order, from the version to the length of the extra block.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Entry:
     size: int
     packed: int
     offset: int
+    shared: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,43 +206,44 @@ def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
         raise FormatError(f"archive: entry at byte {at} of its directory ends at {end}, that at {len(directory)}")
     raw = directory[name_at:extra_at]
     name = _decode(raw, flags, made_by >> 8)
-    where = f"entry {shown(name)}"
-    fields = {ZIP64_EXTRA: b""}
-    if extra_bytes:
-        fields |= read_extra(directory[extra_at : extra_at + extra_bytes], where)
+    if extra_bytes or MAX32 in (size, packed, offset):
+        where = f"entry {shown(name)}"
+        fields = {ZIP64_EXTRA: b""} | read_extra(directory[extra_at : extra_at + extra_bytes], where)
         check_unicode_path(fields, raw, name)
-    size, packed, offset = read_zip64(fields[ZIP64_EXTRA], (size, packed, offset), where)
+        size, packed, offset = read_zip64(fields[ZIP64_EXTRA], (size, packed, offset), where)
     if disk:
-        raise FormatError(f"{where}: on disk {disk} of several; zip it into one file")
-    check_version(version, where)
+        raise FormatError(f"entry {shown(name)}: on disk {disk} of several; zip it into one file")
+    check_version(version, name)
     if flags & _ENCRYPTED:
-        raise FormatError(f"{where}: encrypted; zip it without a password, sealing encrypts it")
+        raise FormatError(f"entry {shown(name)}: encrypted; zip it without a password, sealing encrypts it")
     if method not in (STORED, DEFLATED) or flags & _PATCH:
         called = _METHODS.get(method, f"packed by method {method}")
-        raise FormatError(f"{where}: {called}; zip it again with the methods store or deflate")
+        raise FormatError(f"entry {shown(name)}: {called}; zip it again with the methods store or deflate")
     is_folder = name.endswith("/")
     mode = attributes >> 16
     kind = stat.S_IFMT(mode)
     if kind not in (0, stat.S_IFDIR if is_folder else stat.S_IFREG):
         raise FormatError(
-            f"{where}: mode {mode:o} is neither a regular file's nor a folder's; replace links by what they lead to"
+            f"entry {shown(name)}: mode {mode:o} is neither a regular file's nor a folder's; replace links by what "
+            "they lead to"
         )
     if method == STORED and packed != size:
-        raise FormatError(f"{where}: stored with {packed} bytes but unpacks to {size}")
+        raise FormatError(f"entry {shown(name)}: stored with {packed} bytes but unpacks to {size}")
     if is_folder and (size or packed > _MAX_FOLDER_BYTES):
-        raise FormatError(f"{where}: a folder with {max(size, packed)} bytes")
+        raise FormatError(f"entry {shown(name)}: a folder with {max(size, packed)} bytes")
     path = name.removeprefix("./").removesuffix("/")  # bsdtar writes names as find does
     if not path and name != "./":
-        raise FormatError(f"{where}: no name; zip it again")
-    return Entry(path, raw, is_folder, flags, method, mode if kind else 0, crc, size, packed, offset), end
+        raise FormatError(f"entry {shown(name)}: no name; zip it again")
+    shared = directory[at + _SHARED.start : at + _SHARED.stop]
+    return Entry(path, raw, is_folder, flags, method, mode if kind else 0, crc, size, packed, offset, shared), end
 
 
-def check_version(version: int, where: str) -> None:
+def check_version(version: int, name: str) -> None:
     """Check the version that an entry says is needed to extract it (section 4.4.3). Raises FormatError."""
     if version & 0xFF > _NEWEST_VERSION:
         raise FormatError(
-            f"{where}: needs version {version & 0xFF} to be extracted, readers know up to {_NEWEST_VERSION}; "
-            "zip it again"
+            f"entry {shown(name)}: needs version {version & 0xFF} to be extracted, readers know up to "
+            f"{_NEWEST_VERSION}; zip it again"
         )
 
 

@@ -3,7 +3,10 @@
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
+
+from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError
 from .directory import (
@@ -26,11 +29,12 @@ LOCAL = struct.Struct("<4s5H3I2H")
 CHUNK_BYTES = 1024 * 1024
 _Z_MEM_ERROR = -4  # zlib.h
 _EXTRA_GUESS_BYTES = 64  # what most tools write; longer ones take a second read
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+_NO_EXTRA = bytes(2)
 _SHAPING_FLAGS = 1 << 0 | DESCRIPTOR
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """An entry whose local header says the same. data: offset of its data."""
 
     entry: Entry
@@ -43,14 +47,14 @@ def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> l
     Returns them in the order in which they lie there. Raises FormatError, and what reading raises.
     """
     members = []
-    ordered = sorted(entries, key=lambda entry: entry.offset)
+    ordered = sorted(entries, key=attrgetter("offset"))
+    stops = [*(entry.offset for entry in ordered[1:]), directory]
     at = 0
-    for number, entry in enumerate(ordered):
+    for entry, stop in zip(ordered, stops, strict=False):
         if entry.offset != at:
             what = "starts in the one before" if entry.offset < at else "has bytes in front that belong to no entry"
             raise FormatError(f"entry {shown(entry.path)}: {what}: at byte {entry.offset}, not {at}; zip it again")
-        stop = ordered[number + 1].offset if number + 1 < len(ordered) else directory
-        data = _check_header(read_at, entry, stop)
+        data = _behind_plain_header(read_at, entry, stop) or _check_header(read_at, entry, stop)
         at = data + entry.packed
         if entry.flags & DESCRIPTOR:
             at += _check_descriptor(read_at, entry, at, stop - at)
@@ -58,6 +62,21 @@ def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> l
     if at != directory:
         raise FormatError(f"archive: entries end at byte {at}, its directory starts at {directory}; zip it again")
     return members
+
+
+def _behind_plain_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
+    """Return the offset behind a local header that is what nearly all are, 0 where it needs a closer look.
+
+    That is the very bytes that the directory has, without extra blocks in either: there is nothing to be
+    checked in them that was not checked there.
+    """
+    if not entry.shared.endswith(_NO_EXTRA):
+        return 0
+    expected = _LOCAL_SIGNATURE + entry.shared + entry.raw_name
+    data = entry.offset + len(expected)
+    if data + entry.packed > stop or exactly(read_at, entry.offset, len(expected)) != expected:
+        return 0
+    return data
 
 
 def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
@@ -68,9 +87,9 @@ def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
         raise FormatError(f"{where}: header and data of {entry.packed} bytes overlap what follows at byte {stop}")
     head = exactly(read_at, entry.offset, min(room, LOCAL.size + len(entry.raw_name) + _EXTRA_GUESS_BYTES))
     signature, version, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack_from(head)
-    if signature != b"PK\x03\x04":
+    if signature != _LOCAL_SIGNATURE:
         raise FormatError(f"{where}: no header at byte {entry.offset}")
-    check_version(version, where)
+    check_version(version, entry.path)
     whole: int = LOCAL.size + name_bytes + extra_bytes
     if whole > room:
         raise FormatError(f"{where}: header of {whole} bytes and data of {entry.packed} overlap what follows at {stop}")
@@ -130,8 +149,13 @@ def content_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
         size += len(chunk)
         if size > entry.size:
             raise FormatError(f"entry {shown(entry.path)}: unpacks to more than the {entry.size} bytes declared")
-        crc = zlib.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
         yield chunk
+    check_content(entry, size, crc)
+
+
+def check_content(entry: Entry, size: int, crc: int) -> None:
+    """Compare a file's size in bytes and CRC-32 with what is declared. Raises FormatError."""
     if size != entry.size or crc != entry.crc:
         raise FormatError(
             f"entry {shown(entry.path)}: {size} bytes with CRC-32 {crc:08x}, "

@@ -24,6 +24,11 @@ class SyncedTogether:
         self._folder = folder
         self._threads = None if filehints.can_sync_file_system(folder) else _SyncThreads()
 
+    @property
+    def takes_closed(self) -> bool:
+        """Whether files below the folder that were closed already, and never added, will be on disk too."""
+        return self._threads is None
+
     def add_file(self, fd: int) -> None:
         """Take an open file that is complete, and close it sooner or later. Raises OSError."""
         if self._threads is not None:
