@@ -106,7 +106,7 @@ class Tracer(Worker):
 
     def record(self, name: str, root: Path, *steps: str) -> None:
         """Let a child perform the steps under that name."""
-        pid, code = self._do(root, steps, {})
+        pid, code = self._do(root, steps, {"counted": True})
         assert code == 0
         self._names[str(pid)] = name
 
@@ -133,4 +133,4 @@ class Injector(Worker):
 
     def do_with_fault(self, number: int, root: Path, *steps: str) -> int:
         """Let a child perform the steps, with the fault at its call of that number, from 1."""
-        return self.do(root, *steps, call=self._call, skip=self._count - number)
+        return self.do(root, *steps, counted=True, call=self._call, skip=self._count - number)

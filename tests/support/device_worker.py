@@ -1,9 +1,10 @@
 """Performs store operations in child processes that may be killed, or may see I/O errors, at any step.
 
 Run as `device_worker.py WORLD`, usually under strace. For each line of JSON on standard input
-{"root", "steps", "call", "skip", "kill_after_us"} it forks a child that performs the steps, and answers
-with its process id and wait status. strace counts the calls of each process: the child first makes `skip`
-calls of kind `call` that fail, so that one strace with a fixed count can stop children anywhere.
+{"root", "steps", "counted", "call", "skip", "kill_after_us"} it forks a child that performs the steps, and answers
+with its process id and wait status. strace counts the calls of each thread: the child first makes `skip`
+calls of kind `call` that fail, so that one strace with a fixed count can stop children anywhere. Where calls are
+`counted`, one thread makes all those that change the disk, in the order in which two would make them.
 """
 
 import ctypes
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +63,18 @@ def perform(store: DeviceStore, world: World, step: str) -> None:
         getattr(store, name)()
 
 
+def _make_files_in_the_main_thread() -> None:
+    """Refuse the thread that makes files: what it would do is done at once, as where no thread can be started."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "capseal-files":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    threading.Thread.start = refuse  # type: ignore[method-assign]
+
+
 def run(world: World, root: str, steps: list[str], call: str | None, skip: int) -> int:
     store = world.store(Path(root))
     if call is not None:
@@ -88,6 +102,8 @@ def main() -> None:
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
+            if job.get("counted"):
+                _make_files_in_the_main_thread()
             os._exit(run(world, job["root"], job["steps"], job.get("call"), job.get("skip", 0)))
         if job.get("kill_after_us") is not None:
             time.sleep(job["kill_after_us"] / 1e6)
