@@ -118,7 +118,7 @@ def test_what_could_not_be_made_is_raised_and_nothing_is_made_afterwards(
     folder = os.open(tmp_path, os.O_RDONLY)
     before = os.listdir("/proc/self/fd")
     try:
-        with pytest.raises(FileExistsError, match="taken"), FileMaker(folder) as maker:
+        with pytest.raises(FileExistsError, match="taken"), FileMaker(lambda _: folder) as maker:
             maker.make("", _files("first", "taken"))
             for number in range(20):
                 maker.make("", _files(f"later{number}"))
@@ -132,7 +132,7 @@ def test_the_last_failure_is_not_lost(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"mine")
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        with pytest.raises(FileExistsError, match="taken"), FileMaker(folder) as maker:
+        with pytest.raises(FileExistsError, match="taken"), FileMaker(lambda _: folder) as maker:
             maker.make("", _files("taken"))
     finally:
         os.close(folder)
@@ -141,7 +141,7 @@ def test_the_last_failure_is_not_lost(tmp_path: Path) -> None:
 def test_when_reading_fails_nothing_is_made_behind_its_back(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        with pytest.raises(KeyError), FileMaker(folder) as maker:
+        with pytest.raises(KeyError), FileMaker(lambda _: folder) as maker:
             maker.make("", _files("a"))
             raise KeyError
         there = os.listdir(tmp_path)

@@ -129,8 +129,8 @@ MUTANTS = (
         "tests/device/test_runs.py::test_a_damaged_file_among_many_is_refused",
     ),
     Mutant(
-        "device/_open_folders.py",
-        "self._way.append((part, os.open(part, FOLDER, dir_fd=self._way[-1][1])))",
+        "device/_unpack.py",
+        "self._way.append((part, os.open(part, durable.FOLDER, dir_fd=self._way[-1][1])))",
         "self._way.append((part, os.open(part, os.O_RDONLY, dir_fd=self._way[-1][1])))",
         ARCHIVES + "test_a_link_that_appears_while_unpacking_is_not_followed",
     ),

@@ -54,13 +54,20 @@ class Spy:
 
         return guarded
 
+    def _are_digests(self, data: bytes) -> bool:
+        return len(data) % 32 == 0 and {data[i : i + 32] for i in range(0, len(data), 32)} <= self.digests
+
+    def _is_descriptor(self, data: bytes) -> bool:
+        """Say whether it is a descriptor of fs-verity: versions, the payload's size, the root and zeros."""
+        return len(data) == 256 and data[16:48] in self.digests and not any(data[48:])
+
     def check(self, payload: bytes) -> tuple[int, int]:
         """Return how many inputs were ciphertext and how many digests; anything else fails."""
         ciphertexts = digests = 0
         for data in self.inputs:
             if data in payload:
                 ciphertexts += 1
-            elif len(data) % 32 == 0 and {data[i : i + 32] for i in range(0, len(data), 32)} <= self.digests:
+            elif self._are_digests(data) or self._is_descriptor(data):
                 digests += 1
             else:
                 pytest.fail(f"{len(data)} bytes that are neither ciphertext nor digests went into _hashing")

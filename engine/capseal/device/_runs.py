@@ -3,7 +3,7 @@
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from zlib_ng.zlib_ng import crc32
@@ -12,7 +12,6 @@ from ..archive.directory import STORED, ReadAt, exactly
 from ..archive.local_headers import Member, check_content
 from ..native.filewriter import NewFiles, write_files
 from ._manifest import ContentFile
-from ._open_folders import OpenFolders
 
 _RUN_BYTES = 1024 * 1024
 _RUNS_WAITING = 4
@@ -63,13 +62,14 @@ def take_run(read_at: ReadAt, run: Sequence[Member], modes: Sequence[int]) -> tu
 
 
 class FileMaker:
-    """Makes files below an open folder in a thread of its own, or at once where none can be started.
+    """Makes files in a thread of its own, or at once where none can be started.
 
-    A context manager, in which whatever failed is raised: by make(), or at the end. Nothing is made afterwards.
+    open_folder: gives the descriptor of a folder by its path, which is used until the next call. A context manager,
+    in which whatever failed is raised: by make(), or at the end. Nothing is made afterwards.
     """
 
-    def __init__(self, root: int) -> None:
-        self._folders = OpenFolders(root)
+    def __init__(self, open_folder: Callable[[str], int]) -> None:
+        self._open_folder = open_folder
         self._waiting: queue.Queue[tuple[str, NewFiles] | None] = queue.Queue(_RUNS_WAITING)
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = threading.Thread(target=self._work, name="capseal-files", daemon=True)
@@ -83,7 +83,7 @@ class FileMaker:
         if self._error is not None:
             raise self._error
         if self._thread is None:
-            write_files(self._folders.open(folder), files)
+            write_files(self._open_folder(folder), files)
         else:
             self._waiting.put((folder, files))
 
@@ -96,7 +96,6 @@ class FileMaker:
             self._waiting.put(None)
             self._thread.join()
             failed = failed or self._error
-        self._folders.close()
         if kind is None and failed is not None:
             raise failed
 
@@ -105,6 +104,6 @@ class FileMaker:
             if self._error is not None:
                 continue
             try:
-                write_files(self._folders.open(item[0]), item[1])
+                write_files(self._open_folder(item[0]), item[1])
             except BaseException as failed:  # noqa: BLE001 - make() or the end of the block raises it
                 self._error = failed

@@ -21,7 +21,6 @@ from ..constants import ZIP_MEDIA_TYPE
 from ..errors import FormatError
 from ..io import durable
 from ._manifest import ContentFile, ContentManifest
-from ._open_folders import OpenFolders
 
 if TYPE_CHECKING:
     from ..io.many_files import SyncedTogether
@@ -77,7 +76,7 @@ def _unpack_zip(read_at: ReadAt, size: int, folder: int, limits: ArchiveLimits) 
     archive: Archive = check_archive(read_at, size, limits=limits)
     files = archive.files
     _check_room(folder, [member.entry.size for member in files], folders=len(archive.folders))
-    with closing(OpenFolders(folder)) as folders, _syncing(folder, len(files)) as synced:
+    with closing(_OpenFolders(folder)) as folders, _syncing(folder, len(files)) as synced:
         for path in archive.folders:
             _make_folder(folders, path)
         if isinstance(synced, durable.SyncedOneByOne) or not synced.takes_closed:
@@ -97,6 +96,36 @@ def _syncing(folder: int, files: int) -> "_Syncing":
     return SyncedTogether(folder)
 
 
+class _OpenFolders:
+    """The way from an open root to the folder asked for last, open: most files lie where the one before lay."""
+
+    def __init__(self, root: int) -> None:
+        self._way = [("", os.open(".", durable.FOLDER, dir_fd=root))]  # each folder's name and descriptor
+        self._path = ""
+
+    def open(self, path: str) -> int:
+        """Return the descriptor of a folder, to be used until the next call. Follows no link. Raises OSError."""
+        if path != self._path:
+            parts = path.split("/") if path else []
+            for level, part in enumerate(parts, 1):
+                if level < len(self._way) and self._way[level][0] == part:
+                    continue
+                self._close_from(level)
+                self._way.append((part, os.open(part, durable.FOLDER, dir_fd=self._way[-1][1])))
+            self._close_from(len(parts) + 1)
+            self._path = path
+        return self._way[-1][1]
+
+    def close(self) -> None:
+        """Close all."""
+        self._close_from(0)
+
+    def _close_from(self, level: int) -> None:
+        self._path = "/"  # none has that one, should something fail on the way to the next
+        while len(self._way) > level:
+            os.close(self._way.pop()[1])
+
+
 def _check_room(folder: int, sizes: Sequence[int], *, folders: int) -> None:
     """Raise OSError where files of those sizes, in bytes, and so many folders will not fit."""
     room = os.fstatvfs(folder)
@@ -109,18 +138,18 @@ def _check_room(folder: int, sizes: Sequence[int], *, folders: int) -> None:
         raise OSError(errno.ENOSPC, f"content has {names} files and folders, there is room for {room.f_favail}")
 
 
-def _make_folder(folders: OpenFolders, path: str) -> None:
+def _make_folder(folders: _OpenFolders, path: str) -> None:
     parent, _, name = path.rpartition("/")
     os.mkdir(name, _MAX_MODE, dir_fd=folders.open(parent))
 
 
 def _extract_in_runs(
-    read_at: ReadAt, files: Sequence[Member], root: int, folders: OpenFolders, synced: "_Syncing"
+    read_at: ReadAt, files: Sequence[Member], root: int, folders: _OpenFolders, synced: "_Syncing"
 ) -> dict[str, ContentFile]:
     from ._runs import FileMaker, runs, take_run  # here, since few files do without
 
     found: dict[str, ContentFile] = {}
-    with FileMaker(root) as maker:
+    with closing(_OpenFolders(root)) as of_maker, FileMaker(of_maker.open) as maker:
         for folder, run in runs(files):
             if folder is None:
                 found |= {member.entry.path: _extract(read_at, member, folders, synced) for member in run}
@@ -135,7 +164,7 @@ def _mode_of(member: Member) -> int:
     return member.entry.mode & _MAX_MODE | 0o600 if member.entry.mode else _DEFAULT_MODE
 
 
-def _extract(read_at: ReadAt, member: Member, folders: OpenFolders, synced: "_Syncing") -> ContentFile:
+def _extract(read_at: ReadAt, member: Member, folders: _OpenFolders, synced: "_Syncing") -> ContentFile:
     parent, _, name = member.entry.path.rpartition("/")
     return _write(folders.open(parent), name, content_of(read_at, member), _mode_of(member), synced)
 
