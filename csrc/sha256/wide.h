@@ -2,14 +2,11 @@
  * wide.h - the vector kernels' body: one stream per 32-bit lane, FIPS 180-4 as it is written.
  *
  * The including file defines, for vectors of LANES lanes: VEC, ADD, XOR, SHR, ROTR, CHOOSE,
- * MAJORITY, XOR3, SET1, LOAD, STORE and load_words(w, in, stride), which reads one chunk of each
- * stream, turns it into host order and transposes it.
+ * MAJORITY, XOR3, SET1, LOAD, STORE and load_words(w, in, stride), which reads eight words of each
+ * stream, turns them into host order and transposes them.
  */
 #ifndef CAPSEAL_WIDE_H
 #define CAPSEAL_WIDE_H
-
-/* Only unrolled do the words stay in registers; gcc at -O2 would not do it by itself. */
-#define UNROLL16 _Pragma("GCC unroll 16")
 
 #define BIG_SIGMA0(x) XOR3(ROTR(x, 2), ROTR(x, 13), ROTR(x, 22))
 #define BIG_SIGMA1(x) XOR3(ROTR(x, 6), ROTR(x, 11), ROTR(x, 25))
@@ -43,6 +40,19 @@
     w[(t) % 16] = ADD(ADD(w[(t) % 16], SIGMA0(w[((t) + 1) % 16])), \
                       ADD(w[((t) + 9) % 16], SIGMA1(w[((t) + 14) % 16])))
 
+/* Written out, so that the words stay in registers at -O2, too. */
+#define EIGHT_NEXT_WORDS(t)  \
+    do {                     \
+        NEXT_WORD(t);        \
+        NEXT_WORD((t) + 1);  \
+        NEXT_WORD((t) + 2);  \
+        NEXT_WORD((t) + 3);  \
+        NEXT_WORD((t) + 4);  \
+        NEXT_WORD((t) + 5);  \
+        NEXT_WORD((t) + 6);  \
+        NEXT_WORD((t) + 7);  \
+    } while (0)
+
 static void load_state(uint32_t (*state)[8], VEC v[8])
 {
     CAPSEAL_ALIGNED(64) uint32_t rows[8][LANES];
@@ -69,14 +79,16 @@ static void compress(uint32_t (*state)[8], const uint8_t *in, size_t stride, siz
     load_state(state, v);
     for (; chunks > 0; chunks--, in += CAPSEAL_CHUNK_BYTES) {
         VEC a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7];
+        /* Eight words, eight rounds: words want other ports than rounds, and a long stretch of one kind alone
+           leaves some idle. */
         load_words(w, in, stride);
         EIGHT_ROUNDS(WK_OF_WORD, 0);
+        load_words(w + 8, in + CAPSEAL_CHUNK_BYTES / 2, stride);
         EIGHT_ROUNDS(WK_OF_WORD, 8);
         for (int t = 16; t < 64; t += 16) {
-            UNROLL16
-            for (int i = 0; i < 16; i++)
-                NEXT_WORD(i);
+            EIGHT_NEXT_WORDS(t);
             EIGHT_ROUNDS(WK_OF_WORD, t);
+            EIGHT_NEXT_WORDS(t + 8);
             EIGHT_ROUNDS(WK_OF_WORD, t + 8);
         }
         v[0] = ADD(v[0], a), v[1] = ADD(v[1], b), v[2] = ADD(v[2], c), v[3] = ADD(v[3], d);

@@ -20,10 +20,10 @@ CAPSEAL_TARGET_BEGIN("avx2")
 #define LOAD(p) _mm256_load_si256((const __m256i *)(p))
 #define STORE(p, v) _mm256_store_si256((__m256i *)(p), v)
 
-static inline void load_words(__m256i w[16], const uint8_t *in, size_t stride)
+static inline void load_words(__m256i w[8], const uint8_t *in, size_t stride)
 {
     const __m256i big_endian = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203));
-    for (int group = 0; group < 4; group++) {
+    for (int group = 0; group < 2; group++) {
         __m256i rows[4]; /* streams i and i + 4, one 16-byte half each */
         for (size_t i = 0; i < 4; i++) {
             const __m128i *low = (const __m128i *)(in + i * stride) + group;
