@@ -138,6 +138,12 @@ MUTANTS = (
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
+        "server/routes/publishing.py",
+        "check_token(request, Right.PUBLISH, app=await catalogue.app_of_upload(id))",
+        "check_token(request, Right.PUBLISH, app=None and await catalogue.app_of_upload(id))",
+        TOKENS + "test_a_token_for_one_app_touches_no_upload_of_another",
+    ),
+    Mutant(
         "server/_reloading.py",
         "        context = None if self._pair is None else self._pair.load()\n        self._reload()\n",
         "        self._reload()\n        context = None if self._pair is None else self._pair.load()\n",
