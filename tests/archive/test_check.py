@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import zipfile
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -123,6 +124,47 @@ def test_an_odd_archive_is_refused_and_the_message_says_why(name):
     with pytest.raises(FormatError, match=message) as caught:
         check(data)
     assert str(caught.value).isprintable()
+
+
+def test_what_is_written_into_a_pipe_is_taken_deflated_and_stored():
+    """As by Python, Go, Java, .NET, archivers of Node, bsdtar and `zip -fd`."""
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        members = {"a": b"x" * 100, "empty": b"", "pk": b"PK\x03PK\x07"}
+        assert contents(streamed(*members.items(), method=method)) == members
+
+
+@pytest.mark.parametrize("found", [b"PK\x07\x08", b"PK\x03\x04", b"PK\x01\x02"])
+@pytest.mark.parametrize("at", [0, 50, 1024 * 1024 - 2])
+def test_stored_data_that_ends_where_a_descriptor_stands_holds_nothing_that_looks_like_one(found, at):
+    data = bytes(at) + found + bytes(60)
+    with pytest.raises(FormatError, match="stored without its size in front"):
+        check(streamed(("a", data), method=zipfile.ZIP_STORED))
+    if at < 100:
+        assert contents(streamed(("a", data))) == {"a": data}  # deflated, it ends by itself
+    assert contents(zip_of(("a", data))) == {"a": data}  # and here, where its size says
+
+
+def test_a_stored_entry_with_a_descriptor_needs_one_with_its_signature():
+    data = streamed(("a", b"x" * 100), method=zipfile.ZIP_STORED)
+    at = data.index(b"PK\x07\x08")
+    end = data.rindex(b"PK\x05\x06")
+    start = struct.unpack_from("<I", data, end + 16)[0] - 4
+    plain = data[:at] + data[at + 4 : end + 16] + struct.pack("<I", start) + data[end + 20 :]
+    with pytest.raises(FormatError, match="behind its data"):
+        check(plain)
+
+
+def test_a_reader_in_order_takes_stored_data_for_what_the_directory_says():
+    """The attack: with sizes behind the data, what looks like a descriptor ends it for bsdtar, and a file is hidden."""
+    tool = require_tool("bsdtar")
+    shown = b"<h1>good</h1>"
+    hidden = zip_of(("evil.js", b"evil"))
+    inner = shown + b"PK\x07\x08" + struct.pack("<3I", zlib.crc32(shown), len(shown), len(shown)) + hidden
+    data = streamed(("index.html", inner), method=zipfile.ZIP_STORED)
+    listed = subprocess.run([tool, "-tf", "-"], input=data, capture_output=True, check=False).stdout
+    assert b"evil.js" in listed
+    with pytest.raises(FormatError):
+        check(data)
 
 
 def test_the_root_of_bsdtar_and_its_dots_are_read_as_meant():

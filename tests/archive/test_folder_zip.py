@@ -308,6 +308,30 @@ def test_a_private_key_is_found_while_a_large_file_is_deflated(folder, monkeypat
         FolderZip(str(folder), deflate=True)
 
 
+WIDE = PEM.decode()
+ENCODED = {
+    "UTF-8": PEM,
+    "UTF-16 with a mark": WIDE.encode("utf-16"),
+    "UTF-16, low bytes first": WIDE.encode("utf-16-le"),
+    "UTF-16, high bytes first": WIDE.encode("utf-16-be"),
+}
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("at", [1, 64 * 1024 + 300, 1_048_550, 1_048_576 - 128, 9_000_001])
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_a_private_key_is_found_wherever_it_is_in_a_file(folder, encoding, at, deflate, monkeypatch):
+    monkeypatch.setattr(_deflating, "_WHOLE_BYTES", 100_000)
+    (folder / "README").write_bytes(bytes(at) + ENCODED[encoding] + b" " * 99)
+    with pytest.raises(UsageError, match="README: a private key, which would be shipped; move it out"):
+        _zip(folder, deflate=deflate)
+
+
+def test_a_file_with_content_and_a_size_of_0_is_refused_and_not_taken_for_an_empty_one():
+    with pytest.raises(UsageError, match=r"/proc/sys/\S+: has content, though its size is 0 bytes; seal a copy"):
+        FolderZip("/proc/sys/fs/inotify")
+
+
 def test_public_keys_and_code_that_speaks_of_keys_ship(folder):
     (folder / "signer.pub.pem").write_bytes(b"-----BEGIN PUBLIC KEY-----\n")
     (folder / "forge.js").write_bytes(b"const head = '-----BEGIN PRIVATE KEY-----';")

@@ -39,6 +39,19 @@ def _seal(source, signer, recipient, **keywords):
     return output.getvalue()
 
 
+KEY = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFNjcmVlbnNob3Rz\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("key", [KEY, KEY.decode().encode("utf-16"), os.urandom(3_000_000) + KEY])
+def test_a_private_key_in_a_ready_zip_is_refused(key, method, tmp_path, signer, recipient):
+    (tmp_path / "web.zip").write_bytes(zip_of(("index.html", b"x"), ("js/notes.txt", key), method=method))
+    with pytest.raises(UsageError, match=r"web\.zip: entry 'js/notes\.txt': a private key, which would be shipped"):
+        _seal(tmp_path / "web.zip", signer, recipient)
+    with pytest.raises(UsageError, match="a private key, which would be shipped"):
+        capgo.encrypt(tmp_path / "web.zip", tmp_path / "out", key=capgo.PrivateKey.generate())
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_devices_refuse_is_not_sealed(name, tmp_path, signer, recipient):
     data, message = REFUSED[name]

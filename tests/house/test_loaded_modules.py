@@ -75,7 +75,8 @@ def test_sealing_a_small_file_loads_few_modules(folder: Path, capsys: pytest.Cap
 def test_sealing_a_zip_loads_what_reads_zips_besides(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     python, compiled = loaded_by(SEAL, folder)
     show(capsys, "capseal.seal of a zip", python, compiled)
-    assert len([name for name in python if not name.startswith("capseal.archive.")]) <= MOST_TO_SEAL
+    besides = [name for name in python if not name.startswith("capseal.archive.") and name != "capseal.native.search"]
+    assert len(besides) <= MOST_TO_SEAL  # and what looks for private keys in it
 
 
 def test_installing_a_path_loads_few_modules(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,10 @@ class Deflated:
     def _write(self, at: int, data: bytes) -> int:
         view = memoryview(data)
         while view:
-            count = os.pwrite(self._spool.fileno(), view, at)
+            try:
+                count = os.pwrite(self._spool.fileno(), view, at)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, f"temporary file in {tempfile.gettempdir()}") from None
             at += count
             view = view[count:]
         return len(data)

@@ -10,7 +10,7 @@ from ..constants import MAGIC
 from ..errors import FormatError, UsageError
 from ..native.filereader import FILE, FOLDER, OTHER
 from ..native.filereader import list_folder as list_one
-from ..native.search import contains
+from ._private_keys import LABEL
 from .names import check_tree
 
 IGNORE_FILE = ".capsealignore"
@@ -26,17 +26,6 @@ _KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
 _MAX_KEY_BYTES = 64 * 1024
 _TELLING = frozenset({b"sealed", b"seal", b"payload", b"pem", b"key", b"p8", b"capgo_key_v2", b"capgo_key"})
 """What may follow the last dot of a name that needs a closer look."""
-_TELLTALE = b"PRIVATE KEY"  # without its dashes, whose runs in other text would slow the search down
-_LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-_KEY = re.compile(
-    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY-----
-    (?: \s | \\[rn\n] | ["'`] \s* [+,] \s* ["'`] )*  # line breaks, and what makes lines one text in code
-    (?: [A-Za-z0-9+/]{16} | Proc-Type: )""",
-    re.VERBOSE,
-)
-HEAD_BYTES = _MAX_KEY_BYTES + 256
-"""What of a file is looked at for a private key: one that begins in its first 64 KiB shows its first line."""
-
 Shipped = tuple[bytes, int, int]
 """Name in the zip, a folder's with a final '/'; size, -1 of a folder; time of the last change in nanoseconds."""
 
@@ -57,19 +46,6 @@ def list_folder(folder: str, *, exclude: Sequence[str], leave_out: Collection[st
     files that are being made; entries: at most so many files and folders.
     """
     return _Lister(folder, exclude, leave_out, entries).list()
-
-
-def holds_private_key(head: bytes) -> bool:
-    """Say whether a file that begins so holds a private key in PEM: its label and what follows it.
-
-    Code and notes that speak of keys have the label alone, but never as the first thing.
-    """
-    return _TELLTALE in head and bool(_LABEL.match(head) or _KEY.search(head))
-
-
-def hints_at_private_key(data: memoryview) -> bool:
-    """Say whether any of the files in a stretch of data may hold a private key: nearly always none, at once."""
-    return contains(data, _TELLTALE)
 
 
 class _Lister:
@@ -238,5 +214,5 @@ def _is_sealed(place: bytes, siblings: Collection[bytes]) -> bool:
 
 def _refuse_private_key(place: bytes) -> None:
     with open(place, "rb") as file:
-        if _LABEL.search(file.read(_MAX_KEY_BYTES)):
+        if LABEL.search(file.read(_MAX_KEY_BYTES)):
             raise UsageError(f"{os.fsdecode(place)}: a private key, which would be shipped; move it out of the folder")

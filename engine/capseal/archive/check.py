@@ -3,13 +3,15 @@
 Memory: the directory, at most 32 MiB, and what is kept of each entry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import FormatError
 from .directory import Entry, ReadAt, exactly, read_end, read_entries
 from .local_headers import Member, check_places, content_of
 from .names import Names
+
+Look = Callable[[Member], Callable[[bytes], None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +68,16 @@ def check_sizes(content_bytes: int, archive_bytes: int, *, limits: ArchiveLimits
         )
 
 
-def check_data(read_at: ReadAt, archive: Archive) -> None:
-    """Unpack every file to nowhere: data that is damaged is found. Raises as content_of()."""
+def check_data(read_at: ReadAt, archive: Archive, *, look: Look | None = None) -> None:
+    """Unpack every file to nowhere: data that is damaged is found. Raises as content_of().
+
+    look: is given each file, and returns what is given its content, piece by piece.
+    """
     for member in archive.files:
-        for _ in content_of(read_at, member):
-            pass
+        see = None if look is None else look(member)
+        for piece in content_of(read_at, member):
+            if see is not None:
+                see(piece)
 
 
 def _check_names(entries: Sequence[Entry], limits: ArchiveLimits) -> Names:

@@ -1,13 +1,15 @@
 """What is to be sealed: a file, a stream, or a folder as its zip; opened, and checked as devices will check it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..constants import ANY_MEDIA_TYPE, ZIP_MEDIA_TYPE
 from ..errors import FormatError, UsageError
 from ..io.source import PathOrFile, Source, open_source
-from .check import ArchiveLimits, check_archive, check_data
-from .names import check_path
+from ._private_keys import KeySearch
+from .check import ArchiveLimits, Look, check_archive, check_data
+from .local_headers import Member
+from .names import check_path, shown
 
 _LIMITS = ArchiveLimits()
 """The devices' defaults."""
@@ -30,8 +32,8 @@ def open_content(
 def check_content(source: Source, name: str, media_type: str) -> None:
     """Check that devices will take it, before it is signed; a folder's zip was checked when it was listed.
 
-    A zip is read through: its data must unpack. A stream cannot be read twice, so it is no zip. Raises
-    UsageError, which says what to do; SourceChangedError, OSError.
+    A zip is read through: its data must unpack, and hold no private key. A stream cannot be read twice, so it is
+    no zip. Raises UsageError, which says what to do; SourceChangedError, OSError.
     """
     if hasattr(source, "left_out"):
         return
@@ -44,7 +46,24 @@ def check_content(source: Source, name: str, media_type: str) -> None:
                 f"{source.name}: a zip is checked before it is sealed, and a stream cannot be read twice; "
                 f"seal a file, or give the content type {ANY_MEDIA_TYPE} to ship it as one file, not unpacked"
             )
-        check_data(source.peek, check_archive(source.peek, source.size, limits=_LIMITS))
+        archive = check_archive(source.peek, source.size, limits=_LIMITS)
+        check_data(source.peek, archive, look=_looking_for_keys(source.name))
     except FormatError as error:
         hint = "" if media_type != ZIP_MEDIA_TYPE else f" (content type {ANY_MEDIA_TYPE} ships it as one file)"
         raise UsageError(f"{source.name}: devices would refuse it: {error}{hint}") from None
+
+
+def _looking_for_keys(name: str) -> Look:
+    """Return what looks at every file of a zip of that name. It raises UsageError at a private key."""
+
+    def look(member: Member) -> Callable[[bytes], None]:
+        search = KeySearch()
+
+        def see(piece: bytes) -> None:
+            if search.feed(piece):
+                entry = shown(member.entry.path)
+                raise UsageError(f"{name}: entry {entry}: a private key, which would be shipped; zip it again without")
+
+        return see
+
+    return look

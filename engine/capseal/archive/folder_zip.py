@@ -19,7 +19,8 @@ from zlib_ng.zlib_ng import crc32
 from ..errors import FormatError, UsageError
 from ..native.filereader import FileTable
 from ._headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
-from ._listing import HEAD_BYTES, hints_at_private_key, holds_private_key, list_folder
+from ._listing import list_folder
+from ._private_keys import KeySearch, hints_at_private_key
 from .check import ArchiveLimits, check_sizes
 from .directory import DEFLATED, STORED, check_directory_bytes
 
@@ -72,6 +73,7 @@ class FolderZip:
             if deflate:
                 self._deflate()
             self._lay_out()
+            self._check_empty_ones()
             check_sizes(sum(self._contents), self._bytes, limits=limits)
         except FormatError as error:
             self.close()
@@ -145,6 +147,18 @@ class FolderZip:
             in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
         self._table = FileTable(self._folder, names, in_files, self._changed_ns, self._data_at)
 
+    def _check_empty_ones(self) -> None:
+        """Raise UsageError at a file that has content though its size is 0, as those of /proc have."""
+        for number, size in enumerate(self._sizes):
+            if size == 0:
+                fd = self._table.open(number)
+                try:
+                    if os.read(fd, 1):
+                        path = os.path.join(self._folder, self._names[number].decode())
+                        raise UsageError(f"{path}: has content, though its size is 0 bytes; seal a copy of the folder")
+                finally:
+                    os.close(fd)
+
     def _deflate(self) -> None:
         from ._deflating import Deflated  # here, since few folders are
 
@@ -173,7 +187,7 @@ class FolderZip:
         if unknown and hints_at_private_key(buffer):
             for number in unknown:
                 at = data_at[number] - offset
-                self._refuse_private_key(number, bytes(buffer[at : at + min(HEAD_BYTES, packed[number])]))
+                self._refuse_private_key(number, KeySearch(), bytes(buffer[at : at + packed[number]]))
         for number in unknown:
             at = data_at[number] - offset
             crcs[number] = crc32(buffer[at : at + packed[number]])
@@ -213,16 +227,17 @@ class FolderZip:
         fd = self._table.open(number)
         try:
             chunk = os.read(fd, _CHUNK_BYTES)
-            self._refuse_private_key(number, chunk[:HEAD_BYTES])
+            search = KeySearch()
             while chunk:
+                self._refuse_private_key(number, search, chunk)
                 yield chunk
                 chunk = os.read(fd, _CHUNK_BYTES)
             self._table.check_unchanged(number, fd)
         finally:
             os.close(fd)
 
-    def _refuse_private_key(self, number: int, head: bytes) -> None:
-        if holds_private_key(head):
+    def _refuse_private_key(self, number: int, search: KeySearch, piece: bytes) -> None:
+        if search.feed(piece):
             path = os.path.join(self._folder, self._names[number].decode())
             raise UsageError(f"{path}: a private key, which would be shipped; move it out of the folder")
 

@@ -1,5 +1,6 @@
 """Local headers and the data behind them: what a reader in order would see, and that it is what the directory says."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,8 @@ _EXTRA_GUESS_BYTES = 64  # what most tools write; longer ones take a second read
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _NO_EXTRA = bytes(2)
 _SHAPING_FLAGS = 1 << 0 | DESCRIPTOR
+_HEADERS = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x07\x08)")
+_HEADER_BYTES = 4
 
 
 class Member(NamedTuple):
@@ -130,9 +133,11 @@ def _check_descriptor(read_at: ReadAt, entry: Entry, at: int, room: int) -> int:
         if sizes == "<3I" and max(entry.packed, entry.size) > MAX32:
             continue
         plain = struct.pack(sizes, entry.crc, entry.packed, entry.size)
-        for form in (b"PK\x07\x08" + plain, plain):
-            if len(form) == room and found == form:
-                return room
+        forms = [b"PK\x07\x08" + plain]
+        if not _ends_at_descriptor(entry):
+            forms.append(plain)
+        if any(len(form) == room and found == form for form in forms):
+            return room
     raise FormatError(
         f"entry {shown(entry.path)}: {room} bytes behind its data at byte {at} are not its CRC and sizes; zip it again"
     )
@@ -145,7 +150,8 @@ def content_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
     """
     entry = member.entry
     crc = size = 0
-    for chunk in _inflated(read_at, member) if entry.method == DEFLATED else _stored(read_at, member):
+    data = _inflated(read_at, member) if entry.method == DEFLATED else _stored(read_at, member)
+    for chunk in _without_headers(data, entry) if _ends_at_descriptor(entry) else data:
         size += len(chunk)
         if size > entry.size:
             raise FormatError(f"entry {shown(entry.path)}: unpacks to more than the {entry.size} bytes declared")
@@ -161,6 +167,27 @@ def check_content(entry: Entry, size: int, crc: int) -> None:
             f"entry {shown(entry.path)}: {size} bytes with CRC-32 {crc:08x}, "
             f"{entry.size} with {entry.crc:08x} are declared; the archive is damaged"
         )
+
+
+def _ends_at_descriptor(entry: Entry) -> bool:
+    """Say whether a reader in order knows where the data ends by what stands behind it only."""
+    return bool(entry.flags & DESCRIPTOR and entry.method != DEFLATED and entry.size)
+
+
+def _without_headers(chunks: Iterator[bytes], entry: Entry) -> Iterator[bytes]:
+    """Give chunks as they are. Raises FormatError where they hold what a reader in order would take for their end.
+
+    libarchive looks for the descriptor in stored data, Commons Compress for the next headers, too.
+    """
+    end = b""
+    for chunk in chunks:
+        if found := _HEADERS.search(end + chunk):
+            raise FormatError(
+                f"entry {shown(entry.path)}: stored without its size in front, with {found[0]!r} in its data, where "
+                "some readers take it to end; zip it again with the method deflate, or not as a stream"
+            )
+        end = chunk[-_HEADER_BYTES + 1 :]
+        yield chunk
 
 
 def _stored(read_at: ReadAt, member: Member) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ except (ImportError, AttributeError):  # built without a C compiler, or before t
     _ffi = _lib = None
 
 
-def contains(data: memoryview, word: bytes) -> bool:
+def contains(data: memoryview | bytes, word: bytes) -> bool:
     """Say whether a word occurs in contiguous data. The compiled form looks three times as fast as Python's."""
     if _lib is None:
         return word in bytes(data)

@@ -1,0 +1,51 @@
+"""Private keys in what is to be shipped: PEM anywhere in a file, in UTF-8 or UTF-16, found as the file is read.
+
+Code and notes that speak of keys have the label alone, but never as the first thing; a key has its data behind it.
+"""
+
+import re
+
+from ..native.search import contains
+
+_TELLTALE = b"PRIVATE KEY"  # without its dashes, whose runs in other text would slow the search down
+_WIDE_TELLTALE = _TELLTALE.decode().encode("utf-16-le")[:-1]  # as both orders of bytes have it
+_SEAM_BYTES = 2 * 512  # a label, line breaks and the start of the data behind them, in UTF-16
+
+LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_KEY = re.compile(
+    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY-----
+    (?: \s | \\[rn\n] | ["'`] \s* [+,] \s* ["'`] )*  # line breaks, and what makes lines one text in code
+    (?: [A-Za-z0-9+/]{16} | Proc-Type: )""",
+    re.VERBOSE,
+)
+
+
+def hints_at_private_key(data: memoryview | bytes) -> bool:
+    """Say whether any of the files in a stretch of data may hold a private key: nearly always none, at once."""
+    return contains(data, _TELLTALE) or contains(data, _WIDE_TELLTALE)
+
+
+def holds_private_key(data: bytes) -> bool:
+    """Say whether a file, or a file's start, holds a private key in PEM: its label and what follows it."""
+    return hints_at_private_key(data) and bool(LABEL.match(data) or _has_key(data))
+
+
+class KeySearch:
+    """Looks for a private key in a file that is given piece by piece."""
+
+    def __init__(self) -> None:
+        self._end: bytes | None = None
+
+    def feed(self, piece: bytes) -> bool:
+        """Say whether one was found in this piece, or where it begins in the one before."""
+        before, self._end = self._end, piece[-_SEAM_BYTES:]
+        if before is None:
+            return holds_private_key(piece)
+        if len(piece) < _SEAM_BYTES:
+            self._end = (before + piece)[-_SEAM_BYTES:]
+        return any(hints_at_private_key(part) and _has_key(part) for part in (before + piece[:_SEAM_BYTES], piece))
+
+
+def _has_key(data: bytes) -> bool:
+    # Of UTF-16 every second byte, whichever they are.
+    return any(_KEY.search(part) for part in (data, data[::2], data[1::2]))
