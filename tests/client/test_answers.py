@@ -10,7 +10,6 @@ import pytest
 from capseal import CapsealError, NotForUsError, TransferError, TrustStore
 from capseal.client import Connection, fetch, open_release
 from capseal.client._remote import RangeSource, _Document
-from capseal.http.limits import MAX_SEAL_BYTES
 from capseal.http.shapes import AppChannel
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, Live
@@ -82,13 +81,20 @@ def test_a_seal_that_changes_while_it_is_read_is_no_seal() -> None:
             list(document.chunks(5))
 
 
-def test_a_seal_without_end_is_not_read_to_its_end(published: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("claims", ["nothing", "what the server says", "more than the server says"])
+def test_of_a_seal_without_end_no_more_is_read_than_it_justifies(
+    published: Live, monkeypatch: pytest.MonkeyPatch, claims: str, bundle: Bundle
+) -> None:
     release = published.client.get(published.release_url(7)).json()
+    head = bytes(MIB) if claims == "nothing" else bundle.seal[: 12 + int.from_bytes(bundle.seal[8:12], "big")]
+    if claims == "more than the server says":
+        release["payload"]["size"] -= 1
     given = 0
 
     def endless() -> Iterator[bytes]:
         nonlocal given
-        while given < MAX_SEAL_BYTES + 16 * MIB:
+        yield head
+        while given < 80 * MIB:
             given += MIB
             yield bytes(MIB)
 
@@ -104,7 +110,7 @@ def test_a_seal_without_end_is_not_read_to_its_end(published: Live, monkeypatch:
     monkeypatch.setattr(Connection, "__init__", lambda self, url, **more: real(self, url, transport=transport, **more))
     with pytest.raises(CapsealError), open_release("http://server.test", app=APP, channel=CHANNEL, attempts=1):
         pytest.fail("there is no such seal")
-    assert given <= MAX_SEAL_BYTES + MIB
+    assert given <= 3 * MIB
 
 
 def ranged(status: int, content_range: str | None, body: bytes) -> Answer:

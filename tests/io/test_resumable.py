@@ -44,15 +44,38 @@ def test_two_attempts_have_names_that_nobody_can_foresee(tmp_path):
     assert len({_begun(tmp_path / "a", b"").name.removeprefix(".a."), _begun(tmp_path / "b", b"").name[3:]}) == 2
 
 
-def test_what_has_the_name_already_is_where_the_attempt_begins(tmp_path):
+def test_what_has_the_name_already_keeps_it_and_can_be_read(tmp_path):
     path = tmp_path / "out"
     path.write_bytes(b"before")
     path.chmod(0o644)
     with ResumableFile(str(path)) as file:
-        assert (_content(file), path.exists()) == (b"before", False)
-        assert stat.S_IMODE(os.fstat(file.fd).st_mode) == 0o600
+        assert (_content(file), path.read_bytes()) == (b"", b"before")
+        assert os.pread(file.named, 100, 0) == b"before"
+        os.pwrite(file.fd, b"after", 0)
+        assert path.read_bytes() == b"before"
         file.commit()
-    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"before", 0o644)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"after", 0o644)
+
+
+def test_what_is_kept_is_left_as_it_is_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "out"
+    path.write_bytes(b"before")
+    path.chmod(0o600)  # as one has it that was killed before it gave the mode
+    before = path.stat()
+    with ResumableFile(str(path)) as file:
+        file.keep()
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns, stat.S_IMODE(after.st_mode)) == (before.st_ino, before.st_mtime_ns, 0o644)
+    assert [child.name for child in tmp_path.iterdir()] == ["out"]
+
+
+def test_long_names_that_begin_alike_are_not_taken_for_each_other(tmp_path):
+    first, second = (tmp_path / (230 * "x" + end) for end in "ab")
+    with ResumableFile(str(first)) as one, ResumableFile(str(second)) as other:
+        os.pwrite(one.fd, b"a", 0)
+        os.pwrite(other.fd, b"b", 0)
+    with ResumableFile(str(second)) as again:
+        assert _content(again) == b"b"
 
 
 def _owned_by_somebody(path: Path) -> None:
@@ -120,7 +143,7 @@ def test_a_file_that_others_can_write_to_is_replaced_and_not_gone_on_with(plant,
     plant(path)
     held = os.open(path, os.O_RDWR)
     with ResumableFile(str(path)) as file:
-        assert _content(file) == b""
+        assert (_content(file), file.named) == (b"", None)
         os.pwrite(file.fd, b"ours", 0)
         file.commit()
     os.pwrite(held, b"EVIL", 0)
@@ -166,6 +189,6 @@ def test_a_part_that_got_its_name_meanwhile_is_not_taken_for_one_under_way(tmp_p
 
     monkeypatch.setattr(os, "open", overtaken)
     with ResumableFile(str(path)) as file:
-        assert _content(file) == b"whole"  # which it begins with, since it has the name
-        file.commit()
+        assert (_content(file), path.read_bytes()) == (b"", b"whole")
+        file.keep()
     assert [child.name for child in tmp_path.iterdir()] == ["out"]

@@ -199,3 +199,27 @@ def test_links_and_special_files_in_a_folder_are_refused(tmp_path):
     os.mkfifo(folder / "fifo")
     with pytest.raises(UsageError, match="neither a file nor a folder"):
         open_content(folder)
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/self/status"])
+def test_a_file_of_size_0_that_has_content_is_read_as_a_stream(path, trust, signer, recipient):
+    with open(path, "rb") as file:
+        wanted = file.read()
+    for raw in (False, True):
+        bundle, plain = io.BytesIO(), io.BytesIO()
+        with open(path, "rb", buffering=0) as file:
+            source = file if raw else path
+            sealing = {"signer": signer, "recipients": [recipient.public_key], "app": "a", "version": "1"}
+            capseal.seal(source, bundle, unpackable=False, **sealing)
+        bundle.seek(0)
+        capseal.unseal(bundle, plain, identity=recipient, trust=trust)
+        if path == "/proc/version":
+            assert plain.getvalue() == wanted
+        assert len(plain.getvalue()) > 100
+
+
+def test_an_empty_file_is_a_file(tmp_path):
+    (tmp_path / "empty").touch()
+    source = open_source(tmp_path / "empty")
+    assert isinstance(source, FileSource) and source.size == 0
+    source.close()

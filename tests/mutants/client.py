@@ -38,12 +38,6 @@ MUTANTS = (
     ),
     Mutant(
         "client/_remote.py",
-        "if len(data) > most:",
-        "if len(data) < 0:",
-        ANSWERS + "test_a_seal_without_end_is_not_read_to_its_end",
-    ),
-    Mutant(
-        "client/_remote.py",
         "                if len(wanted) > left:\n",
         "                if len(wanted) > left + 1:\n",
         ANSWERS + "test_an_answer_to_another_range_is_a_failed_transfer",
@@ -74,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "client/_fetching.py",
-        "if len(data) == length and _matches(index, segment, data):",
+        "len(data) == length and _matches(index, segment, data) else None",
         "if len(data) == length:",
         CLIENT + "test_fetching_again_verifies_and_mends_what_is_there",
     ),
@@ -113,5 +107,17 @@ MUTANTS = (
         "if start and etag != self._etag:",
         "if start and not etag:",
         ANSWERS + "test_a_seal_that_changes_while_it_is_read_is_no_seal",
+    ),
+    Mutant(
+        "client/_fetching.py",
+        "        remove_file(result.seal)\n",
+        "        pass\n",
+        "tests/cli/test_kills.py::test_a_fetch_over_another_release_never_leaves_a_payload_beside_its_seal",
+    ),
+    Mutant(
+        "client/_remote.py",
+        "            if statement.payload.size != self._payload_bytes:\n",
+        "            if statement.payload.size < self._payload_bytes:\n",
+        "tests/client/test_answers.py::test_of_a_seal_without_end_no_more_is_read_than_it_justifies",
     ),
 )

@@ -58,14 +58,14 @@ MUTANTS = (
     ),
     Mutant(
         "io/durable.py",
-        "        os.fsync(draft.fd)\n",
+        "        draft.sync()\n",
         "        pass\n",
         "tests/cli/test_durability.py::test_what_a_command_wrote_has_its_name_after_a_power_cut[seal]",
     ),
     Mutant(
         "io/durable.py",
-        "                os.replace(old, draft.path)\n",
-        "                pass\n",
+        "            os.replace(self._kept, self.path)\n",
+        "            pass\n",
         SINK + "test_a_pair_that_cannot_replace_another_leaves_it_alone",
     ),
     Mutant(
@@ -103,5 +103,23 @@ MUTANTS = (
         "        if not durable.try_lock(fd):\n            os.close(fd)\n",
         "        if not durable.try_lock(fd) and fd < 0:\n            os.close(fd)\n",
         RESUMABLE + "test_only_one_at_a_time_fills_a_file",
+    ),
+    Mutant(
+        "io/durable.py",
+        "        replaces = last.set_replaced_aside()\n",
+        "        replaces = last.keep_replaced()\n",
+        "tests/cli/test_kills.py::test_a_pair_that_is_replaced_is_never_a_payload_beside_a_seal_of_another",
+    ),
+    Mutant(
+        "io/source.py",
+        'os.fstat(fd).st_size == 0 and os.pread(fd, 1, 0) != b""',
+        'os.fstat(fd).st_size == 0 and os.pread(fd, 1, 1 << 20) != b""',
+        SOURCE + "test_a_file_of_size_0_that_has_content_is_read_as_a_stream",
+    ),
+    Mutant(
+        "io/durable.py",
+        "~{sha256(raw).hexdigest()[:32]}",
+        "~{sha256(raw[:200]).hexdigest()[:32]}",
+        RESUMABLE + "test_long_names_that_begin_alike_are_not_taken_for_each_other",
     ),
 )

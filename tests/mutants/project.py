@@ -73,4 +73,17 @@ MUTANTS = (
         "time=now,",
         LOG + "test_an_entry_after_one_of_a_fast_clock_has_its_time",
     ),
+    Mutant(
+        "project/_unfinished.py",
+        "                continue  # it is another run's, or not whole: none of ours\n",
+        "                pass\n",
+        "tests/project/test_release_kills.py"
+        "::test_a_payload_that_the_seal_left_behind_does_not_fit_is_nobodys_to_delete",
+    ),
+    Mutant(
+        "project/_unfinished.py",
+        "_is_ours(os.fstat(fd)) and try_lock(fd)",
+        "_is_ours(os.fstat(fd))",
+        "tests/project/test_release_kills.py::test_what_another_release_is_at_and_what_is_not_ours_stays",
+    ),
 )

@@ -177,7 +177,7 @@ def project(project_template, tmp_path):
 def test_a_dirty_work_tree_is_refused(project):
     (project / "www" / "index.html").write_text("not committed")
     refused = run(project, "release", "--version", "1", code=2)
-    assert "1 files are not as they were committed: www/index.html" in refused.stderr
+    assert "1 file is not as it was committed: www/index.html" in refused.stderr
     (project / "www" / "new.html").write_text("unknown to git")
     assert "2 files" in run(project, "release", "--version", "1", code=2).stderr
     assert not (project / "releases").exists()
@@ -259,7 +259,7 @@ def test_the_github_example_releases(project, ci):
     )
     assert done.returncode == 0, done.stderr
     assert _latest(live) == "1.2.3"
-    assert "verified: 1 entries" in done.stdout
+    assert "verified: 1 entry," in done.stdout
     assert list(project.rglob("*signing.pem")) == []
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,13 +16,14 @@ import pytest
 import capseal
 from capseal import PrivateKey, TransferError, TrustStore, UsageError
 from capseal.client import Connection
+from capseal.project._unfinished import unfinished_release
 from capseal.project.log import load_pending, pending_path, verify_log
 from support.release_worker import release
 from support.serving import Live, live_server
 
 WORKER = Path(__file__).parents[1] / "support" / "release_worker.py"
 
-Killed = Callable[[Path, str | None, int], int]
+Killed = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,9 @@ def killed(place: Path) -> Iterator[Killed]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen(command, env=environment, **pipes) as process:
 
-        def killed(folder: Path, url: str | None, step: int) -> int:
-            process.stdin.write(json.dumps({"folder": str(folder), "url": url, "kill_at": step}) + "\n")
+        def killed(folder: Path, url: str | None, step: int, *, sequence: int | None = None, log: bool = True) -> int:
+            job = {"folder": str(folder), "url": url, "kill_at": step, "sequence": sequence, "log": log}
+            process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
             return os.waitstatus_to_exitcode(int(process.stdout.readline()))
 
@@ -200,3 +203,55 @@ def test_what_is_pending_and_cannot_be_read_stops_a_release(pending: Path, place
     Path(pending_path(pending / "releases.log")).write_text('{"line":"x","seal":"y"}')
     with pytest.raises(capseal.FormatError, match=r"releases\.log\.pending: envelope"):
         release(place, pending, live.url)
+
+
+def test_what_a_killed_release_left_is_settled_by_the_next_one_of_the_same_sequence(
+    killed: Killed, place: Path, trust: TrustStore, tmp_path: Path
+) -> None:
+    """Without a log: the files alone tell. A payload without its seal is no release, and stands in nobody's way."""
+    outcomes = set()
+    for step in itertools.count(1):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        code = killed(folder, None, step, sequence=5, log=False)
+        releases = folder / "releases"
+        there = {path.suffix for path in releases.glob("com.*")}
+        if there == {".payload", ".seal"}:
+            with pytest.raises(UsageError, match="exists already"):
+                release(place, folder, None, sequence=5, log=False)
+        else:
+            release(place, folder, None, sequence=5, log=False)
+        assert sorted(os.listdir(releases)) == [f"com.example.game@production-5{end}" for end in (".payload", ".seal")]
+        capseal.verify(*releases.glob("*.payload"), seal=next(releases.glob("*.seal")), trust=trust)
+        outcomes.add(frozenset(there))
+        shutil.rmtree(folder)
+        if code == 0:
+            break
+    assert outcomes == {frozenset(), frozenset({".payload"}), frozenset({".payload", ".seal"})}
+
+
+def test_what_another_release_is_at_and_what_is_not_ours_stays(place: Path, trust: TrustStore, tmp_path: Path) -> None:
+    releases = tmp_path / "releases"
+    with unfinished_release(tmp_path) as held, tempfile.TemporaryDirectory() as elsewhere:
+        releases.mkdir()
+        (tmp_path / "releases" / ".release-linkxxxx").symlink_to(elsewhere)
+        (tmp_path / "releases" / ".release-openxxxx").mkdir(0o755)
+        (tmp_path / "releases" / ".release-deadxxxx").mkdir(0o700)
+        shutil.copytree(held, releases / ".release-file")
+        os.rename(held, releases / ".release-heldxxxx")
+        release(place, tmp_path, None)
+        left = {name for name in os.listdir(releases) if name.startswith(".")}
+        assert left == {".release-linkxxxx", ".release-openxxxx", ".release-file", ".release-heldxxxx"}
+        os.rename(releases / ".release-heldxxxx", held)
+
+
+def test_a_payload_that_the_seal_left_behind_does_not_fit_is_nobodys_to_delete(place: Path, tmp_path: Path) -> None:
+    release(place, tmp_path, None, sequence=5, log=False)
+    releases = tmp_path / "releases"
+    base = "com.example.game@production-5"
+    left = releases / ".release-deadxxxx"
+    left.mkdir(0o700)
+    os.rename(releases / f"{base}.seal", left / f"{base}.seal")
+    (releases / f"{base}.payload").write_bytes(b"another's")
+    release(place, tmp_path, None, sequence=6, log=False)
+    assert (releases / f"{base}.payload").read_bytes() == b"another's"

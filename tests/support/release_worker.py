@@ -8,46 +8,18 @@ with the child's wait status.
 import contextlib
 import json
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 import capseal
 import capseal.client
 from capseal.client import Connection
 from capseal.project import release as releasing
-
-STEPS = ("link", "rename", "replace", "unlink", "rmdir", "mkdir", "fsync", "write", "ftruncate", "fchmod")
-"""What changes the disk through `os`. The log itself is written through a file object, which is told by its sync."""
+from support.dying import die_at
 
 
-def _die_at(number: int) -> None:
-    """Let this process be killed before its step of that number."""
-    left = number
-
-    def counting(call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **keywords: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **keywords)
-
-        return counted
-
-    for name in STEPS:
-        setattr(os, name, counting(getattr(os, name)))
-    httpx.Client.send = counting(httpx.Client.send)  # type: ignore[method-assign]
-    httpx.Response.read = counting(httpx.Response.read)  # type: ignore[method-assign]
-    httpx.Response.close = counting(httpx.Response.close)  # type: ignore[method-assign]
-
-
-def release(place: Path, folder: Path, url: str | None) -> None:
+def release(place: Path, folder: Path, url: str | None, *, sequence: int | None = None, log: bool = True) -> None:
     """Release in that folder, as the command does."""
     (folder / "releases").mkdir(exist_ok=True)
     with contextlib.nullcontext() if url is None else Connection(url, attempts=1) as connection:
@@ -59,7 +31,8 @@ def release(place: Path, folder: Path, url: str | None) -> None:
             app="com.example.game",
             version="1",
             trust=capseal.load_trust(place / "trust.pem"),
-            log=folder / "releases.log",
+            sequence=sequence,
+            log=folder / "releases.log" if log else None,
             connection=connection,
             jobs=1,
         )
@@ -72,10 +45,10 @@ def main() -> None:
         pid = os.fork()
         if not pid:
             if job["kill_at"]:
-                _die_at(job["kill_at"])
+                die_at(job["kill_at"])
             code = 1
             try:
-                release(place, Path(job["folder"]), job["url"])
+                release(place, Path(job["folder"]), job["url"], sequence=job["sequence"], log=job["log"])
                 code = 0
             finally:
                 if code:

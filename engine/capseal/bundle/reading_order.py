@@ -67,7 +67,7 @@ def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     statement = parse_statement(envelope)
     signers = trust.check_signed_at(signers, statement.created, role=expect.role)
     expect.check(statement)
-    return Verified((yield from _read_rest(envelope, statement)), signers)
+    return Verified((yield from parse_rest(envelope, statement)), signers)
 
 
 def parse_seal() -> Steps[Seal]:
@@ -76,7 +76,7 @@ def parse_seal() -> Steps[Seal]:
     Raises FormatError, TamperedError where index and statement differ.
     """
     envelope, statement = yield from parse_unverified()
-    return (yield from _read_rest(envelope, statement))
+    return (yield from parse_rest(envelope, statement))
 
 
 def parse_unverified() -> Steps[tuple[Envelope, Statement]]:
@@ -90,7 +90,8 @@ def _read_envelope() -> Steps[Envelope]:
     return Envelope.parse((yield parse_header(header)))
 
 
-def _read_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
+def parse_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
+    """Read what follows the envelope that a statement is from: no more than that justifies. Raises RejectedError."""
     index = yield from _read_index(statement)
     SignedIndex.checked(statement.payload, index)
     envelope_bytes = len(envelope.encode())

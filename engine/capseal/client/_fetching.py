@@ -4,7 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 
 from ..bundle.opened import accept_detached
@@ -12,12 +12,13 @@ from ..bundle.pipeline import Progress
 from ..bundle.reading_order import Verified
 from ..constants import SEGMENT_BYTES
 from ..errors import NotForUsError, TamperedError, TransferError, UsageError
+from ..format.release_files import release_base, release_file
 from ..format.signed_index import SignedIndex
 from ..format.statement import Companion, Statement
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import RUN_SEGMENTS
-from ..io.durable import replace_file
+from ..io.durable import remove_file, replace_file, told_as
 from ..io.resumable import ResumableFile, forget
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
@@ -57,8 +58,10 @@ def fetch(
 ) -> Fetched:
     """Fetch the latest release, or that of a sequence, into a folder that exists.
 
-    Writes APP@CHANNEL-SEQUENCE.seal and .payload, and for each companion that is named in `companions`
-    .attachment.NAME and its index, .index.NAME; they appear whole and verified, the seal last.
+    Writes APP@CHANNEL-SEQUENCE.seal and .payload (release_files.py), and for each companion that is named in
+    `companions` .attachment.NAME and its index, .index.NAME; they appear whole and verified, the seal last. What has
+    those names already keeps them until all is there. Where it is another release, its seal loses its name first: it
+    never stands beside a payload that is not its own.
     A fetch that was killed goes on from what it left there, if that is ours alone: every segment on disk
     is verified again, only the others are asked for. expect: floor and role; app and channel are demanded
     in any case. expecting: told once, before any progress, how many bytes are signed of all that is fetched.
@@ -71,30 +74,56 @@ def fetch(
         verified = accept_detached(seal, trust, expect)
     if sequence not in (None, verified.statement.sequence):
         raise NotForUsError(f"bundle has sequence {verified.statement.sequence}, asked for {sequence}")
-    base = os.path.join(os.fspath(folder), f"{app}@{channel}-{verified.statement.sequence}")
-    wanted = _named_companions(verified.statement, companions)
+    statement = verified.statement
+    wanted = _named_companions(statement, companions)
+
+    def place(ending: str) -> str:
+        return os.path.join(folder, release_file(app, channel, statement.sequence, ending))
+
     result = Fetched(
         verified,
-        f"{base}.seal",
-        f"{base}.payload",
-        {one.name: f"{base}.attachment.{one.name}" for one in wanted},
-        {one.name: f"{base}.index.{one.name}" for one in wanted},
+        place("seal"),
+        place("payload"),
+        {one.name: place(f"attachment.{one.name}") for one in wanted},
+        {one.name: place(f"index.{one.name}") for one in wanted},
     )
     if expecting is not None:
         expecting(verified.statement.payload.size + sum(one.size for one in wanted))
     report = serialised(progress)
     # By what is signed, whatever the server's own links say.
-    path = _path_of(paths.RELEASE_PAYLOAD, verified.statement)
-    _fetch_payload(connection, path, verified.index, result.payload, jobs, report)
-    for one in wanted:
-        path = _path_of(paths.RELEASE_ATTACHMENT, verified.statement, name=one.name)
-        index_path = _path_of(paths.RELEASE_ATTACHMENT_INDEX, verified.statement, name=one.name)
-        index = SignedIndex.checked(one.payload, fetch_index(connection, index_path, one.size))
-        _fetch_payload(connection, path, index, result.companions[one.name], jobs, report)
-        replace_file(result.indexes[one.name], index.entries, mode=0o666)
-    replace_file(result.seal, verified.seal.encode(), mode=0o666)
+    path = _path_of(paths.RELEASE_PAYLOAD, statement)
+    with ExitStack() as stack:
+        arrived = [_fetch_payload(stack, connection, path, verified.index, result.payload, jobs, report)]
+        indexes = []
+        for one in wanted:
+            path = _path_of(paths.RELEASE_ATTACHMENT, statement, name=one.name)
+            index_path = _path_of(paths.RELEASE_ATTACHMENT_INDEX, statement, name=one.name)
+            index = SignedIndex.checked(one.payload, fetch_index(connection, index_path, one.size))
+            arrived.append(_fetch_payload(stack, connection, path, index, result.companions[one.name], jobs, report))
+            indexes.append((result.indexes[one.name], index.entries))
+        _name(result, arrived, indexes)
     _forget_older(os.fspath(folder), verified)
     return result
+
+
+def _name(result: Fetched, arrived: Iterable["_Unfinished"], indexes: Iterable[tuple[str, bytes]]) -> None:
+    """Give all that arrived its name, the seal last."""
+    seal = result.verified.seal.encode()
+    if not all(one.kept for one in arrived) and not _holds(result.seal, seal):
+        remove_file(result.seal)
+    for one in arrived:
+        one.finish()
+    for path, entries in indexes:
+        replace_file(path, entries, mode=0o666)
+    replace_file(result.seal, seal, mode=0o666)
+
+
+def _holds(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(data) + 1) == data
+    except FileNotFoundError:
+        return False
 
 
 def _named_companions(statement: Statement, names: Iterable[str]) -> list[Companion]:
@@ -112,27 +141,34 @@ def _path_of(template: str, statement: Statement, **names: str) -> str:
 
 
 def _fetch_payload(
-    connection: Connection, path: str, index: SignedIndex, target: str, jobs: int, report: Progress
-) -> None:
-    """Fetch what is not on disk yet of one payload."""
+    stack: ExitStack,
+    connection: Connection,
+    path: str,
+    index: SignedIndex,
+    target: str,
+    jobs: int,
+    report: Progress,
+) -> "_Unfinished":
+    """Fetch what is not on disk yet of one payload; it has no name yet. stack: of what is open until it has."""
     source = RangeSource(connection, path, index.payload.size)
-    with _Unfinished(target) as unfinished:
-        missing = unfinished.missing(index, report)
-        arrival = _Arrival(connection, source, index, unfinished, missing, report)
-        try:
-            lanes = Lanes(connection, jobs)
-            lanes.run(lambda run: arrival.get(lanes, run), [(run,) for run in _runs(missing)])
-        except NoRangesError:
-            lanes = Lanes(connection, 1)
-            lanes.run(lambda: arrival.get_from_whole(lanes), [()])
-        unfinished.commit()
+    unfinished = stack.enter_context(_Unfinished(target))
+    missing = unfinished.missing(index, report)
+    arrival = _Arrival(connection, source, index, unfinished, missing, report)
+    try:
+        lanes = Lanes(connection, jobs)
+        lanes.run(lambda run: arrival.get(lanes, run), [(run,) for run in _runs(missing)])
+    except NoRangesError:
+        lanes = Lanes(connection, 1)
+        lanes.run(lambda: arrival.get_from_whole(lanes), [()])
+    return unfinished
 
 
 class _Unfinished(ResumableFile):
-    """A payload on its way in; one fetch at a time."""
+    """A payload on its way in; one fetch at a time. kept: what has its name already is it, whole."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
+        self.kept = False
         self._writing = threading.Lock()
         self._left = False
 
@@ -143,28 +179,56 @@ class _Unfinished(ResumableFile):
             super().__exit__(*exception)
 
     def missing(self, index: SignedIndex, report: Progress) -> list[int]:
-        """Return the segments that are not on disk, or not as they were signed."""
+        """Return the segments that are not on disk, or not as they were signed.
+
+        What has the name is not touched, whatever it is: of what is good there, a copy is made, unless all is.
+        """
         size = index.payload.size
-        os.ftruncate(self.fd, min(size, os.fstat(self.fd).st_size))
+        segments = range(segment_count(size))
+        good: set[int] = set()
+        if self.named is not None:
+            good = {segment for segment in segments if self._read(self.named, index, segment) is not None}
+            self.kept = len(good) == len(segments) and os.fstat(self.named).st_size == size
         wanted: list[int] = []
-        for segment in range(segment_count(size)):
-            length = min(SEGMENT_BYTES, size - segment * SEGMENT_BYTES)
-            data = os.pread(self.fd, length, segment * SEGMENT_BYTES)
-            if len(data) == length and _matches(index, segment, data):
-                report(length)
+        with told_as(self.path):
+            os.ftruncate(self.fd, min(size, os.fstat(self.fd).st_size))
+        for segment in segments:
+            there = self.kept or self._read(self.fd, index, segment) is not None
+            if not there and segment in good and self.named is not None:
+                data = self._read(self.named, index, segment)  # checked once more: it is what is written
+                if data is not None:
+                    self.write(segment * SEGMENT_BYTES, memoryview(data))
+                    there = True
+            if there:
+                report(min(SEGMENT_BYTES, size - segment * SEGMENT_BYTES))
             else:
                 wanted.append(segment)
         return wanted
+
+    def finish(self) -> None:
+        """Give the payload its name, if it has not got it. Raises OSError."""
+        if self.kept:
+            self.keep()
+        else:
+            self.commit()
+
+    def _read(self, fd: int, index: SignedIndex, segment: int) -> bytes | None:
+        """Return a segment of a file if it is there, as it was signed. Raises OSError."""
+        length = min(SEGMENT_BYTES, index.payload.size - segment * SEGMENT_BYTES)
+        with told_as(self.path):
+            data = os.pread(fd, length, segment * SEGMENT_BYTES)
+        return data if len(data) == length and _matches(index, segment, data) else None
 
     def write(self, offset: int, data: memoryview) -> None:
         """Write verified bytes."""
         with self._writing:
             if self._left:
                 raise TransferError("stopped, since the fetch was broken off")
-            while data:
-                count = os.pwrite(self.fd, data, offset)
-                data = data[count:]
-                offset += count
+            with told_as(self.path):
+                while data:
+                    count = os.pwrite(self.fd, data, offset)
+                    data = data[count:]
+                    offset += count
 
 
 def _runs(segments: list[int]) -> Iterator[range]:
@@ -252,8 +316,8 @@ class _Arrival:
 def _forget_older(folder: str, verified: Verified) -> None:
     """Delete what unfinished fetches of this and lower sequences of the same app and channel left."""
     statement = verified.statement
-    base = re.escape(f"{statement.app}@{statement.channel}")
-    left = re.compile(rf"\.{base}-([0-9]+)\.(?:payload|attachment\.[^/]+)\.[0-9a-f]{{16}}\.part")
+    base = re.escape(release_base(statement.app, statement.channel))
+    left = re.compile(rf"\.{base}-([0-9]+)\.(?:seal|payload|(?:attachment|index)\.[^/]+)\.[0-9a-f]{{16}}\.part")
 
     def is_old(name: str) -> bool:
         match = left.fullmatch(name)

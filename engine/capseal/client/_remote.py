@@ -5,12 +5,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from ..bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
 from ..constants import DIGEST_BYTES
 from ..errors import TransferError, TruncatedError
 from ..format.tree import segment_count
 from ..http import paths
-from ..http.limits import MAX_SEAL_BYTES
 from ..http.shapes import ReleaseDescription
+from ..io.source import open_source
 from ._connection import ATTEMPTS, TIMEOUT_S, Connection, FinalTransferError
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def open_release(
     """Give the seal's bytes and the payload's source of the latest release, or of that sequence.
 
     Nothing is verified here and no payload byte is asked for before the source is read: authenticate
-    the seal first (capseal.embedding.accept, or any verb with `seal=`). Raises TransferError,
-    UsageError where there is no such release, FormatError for names that are none.
+    the seal first (capseal.embedding.accept, or any verb with `seal=`). Of a seal no more is read than it says itself
+    that it has, and only if that is a seal of the payload that the server speaks of. Raises RejectedError where it
+    is not, TransferError, UsageError where there is no such release, FormatError for names that are none.
     """
     with Connection(url, timeout_s=timeout_s, attempts=attempts) as connection:
         found = find_release(connection, app=app, channel=channel, sequence=sequence)
@@ -63,9 +65,19 @@ class FoundRelease:
         self._seal_path = paths.filled(paths.RELEASE_SEAL, **self._names)
 
     def read_seal(self) -> bytes:
-        """Return the seal's bytes. Raises TransferError, TruncatedError."""
-        connection, path = self._connection, self._seal_path
-        return connection.retried(lambda: _read_small(connection, path, "seal", MAX_SEAL_BYTES))
+        """Return the bytes of a seal that agrees with itself. Raises RejectedError, TransferError."""
+        with closing(self.stream_seal()) as stream, closing(open_source(stream)) as source:
+            envelope, statement = pull(parse_unverified(), source)
+            if statement.payload.size != self._payload_bytes:
+                raise TruncatedError(
+                    f"{self._connection.url}: the seal speaks of a payload of {statement.payload.size} bytes, "
+                    f"the server of {self._payload_bytes}",
+                    expected=self._payload_bytes,
+                    actual=statement.payload.size,
+                )
+            seal = pull(parse_rest(envelope, statement), source)
+            check_seal_end(source, seal)
+        return seal.encode()
 
     def stream_seal(self) -> BinaryIO:
         """Return the seal as a file that is read in order."""

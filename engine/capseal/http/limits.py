@@ -10,9 +10,6 @@ RUN_SEGMENTS: Final = 16
 RUN_BYTES: Final = RUN_SEGMENTS * SEGMENT_BYTES  # 8 MiB
 """What a publisher sends in one request: one object of the server's, and all that a broken connection can cost."""
 
-MAX_SEAL_BYTES: Final = 64 * 1024**2
-"""Most that open_release() reads of a seal: the index of 1 TiB of payload. All else reads what is signed of one."""
-
 DEFAULT_SEAL_BYTES: Final = 8 * 1024**2
 """Largest seal that a server takes unless told otherwise: 1 MiB of envelope, and 64 KiB of index per GiB of payload."""
 

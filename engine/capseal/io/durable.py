@@ -21,6 +21,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNER_ONLY = 0o600
+_MAX_UNCUT_BYTES = 200
 
 # What is said where there are no hard links: by FAT, by Android's and containers' policies, by file systems that
 # do not know the call, and by those whose links are used up.
@@ -39,16 +40,17 @@ class Draft:
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False, mode: int = 0o666) -> None:
         self.path = os.fspath(path)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+        _check_no_folder(self.path)
         if not overwrite:
             _check_free(self.path)
         self._overwrite = overwrite
         self._open = False
-        with _told_as(self.path):
+        with told_as(self.path):
             self._mode = mode if mode == _OWNER_ONLY else _mode_of_new_file(self.path, mode)
             self._part = unforeseeable(self.path)
             self.fd = create(self._part)
+            try_lock(self.fd)  # so that whoever tidies up sees that somebody is at it
+        self._kept = f"{self._part}.old"
         self._open = True
 
     @property
@@ -63,33 +65,66 @@ class Draft:
 
     def write(self, data: bytes) -> None:
         """Write all of data at the end."""
-        with _told_as(self.path):
+        with told_as(self.path):
             write_all(self.fd, data)
 
     def reveal(self) -> None:
         """Give the file the mode that it will have in the end, at once: for what is no secret."""
-        if stat.S_IMODE(os.fstat(self.fd).st_mode) != self._mode:
-            os.fchmod(self.fd, self._mode)
+        with told_as(self.path):
+            if stat.S_IMODE(os.fstat(self.fd).st_mode) != self._mode:
+                os.fchmod(self.fd, self._mode)
 
-    def keep_replaced(self) -> str | None:
-        """Give the file that publish() will replace a second name, and return that; None where there is none."""
-        if not self._overwrite or not os.path.lexists(self.path):
-            return None
-        kept = f"{self._part}.old"
+    def sync(self) -> None:
+        """Have what was written on disk."""
+        with told_as(self.path):
+            os.fsync(self.fd)
+
+    def keep_replaced(self) -> bool:
+        """Give the file that publish() will replace a second name, where there is one; say whether there is."""
+        if not self._replaces():
+            return False
         try:
-            os.link(self.path, kept)
+            os.link(self.path, self._kept)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise OSError(error.errno, error.strerror, self.path) from None
-            os.rename(self.path, kept)
-        return kept
+            os.rename(self.path, self._kept)
+        return True
+
+    def set_replaced_aside(self) -> bool:
+        """Give the file that publish() will replace another name, for good; say whether there is one."""
+        if not self._replaces():
+            return False
+        _check_no_folder(self.path)  # else it would be set aside, too
+        with told_as(self.path):
+            os.rename(self.path, self._kept)
+            sync_folder(self.folder)
+        return True
+
+    def _replaces(self) -> bool:
+        return self._overwrite and os.path.lexists(self.path)
 
     def publish(self) -> None:
         """Give the file its name. It must have been synced; commit_all() does that before."""
         if self._overwrite:
-            os.replace(self._part, self.path)
+            with told_as(self.path):
+                os.replace(self._part, self.path)
         else:
             _name_new(self._part, self.path)
+
+    def take_back(self) -> None:
+        """Take the file's name away, if it has it, and give it to what had it before."""
+        # By what is on disk: a signal may have come between any step and its record.
+        if os.path.lexists(self._kept):
+            os.replace(self._kept, self.path)
+            self.forget_replaced()  # where both names are the same file's, replacing does nothing
+        elif _leads_to(self.path, self.fd):
+            os.unlink(self.path)
+
+    def forget_replaced(self) -> None:
+        """Delete what publish() replaced."""
+        with told_as(self.path), suppress(FileNotFoundError):
+            os.unlink(self._kept)
 
     def finish(self) -> None:
         """Give the file, which has its name, its mode, and close it."""
@@ -106,43 +141,48 @@ class Draft:
         if self._open:
             self._open = False
             os.close(self.fd)
-            with suppress(FileNotFoundError):  # a signal may come between the renaming and its record
+            # A signal may come between the renaming and its record.
+            with told_as(self.path), suppress(FileNotFoundError):
                 os.unlink(self._part)
 
 
 def commit_all(drafts: Iterable[Draft]) -> None:
     """Make several files appear: all are synced before the first gets its name.
 
-    The last one is the one that gives the others their meaning: where naming it fails, the new names
-    before it are taken back, and what had them is there again. Raises OSError.
+    The last one is the one that gives the others their meaning: what had its name before loses it first, and it gets
+    its name when the others have theirs for good. So at every moment, whatever is killed and whenever the power goes,
+    the names have the old files, or the new ones, or the last one is nowhere: it never stands beside what it does not
+    belong to. What is replaced has a second name until all is done. Where naming one fails, the new names before it
+    are taken back, and what had them is there again. Raises OSError.
     """
     drafts = list(drafts)
     for draft in drafts:
-        os.fsync(draft.fd)
-    published: list[Draft] = []
-    kept: list[str | None] = []
+        draft.sync()
     try:
-        for draft in drafts:
-            kept.append(None if draft is drafts[-1] else draft.keep_replaced())
-            draft.publish()
-            published.append(draft)
+        _name_in_order(drafts)
     except BaseException:
-        for draft, old in zip(drafts, kept, strict=False):
-            if old is not None:
-                os.replace(old, draft.path)
-            elif draft in published:
-                os.unlink(draft.path)
-        if published:
-            with suppress(OSError):  # there is an error already, and it says more
-                sync_folders(draft.folder for draft in drafts)
+        for draft in drafts:
+            draft.take_back()
+        with suppress(OSError):  # there is an error already, and it says more
+            sync_folders(draft.folder for draft in drafts)
         raise
-    finally:
-        for old in filter(None, kept):
-            with suppress(FileNotFoundError):
-                os.unlink(old)
     for draft in drafts:
+        draft.forget_replaced()
         draft.finish()
     sync_folders(draft.folder for draft in drafts)
+
+
+def _name_in_order(drafts: Sequence[Draft]) -> None:
+    if len(drafts) > 1:
+        *others, last = drafts
+        replaces = last.set_replaced_aside()
+        for draft in others:
+            replaces |= draft.keep_replaced()
+            draft.publish()
+        if replaces:
+            sync_folders(draft.folder for draft in others)
+    for draft in drafts[-1:]:
+        draft.publish()
 
 
 def write_new(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
@@ -237,7 +277,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     target = os.path.abspath(path)
     _check_free(target)
-    with _told_as(target):
+    with told_as(target):
         mode = _mode_of_new_folder(target)
         part = unforeseeable(target)
         os.mkdir(part, 0o700)
@@ -246,32 +286,35 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
         sync_tree(part)
         _check_free(target)
         os.rename(part, target)  # onto a file, or a folder with something in it, this fails
-    except BaseException:
+    except BaseException as error:
         from shutil import rmtree  # here, since it takes 4 ms to import, and few make folders
 
         rmtree(part, ignore_errors=True)
+        if isinstance(error, OSError) and str(error.filename).startswith(part):
+            error.filename = target + str(error.filename).removeprefix(part)
         raise
     os.chmod(target, mode)
     sync_folder(_folder_of(target))
 
 
-def take_back(fd: int, path: str) -> str:
-    """Take a file of ours, open as fd, back under way, and return the place that it has then. Raises OSError."""
-    part = unforeseeable(path)
-    os.fchmod(fd, _OWNER_ONLY)
-    os.fsync(fd)
-    os.rename(path, part)
-    sync_folder(_folder_of(path))
-    return part
-
-
 def name_over(fd: int, part: str, path: str) -> None:
     """Give a file under way, open as fd, its final name in place of what has it. Raises OSError."""
-    mode = _mode_of_new_file(path, 0o666)
-    os.fsync(fd)
-    os.replace(part, path)
-    os.fchmod(fd, mode)
-    sync_folder(_folder_of(path))
+    with told_as(path):
+        mode = _mode_of_new_file(path, 0o666)
+        os.fsync(fd)
+        os.replace(part, path)
+        os.fchmod(fd, mode)
+        sync_folder(_folder_of(path))
+
+
+def keep_named(fd: int, path: str) -> None:
+    """Leave a whole file, open as fd, as what has the final name already, for good. Raises OSError."""
+    with told_as(path):
+        mode = _mode_of_new_file(path, 0o666)
+        if stat.S_IMODE(os.fstat(fd).st_mode) != mode:  # it was named, and then its process was killed
+            os.fchmod(fd, mode)
+        os.fsync(fd)
+        sync_folder(_folder_of(path))
 
 
 def make_folders(path: str, *, mode: int = 0o777) -> None:
@@ -304,14 +347,15 @@ def replace_in(folder: int, name: str, data: bytes) -> None:
         if is_part_of(left, name):
             os.unlink(left, dir_fd=folder)
     part = unforeseeable(name)
-    try:
-        write_in(folder, part, data)
-        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(part, dir_fd=folder)
-        raise
-    os.fsync(folder)
+    with told_as(name):
+        try:
+            write_in(folder, part, data)
+            os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(part, dir_fd=folder)
+            raise
+        os.fsync(folder)
 
 
 def write_in(folder: int, name: str, data: bytes) -> None:
@@ -335,7 +379,8 @@ def appending(path: str | os.PathLike[str], *, mode: int) -> Iterator[io.FileIO]
         fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing
         was_empty = os.fstat(fd).st_size == 0
         yield file
-        os.fsync(fd)
+        with told_as(os.fspath(path)):
+            os.fsync(fd)
         if was_empty:  # so perhaps it is new
             sync_folder(_folder_of(os.fspath(path)))
 
@@ -405,11 +450,12 @@ def sync_folders(paths: Iterable[str]) -> None:
 
 def sync_path(path: str, flags: int = 0) -> None:
     """Have what has that path on disk. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with told_as(path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def sync_tree(folder: str) -> None:
@@ -433,7 +479,13 @@ def is_part_of(name: str, final: str) -> bool:
 
 
 def _shortened(name: str) -> str:
-    return os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
+    """Return a name that leaves room for more: file systems allow 255 bytes. Different ones stay different."""
+    raw = os.fsencode(name)
+    if len(raw) <= _MAX_UNCUT_BYTES:
+        return name
+    from hashlib import sha256  # here, since few names are so long
+
+    return f"{os.fsdecode(raw[: _MAX_UNCUT_BYTES - 33])}~{sha256(raw).hexdigest()[:32]}"
 
 
 def _name_new(part: str, path: str) -> None:
@@ -446,10 +498,16 @@ def _name_new(part: str, path: str) -> None:
         # Here a file that appears between the look and the renaming is replaced: where there are no links, no
         # call that every platform allows can tell. (Linux: renameat2(2) can, but old Androids kill who calls it.)
         _check_free(path)
-        with _told_as(path):
+        with told_as(path):
             os.rename(part, path)
     else:
-        os.unlink(part)
+        with told_as(path):
+            os.unlink(part)
+
+
+def _check_no_folder(path: str) -> None:
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
 
 
 def _check_free(path: str) -> None:
@@ -468,7 +526,8 @@ def _mode_of_new_file(path: str, mode: int) -> int:
         return stat.S_IMODE(os.fstat(fd).st_mode)
     finally:
         os.close(fd)
-        os.unlink(probe)
+        with suppress(FileNotFoundError):  # somebody may be tidying up
+            os.unlink(probe)
 
 
 def _mode_of_new_folder(path: str) -> int:
@@ -484,8 +543,15 @@ def _folder_of(path: str) -> str:
     return os.path.dirname(path) or "."
 
 
+def _leads_to(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
-def _told_as(path: str) -> Iterator[None]:
+def told_as(path: str) -> Iterator[None]:
     """Let an OSError name the path that the user knows, not the temporary one, or none."""
     try:
         yield

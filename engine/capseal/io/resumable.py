@@ -19,35 +19,45 @@ _ANYBODY_ELSE_WRITES = 0o022
 class ResumableFile:
     """A file on its way to a path, for one process at a time. fd: what to read from and write to.
 
-    Begins with what an attempt before has left or, where the path is taken by a file of ours, with that. A context
+    Begins with what an attempt before has left. named: a descriptor of what has the name already, to be read only, if
+    that is a file of ours that nobody else can write to; else None. It keeps the name until commit(). A context
     manager: without commit() the file stays under way. Raises UsageError where another process is at it, OSError.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
+        self.named: int | None = None
         self._part = ""
         self.fd = -1
 
     def __enter__(self) -> Self:
-        folder, name = os.path.split(self._path)
+        folder, name = os.path.split(self.path)
         for left in sorted(os.listdir(folder or ".")):
             if durable.is_part_of(left, name) and self._take_up(os.path.join(folder, left), _ANYBODY_ELSE):
                 self._part = os.path.join(folder, left)
-                return self
-        if self._take_up(self._path, _ANYBODY_ELSE_WRITES):
-            self._part = durable.take_back(self.fd, self._path)
-            return self
-        self._part = durable.unforeseeable(self._path)
-        self.fd = durable.create(self._part)
-        durable.try_lock(self.fd)
+                break
+        else:
+            self._part = durable.unforeseeable(self.path)
+            with durable.told_as(self.path):
+                self.fd = durable.create(self._part)
+            durable.try_lock(self.fd)
+        self.named = _open_own(self.path, _ANYBODY_ELSE_WRITES)
         return self
 
     def __exit__(self, *exception: object) -> None:
         os.close(self.fd)
+        if self.named is not None:
+            os.close(self.named)
 
     def commit(self) -> None:
         """Give the file its name, in place of what has it. Raises OSError."""
-        durable.name_over(self.fd, self._part, self._path)
+        durable.name_over(self.fd, self._part, self.path)
+
+    def keep(self) -> None:
+        """Leave the name to what has it, and forget what was under way. Raises OSError."""
+        if self.named is not None:
+            durable.keep_named(self.named, self.path)
+        os.unlink(self._part)
 
     def _take_up(self, path: str, to_nobody: int) -> bool:
         """Open and lock a file if it is ours, and those rights are given to nobody. Raises UsageError, OSError."""

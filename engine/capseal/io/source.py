@@ -61,14 +61,20 @@ class FileSource:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         done = 0
         while done < len(buffer):
-            count = os.preadv(self._fd, [buffer[done:]], self._start + offset + done)
+            try:
+                count = os.preadv(self._fd, [buffer[done:]], self._start + offset + done)
+            except OSError as error:
+                raise _named(error, self.name) from None
             if count == 0:
                 break
             done += count
         return done
 
     def peek(self, offset: int, size: int) -> bytes:
-        return os.pread(self._fd, size, self._start + offset)
+        try:
+            return os.pread(self._fd, size, self._start + offset)
+        except OSError as error:
+            raise _named(error, self.name) from None
 
     def place(self) -> tuple[int, int]:
         """Return the descriptor, and the offset in the file of the source's byte 0."""
@@ -87,15 +93,26 @@ class FileSource:
 
 
 class StreamSource:
-    """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly."""
+    """Anything with readinto: a pipe, a socket, a BytesIO, a zip made on the fly.
+
+    in_order_only: go nowhere in it, even if it says that it can.
+    """
 
     ordered = True
 
-    def __init__(self, stream: Any, name: str, *, size: int | None = None, close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        name: str,
+        *,
+        size: int | None = None,
+        in_order_only: bool = False,
+        close: Callable[[], None],
+    ) -> None:
         self.name = name
         self.size = size
         self.close = close
-        self.seekable = bool(getattr(stream, "seekable", lambda: False)())
+        self.seekable = not in_order_only and bool(getattr(stream, "seekable", lambda: False)())
         self._stream = stream
         self._start = 0
         if self.seekable:
@@ -111,7 +128,10 @@ class StreamSource:
         buffer[:done] = self._peeked[:done]
         self._peeked = self._peeked[done:]
         while done < len(buffer):
-            count = self._stream.readinto(buffer[done:])
+            try:
+                count = self._stream.readinto(buffer[done:])
+            except OSError as error:
+                raise _named(error, self.name) from None
             if count is None:
                 raise BlockingIOError(errno.EAGAIN, f"{self.name}: stream is in non-blocking mode")
             if count == 0:
@@ -157,6 +177,8 @@ def open_source(source: PathOrFile) -> Source:
     # Only a plain file's descriptor holds the bytes that its read() gives: gzip's holds packed ones.
     raw = getattr(source, "raw", source)
     if isinstance(raw, io.FileIO) and stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        if _is_made_when_read(raw.fileno()):
+            return StreamSource(source, name, in_order_only=True, close=_nothing)
         return FileSource(raw.fileno(), name, start=source.tell(), close=_nothing)
     if not hasattr(source, "readinto"):
         raise TypeError(f"{name}: a binary file object with readinto is needed, not {type(source).__name__}")
@@ -167,11 +189,23 @@ def _open_path(path: str) -> Source:
     file = open(path, "rb", buffering=0)
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if _is_made_when_read(file.fileno()):
+                return StreamSource(file, path, in_order_only=True, close=file.close)
             return FileSource(file.fileno(), path, close=file.close)
         return StreamSource(file, path, close=file.close)
     except BaseException:
         file.close()
         raise
+
+
+def _named(error: OSError, name: str) -> OSError:
+    """Return what says which file it was: a descriptor's error names none."""
+    return error if error.filename is not None or not error.strerror else OSError(error.errno, error.strerror, name)
+
+
+def _is_made_when_read(fd: int) -> bool:
+    """Say whether a file has content that its size knows nothing of, as those of /proc have."""
+    return os.fstat(fd).st_size == 0 and os.pread(fd, 1, 0) != b""
 
 
 def _nothing() -> None:

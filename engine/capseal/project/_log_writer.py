@@ -14,7 +14,7 @@ from ..errors import SignatureError, UsageError
 from ..format.dsse import Envelope
 from ..format.seal import Seal
 from ..format.strictjson import shown_time
-from ..io.durable import appending, remove_file, replace_file, sync
+from ..io.durable import appending, remove_file, replace_file, sync, told_as
 from ..trust.signing import sign
 from ..trust.store import TrustStore
 from .log import ENTRY_TYPE, FIRST, Entry, Pending, chain, check_signed, load_pending, pending_path
@@ -91,8 +91,9 @@ class LogWriter:
         """Add what is pending to the log: its release came about. Raises OSError."""
         if self.pending is None:
             raise UsageError(f"{self.path}: no entry is pending")
-        self._file.write(self.pending.line + b"\n")
-        sync(self._file.fileno())
+        with told_as(self.path):
+            self._file.write(self.pending.line + b"\n")
+            sync(self._file.fileno())
         self.drop()
 
     def drop(self) -> None:

@@ -31,9 +31,9 @@ def check_clean(folder: str, *, except_for: Sequence[str] = ()) -> bool:
     changed = [entry[3:].decode("utf-8", "replace") for entry in status.stdout.split(b"\0") if entry[3:]]
     if changed:
         shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
-        raise UsageError(
-            f"{len(changed)} files are not as they were committed: {shown}; 'git commit' first, or give --allow-dirty"
-        )
+        many = f"{len(changed)} files are not as they were"
+        what = "1 file is not as it was" if len(changed) == 1 else many
+        raise UsageError(f"{what} committed: {shown}; 'git commit' first, or give --allow-dirty")
     return True
 
 

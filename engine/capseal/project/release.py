@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from ..bundle.seal import seal
 from ..bundle.verify import verify
 from ..crypto.keys import PublicKey, Signer
 from ..errors import RejectedError, TransferError, UsageError
+from ..format.release_files import release_base, release_file
 from ..format.requires import Requires
 from ..format.seal import Seal
 from ..io.durable import name_all
@@ -26,6 +26,7 @@ from ..io.source import PathOrFile, Source
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._log_writer import LogWriter, writing
+from ._unfinished import settle_unfinished, unfinished_release
 from .log import Entry, Pending, pending_path
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def release(
 ) -> Released:
     """Seal a web build into a folder, verify it, note it in the log, and publish it; stop at the first failure.
 
+    What earlier runs that were killed left in the folder is settled first: it did not come about (_unfinished.py).
+
     content: what is read of the source, where it is open already. signers: all of them sign, the first one also
     the log's entry. trust: the store of production builds; what it does not accept never gets its name, is not logged
     and not published. sequence: by default Unix time, or what is above everything in the log and the folder if that
@@ -87,22 +90,23 @@ def release(
     steps = steps or (lambda step, path: None)
     created = datetime.now(UTC).replace(microsecond=0)
     chosen = sequence
-    if sequence is None:
-        sequence = max(int(created.timestamp()), _highest_in(folder, app, channel) + 1)
+    logged = 0
     if log is not None and os.path.exists(log):
         with writing(log, trust=[trust]) as writer:
             _settle(writer, connection, signers[0])
-            if chosen is None:
-                sequence = max(sequence, writer.sequence_after(app, channel))
-    target = os.path.join(os.fspath(folder), f"{app}@{channel}-{sequence}")
-    for path in (f"{target}.seal", f"{target}.payload"):
+            logged = writer.sequence_after(app, channel)
+    settle_unfinished(folder, trust)
+    if sequence is None:
+        sequence = max(int(created.timestamp()), _highest_in(folder, app, channel) + 1, logged)
+    final = Detached(*(os.path.join(folder, release_file(app, channel, sequence, end)) for end in ("seal", "payload")))
+    for path in (os.fspath(final.seal), os.fspath(final.payload)):
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
     written = [os.fspath(folder), *([] if log is None else [os.fspath(log), pending_path(log)])]
     with ExitStack() as stack:
-        unfinished = stack.enter_context(tempfile.TemporaryDirectory(prefix=".release-", dir=folder))
-        parts = Detached(seal=os.path.join(unfinished, "seal"), payload=os.path.join(unfinished, "payload"))
-        with _noted(SEALING):
+        unfinished = stack.enter_context(unfinished_release(folder))
+        parts = Detached(*(os.path.join(unfinished, os.path.basename(path)) for path in (final.seal, final.payload)))
+        with _noted(SEALING, folder):
             made = seal(
                 open_content(source if content is None else content, leave_out=written),
                 parts,
@@ -120,9 +124,9 @@ def release(
         # From the disk, as a device reads it: not what this process believes to have written.
         expect = Expect(app=app, channel=channel, floor=sequence - 1)
         progress = steps(VERIFYING, parts.payload)
-        with _noted(VERIFYING):
+        with _noted(VERIFYING, folder):
             verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
-        released = Released(verified, f"{target}.seal", f"{target}.payload", created)
+        released = Released(verified, os.fspath(final.seal), os.fspath(final.payload), created)
         moves = [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
         if log is None:
             name_all(moves)
@@ -136,12 +140,14 @@ def release(
 
 
 @contextmanager
-def _noted(step: str) -> Iterator[None]:
-    """Let an OSError, such as that there is no space left, say at which step it came."""
+def _noted(step: str, place: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an OSError, such as that there is no space left, say at which step it came, and where if it does not."""
     try:
         yield
     except OSError as error:
         error.add_note(f"while {step.lower()}")
+        if error.filename is None and error.strerror:
+            error.filename = os.fspath(place)
         raise
 
 
@@ -155,7 +161,7 @@ def _log_and_publish(
     steps: Steps,
 ) -> Released:
     server = None if connection is None else _address(connection)
-    with _noted(LOGGING):
+    with _noted(LOGGING, writer.path):
         entry = writer.prepare(made, signer=signer, now=released.created, seal_path=released.seal, server=server)
     try:
         name_all(moves)
@@ -168,7 +174,7 @@ def _log_and_publish(
         # A refusal, as a rule. But it may also be the answer to a request that was sent twice.
         _settle(writer, connection, signer)
         raise
-    with _noted(LOGGING):
+    with _noted(LOGGING, writer.path):
         writer.count()
     return released
 
@@ -226,5 +232,5 @@ def _digest_of(path: str) -> str | None:
 
 def _highest_in(folder: str | os.PathLike[str], app: str, channel: str) -> int:
     """Return the highest sequence of an app and channel that a folder has files of, or 0."""
-    ours = re.compile(rf"{re.escape(f'{app}@{channel}')}-([0-9]{{1,16}})\.(?:seal|payload)")
+    ours = re.compile(rf"{re.escape(release_base(app, channel))}-([0-9]{{1,16}})\.(?:seal|payload)")
     return max((int(match[1]) for name in os.listdir(folder) if (match := ours.fullmatch(name))), default=0)
