@@ -57,6 +57,8 @@ def names_of(option: Declaration) -> list[str]:
 def a_value_for(declaration: Declaration) -> str:
     if isinstance(declaration.type, Number):
         return str(declaration.type.least)
+    if declaration.writes:
+        return declaration.names[-1].strip("-")  # each another file
     return next(iter(declaration.type)) if isinstance(declaration.type, type(Choice)) else "text"
 
 
@@ -232,7 +234,8 @@ def test_values_may_be_joined_to_their_options_and_start_with_a_dash(path):
             continue
         for words in ([f"{option.names[-1]}=-x=y"], *([f"{short}-x=y"] for short in option.names[:-1])):
             assert taken(taker, *options, *arguments, *words)[name] in ("-x=y", ["-x=y"])
-        assert taken(taker, *options, *arguments, f"{option.names[-1]}=")[name] in ("", [""])
+        empty = refused(taker, *options, *arguments, f"{option.names[-1]}=")
+        assert empty.startswith(f"invalid value for option '{option.names[-1]}': it is empty (")
         for missing in ([option.names[-1]], [option.names[-1], "-x"], [option.names[-1], "--"]):
             assert refused(taker, *arguments, *missing).startswith(f"option '{option.names[-1]}' needs a value (")
 
@@ -338,12 +341,12 @@ def test_these_options_have_a_variable_that_stands_in_for_them():
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_a_variable_stands_in_for_its_option_unless_it_is_empty_or_the_option_is_given(name, monkeypatch):
+def test_a_variable_stands_in_for_its_option_unless_that_is_given_and_is_not_empty(name, monkeypatch):
     release = COMMANDS[("release",)]
     variable, text, value = ENVIRONMENT[name]
-    for nothing in ("", " ") if name == "signer" else ("",):
+    for nothing in ("", " "):
         monkeypatch.setenv(variable, nothing)
-        assert taken(release, "--version", "1") == {"version": "1"}
+        assert refused(release, "--version", "1").startswith(f"{variable} is set, but empty: unset it, or set it to ")
     monkeypatch.setenv(variable, text)
     assert taken(release, "--version", "1") == {"version": "1", name: value}
     given = taken(release, "--version", "1", options_of(release)[name].names[-1], "given")

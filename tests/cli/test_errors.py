@@ -198,7 +198,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_on_it(desk: Desk, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (
         ENVIRONMENT,
         "",
-        "capseal: out: no space left on device\n",
+        "capseal: out: no space left on device, while sealing\n",
     )
 
 
@@ -251,10 +251,10 @@ def test_names_that_are_not_utf_8_are_told_all_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("seal {f} -o - {sealing} > /dev/full", "standard output: no space left on device"),
-        ("seal {f} -o /dev/stdout {sealing} > /dev/full", "standard output: no space left on device"),
-        ("seal {f} -o /dev/full -f {sealing}", "/dev/full: no space left on device"),
-        ("verify {sealed} {trusting} > /dev/full", "standard output: no space left on device"),
+        ("seal {f} -o - {sealing} > /dev/full", "standard output: no space left on device, while sealing"),
+        ("seal {f} -o /dev/stdout {sealing} > /dev/full", "standard output: no space left on device, while sealing"),
+        ("seal {f} -o /dev/full -f {sealing}", "/dev/full: no space left on device, while sealing"),
+        ("verify {sealed} {trusting} > /dev/full", "standard output: no space left on device, in 'capseal verify'"),
     ],
 )
 def test_what_has_no_space_is_named(command, told, desk: Desk, tmp_path):
@@ -269,7 +269,8 @@ def test_a_spool_that_has_no_space_is_named(desk: Desk, tmp_path):
     with files_limited_to(500_000):
         command = f"capseal seal - -o - {' '.join(map(str, desk.sealing))} < large | cat > out"
         done = shell(f"export TMPDIR={tmp_path}; {command}", cwd=tmp_path)
-    assert (done.code, done.err) == (ENVIRONMENT, f"capseal: temporary file in {tmp_path}: file too large\n")
+    told = f"capseal: temporary file in {tmp_path}: file too large, while sealing\n"
+    assert (done.code, done.err) == (ENVIRONMENT, told)
 
 
 def test_standard_output_has_other_names(desk: Desk, tmp_path):

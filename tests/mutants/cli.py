@@ -60,4 +60,22 @@ MUTANTS = (
         "",
         "tests/device/test_command.py::test_a_changed_bundle_is_told_and_the_device_runs_another",
     ),
+    Mutant(
+        "cli/framework/outputs.py",
+        "os.path.samestat(found, other)",
+        "os.path.samestat(found, other) and found.st_nlink == 1",
+        "tests/cli/test_outputs.py::test_an_output_that_is_an_input_is_refused_and_nothing_is_lost",
+    ),
+    Mutant(
+        "cli/framework/parsing.py",
+        'if not word and declaration.type(word) == "":',
+        'if word is None and declaration.type(word) == "":',
+        "tests/cli/test_outputs.py::test_an_empty_value_is_not_taken_for_the_default",
+    ),
+    Mutant(
+        "cli/framework/console.py",
+        "    if path != STANDARD and not _is_standard_input(path):\n",
+        "    if path != STANDARD:\n",
+        "tests/cli/test_outputs.py::test_a_closed_standard_input_is_not_an_empty_bundle_by_any_name",
+    ),
 )

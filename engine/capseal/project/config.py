@@ -83,17 +83,34 @@ def find(folder: str = os.curdir) -> Config:
 
     Raises UsageError where the file cannot be used.
     """
+    path = nearest(folder)
+    return Config() if path is None else load(path)
+
+
+def nearest(folder: str = os.curdir) -> str | None:
+    """Return the path of the configuration of a folder, or of its nearest parent that has one; None without one.
+
+    Raises UsageError where it is somebody else's.
+    """
     here = folder = os.path.abspath(folder)
     while True:
         path = os.path.join(folder, FILE_NAME)
         if os.path.isfile(path):
             if folder != here:
                 _check_owner(path, here)
-            return load(path)
+            return path
         parent = os.path.dirname(folder)
         if parent == folder:
-            return Config()
+            return None
         folder = parent
+
+
+def files_of(path: str) -> list[str]:
+    """Return every file that one configuration names. Raises UsageError, OSError."""
+    config = load(path)
+    paths = [config.trust, config.development_trust, config.log, *config.recipients, *config.identities]
+    signers = [reference.removeprefix("command:") for reference in (*config.signers, *config.development_signers)]
+    return [*filter(None, paths), *(one.partition(":")[0] if ":" in one else one for one in signers)]
 
 
 def load(path: str) -> Config:

@@ -4,8 +4,9 @@ import warnings
 from typing import Annotated
 
 from ...errors import UsageError
-from ..framework import console, content, options, progress
+from ..framework import console, content, options, outputs, progress
 from ..framework.arguments import Choice, Group, argument, between, option
+from ..framework.titles import counted
 from . import capgo_texts as texts
 from .capgo_conversion import to_capgo, to_sealed
 
@@ -46,6 +47,7 @@ def encrypt(
             metavar="FILE",
             type=console.output_path,
             help="Where to write; default: SOURCE_encrypted.zip.",
+            writes=True,
         ),
     ] = None,
     key: texts.Private = texts.PRIVATE_KEY_FILE,
@@ -59,7 +61,7 @@ def encrypt(
     """Encrypt a zip for the plugin. With --json, prints what Capgo's own command prints."""
     from ... import capgo
 
-    target = _output(source, output, "_encrypted.zip")
+    target = _output(source, output, key, "_encrypted.zip")
     loaded = texts.private_key(key)
     with progress.shown("Encrypting", source, output=target) as advance:
         bundle = capgo.encrypt(
@@ -82,6 +84,7 @@ def decrypt(
             metavar="FILE",
             type=console.output_path,
             help="Where to write; default: FILE_decrypted.zip.",
+            writes=True,
         ),
     ] = None,
     key: Annotated[
@@ -96,7 +99,7 @@ def decrypt(
     """Check and decrypt a bundle. The output appears only if the checksum fits."""
     from ... import capgo
 
-    target = _output(source, output, "_decrypted.zip")
+    target = _output(source, output, key, "_decrypted.zip")
     version = texts.Written.V3 if format is Read.V1 else texts.Written(format.value)
     session_key, checksum, _ = texts.given(session_key, checksum, record, version)
     opened = console.open_output(target)
@@ -150,7 +153,7 @@ def verify(
             checksum_version=texts.checksum_version(format),
             progress=advance,
         )
-    console.say(f"{source}: whole, {size} bytes of plaintext")
+    console.say(f"{source}: whole, {counted(size, 'byte')} of plaintext")
 
 
 def manifest(
@@ -191,15 +194,17 @@ def manifest(
         entries = [entry.to_json(version) for entry in made.entries]
         console.print_json({"session_key": made.session_key, "key_id": made.key_id, "manifest": entries})
     else:
-        console.say(f"{output}: {len(made.entries)} files and manifest.json")
+        console.say(f"{output}: {counted(len(made.entries), 'file')} and manifest.json")
 
 
-def _output(source: str, output: str | None, suffix: str) -> str:
+def _output(source: str, output: str | None, key: str, suffix: str) -> str:
     if output is not None:
         return output
     if source == console.STANDARD:
         raise UsageError("give -o FILE, or -o - for standard output")
-    return content.base_of(source) + suffix
+    output = content.base_of(source) + suffix
+    outputs.check([output], [source, key])
+    return output
 
 
 COMMANDS = {

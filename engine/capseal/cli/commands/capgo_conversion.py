@@ -38,7 +38,7 @@ def to_capgo(
             identity=options.load_identities(identity or config.identities, passphrases),
             trust=demands.trusted(config),
             expect=demands.expected(config),
-            seal=seal,
+            seal=options.seal_of(bundle, seal),
             overwrite=force,
             progress=advance,
         )

@@ -28,7 +28,9 @@ Checksum = Annotated[str | None, option("--checksum", metavar="TEXT", help="The 
 Record = Annotated[
     str | None, option("--record", metavar="FILE.json", help="In place of both: what 'encrypt' recorded.")
 ]
-NewRecord = Annotated[str | None, option("--record", metavar="FILE.json", help="Write what the server must know.")]
+NewRecord = Annotated[
+    str | None, option("--record", metavar="FILE.json", help="Write what the server must know.", writes=True)
+]
 Ciphertext = Annotated[str, argument("FILE", help="An encrypted bundle; '-': stdin.")]
 
 PRIVATE_KEY_FILE = ".capgo_key_v2"

@@ -45,7 +45,9 @@ def publish(
 
     files = dict(map(_named_file, attachment or ()))
     with _connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
-        release = client.publish(bundle, connection, seal=seal, companions=files, jobs=jobs, **bar)
+        release = client.publish(
+            bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
+        )
     console.say(
         f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
     )

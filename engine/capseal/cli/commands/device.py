@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from ..framework import console, options, progress
 from ..framework.arguments import Group, at_least, flag, option
 from ..framework.passphrases import Passphrases
+from ..framework.titles import counted
 
 if TYPE_CHECKING:
     from ...device import Bundle, DeviceStore, Running
@@ -81,7 +82,7 @@ def install(
     store = chosen.store(identity, passphrases)
     with progress.transferred("Installing") as bar:
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
-        staged = store.install(source, seal=seal, **bar)
+        staged = store.install(source, seal=options.seal_of(bundle, seal), **bar)
     console.say(f"staged: {_told(staged)}")
     console.say("next: capseal device ... activate")
 
@@ -164,7 +165,7 @@ def status(chosen: Device, as_json: options.Json = False) -> None:
     if found.staged is not None:
         console.say(f"staged:    {_told(found.staged)}")
     if found.pending is not None:
-        console.say(f"pending:   {_told(found.pending)}, started {found.starts} times")
+        console.say(f"pending:   {_told(found.pending)}, started {counted(found.starts, 'time')}")
     for bundle in found.confirmed:
         console.say(f"confirmed: {_told(bundle)}")
     for failed in found.failed:

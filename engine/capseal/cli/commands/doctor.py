@@ -6,6 +6,7 @@ from ..framework import options
 from ..framework.arguments import flag
 from ..framework.console import print_json, say
 from ..framework.exit_codes import DONE, REJECTED
+from ..framework.titles import counted
 
 
 def doctor(
@@ -61,7 +62,7 @@ def _project(*, json: bool) -> int:
         for finding in findings:
             say(f"{finding.severity:<13} {finding.where}: {finding.what}")
             say(f"              -> {finding.advice}")
-        say(f"project       {config.app}: {len(findings) or 'no'} findings")
+        say(f"project       {config.app}: {counted(len(findings), 'finding') if findings else 'no findings'}")
     return REJECTED if any(finding.severity is Severity.ERROR for finding in findings) else DONE
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..framework import console, options
 from ..framework.arguments import argument
+from ..framework.titles import counted
 
 if TYPE_CHECKING:
     from ...format.dsse import Envelope
@@ -50,8 +51,8 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
     yield f"  role        {statement.role}"
     yield f"  created     {statement.to_json()['created']}"
     content, payload = statement.content, statement.payload
-    yield f"  content     {content.name} ({content.media_type}, {content.size} bytes)"
-    yield f"  payload     {payload.size} bytes, fsverity-sha256 {payload.digest.hex()}"
+    yield f"  content     {content.name} ({content.media_type}, {counted(content.size, 'byte')})"
+    yield f"  payload     {counted(payload.size, 'byte')}, fsverity-sha256 {payload.digest.hex()}"
     for recipient in statement.encryption.recipients:
         yield f"  recipient   {recipient.kid}"
     for signature in envelope.signatures:
@@ -61,10 +62,10 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
     if statement.allow_downgrade_to is not None:
         yield f"  permits     going back to sequences above {statement.allow_downgrade_to}"
     for attachment in statement.attachments:
-        yield f"  attachment  {attachment.name} ({attachment.media_type}, {attachment.size} bytes)"
+        yield f"  attachment  {attachment.name} ({attachment.media_type}, {counted(attachment.size, 'byte')})"
     for companion in statement.companions:
         kind = "sealed" if companion.sealed else "foreign"
-        yield f"  companion   {companion.name} ({kind}, {companion.media_type}, {companion.size} bytes)"
+        yield f"  companion   {companion.name} ({kind}, {companion.media_type}, {counted(companion.size, 'byte')})"
     if statement.custom is not None:
         yield f"  custom      {dumps(statement.custom)}"
 

@@ -6,6 +6,7 @@ from ...errors import UsageError
 from ..framework import options
 from ..framework.arguments import Group, argument, option
 from ..framework.console import print_json, say
+from ..framework.titles import counted
 
 File = Annotated[str | None, argument("LOG", help="The log; default: 'log' in capseal.toml.")]
 
@@ -61,7 +62,7 @@ def verify(
             f"{entry.number:>4}  {shown_time(entry.time)}  {entry.app} {entry.version} "
             f"(sequence {entry.sequence}, {entry.channel})  signed by {signers}"
         )
-    say(f"verified: {len(logged)} entries, head {last}")
+    say(f"verified: {counted(len(logged), 'entry')}, head {last}")
     if pending is not None:
         entry, server = pending.entry, pending.server or "the folder"
         say(f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it")

@@ -1,5 +1,6 @@
 """capseal release: one command for CI, from a web build to a published update."""
 
+import os
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from ..framework import console, content, options, progress
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
+from ..framework.titles import counted
 
 FOLDER = "releases"
 
@@ -16,8 +18,14 @@ def release(
     version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
     source: Annotated[str | None, argument("WEBDIR", help="A folder or file; default: 'web' in capseal.toml.")] = None,
     folder: Annotated[
-        str, option("-o", "--output", metavar="DIR", help="Where seal and payload go; made if missing.")
-    ] = FOLDER,
+        str | None,
+        option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Where seal and payload go; made if missing; default: releases, beside capseal.toml.",
+        ),
+    ] = None,
     server: Annotated[
         str | None,
         option(
@@ -63,15 +71,7 @@ def release(
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
-    passphrase_file: Annotated[
-        str | None,
-        option(
-            "--passphrase-file",
-            metavar="FILE",
-            env="CAPSEAL_PASSPHRASE_FILE",
-            help="Read the key's passphrase from a file.",
-        ),
-    ] = None,
+    passphrases: Passphrases,
 ) -> None:
     """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
     from ...format.strictjson import shown_time
@@ -82,6 +82,7 @@ def release(
     from ...project.log import pending_path
 
     config = options.find_config()
+    folder = folder or os.path.normpath(os.path.join(options.project_folder(), FOLDER))
     source, app = source or config.web, app or config.app
     server, log = (server or config.server) if publish else None, log or config.log
     if source is None:
@@ -98,7 +99,6 @@ def release(
             raise UsageError(missing)
         console.complain(f"warning: {missing}")
     make_folders(folder)
-    passphrases = Passphrases(passphrase_file)
     with ExitStack() as stack:
         connection = None
         if server is not None:
@@ -137,7 +137,9 @@ def release(
         )
         return
     console.say(f"{released.seal} and .payload: {statement.app} {statement.version}, sequence {statement.sequence}")
-    console.say(f"verified with the production trust store: {len(released.verified.signers)} trusted signatures")
+    console.say(
+        f"verified with the production trust store: {counted(len(released.verified.signers), 'trusted signature')}"
+    )
     if released.entry is not None and released.entry.time > released.created:
         times = f"{shown_time(released.entry.time)}, as the one before; this machine's clock says"
         console.complain(f"warning: {log}: the entry is of {times} {shown_time(released.created)}")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from ...errors import RejectedError, UsageError
-from ..framework import console, content, options, progress, titles
+from ..framework import console, content, options, outputs, progress, titles
 from ..framework.arguments import argument, at_least, option
 from ..framework.passphrases import Passphrases
 
@@ -19,10 +19,12 @@ def seal(
             metavar="FILE",
             type=console.output_path,
             help="Where to write; '-': stdout; default: SOURCE.sealed.",
+            writes=True,
         ),
     ] = None,
     seal_file: Annotated[
-        str | None, option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.")
+        str | None,
+        option("--seal", metavar="FILE", help="Write the seal here and only the payload to -o.", writes=True),
     ] = None,
     signer: options.Signers = None,
     signer_command: options.SignerCommand = None,
@@ -79,7 +81,9 @@ def seal(
 
     config = options.find_config()
     app = options.chosen_app(app, config)
-    output = output or _default_output(source, detached=seal_file is not None)
+    if output is None:
+        output = _default_output(source, detached=seal_file is not None)
+        outputs.check([output, *filter(None, [seal_file])], [source, *(signer or ()), *(recipient or ())])
     target = console.open_output(output)
     if seal_file is not None:
         if not isinstance(target, str) or seal_file == console.STANDARD:
@@ -89,10 +93,10 @@ def seal(
         sink = target
     signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
     meant_for = options.chosen_role(role, signers, config)
-    outputs = [output, *([] if seal_file is None else [seal_file])]
+    written_to = [output, *([] if seal_file is None else [seal_file])]
     with progress.shown("Sealing", source, output=output) as advance:
         written = capseal.seal(
-            content.open_content(source, deflate=deflate, exclude=exclude, leave_out=outputs),
+            content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to),
             sink,
             signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),

@@ -7,12 +7,14 @@ from ..framework.arguments import argument, option
 
 SealPart = Annotated[str, option("--seal", metavar="FILE", help="The seal, a file of its own.")]
 PayloadPart = Annotated[str, option("--payload", metavar="FILE", help="The payload, a file of its own.")]
+NewSeal = Annotated[str, option("--seal", metavar="FILE", help="Where to write the seal.", writes=True)]
+NewPayload = Annotated[str, option("--payload", metavar="FILE", help="Where to write the payload.", writes=True)]
 
 
 def split(
     bundle: Annotated[str, argument("BUNDLE", help="An attached sealed bundle; '-': stdin.")],
-    seal: SealPart,
-    payload: PayloadPart,
+    seal: NewSeal,
+    payload: NewPayload,
     force: options.Force = False,
 ) -> None:
     """Write seal and payload of a bundle as two files. Bytes are copied; nothing is verified."""

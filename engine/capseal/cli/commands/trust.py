@@ -8,6 +8,7 @@ from ..framework import options
 from ..framework.arguments import Group, argument, at_least, option
 from ..framework.console import say
 from ..framework.passphrases import Passphrases
+from ..framework.titles import counted
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -222,7 +223,7 @@ def _lines(store: "TrustStore") -> list[str]:
         f"until {t.certificate.not_valid_after_utc:%Y-%m-%d}"
         for t in store.certificates
     ]
-    lines += [f"  revocations  of {crl.issuer.rfc4514_string()}, {len(crl)} entries" for crl in store.crls]
+    lines += [f"  revocations  of {crl.issuer.rfc4514_string()}, {counted(len(crl), 'entry')}" for crl in store.crls]
     return lines
 
 

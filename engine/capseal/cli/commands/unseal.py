@@ -27,7 +27,7 @@ def unseal(
             identity=options.load_identities(identity or config.identities, passphrases),
             trust=demands.trusted(config),
             expect=demands.expected(config),
-            seal=seal,
+            seal=options.seal_of(bundle, seal),
             overwrite=force,
             jobs=jobs,
             progress=advance,

@@ -30,7 +30,7 @@ def verify(
                 console.open_input(bundle),
                 trust=demands.trusted(config),
                 expect=demands.expected(config),
-                seal=seal,
+                seal=options.seal_of(bundle, seal),
                 mapped=True,  # the process is ours, and so are its signals
                 jobs=jobs,
                 progress=advance,

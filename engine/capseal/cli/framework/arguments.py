@@ -39,7 +39,8 @@ class Group(NamedTuple):
 class Declaration(NamedTuple):
     """What gives a parameter its value: an argument has no names, and a flag has no metavar.
 
-    opposite: the option that turns a flag off; env: the variable that stands in for an option.
+    opposite: the option that turns a flag off; env: the variable that stands in for an option; writes: the value
+    names a file that is written.
     """
 
     help: str
@@ -49,6 +50,7 @@ class Declaration(NamedTuple):
     repeatable: bool = False
     opposite: str | None = None
     env: str | None = None
+    writes: bool = False
     default: Any = REQUIRED
 
     def __str__(self) -> str:
@@ -62,10 +64,17 @@ def option(
     type: Callable[[str], Any] = str,
     repeatable: bool = False,
     env: str | None = None,
+    writes: bool = False,
 ) -> Declaration:
     """Declare an option with a value, or with a list of them. A Choice needs no metavar."""
     return Declaration(
-        names=names, metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable, env=env
+        names=names,
+        metavar=metavar or _words_of(type),
+        help=help,
+        type=type,
+        repeatable=repeatable,
+        env=env,
+        writes=writes,
     )
 
 

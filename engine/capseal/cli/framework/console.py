@@ -69,14 +69,23 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def open_input(path: str) -> str | BinaryIO:
-    """Return the path, or standard input for '-'. Raises OSError where that is closed."""
-    if path != STANDARD:
+    """Return the path, or standard input for '-'. Raises OSError where that is closed, by whatever name."""
+    if path != STANDARD and not _is_standard_input(path):
         return path
-    # What replace_closed_streams() opened in its place cannot be read.
+    # What replace_closed_streams() opened in its place cannot be read; by its path it could, and would be empty.
     if fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
         raise OSError(errno.EBADF, "closed, or open for writing only", "standard input")
+    if path != STANDARD:
+        return path
     # Raw: a thread that is blocked in a buffered reader would crash the interpreter's shutdown.
     return cast(BinaryIO, io.FileIO(0, "rb", closefd=False))
+
+
+def _is_standard_input(path: str) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(0))
+    except (OSError, ValueError):  # whoever opens it will tell
+        return False
 
 
 def output_path(text: str) -> str:

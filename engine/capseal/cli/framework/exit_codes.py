@@ -33,6 +33,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a disk says that is full, or broken: by itself it tells neither which file, nor what that was wanted for."""
+
 _MAX_TOLD_CHARS = 400
 
 
@@ -65,6 +68,15 @@ def line_of(error: CapsealError | OSError) -> str:
     # What a longer work was at is noted by who did it.
     reason = ", ".join([reason, *getattr(error, "__notes__", ())])
     return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
+
+
+def note_step(error: OSError, step: str, *, file: str | None = None) -> None:
+    """Let a fault of a disk say at which step it came, unless it does, and of which file, where it names none."""
+    if error.errno in DISK_FAULTS and error.strerror:
+        if not getattr(error, "__notes__", ()):
+            error.add_note(step)
+        if error.filename is None:
+            error.filename = file
 
 
 def catch_signals() -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean to the library."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_STORE_BYTES = 1024 * 1024
+_PAYLOAD = ".payload"
 
 Bundle = Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
-Output = Annotated[str, option("-o", "--output", metavar="FILE", type=output_path, help="Where to write; '-': stdout.")]
-Seal = Annotated[str | None, option("--seal", metavar="FILE", help="The detached seal of a payload.")]
+Output = Annotated[
+    str, option("-o", "--output", metavar="FILE", type=output_path, help="Where to write; '-': stdout.", writes=True)
+]
+Seal = Annotated[
+    str | None,
+    option("--seal", metavar="FILE", help="The detached seal of a payload; of X.payload, default: X.seal beside it."),
+]
 Trust = Annotated[
     str | None,
     option("--trust", metavar="FILE", help="Who may vouch: a trust store, or a PEM file of public keys."),
@@ -184,6 +191,37 @@ def find_config() -> "Config":
     from ...project.config import find
 
     return find()
+
+
+def project_folder() -> str:
+    """Return the folder of capseal.toml, as seen from here; this folder where there is none."""
+    from ...project.config import nearest
+
+    found = nearest()
+    return os.curdir if found is None else os.path.relpath(os.path.dirname(found))
+
+
+def seal_of(bundle: str, seal: str | None) -> str | None:
+    """Return the detached seal of a bundle: as given, or X.seal beside X.payload; None for an attached bundle.
+
+    Raises UsageError where a payload has no seal beside it, OSError.
+    """
+    if seal is not None or not bundle.endswith(_PAYLOAD) or not is_payload(bundle):
+        return seal
+    beside = bundle.removesuffix(_PAYLOAD) + ".seal"
+    if not os.path.exists(beside):
+        raise UsageError(f"{bundle}: a payload, and {beside} is not there; name its seal with --seal FILE")
+    return beside
+
+
+def is_payload(path: str) -> bool:
+    """Say whether a file is none that begins with a seal. Raises OSError."""
+    from ...constants import MAGIC
+
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) != MAGIC
 
 
 def chosen_app(app: str | None, config: "Config") -> str:

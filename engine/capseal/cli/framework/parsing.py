@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import UsageError
 from . import console
 from .arguments import REQUIRED, Command, Declaration, Group, Number, declared, flag, gathered
-from .exit_codes import DONE, USAGE
+from .exit_codes import DONE, USAGE, note_step
 
 _HELP = flag("-h", "--help", help="Show this message and exit.")
 _VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails by a mistake of its own.")
@@ -40,7 +40,16 @@ def run(
         console.write(_help(path, node))
         return DONE
     values = _values(path, parameters, given, rest)
-    return node(*outer(), **gathered(node, values))
+    written, read = _files_in(parameters, values)
+    if written:
+        from . import outputs  # here, since many commands write nothing
+
+        outputs.check(written, read)
+    try:
+        return node(*outer(), **gathered(node, values))
+    except OSError as error:
+        note_step(error, f"in '{path}'", file=next(iter([*written, *read]), None))
+        raise
 
 
 def is_verbose(words: Sequence[str]) -> bool:
@@ -149,10 +158,26 @@ def _values(
     return values
 
 
+def _files_in(parameters: Mapping[str, Declaration], values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the files that are written, and those that may be read: all that is given and no text."""
+    written: list[str] = []
+    read: list[str] = []
+    for name, value in values.items():
+        declaration = parameters[name]
+        if declaration.writes:
+            written.append(value)
+        elif declaration.metavar.removesuffix("...") not in _TEXTS:
+            read += [word for word in (value if declaration.repeatable else [value]) if isinstance(word, str)]
+    return written, read
+
+
 def _from_environment(path: str, option: Declaration) -> str | list[str] | bool | None:
-    text = "" if option.env is None else os.environ.get(option.env, "")
-    if not text:
+    text = None if option.env is None else os.environ.get(option.env)
+    if text is None:
         return None
+    if not text.strip():
+        # As a pipeline sets it from a secret that is not there: to go on would be to go on with something else.
+        raise _mistake(path, f"{option.env} is set, but empty: unset it, or set it to what {option} takes")
     if option.metavar:
         return text.split() if option.repeatable else text
     if text.lower() not in _SWITCHES:
@@ -166,6 +191,8 @@ def _converted(path: str, declaration: Declaration, found: Any) -> Any:
     try:
         for word in found if declaration.repeatable else [found]:
             _check_text(declaration, word)
+            if not word and declaration.type(word) == "":
+                raise ValueError("it is empty")
         return [declaration.type(word) for word in found] if declaration.repeatable else declaration.type(found)
     except ValueError as error:
         raise _mistake(path, f"invalid value for {declaration}: {error}") from None

@@ -9,7 +9,12 @@ from .arguments import at_least, option, together
 
 MAX_PASSPHRASE_BYTES = 4096
 
-File = Annotated[str | None, option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file.")]
+VARIABLE = "CAPSEAL_PASSPHRASE_FILE"
+
+File = Annotated[
+    str | None,
+    option("--passphrase-file", metavar="FILE", env=VARIABLE, help="Read the key's passphrase from a file."),
+]
 Descriptor = Annotated[
     int | None,
     option("--passphrase-fd", metavar="N", type=at_least(0), help="Read the passphrase from an open file descriptor."),
@@ -21,15 +26,17 @@ class Passphrases:
     """Where passphrases come from. Nothing is read or asked before it is needed."""
 
     def __init__(self, passphrase_file: File = None, passphrase_fd: Descriptor = None) -> None:
-        if passphrase_file is not None and passphrase_fd is not None:
+        by_variable = passphrase_file is not None and passphrase_file == os.environ.get(VARIABLE)
+        if passphrase_file is not None and passphrase_fd is not None and not by_variable:
             raise UsageError("--passphrase-file and --passphrase-fd exclude one another")
-        self._given: str | int | None = passphrase_fd if passphrase_file is None else passphrase_file
+        self._given: str | int | None = passphrase_file if passphrase_fd is None else passphrase_fd
+        self._by_variable = by_variable and passphrase_fd is None
         self._read: bytes | None = None
 
     @property
     def given(self) -> bool:
-        """A file or descriptor was named."""
-        return self._given is not None
+        """A file or descriptor was named for this command; the variable, which is there for all, is not meant."""
+        return self._given is not None and not self._by_variable
 
     def of(self, key: str) -> Callable[[], bytes]:
         """Return what gives the passphrase of an existing key; asks once where it has to ask."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from .exit_codes import note_step
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -21,12 +23,14 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
     where another program may be drawing.
     """
     if not sys.stderr.isatty() or output == "-":
-        yield None
+        with _noted(label):
+            yield None
         return
     sizes = [None if path == "-" else size_of(path) for path in paths]
     bar = _Bar(label, None if None in sizes else sum(filter(None, sizes)))
     try:
-        yield bar.advance
+        with _noted(label):
+            yield bar.advance
     finally:
         bar.close()
 
@@ -38,13 +42,24 @@ def transferred(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
     None of them where no bar can be shown.
     """
     if not sys.stderr.isatty():
-        yield {}
+        with _noted(label):
+            yield {}
         return
     bar = _Bar(label, None)
     try:
-        yield {"expecting": bar.expect, "progress": bar.advance}
+        with _noted(label):
+            yield {"expecting": bar.expect, "progress": bar.advance}
     finally:
         bar.close()
+
+
+@contextmanager
+def _noted(label: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        note_step(error, f"while {label.lower()}")
+        raise
 
 
 @contextmanager

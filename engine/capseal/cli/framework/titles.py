@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from ...format.statement import Statement
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many there are of something, in words: '1 file', '2 files'."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what.removesuffix('y')}ies" if what.endswith("ry") else f"{number} {what}s"
+
+
 def title(statement: "Statement") -> str:
     """Return a bundle's name for people."""
     return f"{statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"
