@@ -212,6 +212,7 @@ REACHES = {
         "server/_readiness.py": "how old an answer is",
         "server/storage/pace.py": "how long a call of the storage takes",
         "server/_slow_clients.py": "speed of a client",
+        "server/_workers.py": "how long a worker lived",
         "server/storage/objects.py": "how long a lock is waited for",
         "trust/certificates.py": "a certificate starts now unless it is given",
         "trust/updates.py": "an update is accepted as of now unless it is given",
@@ -262,6 +263,7 @@ REACHES = {
         "native/filewriter.py": "its purpose",
         "project/": "its purpose",
         "server/_tokens.py": "the file of tokens",
+        "server/_workers.py": "a pipe that ends with the process that watches, and the ends of processes",
         "server/_outlet.py": "the number of a socket, and files that are sent as they are",
         "server/storage/objects.py": "a folder as storage",
         "server/storage/payload_reader.py": "closes files that were sent",
@@ -279,6 +281,7 @@ REACHES = {
         "cli/__init__.py": "ends the process without tearing the interpreter down",
         "cli/framework/exit_codes.py": "ends a process that hangs in tidying up, at a second signal",
         "project/git.py": "asks git",
+        "server/_workers.py": "forks workers, and passes signals on to them",
         "trust/external_signers.py": "signers that are commands",
     },
     effects.NETWORK: {

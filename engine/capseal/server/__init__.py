@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._release_store import Chunks, ReadablePayload, ReleaseStore
     from ._run import log_as_json, log_to_stderr, make_server
     from ._tokens import Right, Token, load_tokens, parse_tokens
+    from ._workers import share_work
     from .storage.objects import Storage
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "_release_store": ("Chunks", "ReadablePayload", "ReleaseStore"),
     "_run": ("log_as_json", "log_to_stderr", "make_server"),
     "_tokens": ("Right", "Token", "load_tokens", "parse_tokens"),
+    "_workers": ("share_work",),
     "storage.objects": ("Storage",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -52,6 +54,7 @@ __all__ = [
     "make_server",
     "parse_tokens",
     "replace_trust",
+    "share_work",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,6 +55,7 @@ def serve(
         log_to_stderr,
         make_server,
         replace_trust,
+        share_work,
     )
 
     limits = Limits(**{field.name: said[field.name] for field in fields(Limits)})
@@ -62,6 +64,12 @@ def serve(
     trusted, token, tokens = _admitted(said)
     channel = options.chosen_channel(said["default_channel"], options.find_config())
     updates = [CapgoUpdates(default_channel=channel, public_url=said["public_url"])] if said["capgo"] else []
+    listener = None
+    if said["workers"] > 1:
+        log_to_stderr(LogFormat(said["log_format"].value))
+        listener = share_work(said["host"], said["port"], workers=said["workers"])
+        if listener is None:
+            return
     with closing(Storage.open(store)) as storage:
         app = create_app(
             storage,
@@ -92,7 +100,7 @@ def serve(
         log_to_stderr(LogFormat(said["log_format"].value))
         # All that was imported stays: no collection need look at it while transfers wait.
         gc.freeze()
-        _run(server)
+        _run(server, listener)
     if not server.started:
         raise OSError(f"cannot serve {store}; the log above says why")
 
@@ -110,9 +118,9 @@ def _admitted(said: Mapping[str, Any]) -> "tuple[TrustStore, str | None, list[To
     return trusted, token, tokens
 
 
-def _run(server: "Server") -> None:
+def _run(server: "Server", listener: socket.socket | None) -> None:
     try:
-        server.run()
+        server.run(None if listener is None else [listener])
     except exit_codes.Interrupted:  # uvicorn finished or aborted what was under way, then raised the signal again
         return
 

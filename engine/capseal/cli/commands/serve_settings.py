@@ -34,6 +34,7 @@ def table() -> dict[str, Declaration]:
         "trust": _setting("trust", None, "FILE", "Who may vouch: a trust store, or a PEM file of public keys."),
         "host": _setting("host", "127.0.0.1", "ADDRESS", "Where to listen."),
         "port": _setting("port", 8417, "N", "Where to listen.", type=between(0, 65535)),
+        "workers": _setting("workers", 1, "N", "Processes that serve together.", type=between(1, 256)),
         "verify_reads": _switch("verify_reads", "Check every segment on its way out, too."),
         "token_file": _setting("token_file", None, "FILE", "The bearer token of publishers, one line."),
         "tokens": _setting("tokens", None, "FILE", "Named tokens with rights, in TOML."),
