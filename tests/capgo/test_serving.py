@@ -657,3 +657,14 @@ def test_uploads_of_capgo_files_count_for_the_limit(store: Path, trust: TrustSto
                 return [(await first).status_code, second.status_code]
 
         assert asyncio.run(both()) == [200, 503]
+
+
+def test_behind_a_trusted_proxy_urls_begin_with_what_that_was_asked_for(
+    store: Path, trust: TrustStore, pair: Pair
+) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "updates.example.com"}
+    for proxies, base in ((["127.0.0.1"], "https://updates.example.com/v1/"), ([], "http://127.0.0.1:")):
+        place = str(store.with_name(f"store-{len(proxies)}"))
+        with live_server(place, trust, extensions=[CapgoUpdates()], trusted_proxies=proxies) as live:
+            published(live, pair)
+            assert live.client.post(UPDATES, json=REQUEST, headers=forwarded).json()["url"].startswith(base)

@@ -22,6 +22,7 @@ from . import _problems as problems
 from ._clients import MemoryBudget
 from ._extensions import Extension
 from ._limits import DEFAULT_LIMITS, ServerLimits
+from ._logs import told
 from ._metrics import Metrics
 from ._observed import Observed
 from ._problems import Problem
@@ -201,6 +202,6 @@ async def _collect_now_and_then(catalogue: Catalogue, state: ServerState, limits
             await asyncio.sleep(pause_s)
             await catalogue.collect()
         except TransferError as error:
-            state.log.error("collecting failed", extra={"members": {"error": str(error)}})
+            state.log.error("collecting failed", extra={"members": {"error": told(error)}})
         # By chance, so that servers that were started together do not all come at once.
         pause_s = limits.collect_interval_s * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret
