@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import bundles, folders, machine, memory, pins, reads, scaling, small, targets, verifying
+from . import bundles, folders, machine, memory, pins, reads, scaling, serving, small, targets, verifying
 from .contestants import close_contestants, make_keys
 from .machine import GIB
 from .plan import Plan, parse_size
 
 SCHEMA = "capseal-bench-v1"
-PARTS = ("memory", "small", "bundles", "folders", "verify", "threads", "reads", "scaling")
+PARTS = ("memory", "small", "bundles", "folders", "verify", "threads", "reads", "server", "scaling")
 DEFAULT_OUT = os.path.join("build", "bench")
 QUIET_TIMEOUT_S = 60.0
 
@@ -139,6 +139,8 @@ def _run_part(part: str, plan: Plan, options: argparse.Namespace) -> dict[str, A
         }
     if part == "threads":
         return scaling.run_threads(plan, options.tmpfs)
+    if part == "server":
+        return serving.run(plan, options.tmpfs)
     if part == "reads":
         return reads.run(plan, options.tmpfs)
     return scaling.run(plan, options.tmpfs, options.disk)

@@ -59,6 +59,9 @@ def draw(results: dict[str, Any], folder: str) -> list[str]:
     records = results.get("verify", {}).get("tmpfs", {}).get("commands", [])
     if records:
         paths += _save(_verify(results, records), folder, "verify")
+    records = results.get("server", {}).get("commands", [])
+    if records:
+        paths += _save(_server(results, records), folder, "server")
     records = results.get("scaling", {}).get("commands", [])
     if records:
         paths += _save(_scaling(results, records), folder, "scaling")
@@ -121,6 +124,14 @@ def _verify(results: dict[str, Any], records: Sequence[Record]) -> Figure:
     axis.set_title(f"Verify {shown(records[0]['size_bytes'])}", loc="left", fontweight="bold", fontsize=11)
     axis.set_xlabel("seconds of wall time, file in RAM (tmpfs); lower is better")
     return _captioned(figure, results, "Median of the rounds, whole process, start included.")
+
+
+def _server(results: dict[str, Any], records: Sequence[Record]) -> Figure:
+    figure, axis = plt.subplots(figsize=(9, 1.9 + 0.36 * len(records)))
+    _bars(axis, records, lambda one: one["cpu_s_per_gb_median"], lambda value: f"{value:.2f} s")
+    axis.set_title("Serve a bundle to 8 clients", loc="left", fontweight="bold", fontsize=11)
+    axis.set_xlabel("processor seconds per GB sent, from RAM (tmpfs); lower is better")
+    return _captioned(figure, results, "Median of the rounds; a fresh server each, ranges of 8 MiB, loopback.")
 
 
 def _bars(axis: Axes, records: Sequence[Record], value_of: Any, text_of: Any) -> None:

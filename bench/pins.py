@@ -17,6 +17,7 @@ _ASK = {
     "bsdtar": ["bsdtar", "--version"],
     "fsverity": ["fsverity", "--version"],
     "gpg": ["gpg", "--version"],
+    "nginx": ["nginx", "-v"],
     "openssl": ["openssl", "version"],
     "rclone": ["rclone", "version"],
     "sha256sum": ["sha256sum", "--version"],

@@ -141,6 +141,21 @@ def _folder(limit: float, place: str, group: str, versus: str, *, cpu: bool) -> 
     return Target(f"{what} on {place}: {'processor' if cpu else 'wall'} ≤ {limit:.2g} × {other}", find)
 
 
+def _served(limit: float, name: str) -> Target:
+    """A server takes at most `limit` times the processor seconds per GB of nginx that reads and writes."""
+    versus = "nginx, sendfile off"
+
+    def find(results: Results) -> Finding | None:
+        for ratio in results.get("server", {}).get("cpu_ratios", ()):
+            if (ratio["name"], ratio["versus"]) == (name, versus):
+                measured = f"{ratio['median']:.2f} × its processor time ({ratio['min']:.2f} to {ratio['max']:.2f})"
+                reached = ratio["median"] <= limit if ratio["size_bytes"] >= 64 * MIB else None
+                return Finding(f"{measured}, {ratio['size_bytes'] / MIB:.0f} MiB", reached)
+        return None
+
+    return Target(f"{name}: processor seconds per GB ≤ {limit:.2g} × {versus}", find)
+
+
 def _deflated_size(results: Results) -> Finding | None:
     packed = results.get("folders", {}).get("tmpfs", {}).get("packed_bytes", {})
     if not {"capseal", "zip -9"} <= packed.keys():
@@ -172,6 +187,8 @@ TARGETS = (
     Target("peak RSS of seal, 16 GiB: ≤ 64 MiB over a Python with numpy and cryptography", _memory_over_interpreter),
     Target("verify 1 MiB: ≤ 0.25 s", _small_verify),
     Target("verify 1 MiB: imports no module that it does not use", _unused_modules),
+    _served(1.0, "capseal serve"),
+    _served(1.6, "capseal serve --verify-reads"),
     Target("random read of 1 MiB from 4 GiB: touches ≤ 4 segments", _segments_touched),
 )
 

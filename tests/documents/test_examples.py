@@ -1,9 +1,10 @@
-"""Every example of docs/server.md, run on the server that its framework is deployed with."""
+"""Every example of docs/server.md on a server that its framework is deployed with, good and bad clients at once."""
 
 import asyncio
 import contextlib
 import importlib.util
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,15 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+import waitress.server
 from aiohttp import web
+from django.urls import clear_url_caches
 from werkzeug.serving import make_server
 
 import capseal
 from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
+from capseal.embedding import UploadLimits
 from support.places import ROOT
 from support.server_fixtures import BundleMaker
 from support.serving import Bundle, some_bytes
@@ -27,8 +31,9 @@ from support.serving import Bundle, some_bytes
 
 def load(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where Django looks for its URLs
     spec.loader.exec_module(module)
+    clear_url_caches()
     return module
 
 
@@ -57,6 +62,17 @@ def on_werkzeug(app: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def on_waitress(app: Any) -> Iterator[str]:
+    server = waitress.server.create_server(app, host="127.0.0.1", port=0, threads=12, inbuf_overflow=2**30)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.task_dispatcher.shutdown()
+    server.trigger.pull_trigger(lambda: waitress.wasyncore.close_all(server._map))  # in its own thread
+    thread.join(10)
+
+
+@contextlib.contextmanager
 def on_aiohttp(app: web.Application) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -71,6 +87,14 @@ def on_aiohttp(app: web.Application) -> Iterator[str]:
     wait(site.start())
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     wait(runner.cleanup())
+
+    async def end_the_rest() -> None:  # of connections that broke off
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    wait(end_the_rest())
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()
@@ -82,66 +106,146 @@ EXAMPLES = pytest.mark.parametrize(
         ("starlette_app", on_uvicorn),
         ("fastapi_app", on_uvicorn),
         ("flask_app", on_werkzeug),
+        ("flask_app", on_waitress),
+        ("django_app", on_waitress),
         ("aiohttp_app", on_aiohttp),
     ],
 )
+
+
+def whole(bundle: Bundle) -> bytes:
+    return bundle.seal + bundle.payload
+
+
+def tampered(bundle: Bundle, segment: int) -> bytes:
+    bad = bytearray(whole(bundle))
+    bad[len(bundle.seal) + segment * SEGMENT_BYTES] ^= 1
+    return bytes(bad)
 
 
 @EXAMPLES
 def test_the_example_takes_good_bundles_only_and_serves_verified_ranges(
     name: str, serve: Callable[[Any], Any], tmp_path: Path, bundle: Bundle, sealed: BundleMaker, trust: TrustStore
 ) -> None:
-    attached = bundle.seal + bundle.payload
-    bad = bytearray(attached)
-    bad[len(bundle.seal) + 5 * SEGMENT_BYTES] ^= 1
     older = sealed(sequence=6)
-    app = load(name).make_app(tmp_path, trust)
-    with serve(app) as url, httpx.Client(base_url=url, timeout=30) as client:
-        assert client.get("/payload/0-1").status_code == 404
-        refused = client.put("/bundle", content=bytes(bad))
-        assert refused.status_code == 422
-        assert "segment 5 at byte" in refused.text
+    etag = f'"{bundle.digest}"'
+    size = len(bundle.payload)
+    with serve(load(name).make_app(tmp_path, trust)) as url, httpx.Client(base_url=url, timeout=30) as client:
+        assert client.get("/payload").status_code == 404
+        refused = client.put("/bundle", content=tampered(bundle, 5))
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+        assert "segment 5 at byte" in refused.json()["detail"]
         assert not (tmp_path / "bundle.sealed").exists()
-        assert client.put("/bundle", content=attached).json() == {"version": "1.0.7"}
-        assert (tmp_path / "bundle.sealed").read_bytes() == attached
-        assert client.get("/payload/1000-3000000").content == bundle.payload[1000:3000000]
-        assert client.get(f"/payload/0-{len(bundle.payload) + 1}").status_code == 416
-        for old in (older.seal + older.payload, attached):
-            refused = client.put("/bundle", content=old)
-            assert refused.status_code == 422
+        assert client.put("/bundle", content=whole(bundle)).json() == {"version": "1.0.7"}
+        assert (tmp_path / "bundle.sealed").read_bytes() == whole(bundle)
+        for old in (older, bundle):
+            refused = client.put("/bundle", content=whole(old))
+            assert (refused.status_code, refused.json()["error"]) == (409, "RollbackError")
             assert "is not above 7" in refused.text
-        assert client.get(f"/payload/0-{len(bundle.payload)}").content == bundle.payload
+        part = client.get("/payload", headers={"Range": "bytes=1000-2999999"})
+        assert (part.status_code, part.content) == (206, bundle.payload[1000:3000000])
+        assert part.headers["content-range"] == f"bytes 1000-2999999/{size}"
+        assert client.get("/payload", headers={"Range": f"bytes={size}-"}).status_code == 416
+        head = client.head("/payload")
+        assert (head.status_code, head.headers["content-length"], head.headers["etag"]) == (200, str(size), etag)
+        assert client.get("/payload", headers={"If-None-Match": etag}).status_code == 304
+        changed = client.get("/payload", headers={"Range": "bytes=0-9", "If-Range": '"older"'})
+        assert (changed.status_code, changed.content) == (200, bundle.payload)
     assert sorted(path.name for path in tmp_path.glob("*bundle*")) == ["bundle.sealed", "bundle.sealed.lock"]
 
 
 @EXAMPLES
-def test_uploads_at_once_leave_the_newest_bundle_whole(
+def test_of_uploads_at_once_good_and_bad_the_newest_good_one_stays_whole(
     name: str, serve: Callable[[Any], Any], tmp_path: Path, sealed: BundleMaker, trust: TrustStore
 ) -> None:
-    bundles = {sequence: sealed(sequence=sequence, content=some_bytes(2.5)) for sequence in range(1, 7)}
-    begun = threading.Barrier(len(bundles))
+    bundles = {sequence: sealed(sequence=sequence, content=some_bytes(2.5)) for sequence in range(1, 10)}
     folder = tmp_path / "served"
     folder.mkdir()
+    begun = threading.Barrier(9)
 
-    def pieces(data: bytes) -> Iterator[bytes]:
+    def pieces(data: bytes, *, pause_s: float = 0) -> Iterator[bytes]:
         for at in range(0, len(data), 200_000):
             if at == 800_000:
                 begun.wait(30)  # by now the first segment of each is written
+            time.sleep(pause_s)
             yield data[at : at + 200_000]
 
-    def put(sequence: int) -> int:
-        data = bundles[sequence].seal + bundles[sequence].payload
-        return httpx.put(f"{url}/bundle", content=pieces(data), timeout=60).status_code
+    def put(data: bytes, **keywords: float) -> int:
+        headers = {"Content-Length": str(len(data))}
+        return httpx.put(f"{url}/bundle", content=pieces(data, **keywords), headers=headers, timeout=60).status_code
 
-    with serve(load(name).make_app(folder, trust)) as url, ThreadPoolExecutor(len(bundles)) as pool:
-        statuses = dict(zip(bundles, pool.map(put, bundles), strict=True))
-        assert statuses[6] == 200
-        assert set(statuses.values()) <= {200, 422}
-        verified = capseal.verify(folder / "bundle.sealed", trust=trust)
-        assert verified.statement.sequence == 6
-        payload = bundles[6].payload
-        assert httpx.get(f"{url}/payload/0-{len(payload)}").content == payload
-    assert sorted(path.name for path in folder.iterdir()) == ["bundle.sealed", "bundle.sealed.lock"]
+    def break_off(data: bytes) -> None:
+        """Announce all of an upload, send half, and go away."""
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+            head = f"PUT /bundle HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+            connection.sendall(head.encode() + data[: len(data) // 2])
+            begun.wait(30)
+
+    with serve(load(name).make_app(folder, trust)) as url, ThreadPoolExecutor(9) as pool:
+        good = {one: pool.submit(put, whole(bundles[one])) for one in (1, 2, 3, 4)}
+        good[6] = pool.submit(put, whole(bundles[6]), pause_s=0.1)
+        bad = pool.submit(put, tampered(bundles[7], 2))
+        short = pool.submit(put, whole(bundles[8])[:-1])
+        long = pool.submit(put, whole(bundles[5]) + b"x")
+        broken = pool.submit(break_off, whole(bundles[9]))
+        assert good[6].result() == 200
+        assert {one.result() for one in good.values()} <= {200, 409}
+        assert [one.result() for one in (bad, short, long)] == [422, 422, 422]
+        broken.result()
+        assert capseal.verify(folder / "bundle.sealed", trust=trust).statement.sequence == 6
+        assert httpx.get(f"{url}/payload").content == bundles[6].payload
+        names = ["bundle.sealed", "bundle.sealed.lock"]
+        deadline = time.monotonic() + 10
+        while sorted(path.name for path in folder.iterdir()) != names:  # what was broken off is tidied up
+            assert time.monotonic() < deadline, list(folder.iterdir())
+            time.sleep(0.05)
+
+
+@EXAMPLES
+def test_what_is_too_large_or_too_slow_is_refused_and_others_are_not_disturbed(
+    name: str,
+    serve: Callable[[Any], Any],
+    tmp_path: Path,
+    bundle: Bundle,
+    trust: TrustStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = load(name)
+    maker = next(one for one in ("AsgiUploads", "WsgiUploads", "aiohttp_uploads") if hasattr(example, one))
+    limits = UploadLimits(bundle_bytes=len(whole(bundle)), idle_s=1, least_rate=50_000)
+    limited = getattr(example, maker)
+    monkeypatch.setattr(example, maker, lambda *given, **keywords: limited(*given, **keywords, limits=limits))
+
+    def trickle() -> bytes:
+        """Announce an upload, send a little of it again and again, and return what is answered."""
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
+            head = f"PUT /bundle HTTP/1.1\r\nHost: x\r\nContent-Length: {len(whole(bundle))}\r\n\r\n"
+            connection.sendall(head.encode())
+            for at in range(0, 40_000, 1000):
+                with contextlib.suppress(OSError):
+                    connection.sendall(whole(bundle)[at : at + 1000])
+                time.sleep(0.1)
+                connection.settimeout(0.01)
+                with contextlib.suppress(TimeoutError, OSError):
+                    return connection.recv(65536)
+            return b""
+
+    with serve(example.make_app(tmp_path, trust)) as url, ThreadPoolExecutor(3) as pool:
+        # waitress gives an application nothing before all has come; to drop who is slow is its own business.
+        slow = None if serve is on_waitress else pool.submit(trickle)
+        large = pool.submit(httpx.put, f"{url}/bundle", content=whole(bundle) + b"x", timeout=30)
+        fine = pool.submit(httpx.put, f"{url}/bundle", content=whole(bundle), timeout=30)
+        assert fine.result().status_code == 200
+        assert (large.result().status_code, large.result().json()["title"]) == (413, "Over a limit of this server")
+        if slow is not None:
+            assert slow.result().startswith(b"HTTP/1.1 408 ") or slow.result().startswith(b"HTTP/1.0 408 ")
+
+
+@pytest.mark.parametrize("name", ["starlette_app", "fastapi_app", "flask_app", "django_app", "aiohttp_app"])
+def test_an_example_names_capseal_in_few_lines(name: str) -> None:
+    lines = (ROOT / "examples" / f"{name}.py").read_text().splitlines()
+    ours = ("BundleFile(", "bundle.", "AsgiUploads", "WsgiUploads", "aiohttp_uploads", "UPLOAD")
+    assert len([line for line in lines if any(one in line for one in ours)]) <= 6
 
 
 def test_the_page_shows_the_examples_as_they_are() -> None:

@@ -164,10 +164,10 @@ MUTANTS = {
         NATIVE,
         "only native may",
     ),
-    "a seventh file at the root": (
+    "a sixth file at the root": (
         mutated("helpers.py", added="X = 1"),
         LOW,
-        "7 files at the root",
+        "6 files at the root",
     ),
     "a room without a line in the table": (
         mutated("helpers/__init__.py", added=""),

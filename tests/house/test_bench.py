@@ -13,7 +13,7 @@ import pytest
 from support.places import ROOT
 
 PARTS_OF_COMMANDS = ("small", "bundles", "folders", "verify", "scaling")
-OTHER_PARTS = ("memory", "threads", "reads")
+OTHER_PARTS = ("memory", "threads", "reads", "server")
 RECORD = {
     "group",
     "name",
@@ -192,3 +192,5 @@ def test_every_other_part_measures_what_its_targets_ask_for(tmp_path):
     assert results["reads"]["segments_touched_max"] <= 4
     assert results["reads"]["p50_ms"] <= results["reads"]["p99_ms"]
     assert {record["name"] for record in results["threads"]["commands"]} >= {"capseal -j 1"}
+    assert {record["name"] for record in results["server"]["commands"]} >= {"capseal serve", "Starlette StaticFiles"}
+    assert all(record["cpu_s_per_gb_min"] > 0 for record in results["server"]["commands"])

@@ -19,9 +19,9 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 MUTANTS = (
     Mutant(
         "server/storage/verified_cache.py",
-        "if done.cancelled() or done.exception() is not None:",
-        "if done.cancelled():",
-        "tests/server/test_sending.py::test_a_cache_keeps_nothing_of_what_failed_and_a_waiter_survives_who_asked_first",
+        "while self._held_bytes > self._most_bytes:",
+        "while self._held_bytes > 2 * self._most_bytes:",
+        "tests/server/test_sending.py::test_a_cache_holds_what_was_asked_for_last_and_no_more_than_it_may",
     ),
     Mutant(
         "server/storage/payload_reader.py",
@@ -180,7 +180,7 @@ MUTANTS = (
         OPERATION + "test_a_request_has_the_id_that_it_brings_or_a_new_one",
     ),
     Mutant(
-        "server/_ranges.py",
+        "http/ranges.py",
         "return start, min(int(last) + 1, size)",
         "return start, int(last) + 1",
         READING + "test_parsed_ranges_are_inside_and_in_the_order_asked_for",

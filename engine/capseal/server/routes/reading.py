@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from ...http import paths
 from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
+from ...http.ranges import precondition
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
 from .._outlet import PIECE
 from .._problems import Problem
-from .._ranges import precondition, wanted_spans
+from .._ranges import wanted_spans
 from .._release_store import Chunks, Pieces, ReadablePayload, SendablePayload
 from ._payload_response import PayloadResponse
 from .context import (

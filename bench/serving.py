@@ -1,0 +1,217 @@
+"""Processor seconds per GB that a server sends: capseal beside nginx and StaticFiles, in the same rounds."""
+
+import contextlib
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from . import pins
+from .contestants import APP, SCRIPTS, Site
+from .machine import MIB
+from .measure import CommandError
+from .plan import Plan
+from .verifying import seal_sparse
+
+CLIENTS = 8
+_MOST_BYTES = 192 * MIB
+"""Of the resource: what --verify-reads keeps in memory by default holds all of it."""
+_PASSES = 16
+_NGINX = """
+daemon off; worker_processes 1; {user} pid {folder}/nginx.pid; error_log /dev/null;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; sendfile {sendfile}; root {folder};
+  client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;
+  uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
+  server {{ listen 127.0.0.1:{port}; }}
+}}
+"""
+_STATIC_FILES = """
+import sys, uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+app = Starlette(routes=[Mount("/", StaticFiles(directory=sys.argv[1]))])
+uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
+"""
+
+
+@dataclass(slots=True)
+class Contestant:
+    """A server. argv: with {port} in it; path: of the resource; runs: processor seconds per GB and GB per second."""
+
+    name: str
+    role: str
+    argv: Sequence[str]
+    path: str
+    note: str = ""
+    needs: str | None = None
+    runs: list[tuple[float, float]] = field(default_factory=list)
+
+    def record(self, size_bytes: int) -> dict[str, Any]:
+        """The JSON record of all its runs."""
+        cpu = [run[0] for run in self.runs]
+        return {
+            "group": "serve",
+            "name": self.name,
+            "role": self.role,
+            "place": "tmpfs",
+            "size_bytes": size_bytes,
+            "cpu_s_per_gb_min": min(cpu),
+            "cpu_s_per_gb_median": statistics.median(cpu),
+            "cpu_s_per_gb_max": max(cpu),
+            "gb_per_s_median": statistics.median(run[1] for run in self.runs),
+            "note": self.note,
+        }
+
+
+def run(plan: Plan, where: str) -> dict[str, Any]:
+    """Return the record of each server, and the ratios of capseal's to the others' within a round."""
+    with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
+        os.chmod(folder, 0o755)  # nginx's worker is another user
+        site = Site(folder, plan.keys, os.path.join(folder, "bundle.bin"))
+        bundle = seal_sparse(site, min(_MOST_BYTES, plan.size_bytes))
+        path, size = _published(site, bundle)
+        shutil.copyfile(bundle, site.at("static.bin"))
+        found = pins.found()
+        everyone = _contestants(site, path)
+        skipped = [
+            {"group": "serve", "name": one.name, "reason": f"{one.needs} is not installed"}
+            for one in everyone
+            if one.needs is not None and found[one.needs] is None
+        ]
+        everyone = [one for one in everyone if one.name not in {this["name"] for this in skipped}]
+        for round_ in range(plan.rounds):
+            for one in everyone:
+                one.runs.append(_measure(one, site, size))
+                cpu, rate = one.runs[-1]
+                plan.say(f"  serve round {round_ + 1}: {cpu:6.3f} s cpu per GB {rate:6.2f} GB/s  {one.name}")
+    return {
+        "commands": [one.record(size) for one in everyone],
+        "cpu_ratios": list(_ratios(everyone, size)),
+        "skipped": skipped,
+    }
+
+
+def _contestants(site: Site, path: str) -> list[Contestant]:
+    serve = _serve_argv(site)
+    return [
+        Contestant("nginx, sendfile off", "peer", _nginx_argv(site, "off"), "/static.bin", needs="nginx"),
+        Contestant("nginx, sendfile on", "peer", _nginx_argv(site, "on"), "/static.bin", needs="nginx"),
+        Contestant("capseal serve", "capseal", serve, path),
+        Contestant("capseal serve --verify-reads", "capseal", [*serve, "--verify-reads"], path, "all of it in memory"),
+        Contestant(
+            "capseal serve --verify-reads, none kept",
+            "capseal",
+            [*serve, "--verify-reads", "--verified-bytes", "0"],
+            path,
+            "read and hashed each time: whoever asks for more than --verified-bytes gets this",
+        ),
+        Contestant(
+            "Starlette StaticFiles",
+            "peer",
+            [sys.executable, "-c", _STATIC_FILES, site.folder, "{port}"],
+            "/static.bin",
+            "on uvicorn",
+        ),
+    ]
+
+
+def _serve_argv(site: Site) -> list[str]:
+    program = os.path.join(os.path.dirname(sys.executable), "capseal")
+    return [sys.executable, program, "serve", site.at("store"), "--trust", site.key("key.pub"), "--port", "{port}"]
+
+
+def _nginx_argv(site: Site, sendfile: str) -> list[str]:
+    os.makedirs(site.at("t"), exist_ok=True)
+    return ["nginx", "-p", site.folder, "-c", site.at(f"nginx-{sendfile}.conf")]
+
+
+def _published(site: Site, bundle: str) -> tuple[str, int]:
+    """Publish a bundle into the store; return the path of its payload and the payload's bytes."""
+    from capseal.client import Connection, publish
+
+    with _running(_serve_argv(site), site) as (_, port), Connection(f"http://127.0.0.1:{port}") as server:
+        release = publish(bundle, server)
+    channel = f"/v1/apps/{APP}/channels/{release['channel']}"
+    return f"{channel}/releases/{release['sequence']}/payload", int(release["payload"]["size"])
+
+
+def _measure(one: Contestant, site: Site, size: int) -> tuple[float, float]:
+    """Return processor seconds per GB and GB per second of one fresh server."""
+    total = _PASSES * size
+    with _running(one.argv, site) as (pid, port):
+        _read(port, one.path, size, 2 * size)  # once over, untimed: everything is loaded, and kept where it is kept
+        before_cpu, before = _cpu_s(pid), time.perf_counter()
+        _read(port, one.path, size, total)
+        return (_cpu_s(pid) - before_cpu) / (total / 1e9), total / 1e9 / (time.perf_counter() - before)
+
+
+def _read(port: int, path: str, size: int, total: int) -> None:
+    script = os.path.join(SCRIPTS, "ranges.py")
+    argv = [sys.executable, "-I", script, str(port), path, str(size), str(total), str(CLIENTS)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CommandError(f"clients: {done.stderr.strip()[-400:]}")
+
+
+@contextlib.contextmanager
+def _running(argv: Sequence[str], site: Site) -> Iterator[tuple[int, int]]:
+    """Run a server on a free port; yield its process and the port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    user = "user root;" if os.geteuid() == 0 else ""
+    for sendfile in ("on", "off"):
+        with open(site.at(f"nginx-{sendfile}.conf"), "w") as file:
+            file.write(_NGINX.format(user=user, folder=site.folder, sendfile=sendfile, port=port))
+    full = [one.replace("{port}", str(port)) for one in argv]
+    with subprocess.Popen(full, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=site.folder) as process:
+        try:
+            _wait_until_up(process, port)
+            yield process.pid, port
+        finally:
+            process.terminate()
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.05)
+    raise CommandError(f"{process.args[0]}: does not listen")
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor seconds of a process and its children, so far."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        children = file.read().split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(_cpu_s(int(one)) for one in children)
+
+
+def _ratios(everyone: Sequence[Contestant], size: int) -> Iterator[dict[str, Any]]:
+    for ours in (one for one in everyone if one.role == "capseal"):
+        for other in (one for one in everyone if one.role != "capseal"):
+            values = [a[0] / b[0] for a, b in zip(ours.runs, other.runs, strict=True) if b[0]]
+            if values:
+                yield {
+                    "group": "serve",
+                    "size_bytes": size,
+                    "name": ours.name,
+                    "versus": other.name,
+                    "min": min(values),
+                    "median": statistics.median(values),
+                    "max": max(values),
+                    "pairs": len(values),
+                }

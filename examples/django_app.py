@@ -1,0 +1,32 @@
+"""Django: take a sealed bundle only if every byte verifies and it is newer, and serve its bytes verified again."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from capseal import Expect, TrustStore
+from capseal.embedding import UPLOAD, BundleFile, WsgiUploads
+
+urlpatterns = []
+
+
+def make_app(folder: Path, trust: TrustStore) -> WsgiUploads:
+    bundle = BundleFile(folder / "bundle.sealed", trust=trust, expect=Expect(app="com.example.game"))
+
+    @csrf_exempt  # who may upload is whoever the trusted key signed for
+    def upload(request: HttpRequest) -> JsonResponse:
+        verified = bundle.take(request, request.META[UPLOAD])  # verified bytes only
+        return JsonResponse({"version": verified.statement.version})
+
+    def payload(request: HttpRequest) -> StreamingHttpResponse:
+        answer = bundle.answer(request.method, request.headers)
+        return StreamingHttpResponse(answer, status=answer.status, headers=answer.headers)
+
+    urlpatterns[:] = [path("bundle", upload), path("payload", payload)]
+    if not settings.configured:
+        settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])  # your settings.py
+    return WsgiUploads(get_wsgi_application(), path="/bundle", trust=trust, expect=bundle.expect)
