@@ -212,3 +212,12 @@ def test_a_key_is_saved_for_its_owner_only_from_the_first_moment(tmp_path, recip
     recipient.save(tmp_path / "key.pem")
     assert modes == [0o600]
     assert capseal.load_private_key(tmp_path / "key.pem").public_key == recipient.public_key
+
+
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(durable.fcntl, "flock", no_locks)
+    durable.write_new(tmp_path / "a", b"x", mode=0o644)
+    assert (tmp_path / "a").read_bytes() == b"x"

@@ -82,7 +82,7 @@ MUTANTS = (
     ),
     Mutant(
         "project/_unfinished.py",
-        "_is_ours(os.fstat(fd)) and try_lock(fd)",
+        "_is_ours(os.fstat(fd)) and _can_lock(fd)",
         "_is_ours(os.fstat(fd))",
         "tests/project/test_release_kills.py::test_what_another_release_is_at_and_what_is_not_ours_stays",
     ),

@@ -49,6 +49,7 @@ class Draft:
             self._mode = mode if mode == _OWNER_ONLY else _mode_of_new_file(self.path, mode)
             self._part = unforeseeable(self.path)
             self.fd = create(self._part)
+        with suppress(OSError):  # of file systems that have no locks
             try_lock(self.fd)  # so that whoever tidies up sees that somebody is at it
         self._kept = f"{self._part}.old"
         self._open = True

@@ -9,7 +9,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shutil import rmtree
 
 from ..bundle.verify import verify
@@ -28,7 +28,8 @@ def unfinished_release(folder: str | os.PathLike[str]) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as place:
         fd = os.open(place, FOLDER)
         try:
-            try_lock(fd)
+            with suppress(OSError):  # of file systems that have no locks: there, nobody can take it for left
+                try_lock(fd)
             yield place
         finally:
             os.close(fd)
@@ -59,9 +60,16 @@ def _nobodys_work(place: str) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _is_ours(os.fstat(fd)) and try_lock(fd)
+        yield _is_ours(os.fstat(fd)) and _can_lock(fd)
     finally:
         os.close(fd)
+
+
+def _can_lock(fd: int) -> bool:
+    try:
+        return try_lock(fd)
+    except OSError:  # no locks here: it cannot be told whether somebody is at it
+        return False
 
 
 def _take_back_payload(folder: str, place: str, trust: TrustStore) -> None:
