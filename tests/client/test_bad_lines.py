@@ -19,7 +19,7 @@ from capseal.client import _connection as connection
 from capseal.client._parallel import Lanes
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import Limits
-from support.command import CAPSEAL
+from support.command import CAPSEAL, heed_interrupts
 from support.proxy import proxy
 from support.scripted import Request, Scripted, scripted
 from support.server_fixtures import BundleMaker
@@ -170,7 +170,8 @@ def test_ctrl_c_ends_a_dead_transfer_at_once(
             "publish": [str(file), server.url],
             "fetch": [server.url, "-o", "out", "--app", APP, "--channel", CHANNEL, "--trust", "trust"],
         }
-        process = subprocess.Popen([*CAPSEAL, command, *words[command]], cwd=tmp_path, stderr=subprocess.PIPE)
+        settings = {"stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
+        process = subprocess.Popen([*CAPSEAL, command, *words[command]], cwd=tmp_path, **settings)
         assert reached.wait(30)
         time.sleep(0.5)
         began_s = time.monotonic()
@@ -227,7 +228,8 @@ def test_a_second_ctrl_c_ends_what_the_first_left_hanging_but_no_quick_tidying_u
     tidying_s: float, between_s: float, tidied: bool
 ) -> None:
     command = [sys.executable, "-c", SECOND, str(tidying_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
+    with subprocess.Popen(command, **settings) as process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == b"tidying\n"
