@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "client/_fetching.py",
         "len(data) == length and _matches(index, segment, data) else None",
-        "if len(data) == length:",
+        "len(data) == length else None",
         CLIENT + "test_fetching_again_verifies_and_mends_what_is_there",
     ),
     Mutant(
