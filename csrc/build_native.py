@@ -48,13 +48,32 @@ ffibuilder.cdef(
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);
+
+    typedef struct {
+        const uint8_t *base;
+        uint64_t base_bytes;
+        uint32_t step;
+        uint32_t table_bits;
+        uint32_t *table;
+        uint8_t *filter;
+    } capseal_match_index;
+    typedef struct {
+        uint64_t at;
+        int64_t diagonal;
+        uint64_t done;
+        int32_t retry;
+    } capseal_match_place;
+    int capseal_match_enter(const capseal_match_index *index);
+    int64_t capseal_match_find(const capseal_match_index *index, const uint8_t *fresh, uint64_t fresh_bytes,
+                               uint64_t least_bytes, capseal_match_place *place, uint64_t *matches, size_t room);
     """
 )
 ffibuilder.set_source(
     "capseal._native",
     '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_filewriter.h"\n'
     '#include "file/capseal_listing.h"\n'
-    '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"',
+    '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"\n'
+    '#include "match/capseal_match.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=_in_csrc("c"),
     include_dirs=["csrc"],

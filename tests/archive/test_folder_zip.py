@@ -11,7 +11,7 @@ import pytest
 
 import capseal
 from capseal import SourceChangedError, UsageError
-from capseal.archive import _deflating, _headers, directory
+from capseal.archive import _deflating, directory, headers
 from capseal.archive.check import ArchiveLimits, check_archive
 from capseal.archive.folder_zip import FolderZip
 from capseal.native import filereader, search
@@ -434,7 +434,7 @@ def _many(folder, count: int) -> int:
 
 
 def test_more_files_than_a_zip_can_count_make_a_zip64(tmp_path, monkeypatch):
-    monkeypatch.setattr(_headers, "_MAX_SHORT_COUNT", 3)
+    monkeypatch.setattr(headers, "_MAX_SHORT_COUNT", 3)
     assert _many(tmp_path, 5) == 5
 
 

@@ -40,6 +40,8 @@ WRITING: dict[str, list[str]] = {
     "trust remove": ["KEY --update update.json"],
     "trust cosign": ["update.json -s extra.pem"],
     "trust apply": ["update.json --trust before.json"],
+    "delta make": ["before web -o recipe", "before web -o recipe -f"],
+    "delta apply": ["before recipe -o rebuilt.zip", "before recipe -o rebuilt.zip -f"],
     "capgo encrypt": ["web -o encrypted.zip -k capgo/.capgo_key_v2 --record record.json"],
     "capgo decrypt": ["encrypted.zip -o decrypted.zip -k capgo/.capgo_key_v2.pub --record record.json"],
     "capgo manifest": ["web -o manifest -k capgo/.capgo_key_v2 --base-url https://example.com"],
@@ -57,8 +59,19 @@ WRITING: dict[str, list[str]] = {
 }
 
 WRITING_NOTHING = {
-    *("dev", "verify", "inspect", "publish", "withdraw", "doctor", "key show", "trust show", "log verify"),
-    *("capgo verify", "device current", "device verify", "device status"),
+    *(
+        "dev",
+        "verify",
+        "inspect",
+        "publish",
+        "withdraw",
+        "doctor",
+        "key show",
+        "trust show",
+        "log verify",
+        "delta show",
+    ),
+    *("delta show", "capgo verify", "device current", "device verify", "device status"),
 }
 
 
@@ -90,7 +103,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     (folder / "web").mkdir()
     (folder / "web" / "large").write_bytes(os.urandom(3_000_000))
     (folder / "web" / "index.html").write_bytes(b"<h1>hello</h1>" * 1000)
-    for name in ("capgo", "fetched", "interrupted"):
+    for name in ("before", "capgo", "fetched", "interrupted"):
         (folder / name).mkdir()
     story = Story(folder)
     story.tell("init", WRITING["init"][0].split())

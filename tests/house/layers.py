@@ -58,6 +58,14 @@ ROOMS = {
             "trust": "whose signature counts",
         },
     ),
+    "delta": Room(
+        "recipes: what a device that has one version downloads to rebuild the next",
+        uses={
+            "archive": "what stands in a zip of capseal's own, and what one unpacks to",
+            "io": "recipes and contents as sources, what is rebuilt as a sink",
+            "native": "where the new content stands in the old",
+        },
+    ),
     "embedding": Room(
         "blocks for servers of one's own",
         uses={
@@ -172,6 +180,7 @@ ROOMS = {
             "capseal": "the verbs by their public names",
             "client": "publish, fetch, withdraw",
             "crypto": "to make keys",
+            "delta": "the delta commands",
             "development": "capseal dev",
             "device": "the device commands",
             "format": "names and JSON",
@@ -225,6 +234,7 @@ REACHES = {
         "capgo/_single_files.py": "how many processors there are; the target's folder",
         "cli/": "arguments, the terminal, the working folder",
         "client/_environment.py": "proxies and certificates, as for every program",
+        "delta/_making.py": "how many processors there are",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
         "io/resumable.py": "whose files are ours",
@@ -258,6 +268,7 @@ REACHES = {
         "cli/": "files named in arguments",
         "client/": "what is fetched and published",
         "crypto/keys.py": "key files",
+        "delta/": "a base, and what of both contents waits in files without a name",
         "device/": "the store",
         "http/": "the token's file",
         "io/": "its purpose",
@@ -307,6 +318,7 @@ AT_IMPORT = {
 
 # Imports whose names are computed: a lazy door reads them from its table of names, which is read here, too.
 COMPUTED_IMPORTS = {
+    "delta/__init__.py": "the door of a room whose two sides need different libraries",
     "__init__.py": "the front door",
     "capgo/__init__.py": "the door of a room that most programs use one function of",
     "embedding/__init__.py": "the door of a room whose streams need no middleware",

@@ -1,11 +1,15 @@
 """The compiled module is given ciphertext and digests, never a key (csrc/sha256/capseal_hash.h).
 
-Of plaintext it is shown what one function looks at, by name: csrc/file/capseal_search.h.
+Of plaintext it is shown what one function looks at, by name: csrc/file/capseal_search.h; and csrc/match/ compares two
+plaintexts where a recipe is made, and only there.
 """
 
 import hashlib
 import io
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from capseal.crypto import segment_cipher as segments
 from capseal.native import filehints as _pagecache
 from capseal.native import hashing as _hashing
 from capseal.native import search
+from support.places import ROOT
 
 CONTENT = hashlib.shake_128(b"content").digest(5 * 512 * 1024 + 777)
 ENTRANCES = ("digest_blocks", "leaf_digests", "segment_digests")
@@ -168,3 +173,29 @@ def test_the_spy_notices_plaintext(monkeypatch):
     _hashing.segment_digests(CONTENT)
     with pytest.raises(pytest.fail.Exception, match="neither ciphertext nor digests"):
         spy.check(b"ciphertext" * 1000)
+
+
+def test_the_matcher_is_reached_where_a_recipe_is_made_and_nowhere_else():
+    """By its own name in C, by one module in Python, and by what makes recipes, not by what applies them."""
+    engine = ROOT / "engine" / "capseal"
+    texts = {path.relative_to(engine).as_posix(): path.read_text() for path in engine.rglob("*.py")}
+    assert {name for name, text in texts.items() if "capseal_match_" in text} == {"native/matching.py"}
+    importing = {name for name, text in texts.items() if re.search(r"native(\.| import )matching", text)}
+    assert importing == {"delta/_making.py", "delta/_planning.py", "delta/_plaintexts.py"}
+    applying = (
+        "import capseal.delta as d, sys; d.apply_recipe; d.describe_recipe; d.open_base;"
+        "print([name for name in sys.modules if name.endswith(('matching', '_making'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", applying], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_function_in_c_that_takes_bytes_is_of_hashing_or_of_matching():
+    """What is added under another name is noticed here."""
+    headers = "".join(path.read_text() for path in (ROOT / "csrc").rglob("capseal_*.h"))
+    taking = set(re.findall(r"(capseal_\w+)\([^;{)]*?const uint8_t \*", headers))
+    assert {name for name in taking if not name.startswith(("capseal_sha256_", "capseal_match_"))} == {
+        *("capseal_contains", "capseal_unmap", "capseal_write_files")  # looks for a word; only hand on
+    }
+    matching = {path.name for path in (ROOT / "csrc").rglob("*.[ch]") if "capseal_match_" in path.read_text()}
+    assert matching == {"capseal_match.h", "match.c"}

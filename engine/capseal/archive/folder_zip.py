@@ -18,11 +18,11 @@ from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
 from ..native.filereader import FileTable
-from ._headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
 from ._listing import list_folder
 from ._private_keys import KeySearch, hints_at_private_key
 from .check import ArchiveLimits, check_sizes
 from .directory import DEFLATED, STORED, check_directory_bytes
+from .headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
 
 if TYPE_CHECKING:
     from ._deflating import Deflated, Packed
@@ -81,6 +81,16 @@ class FolderZip:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def entries(self) -> Iterator[tuple[bytes, int, int]]:
+        """Of each entry: name, a folder's with a final '/'; size in bytes, -1 of a folder; offset of its header."""
+        return zip(self._names, self._sizes, self._starts, strict=True)
+
+    @property
+    def directory_at(self) -> int:
+        """Where the entries end, and the directory starts."""
+        return self._directory_at
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill the buffer from that offset and return the bytes read: fewer only at the end.

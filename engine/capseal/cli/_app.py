@@ -30,6 +30,7 @@ _TOPIC_OF = {
     "key": "keys",
     "trust": "trust",
     "log": "log",
+    "delta": "delta",
     "capgo": "capgo",
     "device": "device",
 }

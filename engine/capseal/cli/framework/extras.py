@@ -5,6 +5,7 @@ from ...errors import UsageError
 MODULES_OF = {
     "client": ("httpx", "tenacity"),
     "capgo": ("brotli",),
+    "delta": ("zstandard",),
     "pkcs11": ("pkcs11",),
     "server": ("httptools", "httpx", "jinja2", "obstore", "prometheus_client", "starlette", "uvicorn"),
     "dev-server": ("segno", "starlette", "uvicorn", "watchfiles"),

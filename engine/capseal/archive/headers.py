@@ -14,6 +14,8 @@ _FILE_ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 _FOLDER_ATTRIBUTES = (stat.S_IFDIR | 0o755) << 16 | 0x10
 _MAX_SHORT_COUNT = MAX16
 _SLASH = ord("/")
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+_LONG_SIZES = struct.Struct("<2H2Q")  # zip64 in a local header: both sizes, whichever did not fit
 
 Row = tuple[bytes, int, int, int, int, int]
 """Of one entry: name, a folder's with a final '/'; method; CRC-32; packed size; size; offset of its header."""
@@ -35,12 +37,12 @@ def put_local_headers(buffer: memoryview, start: int, rows: Iterable[Row]) -> No
     for name, method, crc, packed, size, offset in rows:
         extra = b""
         if packed >= MAX32 or size >= MAX32:
-            extra = struct.pack("<2H2Q", ZIP64_EXTRA, 16, size, packed)
+            extra = _LONG_SIZES.pack(ZIP64_EXTRA, 16, size, packed)
             packed = size = MAX32
         at, name_bytes = offset - start, len(name)
         buffer[at : at + fixed_bytes + name_bytes + len(extra)] = (
             pack(
-                b"PK\x03\x04", _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, name_bytes, len(extra)
+                _LOCAL_SIGNATURE, _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, name_bytes, len(extra)
             )
             + name
             + extra
@@ -61,29 +63,62 @@ def directory_bytes(
 
 def end_bytes(count: int, size: int, start: int) -> int:
     """Return how long the end records are, behind a directory of that many entries and bytes, at that offset."""
-    return len(_end_records(count, size, start))
+    return len(end_records(count, size, start))
 
 
 def directory(rows: Iterable[Row], start: int) -> bytes:
     """Return the central directory, which starts at that offset, and the end records."""
-    pack, folder, file = CENTRAL.pack, _FOLDER_ATTRIBUTES, _FILE_ATTRIBUTES
-    pieces = []
-    for name, method, crc, packed, size, offset in rows:
-        extra = b""
-        if packed >= MAX32 or size >= MAX32 or offset >= MAX32:
-            large = [value for value in (size, packed, offset) if value >= MAX32]
-            extra = struct.pack(f"<2H{len(large)}Q", ZIP64_EXTRA, 8 * len(large), *large)
-            size, packed, offset = min(size, MAX32), min(packed, MAX32), min(offset, MAX32)
-        fixed = pack(
-            b"PK\x01\x02", _MADE_ON_UNIX, _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, len(name),
-            len(extra), 0, 0, 0, folder if name[-1] == _SLASH else file, offset,
-        )  # fmt: skip
-        pieces.append(fixed + name + extra)
+    pieces = [directory_entry(row) for row in rows]
     joined = b"".join(pieces)
-    return joined + _end_records(len(pieces), len(joined), start)
+    return joined + end_records(len(pieces), len(joined), start)
 
 
-def _end_records(count: int, size: int, start: int) -> bytes:
+def directory_entry(row: Row) -> bytes:
+    """Return what the central directory says of one entry."""
+    name, method, crc, packed, size, offset = row
+    extra = b""
+    if packed >= MAX32 or size >= MAX32 or offset >= MAX32:
+        large = [value for value in (size, packed, offset) if value >= MAX32]
+        extra = struct.pack(f"<2H{len(large)}Q", ZIP64_EXTRA, 8 * len(large), *large)
+        size, packed, offset = min(size, MAX32), min(packed, MAX32), min(offset, MAX32)
+    fixed = CENTRAL.pack(
+        b"PK\x01\x02", _MADE_ON_UNIX, _VERSION, UTF8_NAME, method, _TIME, _DATE, crc, packed, size, len(name),
+        len(extra), 0, 0, 0, _FOLDER_ATTRIBUTES if name[-1] == _SLASH else _FILE_ATTRIBUTES, offset,
+    )  # fmt: skip
+    return fixed + name + extra
+
+
+def read_local_header(data: bytes) -> tuple[bytes, int, int, int, int] | None:
+    """Return name, method, CRC-32, packed size and size of a header that starts so, where it is one of these.
+
+    data: all of the header, or more. None where it is anybody else's, or not whole.
+    """
+    if len(data) < LOCAL.size or not data.startswith(_LOCAL_SIGNATURE):
+        return None
+    _, version, flags, method, time, date, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack_from(data)
+    whole = LOCAL.size + name_bytes + extra_bytes
+    if len(data) < whole or not name_bytes or (version, flags, time, date) != (_VERSION, UTF8_NAME, _TIME, _DATE):
+        return None
+    name = data[LOCAL.size : LOCAL.size + name_bytes]
+    if extra_bytes:
+        if extra_bytes != _LONG_SIZES.size:
+            return None
+        number, length, size, packed = _LONG_SIZES.unpack_from(data, LOCAL.size + name_bytes)
+        if (number, length) != (ZIP64_EXTRA, 16) or max(size, packed) < MAX32:
+            return None
+    return name, method, crc, packed, size
+
+
+def local_header_length(start: bytes) -> int | None:
+    """Return how long the header is whose first LOCAL.size bytes these are; None where it is no local header."""
+    if not start.startswith(_LOCAL_SIGNATURE):
+        return None
+    name_bytes, extra_bytes = LOCAL.unpack_from(start)[-2:]
+    return LOCAL.size + int(name_bytes) + int(extra_bytes)
+
+
+def end_records(count: int, size: int, start: int) -> bytes:
+    """Return what stands behind a directory of that many entries and bytes, at that offset."""
     end = b""
     if count >= _MAX_SHORT_COUNT or start >= MAX32 or size >= MAX32:
         end = END64.pack(b"PK\x06\x06", END64.size - 12, _MADE_ON_UNIX, _VERSION, 0, 0, count, count, size, start)

@@ -1,0 +1,181 @@
+"""What a recipe is applied to: the base string of a folder, or of a zip as if it were unpacked (docs/delta.md, Base).
+
+It is defined for everybody who has the files, however they came: all entries by path bytes, each as capseal's own
+stored zip of them has it, header and then content. No directory.
+"""
+
+import hashlib
+import os
+import tempfile
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Protocol, Self
+
+from ..archive.check import Archive, ArchiveLimits, check_archive
+from ..archive.directory import DEFLATED, STORED
+from ..archive.headers import local_header_bytes, put_local_headers
+from ..archive.local_headers import Member, content_of
+from ..errors import FormatError, SourceChangedError, UsageError
+from ..io.source import Source, open_source
+from ._layout import Layout
+
+_LIMITS = ArchiveLimits()
+
+
+class Base(Protocol):
+    """The base string, read at any offset by one thread at a time."""
+
+    layout: Layout
+    """Where its entries lie."""
+    entries: int
+    """How many."""
+    digest: bytes
+    """What it is known by."""
+
+    def read_into(self, at: int, buffer: memoryview) -> None:
+        """Fill a buffer that lies within the string. Raises SourceChangedError, OSError."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def listing_digest(entries: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return what a base of plain files is known by: SHA-256 of each name, a zero, and the size (uint64).
+
+    entries: in order, name and size in bytes, 0 of a folder. It tells one base from another without reading the
+    files; what they hold is proven by what is rebuilt from them.
+    """
+    sha256 = hashlib.sha256()
+    for name, size in entries:
+        sha256.update(name + b"\0" + size.to_bytes(8, "big"))
+    return sha256.digest()
+
+
+def open_base(base: "str | os.PathLike[str] | Base") -> "Base":
+    """Open a folder or a zip; what is a base already is returned as it is.
+
+    Raises UsageError where it is neither, or what devices refuse; OSError.
+    """
+    if not isinstance(base, str | os.PathLike):
+        return base
+    if os.path.isdir(base):
+        return FolderBase(os.fspath(base))
+    source = open_source(base)
+    try:
+        return ZipBase(source)
+    except FormatError as error:
+        source.close()
+        raise UsageError(f"{os.fspath(base)}: a base is a folder or a zip: {error}") from None
+    except BaseException:
+        source.close()
+        raise
+
+
+class _Closed:
+    def close(self) -> None:
+        """Release what it holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class FolderBase(_Closed):
+    """A folder: the front of its own stored zip."""
+
+    def __init__(self, folder: str) -> None:
+        from ..archive.folder_zip import FolderZip  # here, since a zip needs none
+
+        self._zip = FolderZip(folder)
+        self.layout = Layout([start for _, _, start in self._zip.entries], self._zip.directory_at)
+        self.entries = sum(1 for _ in self._zip.entries)
+        self.digest = listing_digest((name, max(0, size)) for name, size, _ in self._zip.entries)
+
+    def read_into(self, at: int, buffer: memoryview) -> None:
+        self._zip.read_into(at, buffer)
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+class ZipBase(_Closed):
+    """A zip, read as the files that it unpacks to; what is deflated in it is unpacked to a file without a name."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises FormatError, UsageError where it cannot be read at any place, OSError."""
+        if source.size is None or not source.seekable:
+            raise UsageError(f"{source.name}: a zip is read at any place, and a stream has one; give a file")
+        self._source = source
+        archive = check_archive(source.peek, source.size, limits=_LIMITS)
+        members = dict(sorted(_named(archive)))
+        self._names = list(members)
+        self._members = list(members.values())
+        self._sizes = [member.entry.size if member else 0 for member in self._members]
+        self._crcs = [member.entry.crc if member and member.entry.size else 0 for member in self._members]
+        heads = local_header_bytes(self._names, self._sizes, self._sizes)
+        ends = list(accumulate(map(int.__add__, heads, self._sizes)))
+        self._starts = [0, *ends[:-1]] if ends else []
+        self._data_at = list(map(int.__add__, self._starts, heads))
+        self.layout = Layout(self._starts, ends[-1] if ends else 0)
+        self.entries = len(self._names)
+        self.digest = listing_digest(zip(self._names, self._sizes, strict=True))
+        self._spool = tempfile.TemporaryFile()
+        self._spooled = dict(self._inflate())
+
+    def read_into(self, at: int, buffer: memoryview) -> None:
+        stop = at + len(buffer)
+        number = bisect_right(self._starts, at) - 1
+        done = at
+        while done < stop:
+            data = self._data_at[number]
+            if done < data:
+                header = memoryview(bytearray(data - self._starts[number]))
+                size = self._sizes[number]
+                row = (self._names[number], STORED, self._crcs[number], size, size, self._starts[number])
+                put_local_headers(header, self._starts[number], [row])
+                piece = header[done - self._starts[number] : stop - self._starts[number]]
+                buffer[done - at : done - at + len(piece)] = piece
+                done += len(piece)
+            end = min(stop, data + self._sizes[number])
+            if done < end:
+                self._read_data(number, done - data, buffer[done - at : end - at])
+                done = end
+            number += 1
+
+    def close(self) -> None:
+        self._source.close()
+        self._spool.close()
+
+    def _read_data(self, number: int, offset: int, buffer: memoryview) -> None:
+        member = self._members[number]
+        if number in self._spooled:
+            count = os.preadv(self._spool.fileno(), [buffer], self._spooled[number] + offset)
+        else:
+            count = self._source.read_into((member.data if member else 0) + offset, buffer)
+        if count != len(buffer):
+            raise SourceChangedError(
+                f"{self._source.name}: {count} bytes could be read, {len(buffer)} were there before"
+            )
+
+    def _inflate(self) -> Iterator[tuple[int, int]]:
+        for number, member in enumerate(self._members):
+            if member is not None and member.entry.method == DEFLATED and member.entry.size:
+                yield number, self._spool.tell()
+                for chunk in content_of(self._source.peek, member):
+                    self._spool.write(chunk)
+        self._spool.flush()
+
+
+def _named(archive: Archive) -> Iterator[tuple[bytes, Member | None]]:
+    """Give each file and folder, named or implied, as it is called in capseal's own zips."""
+    for folder in archive.folders:
+        yield folder.encode() + b"/", None
+    for member in archive.files:
+        yield member.entry.path.encode(), member

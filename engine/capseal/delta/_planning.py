@@ -1,0 +1,175 @@
+"""From matches to blocks: what is copied, what goes into which frame, and what of the base each frame refers to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..native.matching import Bytes, Rows, find_matches
+from ._recipe import (
+    LEAST_RANGE_BYTES,
+    MAX_REFERENCE_BYTES,
+    NOTHING,
+    WORK_FACTOR,
+    Instructions,
+    Operation,
+    Range,
+)
+
+LEAST_MATCH_BYTES = 32
+_MAX_SHORT_MATCHES = 8 * 1024 * 1024
+_MAX_OPERATIONS = 16 * 1024  # of a block, so that its instructions stay far below 1 MiB
+_MAX_RANGES = 16 * 1024
+_NEAR_BYTES = 256 * 1024  # how far a frame's neighbours in the base are looked at
+_WIDEST_FIRST = (1 << 20, 1 << 18, 1 << 16, 1 << 14, 1 << 12, 1 << 10, 256, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How blocks are cut, at most.
+
+    history_bytes: of earlier frames; margin_bytes: of the base around each match, where the reference has room for it.
+    """
+
+    frame_bytes: int
+    reference_bytes: int
+    history_bytes: int
+    margin_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A block in the making. pieces: stretches of the new content that its frame holds, in order."""
+
+    pieces: list[Range]
+    instructions: Instructions
+
+    def frame(self, fresh: Bytes) -> memoryview | bytes:
+        """Return what the frame holds."""
+        if len(self.pieces) == 1:
+            return fresh[self.pieces[0].at : self.pieces[0].at + self.pieces[0].size].data
+        return b"".join(fresh[piece.at : piece.at + piece.size].data for piece in self.pieces)
+
+
+class Plan:
+    """The matches of two plaintexts, and the blocks that follow for a shape. fresh: without a directory of its own."""
+
+    def __init__(self, base: Bytes, fresh: Bytes, *, copy_bytes: int) -> None:
+        """copy_bytes: matches at least that long are copied. Raises UsageError without the compiled module."""
+        self.base = base
+        self._base_bytes, self._fresh_bytes = len(base), len(fresh)
+        copies, short, count = [np.empty((0, 3), np.int64)], [np.empty((0, 3), np.int64)], 0
+        if len(base):
+            for rows in find_matches(base, fresh, least_bytes=LEAST_MATCH_BYTES):
+                is_long = rows[:, 2] >= copy_bytes
+                copies.append(rows[is_long])
+                if count < _MAX_SHORT_MATCHES:  # more would not find room in any reference
+                    short.append(rows[~is_long])
+                    count += len(short[-1])
+        self._copies: Rows = np.concatenate(copies)
+        self._short: Rows = np.concatenate(short)
+        ends = self._copies[:, 0] + self._copies[:, 2]
+        self._starts = np.concatenate(([0], ends))  # of what lies in front of each copy, and behind the last
+        self._stops = np.concatenate((self._copies[:, 0], [self._fresh_bytes]))
+        self.residual_bytes = int((self._stops - self._starts).sum())
+
+    def blocks(self, shape: Shape) -> Iterator[Planned]:
+        """Cut blocks of that shape, all of about the same size."""
+        count = max(1, -(-self.residual_bytes // shape.frame_bytes))
+        room = -(-self.residual_bytes // count)
+        history = at = referred = 0
+        for pieces, gaps, operations in self._cut(room):
+            size = sum(piece.size for piece in pieces)
+            at += size + sum(operation.copy.size for operation in operations)
+            most = min(shape.reference_bytes, MAX_REFERENCE_BYTES + WORK_FACTOR * at - referred) if size else 0
+            tail = min(history, shape.history_bytes, most)
+            instructions = Instructions(self._refer(pieces, gaps, shape, most - tail), tail, operations)
+            yield Planned(pieces, instructions)
+            history += size
+            referred += instructions.reference_bytes
+
+    def cost_bytes(self, shape: Shape, of_reference: float) -> float:
+        """Return what it takes to compress all frames of that shape, at most, each byte of a reference weighted so."""
+        count = max(1, -(-self.residual_bytes // shape.frame_bytes))
+        referred = count * min(shape.reference_bytes, self._base_bytes + shape.history_bytes)
+        return self.residual_bytes + of_reference * referred
+
+    def _cut(self, room: int) -> Iterator[tuple[list[Range], list[int], list[Operation]]]:
+        """Give what each block takes from its frame, the number of the gap that each piece lies in, and operations."""
+        pieces: list[Range] = []
+        gaps: list[int] = []
+        operations: list[Operation] = []
+        free = room
+        copies = self._copies.tolist()
+        for gap, (start, stop) in enumerate(zip(self._starts.tolist(), self._stops.tolist(), strict=True)):
+            at = start
+            while stop - at > free:
+                if free:
+                    pieces.append(Range(at, free))
+                    gaps.append(gap)
+                    operations.append(Operation(free, NOTHING))
+                    at += free
+                yield pieces, gaps, operations
+                pieces, gaps, operations, free = [], [], [], room
+            copy = Range(copies[gap][1], copies[gap][2]) if gap < len(copies) else NOTHING
+            if stop > at:
+                pieces.append(Range(at, stop - at))
+                gaps.append(gap)
+                free -= stop - at
+            if stop > at or copy.size:
+                operations.append(Operation(stop - at, copy))
+            if len(operations) >= _MAX_OPERATIONS:
+                yield pieces, gaps, operations
+                pieces, gaps, operations, free = [], [], [], room
+        if operations:
+            yield pieces, gaps, operations
+
+    def _refer(self, pieces: list[Range], gaps: list[int], shape: Shape, room: int) -> list[Range]:
+        """Return the stretches of the base that these pieces may be like, at most `room` bytes."""
+        if room < LEAST_RANGE_BYTES or self._base_bytes < LEAST_RANGE_BYTES:
+            return []
+        if self._base_bytes <= min(room, shape.margin_bytes * 64):
+            return [Range(0, self._base_bytes)]
+        start = np.array([piece.at for piece in pieces])
+        size = np.array([piece.size for piece in pieces])
+        gap = np.array(gaps)
+        near = np.minimum(size, _NEAR_BYTES)
+        edges = np.concatenate(([[0, 0, 0]], self._copies, [[self._fresh_bytes, self._base_bytes, 0]]))
+        before = edges[gap, 1] + edges[gap, 2] + np.minimum(start - self._starts[gap], _NEAR_BYTES)
+        after = edges[gap + 1, 1] - np.minimum(self._stops[gap] - start - size, _NEAR_BYTES)
+        first = np.searchsorted(self._short[:, 0], start)
+        last = np.searchsorted(self._short[:, 0], start + size)
+        like = self._short[_joined(first, last)]
+        low = np.concatenate((like[:, 1], before, after - near))
+        high = np.concatenate((like[:, 1] + like[:, 2], before + near, after))
+        for margin in (*(width for width in _WIDEST_FIRST if width <= shape.margin_bytes), 0):
+            stretches = self._merged(low - margin, high + margin, gap=max(margin, 256))
+            if int((stretches[:, 1] - stretches[:, 0]).sum()) <= room and len(stretches) <= _MAX_RANGES:
+                break
+        else:
+            # Those that most of it was found in are worth most; the others do not fit.
+            stretches = self._merged(like[:, 1], like[:, 1] + like[:, 2], gap=256)
+            by_size = np.argsort(stretches[:, 0] - stretches[:, 1], kind="stable")[:_MAX_RANGES]
+            total = np.cumsum((stretches[:, 1] - stretches[:, 0])[by_size])
+            stretches = stretches[np.sort(by_size[total <= room])]
+        return [Range(low, high - low) for low, high in stretches.tolist()]
+
+    def _merged(self, low: Rows, high: Rows, *, gap: int) -> Rows:
+        """Join stretches that overlap or nearly do; give those of the base, in order, none too short."""
+        low, high = np.clip(low, 0, self._base_bytes), np.clip(high, 0, self._base_bytes)
+        keep = high - low >= LEAST_RANGE_BYTES
+        order = np.argsort(low[keep], kind="stable")
+        low, high = low[keep][order], np.maximum.accumulate(high[keep][order]) if keep.any() else high[keep]
+        if not len(low):
+            return np.empty((0, 2), np.int64)
+        new = np.concatenate(([True], low[1:] > high[:-1] + gap))
+        last = np.concatenate((np.flatnonzero(new)[1:] - 1, [len(low) - 1]))
+        return np.column_stack((low[new], high[last]))
+
+
+def _joined(first: Rows, last: Rows) -> Rows:
+    """Return the numbers from each first to its last, that excepted, one after the other."""
+    counts = last - first
+    if not counts.sum():
+        return np.empty(0, np.int64)
+    return np.repeat(first - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())

@@ -1,0 +1,167 @@
+"""What a device does with a recipe: rebuild the new content from the base, without numpy or the compiled module."""
+
+import hashlib
+import mmap
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from ..errors import FormatError, NotForUsError, TamperedError, UsageError
+from ..io.sink import PathOrFile, Sink, open_sink
+from ..io.source import open_source
+from ._base import Base, open_base
+from ._reading import Block, RecipeReader
+from ._recipe import MAX_FRAME_BYTES, MAX_REFERENCE_BYTES, Head, Instructions
+from ._zip_directory import DirectoryMaker
+
+_COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeLimits:
+    """What a reader has memory for, in bytes; by default all that the format allows."""
+
+    frame_bytes: int = MAX_FRAME_BYTES
+    reference_bytes: int = MAX_REFERENCE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was done. new_bytes: size of the new content; recipe_bytes: of the recipe; copied_bytes: from the base."""
+
+    new_bytes: int
+    recipe_bytes: int
+    copied_bytes: int
+
+
+_ALL = RecipeLimits()
+
+
+def apply_recipe(
+    base: str | os.PathLike[str] | Base,
+    recipe: PathOrFile,
+    sink: PathOrFile | Sink,
+    *,
+    overwrite: bool = False,
+    limits: RecipeLimits = _ALL,
+) -> Rebuilt:
+    """Rebuild the new content into a sink, which is committed only where it has the digest that the recipe says.
+
+    Memory: 64 MiB, the recipe's reference, and twice its frame. Raises FormatError, TruncatedError; NotForUsError where
+    it was made for another base or takes more memory than `limits` allow; TamperedError where something else came out;
+    SourceChangedError, UsageError, OSError.
+    """
+    with closing(open_source(recipe)) as source, open_base(base) as opened:
+        reader = RecipeReader(source)
+        head = reader.head
+        if head.payload_header_bytes:
+            raise UsageError("recipe: rebuilds a sealed payload, which an installation does; this one has no keys")
+        check_head(head, opened, limits)
+        rebuilding = Rebuilding(reader, opened)
+        sha256 = hashlib.sha256()
+        at = 0
+        with sink if isinstance(sink, Sink) else open_sink(sink, overwrite=overwrite) as target:
+            target.expect(head.new_bytes)
+            for piece in rebuilding.pieces():
+                sha256.update(piece)
+                target.write_at(at, piece)
+                at += len(piece)
+            if sha256.digest() != head.new_digest:
+                raise TamperedError(
+                    f"recipe: what it rebuilt has the digest {sha256.hexdigest()[:16]}, expected "
+                    f"{head.new_digest.hex()[:16]}; the base or the recipe is damaged"
+                )
+            target.commit()
+    return Rebuilt(at, reader.read_bytes, rebuilding.copied_bytes)
+
+
+def check_head(head: Head, base: Base, limits: RecipeLimits) -> None:
+    """Check that a recipe is for this base and these limits, before memory is taken. Raises NotForUsError."""
+    if head.frame_bytes > limits.frame_bytes or head.reference_bytes > limits.reference_bytes:
+        raise NotForUsError(
+            f"recipe: frames of {head.frame_bytes} bytes and references of {head.reference_bytes}, at most "
+            f"{limits.frame_bytes} and {limits.reference_bytes} are taken here"
+        )
+    if head.base_digest != base.digest or (head.base_entries, head.base_bytes) != (base.entries, base.layout.size):
+        raise NotForUsError(
+            f"recipe: made for the base {head.base_digest.hex()[:16]} of {head.base_entries} entries and "
+            f"{head.base_bytes} bytes, this is {base.digest.hex()[:16]} of {base.entries} and {base.layout.size}"
+        )
+
+
+class Rebuilding:
+    """One rebuilding, which gives its pieces once. copied_bytes: what came from the base so far."""
+
+    def __init__(self, reader: RecipeReader, base: Base) -> None:
+        self._reader = reader
+        self._base = base
+        self._history: deque[bytes] = deque()
+        self._history_bytes = 0
+        # Mapped, so that memory which no block needs is never there, and what one needed is not asked for again.
+        self._reference = memoryview(mmap.mmap(-1, max(1, reader.head.reference_bytes)))
+        self.copied_bytes = 0
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Give what is rebuilt in order; a piece is good until the next is asked for.
+
+        Raises FormatError, TruncatedError, SourceChangedError, OSError.
+        """
+        head = self._reader.head
+        directory = DirectoryMaker(most_bytes=head.directory_bytes) if head.directory_bytes else None
+        header = head.payload_header_bytes
+        for block in self._reader.blocks():
+            for piece in self._block(block):
+                if directory is not None:
+                    directory.feed(piece[header:])
+                    header = 0
+                yield piece
+        if directory is not None:
+            end = directory.finish()
+            if len(end) != head.directory_bytes:
+                raise FormatError(f"recipe: directory of {len(end)} bytes, {head.directory_bytes} are declared")
+            yield memoryview(end)
+
+    def _block(self, block: Block) -> Iterator[memoryview]:
+        instructions = block.parsed.resolve(self._base.layout, block.where)
+        data = block.frame(self._refer(instructions))
+        self._remember(data)
+        frame, at = memoryview(data), 0
+        buffer = memoryview(bytearray(min(_COPY_BYTES, max((o.copy.size for o in instructions.operations), default=0))))
+        for operation in instructions.operations:
+            if operation.insert_bytes:
+                yield frame[at : at + operation.insert_bytes]
+                at += operation.insert_bytes
+            start, stop = operation.copy.at, operation.copy.at + operation.copy.size
+            while start < stop:
+                piece = buffer[: stop - start]
+                self._base.read_into(start, piece)
+                yield piece
+                start += len(piece)
+            self.copied_bytes += operation.copy.size
+
+    def _refer(self, instructions: Instructions) -> memoryview | bytes:
+        if not instructions.ranges and self._history and instructions.history_bytes == len(self._history[-1]):
+            return self._history[-1]  # the usual case of a recipe from nothing, for which no copy is made
+        end = 0
+        for stretch in instructions.ranges:
+            self._base.read_into(stretch.at, self._reference[end : end + stretch.size])
+            end += stretch.size
+        skipped = self._history_bytes - instructions.history_bytes
+        for data in self._history if instructions.history_bytes else ():
+            piece = memoryview(data)[max(0, skipped) :]
+            skipped -= len(data)
+            self._reference[end : end + len(piece)] = piece
+            end += len(piece)
+        return self._reference[:end]
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the frame, and forget those that no block may refer to any more."""
+        most = self._reader.head.history_bytes
+        if not most:
+            return
+        self._history.append(data)
+        self._history_bytes += len(data)
+        while self._history_bytes - len(self._history[0]) >= most:
+            self._history_bytes -= len(self._history.popleft())
