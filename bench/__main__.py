@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import bundles, folders, machine, memory, pins, reads, scaling, serving, small, targets, verifying
+from . import bundles, deltas, folders, machine, memory, pins, reads, scaling, serving, small, targets, verifying
 from .contestants import close_contestants, make_keys
 from .machine import GIB
 from .plan import Plan, parse_size
 
 SCHEMA = "capseal-bench-v1"
 PARTS = ("memory", "small", "bundles", "folders", "verify", "threads", "reads", "server", "scaling")
+ON_DEMAND = ("delta",)  # fetches packages
 DEFAULT_OUT = os.path.join("build", "bench")
 QUIET_TIMEOUT_S = 60.0
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-size", type=parse_size, help="end of the scaling run; default: 1GiB, with --full 16GiB")
     parser.add_argument("--tmpfs", metavar="DIR", default="/dev/shm", help="a folder in RAM; default: /dev/shm")
     parser.add_argument("--disk", metavar="DIR", default="/var/tmp", help="a folder on disk; default: /var/tmp")
-    parser.add_argument("--only", metavar="PART,…", help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--only", metavar="PART,…", help=f"some of {','.join((*PARTS, *ON_DEMAND))}")
     parser.add_argument("--peers", metavar="NAME,…", help="only peers whose names start so, or 'none'")
     parser.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help="for results.json and the pictures")
     parser.add_argument("--check", metavar="FILE", help="compare results with the targets, and measure nothing")
@@ -77,9 +78,10 @@ def _measure(options: argparse.Namespace, keys: str) -> int:
         say=_say,
     )
     parts = options.only.split(",") if options.only else PARTS
-    unknown = set(parts) - set(PARTS)
+    unknown = set(parts) - {*PARTS, *ON_DEMAND}
     if unknown:
-        _say(f"python -m bench: no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        there_are = ", ".join((*PARTS, *ON_DEMAND))
+        _say(f"python -m bench: no part is called {', '.join(sorted(unknown))}; there are {there_are}")
         return 2
     results: dict[str, Any] = {
         "schema": SCHEMA,
@@ -100,7 +102,7 @@ def _measure(options: argparse.Namespace, keys: str) -> int:
         results["others_cpu_at_start_s"] = others_s
         if others_s >= 0.1:
             _say(f"warning: others use {others_s:.0%} of a core; figures will be disturbed")
-    for part in (part for part in PARTS if part in parts):
+    for part in (part for part in (*PARTS, *ON_DEMAND) if part in parts):
         _say(f"{part} ({time.monotonic() - started:.0f} s so far)")
         results[part] = _run_part(part, plan, options)
         _print_records(results[part])
@@ -141,6 +143,8 @@ def _run_part(part: str, plan: Plan, options: argparse.Namespace) -> dict[str, A
         return scaling.run_threads(plan, options.tmpfs)
     if part == "server":
         return serving.run(plan, options.tmpfs)
+    if part == "delta":
+        return deltas.run(plan, options.disk)
     if part == "reads":
         return reads.run(plan, options.tmpfs)
     return scaling.run(plan, options.tmpfs, options.disk)

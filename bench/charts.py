@@ -62,6 +62,9 @@ def draw(results: dict[str, Any], folder: str) -> list[str]:
     records = results.get("server", {}).get("commands", [])
     if records:
         paths += _save(_server(results, records), folder, "server")
+    records = results.get("delta", {}).get("commands", [])
+    if records:
+        paths += _save(_deltas(results, records), folder, "delta")
     records = results.get("scaling", {}).get("commands", [])
     if records:
         paths += _save(_scaling(results, records), folder, "scaling")
@@ -132,6 +135,18 @@ def _server(results: dict[str, Any], records: Sequence[Record]) -> Figure:
     axis.set_title("Serve a bundle to 8 clients", loc="left", fontweight="bold", fontsize=11)
     axis.set_xlabel("processor seconds per GB sent, from RAM (tmpfs); lower is better")
     return _captioned(figure, results, "Median of the rounds; a fresh server each, ranges of 8 MiB, loopback.")
+
+
+def _deltas(results: dict[str, Any], records: Sequence[Record]) -> Figure:
+    pairs = list(dict.fromkeys(one["pair"] for one in records))
+    figure, axes = plt.subplots(len(pairs), 2, figsize=(12, 2.0 * len(pairs)), squeeze=False)
+    for row, pair in zip(axes, pairs, strict=True):
+        for axis, group, title in ((row[0], "update", "from the version before"), (row[1], "fresh", "from nothing")):
+            side = [one for one in records if (one["pair"], one["group"]) == (pair, group)]
+            bars = [one | {"role": "capseal" if one["name"] == "capseal" else "peer"} for one in side]
+            _bars(axis, bars, lambda one: one["bytes"] / 1000, lambda value: f"{value:,.1f} KB")
+            axis.set_title(f"{pair}, {side[0]['new_bytes'] / 1e6:.1f} MB, {title}", loc="left", fontsize=11)
+    return _captioned(figure, results, "Download in KB of 1000 bytes; lower is better.")
 
 
 def _bars(axis: Axes, records: Sequence[Record], value_of: Any, text_of: Any) -> None:

@@ -14,6 +14,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _ASK = {
     "7z": ["7z"],
     "age": ["age", "--version"],
+    "bsdiff": ["dpkg-query", "-W", "bsdiff"],
     "bsdtar": ["bsdtar", "--version"],
     "fsverity": ["fsverity", "--version"],
     "gpg": ["gpg", "--version"],
@@ -21,7 +22,9 @@ _ASK = {
     "openssl": ["openssl", "version"],
     "rclone": ["rclone", "version"],
     "sha256sum": ["sha256sum", "--version"],
+    "xdelta3": ["xdelta3", "-V"],
     "zip": ["zip", "-v"],
+    "zstd": ["zstd", "--version"],
 }
 
 

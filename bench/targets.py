@@ -8,6 +8,7 @@ from .machine import GIB, MIB
 from .plan import shown
 
 Results = dict[str, Any]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,61 @@ def _deflated_size(results: Results) -> Finding | None:
     return _sized(f"{ratio:.3f} × its size", ratio <= 1.03, results["size_bytes"], GIB)
 
 
+def _of_deltas(group: str, text: str, limit_of: Callable[[Record, list[Record]], tuple[float, float]]) -> Target:
+    """On every pair a figure of capseal's is at most its limit; `limit_of` returns both."""
+
+    def find(results: Results) -> Finding | None:
+        part = results.get("delta")
+        if not part:
+            return None
+        worst: tuple[float, str] | None = None
+        for one in [*part["commands"], *part["large"]]:
+            if one["name"] != "capseal" or group not in ("", one["group"]):
+                continue
+            peers = [
+                other for other in part["commands"] if (other["pair"], other["group"]) == (one["pair"], one["group"])
+            ]
+            value, limit = limit_of(one, peers)
+            if limit:
+                worst = max(worst or (0.0, ""), (value / limit, f"{one['pair']}, {one['group']}"))
+        return None if worst is None else Finding(f"at most {worst[0]:.2f} × the limit ({worst[1]})", worst[0] <= 1)
+
+    return Target(f"recipes: {text}", find)
+
+
+def _smallest(peers: list[Record], *names: str) -> float:
+    return min((float(one["bytes"]) for one in peers if one["name"] in names), default=0.0)
+
+
+DELTAS = (
+    _of_deltas(
+        "update",
+        "≤ 1.0 × the smaller of xdelta3 -9 and zstd -12 --patch-from on every pair",
+        lambda one, peers: (one["bytes"], _smallest(peers, "xdelta3 -9", "zstd -12 --patch-from")),
+    ),
+    _of_deltas(
+        "fresh",
+        "≤ 1.05 × zstd -12 --long=23 on every pair, from nothing",
+        lambda one, peers: (one["bytes"], 1.05 * _smallest(peers, "zstd -12 --long=23")),
+    ),
+    _of_deltas(
+        "",
+        "device ≤ 0.3 s of CPU + 1 s per 500 MB",
+        lambda one, _: (one["apply_cpu_s"], 0.3 + one["new_bytes"] / 500e6),
+    ),
+    _of_deltas(
+        "",
+        "device ≤ 64 MiB + the reference + 2 frames of memory",
+        lambda one, _: (one["apply_peak_bytes"], 64 * MIB + one["reference_bytes"] + 2 * one["frame_bytes"]),
+    ),
+    _of_deltas(
+        "", "publisher ≤ 12 s of CPU per 100 MB", lambda one, _: (one["cpu_s"], 12 * max(1.0, one["new_bytes"] / 100e6))
+    ),
+    _of_deltas("", "publisher ≤ 1 GiB of memory, mapped files not counted", lambda one, _: (one["peak_bytes"], GIB)),
+)
+
 TARGETS = (
+    *DELTAS,
     _bundle(1.0, "tmpfs", "seal", "cp"),
     _bundle(1 / 2, "tmpfs", "seal", "age"),
     _bundle(1 / 4, "tmpfs", "seal", "openssl enc (CBC) + dgst"),
