@@ -25,6 +25,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "web seal detached": _made("webs", "web_target", what="seal detached"),
     "web statement": _made("webs", "web_target", what="statement"),
     "web companion": _made("webs", "web_target", what="companion"),
+    "web x5c": _made("webs", "web_x5c_target"),
     "x5c": _made("trusting", "x5c_target"),
     "trust store": _made("trusting", "store_target"),
     "trust update": _made("trusting", "update_target"),

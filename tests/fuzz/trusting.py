@@ -99,8 +99,8 @@ def _certificates() -> dict[str, tuple[bytes, ...]]:
 ChainCase = tuple[tuple[bytes, ...], str, int, bool]
 
 
-def _draw_chain(r: Random) -> ChainCase:
-    """Draw a chain, who signs the message, which store judges it, and whether warnings are errors meanwhile."""
+def draw_chain(r: Random) -> tuple[bytes, ...]:
+    """Draw a chain, mostly with one odd member, each signed by the next one all the same."""
     pool = _certificates()
     # The usual one is drawn often, so that a chain has mostly one odd member.
     chain = [pool[place][0] if often(r, 0.7) else r.choice(pool[place]) for place in ("own", "issuing", "root")]
@@ -114,7 +114,12 @@ def _draw_chain(r: Random) -> ChainCase:
     if often(r, 0.05):
         at = r.randrange(len(chain))
         chain[at] = mutate_bytes(r, chain[at])
-    return tuple(chain), "signer" if often(r, 0.97) else "signer2", r.randrange(4), often(r, 0.3)
+    return tuple(chain)
+
+
+def _draw_case(r: Random) -> ChainCase:
+    """Draw a chain, who signs the message, which store judges it, and whether warnings are errors meanwhile."""
+    return draw_chain(r), "signer" if often(r, 0.97) else "signer2", r.randrange(4), often(r, 0.3)
 
 
 @cache
@@ -164,7 +169,7 @@ def x5c_target() -> Target:
         name="x5c",
         oracle="the independent reader: an accepted chain proves itself",
         modules=modules("trust.certificates", "trust._certificate_path", "trust.store"),
-        make=_draw_chain,
+        make=_draw_case,
         run=check_chain_case,
         gates={"chain": (Chain, "parse"), "fits": (Chain, "of"), "trusted": (TrustStore, "_by_certificate")},
     )

@@ -1,6 +1,8 @@
 """The JavaScript reader of web/, as the third one: of every case it must say what the two Python readers say."""
 
 import hashlib
+import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -11,13 +13,16 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import capseal
 from capseal import CapsealError
+from capseal.trust.certificates import Chain
 from support.independent_reader import read_statement
 from support.places import VECTORS
 from support.web_reader import told_by, told_in, web_reader
+from vectors.making import dump, to_base64
 
-from . import bundles, companions
-from .corpus import Case, Reader
+from . import bundles, companions, trusting
+from .corpus import SEAL_TYPE, Case, Reader, enveloped, sealed, signed, starts
 from .keys import fast_key
 from .running import Disagreement, Target
 
@@ -128,6 +133,51 @@ def check_web_companion(case: companions.CompanionCase) -> None:
     content, theirs = _compared(companions.check_companion, case, ask)
     if theirs["content"] != _shown(content):
         raise Disagreement("the JavaScript reader reads another content")
+
+
+def _draw_certified(r: Random) -> bytes:
+    """Draw a good bundle whose signature carries certificates that are, mostly, odd."""
+    start = next(one for one in starts() if one.seal_bytes is None and one.beside is None)
+    body = dump(json.loads(start.statement))
+    [signature] = signed(SEAL_TYPE, body, ("signer",))
+    x5c = [to_base64(der) for der in trusting.draw_chain(r)]
+    return sealed(dump(enveloped(SEAL_TYPE, body, [signature | {"x5c": x5c}])), start.index) + start.payload
+
+
+def check_web_certified(bundle: bytes) -> None:
+    """Judge certificates that must prove themselves, by capseal and the JavaScript reader.
+
+    The latter does not read what names and extensions hold, since it trusts nobody for their sake.
+    """
+    reader = Reader()
+    answer = web_reader().ask("bundle", bundle=bundle, trust=_trust(reader))
+    try:
+        capseal.verify(io.BytesIO(bundle), trust=reader.store, jobs=1)
+    except CapsealError as error:
+        if "ok" in answer and "certificate cannot be parsed" not in str(error):
+            raise Disagreement(f"only the JavaScript reader accepts: {error!r}") from None
+        if "error" in answer and told_in(answer) != told_by(error):
+            raise Disagreement(f"the JavaScript reader refuses otherwise: {answer['error']}") from None
+        raise
+    if "error" in answer:
+        raise Disagreement(f"only capseal accepts: {answer['error']}")
+
+
+def web_x5c_target() -> Target:
+    """The certificates that a signature carries, where its key is trusted by itself."""
+
+    def make(r: Random) -> bytes:
+        web_reader()
+        return _draw_certified(r)
+
+    return Target(
+        name="web x5c",
+        oracle="the JavaScript reader: the same verdict, but for what names and extensions hold",
+        modules=bundles.modules("trust.certificates"),
+        make=make,
+        run=check_web_certified,
+        gates={"chain": (Chain, "parse")},
+    )
 
 
 def web_target(what: str) -> Target:

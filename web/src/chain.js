@@ -6,37 +6,24 @@
  */
 
 import { concat, equal } from "./bytes.js";
-import {
-  BIT_STRING,
-  DerError,
-  Elements,
-  INTEGER,
-  SEQUENCE,
-  checkDer,
-  element,
-  rsaInPublicKeyInfo,
-  sequence,
-} from "./der.js";
+import { parseCertificate } from "./certificate.js";
+import { DerError, INTEGER, SEQUENCE, element, rsaInPublicKeyInfo } from "./der.js";
 import { KeyFileError, SignatureError } from "./errors.js";
 import { PublicKey } from "./keys.js";
 
 /** @import { Bytes } from "./bytes.js" */
+/** @import { Certificate } from "./certificate.js" */
 
 /**
- * @typedef {object} Certificate
- * @property {Bytes} signed TBSCertificate
- * @property {Bytes} issuer
- * @property {Bytes} subject
- * @property {PublicKey} key
- * @property {{ name: string, saltLength?: number }} algorithm
+ * @typedef {object} Member
+ * @property {Certificate} certificate
+ * @property {PublicKey} key that it is for
+ * @property {{ name: string, saltLength?: number }} algorithm of the signature
  * @property {string} hash
- * @property {Bytes} signature
  */
 
 const PKCS1 = "RSASSA-PKCS1-v1_5";
 const NULL = Uint8Array.of(5, 0);
-const VERSION = 0xa0;
-const EXTENSIONS = 0xa3;
 const HASHES = /** @type {const} */ ([
   ["SHA-256", 32, 11, 1],
   ["SHA-384", 48, 12, 2],
@@ -50,71 +37,44 @@ const HASHES = /** @type {const} */ ([
  * @param {Bytes[]} x5c in DER, the signer's own first
  */
 export async function keyOfChain(x5c) {
-  const chain = await Promise.all(x5c.map(parseCertificate));
-  for (const [i, certificate] of chain.entries()) {
+  const chain = await Promise.all(x5c.map(parseMember));
+  for (const [i, member] of chain.entries()) {
     const issuer = chain[i + 1];
     // Signed by itself, it ends the chain: what came after it would be covered by nothing.
-    if ((await issued(certificate, certificate)) !== (issuer === undefined)) {
+    if ((await issued(member, member)) !== (issuer === undefined)) {
       throw new SignatureError(
-        `x5c[${i}]: ${issuer ? "chain goes on after a self-signed certificate" : "chain has no root"}`,
+        `x5c[${i}]: chain ${issuer ? "goes on after a self-signed certificate" : "has no root"}`,
       );
     }
-    if (issuer && !(await issued(certificate, issuer))) {
+    if (issuer && !(await issued(member, issuer))) {
       throw new SignatureError(`x5c[${i}]: certificate is not signed by the next one`);
     }
   }
-  return /** @type {Certificate} */ (chain[0]).key;
+  return /** @type {Member} */ (chain[0]).key;
 }
 
 /**
- * @param {Certificate} certificate
- * @param {Certificate} issuer
+ * @param {Member} member
+ * @param {Member} by
  */
-async function issued({ signed, issuer, algorithm, hash, signature }, { subject, key }) {
-  return equal(issuer, subject) && key.verifies(algorithm, hash, signature, signed);
+async function issued({ certificate: { issuer, signature, signed }, algorithm, hash }, by) {
+  return equal(issuer, by.certificate.subject) && by.key.verifies(algorithm, hash, signature, signed);
 }
 
 /**
  * @param {Bytes} der
  * @param {number} i
- * @returns {Promise<Certificate>}
+ * @returns {Promise<Member>}
  */
-async function parseCertificate(der, i) {
+async function parseMember(der, i) {
   try {
-    checkDer(der);
-    const certificate = sequence(der);
-    const { whole: signed, body } = certificate.next(SEQUENCE);
-    const outer = certificate.next(SEQUENCE).whole;
-    const bits = certificate.next(BIT_STRING).body;
-    certificate.end();
-    // The count of unused bits in front of a signature is signed by nobody.
-    if (bits[0] !== 0) throw new DerError("signature is not whole bytes");
-    const { inner, issuer, subject, spki } = parseSigned(new Elements(body));
-    if (!equal(inner, outer)) throw new DerError("inner and outer algorithm differ");
-    const key = await PublicKey.of(rsaInPublicKeyInfo(spki));
-    return { signed, issuer, subject, key, ...parseAlgorithm(outer), signature: bits.subarray(1) };
+    const certificate = parseCertificate(der);
+    const key = await PublicKey.of(rsaInPublicKeyInfo(certificate.spki));
+    return { certificate, key, ...parseAlgorithm(certificate.algorithm) };
   } catch (error) {
     if (!(error instanceof DerError || error instanceof KeyFileError)) throw error;
     throw new SignatureError(`x5c[${i}]: certificate cannot be used: ${error.message}`);
   }
-}
-
-/**
- * Read a TBSCertificate (RFC 5280, section 4.1).
- * @param {Elements} signed
- */
-function parseSigned(signed) {
-  const version = signed.tag === VERSION ? signed.next(VERSION).body : null;
-  if (version && !(version.length === 3 && version[0] === INTEGER && version[2] === 2)) throw new DerError("version");
-  signed.next(INTEGER); // serial number
-  const inner = signed.next(SEQUENCE).whole;
-  const issuer = signed.next(SEQUENCE).whole;
-  signed.next(SEQUENCE); // validity
-  const subject = signed.next(SEQUENCE).whole;
-  const spki = signed.next(SEQUENCE).whole;
-  if (version && signed.tag === EXTENSIONS) signed.next(EXTENSIONS);
-  signed.end();
-  return { inner, issuer, subject, spki };
 }
 
 /**

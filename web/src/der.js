@@ -7,7 +7,9 @@ import { concat } from "./bytes.js";
 export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
+export const OID = 0x06;
 export const SEQUENCE = 0x30;
+export const SET = 0x31;
 const BOOLEAN = 0x01;
 const NULL = 0x05;
 const CONSTRUCTED = 0x20;
@@ -105,14 +107,28 @@ export function checkDer(data, depth = 0) {
   while (!elements.ended) {
     const { tag, body } = elements.next();
     const [first = 0, second = 0] = body;
+    // Of the universal types only these two have parts, and they always do.
+    const universal = (tag & 0xc0) === 0;
+    if (universal && (tag & CONSTRUCTED ? tag !== SEQUENCE && tag !== SET : tag === 0x10 || tag === 0x11)) {
+      throw new DerError(`tag ${tag}`);
+    }
     if (tag & CONSTRUCTED) checkDer(body, depth + 1);
     else if (tag === BOOLEAN && (body.length !== 1 || (first !== 0 && first !== 0xff))) throw new DerError("boolean");
+    else if (tag === OID && (body.length === 0 || !isWholeOid(body))) throw new DerError("object identifier");
     else if (tag === NULL && body.length > 0) throw new DerError("null with a value");
     else if (tag === BIT_STRING && (body.length === 0 || first > 7)) throw new DerError("bit string");
     else if (tag === INTEGER && (body.length === 0 || (body.length > 1 && isPadding(first, second)))) {
       throw new DerError("integer is not in its shortest form");
     }
   }
+}
+
+/**
+ * Say whether each number of an object identifier ends, and begins without padding.
+ * @param {Bytes} body
+ */
+function isWholeOid(body) {
+  return body.every((byte, i) => (byte !== 0x80 || (body[i - 1] ?? 0) >= 0x80) && (byte < 0x80 || i + 1 < body.length));
 }
 
 /**
@@ -193,8 +209,10 @@ export function rsaInPrivateKeyInfo(data) {
 
 /** @param {Elements} info */
 function takeRsaAlgorithm(info) {
-  const { whole } = info.next(SEQUENCE);
-  if (whole.length !== RSA_ALGORITHM.length || whole.some((byte, i) => byte !== RSA_ALGORITHM[i])) {
+  const { body } = info.next(SEQUENCE);
+  const known = RSA_ALGORITHM.subarray(2);
+  // Some leave out the NULL.
+  if (![known.length, known.length - 2].includes(body.length) || body.some((byte, i) => byte !== known[i])) {
     throw new DerError("not an RSA key");
   }
 }

@@ -2,9 +2,19 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TamperedError, TruncatedError, UsageError, open, unseal, verify } from "../src/index.js";
+import {
+  NotForUsError,
+  TamperedError,
+  TruncatedError,
+  UsageError,
+  open,
+  unseal,
+  verify,
+  verifyCompanion,
+} from "../src/index.js";
 import { taken, vector } from "./support/bundles.js";
-import { digested, inPieces } from "./support/vectors.js";
+import { vectorTexts } from "./support/places.js";
+import { digested, inPieces, parseVector } from "./support/vectors.js";
 
 const good = vector("valid-three-segments");
 const opening = { ...good.options, identity: good.identity };
@@ -95,6 +105,20 @@ test("the verdict is returned when the last piece was taken, and cannot be chang
   assert.equal(signers[0].role, "production");
   assert.throws(() => void (statement.content.size = 1), TypeError);
   assert.throws(() => void (statement.encryption.recipients[0].kid = ""), TypeError);
+});
+
+test("an index that goes on after its end is none", async () => {
+  const [index, stored] = parseVector(vectorTexts().get("valid-companion-sealed"))
+    .header["beside"].split(" ")
+    .map(Number);
+  const { data: all, options } = vector("valid-companion-sealed");
+  const verified = await verify(all.subarray(0, -index - stored), options);
+  const [{ name }] = verified.statement.attachments.filter(({ encryption }) => encryption);
+  const entries = all.slice(-index - stored, -stored);
+  assert.equal((await verifyCompanion(all.slice(-stored), { verified, name, index: entries })).name, name);
+  const longer = new Uint8Array([...entries, 0]);
+  await assert.rejects(verifyCompanion(all.slice(-stored), { verified, name, index: longer }), TruncatedError);
+  await assert.rejects(verifyCompanion(all.slice(-stored), { verified, name: "other", index: entries }), NotForUsError);
 });
 
 test("open() reads like a file: short at its end, empty behind it", async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KeyFileError, NotForUsError, SignatureError, loadTrust, unseal, verify } from "../src/index.js";
+import { KeyFileError, NotForUsError, SignatureError, loadTrust, open, unseal, verify } from "../src/index.js";
 import { pem, taken, vector } from "./support/bundles.js";
 import { digested } from "./support/vectors.js";
 
@@ -88,6 +88,15 @@ test("a CryptoKey finds its own among several recipients", async () => {
   const other = await crypto.subtle.importKey("pkcs8", der(pem("other.pem")), OAEP, false, ["decrypt"]);
   for (const who of [privateKey, other])
     assert.equal(await digested(unseal(two.data, { ...two.options, identity: who })), two.content);
+});
+
+test("a session key that was not committed to is refused as such, before any tag is looked at", async () => {
+  for (const name of ["commitment-other-key", "commitment-other-app"]) {
+    const bundle = vector(name);
+    const opening = { ...bundle.options, identity: bundle.identity };
+    await assert.rejects(taken(unseal(bundle.data, opening)), { name: "TamperedError", segment: null });
+    await assert.rejects(open(bundle.data, opening), { name: "TamperedError", segment: null });
+  }
 });
 
 const signing = await crypto.subtle.importKey("pkcs8", der(identity), { name: "RSA-PSS", hash: "SHA-256" }, false, [

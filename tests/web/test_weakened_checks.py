@@ -1,0 +1,147 @@
+"""Each security check of the JavaScript reader, weakened in a copy of it: the test that is named must notice."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.places import VECTORS
+from support.tools import require_tool
+from support.web_reader import WEB, environment
+
+TIMEOUT_S = 120
+"""For one test, on a busy machine; a check whose loss makes it hang is not noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weakened:
+    """A patch of web/src/FILE: a text that occurs there once, and what takes its place.
+
+    test: a file of web/test without its ending, and how the name of the test begins.
+    """
+
+    file: str
+    old: str
+    new: str
+    test: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.file}-{self.test.partition(': ')[2]}"
+
+
+def _vector(file: str, old: str, new: str, name: str) -> Weakened:
+    return Weakened(file, old, new, f"vectors: vector {name}")
+
+
+ALL = (
+    _vector("strictjson", "if (name in members)", "if (false)", "statement-inner-member-twice"),
+    _vector("strictjson", "level > MAX_NESTING", "level > MAX_NESTING + 1", "statement-nested-33"),
+    _vector("strictjson", 'spelled === "-0" || ', "", "statement-number-minus-zero"),
+    _vector("strictjson", "!Number.isSafeInteger(value)", "!Number.isInteger(value)", "statement-integer-2-53"),
+    _vector("strictjson", 'next === "e" || ', "", "statement-number-with-exponent"),
+    _vector("strictjson", "if (this.#at < this.text.length)", "if (false)", "statement-two"),
+    _vector("strictjson", "ignoreBOM: true", "ignoreBOM: false", "statement-byte-order-mark"),
+    _vector("strictjson", "fatal: true", "fatal: false", "statement-not-utf8"),
+    _vector("strictjson", "/\\p{Surrogate}/u.test(value)", "false", "statement-lone-surrogate"),
+    _vector("members", "btoa(binary) !== text", "btoa(binary).length !== text.length", "envelope-base64-stray-bits"),
+    _vector("members", "!required.includes(name) && !opt", "required.includes(name) && !opt", "statement-member-extra"),
+    _vector("members", "[^\\p{C}\\p{Z}]", "[^\\p{Cc}\\p{Z}]", "statement-version-right-to-left"),
+    _vector("members", 'time.toISOString() !== value.replace("Z", ".000Z") || ', "", "statement-created-february-30"),
+    _vector("dsse", "if (!equal(encode(members.value), data))", "if (false)", "envelope-inner-space"),
+    _vector("dsse", "envelope.payloadType !== payloadType", "false", "payload-type-unknown"),
+    _vector("statement", "payloadBytes !== payloadBytesOf", "payloadBytes < payloadBytesOf", "statement-payload-size"),
+    _vector("statement", "permit >= sequence", "permit > sequence", "statement-permit-not-lower"),
+    _vector("statement", "companions > MAX_COMPANIONS", "companions > MAX_COMPANIONS + 1", "statement-companion-65"),
+    _vector("statement", "if (names.has(name))", "if (false)", "statement-attachment-twice"),
+    _vector("requires", "compareVersions(native, below) >= 0", "compareVersions(native, below) > 0", "native-too-new"),
+    _vector("expect", "if (sequence <= lowest)", "if (sequence < lowest)", "floor-equal"),
+    _vector("expect", "wanted !== statement[name]", "!wanted.startsWith(statement[name])", "app-prefix"),
+    _vector("expect", 'statement.role !== "production"', "false", "role-development"),
+    _vector("trust", "production >= this.threshold ||", "production >= 1 ||", "signature-threshold"),
+    _vector("trust", "signers.set(signature.keyid,", "signers.set(signature.sig,", "signature-one-key-twice"),
+    _vector("trust", "key.fingerprint !== keyid", "false", "signature-x5c-other-key"),
+    _vector("certificate", "bits[0] !== 0", "false", "signature-x5c-unused-bits"),
+    _vector("chain", "equal(issuer, subject) && key", "equal(issuer, subject) || key", "signature-x5c-root-altered"),
+    _vector("chain", "!== (issuer === undefined)", "=== (issuer && true)", "signature-x5c-incomplete"),
+    _vector("keys", "const SALT_BYTES = 32", "const SALT_BYTES = 20", "valid-hello"),
+    _vector("keys", "bits < MIN_BITS || ", "", "key-2048-bits"),
+    _vector("keys", "toHex(exponent) !== EXPONENT", "false", "key-exponent-3"),
+    _vector("keys", "sessionKey.byteLength === KEY_BYTES", "true", "wrapped-key-short"),
+    _vector("tree", "if (!equal(found, fromHex(signedDigest)))", "if (false)", "statement-digest-wrong"),
+    _vector("tree", "if (equal(found, signed))", "if (equal(found.subarray(1), signed))", "valid-hello"),
+    _vector("tree", "index.size <= BLOCK_BYTES ?", "index.size < BLOCK_BYTES ?", "valid-one-block"),
+    _vector("stored", "await checkSegment(this.index, segment, data);", "", "payload-altered"),
+    _vector("stored", "null && size !== this.index", "null && size < this.index", "trailing-byte"),
+    _vector("stored", "this.source.size === null && ", "this.source.size !== null && ", "segment-added"),
+    _vector("payload", "payload[0] !== HEADER_BYTES", "false", "header-length"),
+    _vector("payload", "segment === this.last ? 1 : 0", "0", "tag-not-last"),
+    _vector("payload", "if (!equal(found, fromBase64(", "if (equal(found, fromBase64(", "valid-hello"),
+    _vector("reading", "padding.some(", "padding.slice(1).some(", "padding-first-byte"),
+    _vector("reader", "await checkSealEnd(detached, found.sealBytes);", "", "detached-seal-trailing-byte"),
+    Weakened("reader", "await checkCommitment(sessionKey, header, statement);", "", "trust: a session key"),
+    Weakened("companion", "[...pieces, await source.read(position, 1)]", "pieces", "sources: an index that goes on"),
+    Weakened("source", "return concat([data]);", "return data;", "sources: what read() gives and changes afterwards"),
+    Weakened("expect", '"floor", "role", "native", "platform"]', '"floor", "flor", "role", "native", "platform"]',
+             "sources: a misspelled expectation"),
+    Weakened("reader", "if (unknown !== undefined)", "if (false)", "sources: a misspelled option"),
+    Weakened("reading", "deepFrozen({ statement", "({ statement", "sources: the verdict is returned"),
+    Weakened("http", "etag !== this.#etag", "false", "http: another file in the place of the first"),
+    Weakened("http", "chunk.length > length - filled", "false", "http: a server that sends more"),
+    Weakened("http", "range.startsWith(`bytes ${asked}-`)", "true", "http: a range that was not asked for"),
+    Weakened("trust", "this.keys.size !== keys.length", "false", "trust: trust may not be the same key twice"),
+    Weakened("trust", "if (certified > 0)", "if (false)", "trust: where only a certificate would vouch"),
+)  # fmt: skip
+SAMPLE = ALL[:: len(ALL) // 5]
+
+
+def _judged(weakened: Weakened, folder: Path) -> str:
+    """Return what becomes of a weakened check: `noticed`, or why not."""
+    source = WEB / "src" / f"{weakened.file}.js"
+    text = source.read_text()
+    assert text.count(weakened.old) == 1, f"{source.name}: {weakened.old!r} occurs {text.count(weakened.old)} times"
+    shutil.copytree(WEB / "src", folder / "web" / "src")
+    shutil.copytree(WEB / "test", folder / "web" / "test")
+    shutil.copy(WEB / "package.json", folder / "web")
+    (folder / "tests").mkdir()
+    (folder / "tests" / "vectors").symlink_to(VECTORS)
+    file, _, name = weakened.test.partition(": ")
+    command = [require_tool("node"), "--test", f"--test-name-pattern=^{re.escape(name)}", f"test/{file}.test.js"]
+
+    (folder / "web" / "src" / source.name).write_text(text.replace(weakened.old, weakened.new))
+    try:
+        done = subprocess.run(
+            command, cwd=folder / "web", env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end in {TIMEOUT_S} s"
+    counts = {what: int(count) for what, count in re.findall(r"^# (pass|fail) ([0-9]+)$", done.stdout, re.M)}
+    if counts["fail"]:
+        return "noticed"
+    return "SURVIVED" if counts["pass"] else "its test is not there"
+
+
+@pytest.mark.parametrize("weakened", SAMPLE, ids=lambda one: one.id)
+def test_a_weakened_check_is_noticed(weakened: Weakened, tmp_path: Path) -> None:
+    assert _judged(weakened, tmp_path) == "noticed"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_every_weakened_check_is_noticed(tmp_path: Path) -> None:
+    outcomes = {}
+    for number, weakened in enumerate(ALL):
+        outcomes[f"{number} {weakened.id}"] = _judged(weakened, tmp_path / str(number))
+        shutil.rmtree(tmp_path / str(number))
+    assert {name: outcome for name, outcome in outcomes.items() if outcome != "noticed"} == {}
+    assert len(outcomes) > 50
+
+
+def test_every_weakened_check_is_there_once() -> None:
+    for weakened in ALL:
+        assert (WEB / "src" / f"{weakened.file}.js").read_text().count(weakened.old) == 1, weakened
+    places = [(one.file, one.old) for one in ALL]
+    assert len(set(places)) == len(places)
