@@ -25,6 +25,8 @@ class FinalTransferError extends TransferError {}
 export class HttpStream {
   #controller = new AbortController();
   #chunks;
+  /** @type {Promise<IteratorResult<Uint8Array, void>> | undefined} */
+  #failed;
 
   /**
    * @param {string} url
@@ -38,7 +40,10 @@ export class HttpStream {
   }
 
   next() {
-    return this.#chunks.next();
+    const step = this.#failed ?? this.#chunks.next();
+    // Asked again, a generator that threw would only say that it has ended: as if the bundle ended there.
+    step.catch(() => void (this.#failed = step));
+    return step;
   }
 
   /** End what is under way, too: of a generator that waits, return() would only wait as well. */
@@ -105,21 +110,15 @@ export class HttpRanges {
    */
   async read(offset, length) {
     if (length === 0) return new Uint8Array();
-    if (this.#whole) return this.#whole.read(offset, length);
+    if (this.#whole) return this.#fromWhole(offset, length);
     const held = this.#window;
     if (held && held.start <= offset && offset + length <= held.start + held.data.length) {
       return held.data.slice(offset - held.start, offset - held.start + length);
     }
-    for (let failures = 0; ;) {
-      try {
-        const data = await this.#fetch(offset, Math.max(length, WINDOW_BYTES));
-        if (!data) return await this.#spool().read(offset, length);
-        if (length <= WINDOW_BYTES) this.#window = { start: offset, data };
-        return data.slice(0, length);
-      } catch (error) {
-        await pause(error, ++failures, this.signal);
-      }
-    }
+    const data = await this.#fetched(offset, Math.max(length, WINDOW_BYTES));
+    if (!data) return this.#fromWhole(offset, length);
+    if (length <= WINDOW_BYTES) this.#window = { start: offset, data };
+    return data.slice(0, length);
   }
 
   async close() {
@@ -127,8 +126,32 @@ export class HttpRanges {
     this.#whole?.chunks.cancel();
   }
 
-  #spool() {
-    return (this.#whole ??= new Spool(new HttpStream(this.url, this.signal)));
+  /**
+   * @param {number} offset
+   * @param {number} length
+   */
+  async #fromWhole(offset, length) {
+    const whole = (this.#whole ??= new Spool(new HttpStream(this.url, this.signal)));
+    try {
+      return await whole.read(offset, length);
+    } catch (error) {
+      if (this.#whole === whole) this.#whole = null; // whoever asks again begins again
+      throw error;
+    }
+  }
+
+  /**
+   * @param {number} offset
+   * @param {number} length
+   */
+  async #fetched(offset, length) {
+    for (let failures = 0; ;) {
+      try {
+        return await this.#fetch(offset, length);
+      } catch (error) {
+        await pause(error, ++failures, this.signal);
+      }
+    }
   }
 
   /**

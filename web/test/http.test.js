@@ -100,6 +100,20 @@ test("open() reads here and there from a server that has no ranges, and asks twi
     },
   ));
 
+test("a read that failed says so, and not that the bundle ends there; asked again it begins again", () =>
+  serving(
+    (response, _, turn) => {
+      if (turn === 2) return response.writeHead(404).end();
+      if (turn === 1) return breakOff(response.writeHead(200, { "content-length": data.length }), 0, 700_001);
+      response.end(data);
+    },
+    async (url) => {
+      const file = await open(url, opening);
+      await assert.rejects(file.read(file.size - 3, 3), TransferError);
+      assert.equal(await digested([await file.read(0, file.size)]), content);
+    },
+  ));
+
 test("a server that is busy is asked again", () =>
   serving(
     (response, range, turn) => (turn === 0 ? response.writeHead(503).end() : byRanges(response, range, turn)),
