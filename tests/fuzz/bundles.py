@@ -242,8 +242,16 @@ def check_statement(data: bytes) -> None:
         raise Disagreement(f"the independent reader refuses: {error}") from None
     if refused is not None or statement is None:
         raise Disagreement(f"only the independent reader accepts: {refused!r}")
-    if statement.to_json() != theirs or Statement.parse(statement.encode()) != statement:
+    if statement.to_json() != _as_written(theirs) or Statement.parse(statement.encode()) != statement:
         raise Disagreement("the statement that is written is not the one that was read")
+
+
+def _as_written(statement: dict[str, Any]) -> dict[str, Any]:
+    """Return a statement as capseal writes it: companions after all other attachments."""
+    if "attachments" not in statement:
+        return statement
+    ordered = sorted(statement["attachments"], key=lambda item: "sha256" not in item["digest"])
+    return statement | {"attachments": ordered}
 
 
 def statement_target() -> Target:

@@ -5,21 +5,12 @@
  * wrong, and a page of another origin may not even see them.
  */
 
-import { chunksOf } from "./chunks.js";
-import { CapsealError, SourceChangedError, TransferError } from "./errors.js";
+import { FinalTransferError, Version, answered, pause, startOf } from "./request.js";
 import { turns } from "./turns.js";
 
 /** @import { Bytes } from "./bytes.js" */
 
-const ATTEMPTS = 6; // without getting any further
-const FIRST_WAIT_MS = 250;
-const MOST_WAIT_MS = 10_000;
-const IDLE_MS = 30_000; // without a byte
 const WINDOW_BYTES = 64 * 1024; // so that a seal is not asked for in four pieces
-const PASSING = [408, 425, 429];
-
-/** A transfer that would fail again at once. */
-class FinalTransferError extends TransferError {}
 
 /** The whole of what is at a URL, in order; where it breaks off, it goes on from there. */
 export class HttpStream {
@@ -210,102 +201,4 @@ class Spool {
     }
     if (parts.length > 1) this.#blob = new Blob(parts);
   }
-}
-
-/** Notices where another file has taken the place of the one that was begun. */
-class Version {
-  /** @type {string | null} */
-  #etag = null;
-
-  /** @param {string} url */
-  constructor(url) {
-    this.url = url;
-  }
-
-  /** @param {Response} response */
-  check(response) {
-    const etag = response.headers.get("etag");
-    if (this.#etag !== null && etag !== null && etag !== this.#etag) {
-      throw new SourceChangedError(`${this.url}: changed while it was being read`);
-    }
-    this.#etag ??= etag;
-  }
-}
-
-/**
- * Return the offset of the first byte of an answer. Throws TransferError where it is none of what was asked for.
- * @param {Response} response
- * @param {number} asked
- * @param {string} url
- */
-function startOf(response, asked, url) {
-  const { status } = response;
-  if (status === 200) return 0;
-  const range = response.headers.get("content-range");
-  const begins = range === null || range.startsWith(`bytes ${asked}-`);
-  if (status === 416 || (status === 206 && begins)) return asked;
-  const failure = `${url}: asked for the bytes from ${asked} on, got status ${status}${range ? ` and ${range}` : ""}`;
-  if (status >= 500 || PASSING.includes(status)) throw new TransferError(failure);
-  throw new FinalTransferError(failure);
-}
-
-/**
- * Yield what a server answers, chunk by chunk, each good until the next one is asked for.
- *
- * Throws TransferError, and what accept() throws.
- * @param {string} url
- * @param {string | null} range
- * @param {(response: Response) => void} accept
- * @param {AbortSignal | undefined} signal
- */
-async function* answered(url, range, accept, signal) {
-  const controller = new AbortController();
-  const stop = () => controller.abort(signal?.reason);
-  signal?.addEventListener("abort", stop);
-  let timer;
-  /** @type {<T>(promise: Promise<T>) => Promise<T>} */
-  const watched = async (promise) => {
-    timer = setTimeout(() => controller.abort(new TransferError(`${url}: no byte for ${IDLE_MS / 1000} s`)), IDLE_MS);
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-  try {
-    signal?.throwIfAborted();
-    const headers = range === null ? undefined : { range };
-    const response = await watched(fetch(url, { headers, signal: controller.signal, cache: "no-store" }));
-    accept(response);
-    if (response.status === 416 || !response.body) return; // it ends where the range begins
-    const chunks = chunksOf(response.body);
-    for (;;) {
-      const { done, value } = await watched(chunks.next());
-      if (done) return;
-      yield value;
-    }
-  } catch (error) {
-    if (error instanceof CapsealError) throw error;
-    if (controller.signal.aborted) throw controller.signal.reason;
-    throw new TransferError(`${url}: ${/** @type {Error} */ (error).message}`);
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    controller.abort();
-  }
-}
-
-/**
- * Wait after a failure that may pass; throw every other one, and the last of too many.
- * @param {unknown} error
- * @param {number} failures in a row
- * @param {AbortSignal | undefined} signal
- */
-async function pause(error, failures, signal) {
-  if (!(error instanceof TransferError) || error instanceof FinalTransferError || failures >= ATTEMPTS) throw error;
-  const most = Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
-  await new Promise((resolve) => {
-    const timer = setTimeout(resolve, most * (0.5 + Math.random() / 2));
-    signal?.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
-  });
-  signal?.throwIfAborted();
 }
