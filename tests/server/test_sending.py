@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -120,6 +121,25 @@ def test_who_takes_slowly_but_goes_on_taking_is_served(
                 assert data, f"closed after {len(taken)} bytes"
                 taken += data
         assert taken.partition(b"\r\n\r\n")[2] == bundle.payload
+
+
+@pytest.mark.parametrize("verify_reads", [False, True])
+def test_who_goes_away_in_the_middle_is_no_mistake_of_ours(
+    store: Path, trust: TrustStore, bundle: Bundle, verify_reads: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with live_server(str(store), trust, verify_reads=verify_reads) as live:
+        live.publish(bundle).raise_for_status()
+        for header in ("", "Range: bytes=0-8388607\r\n") * 5:
+            with socket.create_connection(("127.0.0.1", live.port)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets
+                request = f"GET {live.release_url(7)}/payload HTTP/1.1\r\nHost: x\r\n{header}\r\n"
+                connection.sendall(request.encode())
+                connection.recv(100)
+        assert live.client.get(live.release_url(7) + "/payload").content == bundle.payload
+        deadline = time.monotonic() + 10
+        while len(live.server.server_state.tasks) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("verify_reads", [False, True])

@@ -150,6 +150,10 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
                     await self.flow.drain()
             if not cycle.disconnected and self._outlet is not None:
                 cycle.expected_content_length -= await self._outlet.send(message)
+                if self._outlet.is_closed:  # the peer has gone, which the transport will notice only when it reads
+                    cycle.disconnected = True
+                    cycle.message_event.set()
+                    self.transport.abort()
 
         def _count(self, size: int) -> None:
             """Count what was parsed of a head, or of the trailer that belongs to it."""

@@ -24,7 +24,7 @@ _AT_ONCE_BYTES = 4 * 1024 * 1024
 class Outlet:
     """A connection's socket, beside its transport, which must have nothing left to write. close() it.
 
-    idle_s: without the peer taking a byte.
+    idle_s: without the peer taking a byte; is_closed: nothing can be sent any more.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, idle_s: float) -> None:
@@ -33,11 +33,11 @@ class Outlet:
         self._loop = loop
         self._idle_s = idle_s
         self._waiting: asyncio.Future[None] | None = None
-        self._is_closed = False
+        self.is_closed = False
 
     def close(self) -> None:
         """Send nothing any more; whoever waits to send is told so."""
-        self._is_closed = True
+        self.is_closed = True
         if self._waiting is None:
             self._release()
         elif not self._waiting.done():
@@ -49,7 +49,7 @@ class Outlet:
         Raises TimeoutError, OSError where the file cannot be read, EOFError where it ends before.
         """
         sent, count = 0, message["count"] if "file" in message else len(message["body"])
-        while sent < count and not self._is_closed:
+        while sent < count and not self.is_closed:
             at_once = min(_AT_ONCE_BYTES, count - sent)
             try:
                 if "file" in message:
@@ -60,7 +60,7 @@ class Outlet:
                 await self._until_writable()
                 continue
             except ConnectionError:
-                self._is_closed = True
+                self.is_closed = True
                 break
             if done == 0:
                 raise EOFError(f"the file ends at byte {message['offset'] + sent}")
@@ -82,7 +82,7 @@ class Outlet:
         finally:
             self._loop.remove_writer(self._fd)
             self._waiting = None
-            if self._is_closed:
+            if self.is_closed:
                 self._release()
 
     def _unsent_bytes(self) -> int:
