@@ -28,7 +28,7 @@ def equal(a, b):
 
 def slow(base, fresh, least):
     """What csrc/match/capseal_match.h says, word for word."""
-    bits = max(10, (2 * (len(base) // STEP)).bit_length())
+    bits = max(10, (2 * (len(base) // STEP) - 1).bit_length())
     table = {}
     for number in range(max(0, (len(base) - WINDOW) // STEP + 1)):
         slot = (hash_of(base[number * STEP : number * STEP + WINDOW]) * FACTOR & MASK) >> (64 - bits)
@@ -130,3 +130,26 @@ def test_fields_that_do_not_agree_are_refused(step, bits, base_bytes):
     data = ffi.new("uint8_t[100]")
     index = ffi.new("capseal_match_index *", {"base": data, "base_bytes": base_bytes, "step": step, "table_bits": bits})
     assert lib.capseal_match_enter(index) < 0
+
+
+@pytest.mark.parametrize("base_bytes", [(1 << 30) - 1, 1 << 30, (1 << 30) + 1, 1 << 32, (1 << 32) + (1 << 20), 1 << 40])
+def test_table_and_filter_take_640_mib_at_most_however_large_the_base(monkeypatch, base_bytes):
+    taken = []
+
+    class Stopped(Exception):
+        pass
+
+    def full(slots, *_):
+        taken.append(4 * slots)
+        return np.empty(0, np.uint32)
+
+    def zeros(slots, *_):
+        taken.append(slots)
+        raise Stopped
+
+    monkeypatch.setattr(matching.np, "full", full)
+    monkeypatch.setattr(matching.np, "zeros", zeros)
+    base = np.broadcast_to(np.array([0], np.uint8), (base_bytes,))
+    with pytest.raises(Stopped):
+        next(matching.find_matches(base, base, least_bytes=32))
+    assert sum(taken) <= 640 << 20

@@ -41,7 +41,7 @@ def find_matches(base: Bytes, fresh: Bytes, *, least_bytes: int) -> Iterator[Row
     step = _LEAST_STEP_BYTES
     while len(base) // step > _MAX_WINDOWS:
         step *= 2
-    bits = max(10, (2 * (len(base) // step)).bit_length())
+    bits = max(10, (2 * (len(base) // step) - 1).bit_length())
     table = np.full(1 << bits, _EMPTY, np.uint32)
     marks = np.zeros(1 << bits, np.uint8)
     index = _ffi.new("capseal_match_index *")
