@@ -44,9 +44,12 @@ run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_bac
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    # Below those that the kernel gives to outgoing connections, one of which may take it before the server does.
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
@@ -81,7 +84,8 @@ def place_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             *(weed, "server", "-s3", f"-dir={folder / 'weed'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
             *(f"-{name}.port={number}" for name, number in ports.items()),
             *(f"-{name}.port.grpc={number}" for name, number in grpc.items()),
-            *(f"-s3.port={port}", "-s3.port.iceberg=0", "-volume.max=20", "-master.volumeSizeLimitMB=64"),
+            *(f"-s3.port={port}", "-s3.port.iceberg=0", "-iam.port=0", "-volume.max=20"),
+            "-master.volumeSizeLimitMB=64",
         ]
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -93,7 +97,9 @@ def place_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with process(command) as running:
+    # SeaweedFS would take the keys in its environment for the only ones that may write.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with process(command, env=plain) as running:
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.HTTPError):

@@ -154,7 +154,9 @@ class Uploads:
         """Say which release an upload became, for who asks again, and close it. Raises TransferError."""
         of, sequence = upload.app_channel, upload.verified.statement.sequence
         said = strictjson.encode({"app": of.app, "channel": of.channel, "sequence": sequence})
-        await self._storage.put(layout.upload_published(upload.id), said)
+        path = layout.upload_published(upload.id)
+        await self._storage.put(path, said)
+        await self._storage.sync([path])
         await self.close(upload)
 
     async def close(self, upload: Upload) -> None:
