@@ -18,7 +18,7 @@ const BUFFER_BYTES = 256 * 1024;
  */
 export function chunksOf(stream) {
   if (stream.locked) throw new UsageError("stream is locked: somebody else reads it");
-  // One buffer again and again, where the stream can: garbage of its chunks would take 170 MiB of a page.
+  // One buffer again and again, where the stream can: garbage of its chunks would take 130 MiB of a page.
   let buffer = new ArrayBuffer(BUFFER_BYTES);
   const buffered = bufferedReader(stream);
   const reader = buffered ?? stream.getReader();

@@ -42,8 +42,8 @@ test("every vector gets the same verdict in Chromium", { skip, timeout: 280_000 
   assert.equal(count, vectorTexts().size);
 });
 
-test("sources and trust behave the same in Chromium", { skip, timeout: 120_000 }, async () => {
-  const { passed, failed } = await inPage('runFiles(["sources", "trust"])');
+test("sources, strict JSON and trust behave the same in Chromium", { skip, timeout: 120_000 }, async () => {
+  const { passed, failed } = await inPage('runFiles(["sources", "strictjson", "trust"])');
   assert.deepEqual(failed, []);
   assert(passed > 50, `${passed} tests`);
 });

@@ -90,6 +90,19 @@ test("a CryptoKey finds its own among several recipients", async () => {
     assert.equal(await digested(unseal(two.data, { ...two.options, identity: who })), two.content);
 });
 
+test("certificates for one key lend no signature to another, whose name it bears", async () => {
+  const bundle = vector("valid-x5c");
+  const trust = store({ keys: [key("signer"), key("signer2")] });
+  const { signers } = await verify(bundle.data, { trust });
+  const { keys } = await loadTrust(trust);
+  const other = [...keys.keys()].find((fingerprint) => fingerprint !== signers[0].fingerprint);
+  const text = Array.from(bundle.data, (byte) => String.fromCharCode(byte)).join("");
+  const renamed = text.replace(`"keyid":"${signers[0].fingerprint}"`, `"keyid":"${other}"`);
+  assert(renamed !== text);
+  const altered = Uint8Array.from(renamed, (character) => character.charCodeAt(0));
+  await assert.rejects(verify(altered, { trust }), SignatureError);
+});
+
 test("a session key that was not committed to is refused as such, before any tag is looked at", async () => {
   for (const name of ["commitment-other-key", "commitment-other-app"]) {
     const bundle = vector(name);
