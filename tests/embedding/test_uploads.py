@@ -29,6 +29,8 @@ class Answer:
 
     @property
     def problem(self) -> str:
+        if not self.body.startswith(b"{"):
+            return f"none: {self.body!r}"
         return json.loads(self.body)["type"].removeprefix("urn:capseal:problem:")
 
 

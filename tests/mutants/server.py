@@ -45,7 +45,7 @@ MUTANTS = (
         "server/_starting.py",
         "                await self._start()\n",
         "                asyncio.ensure_future(self._start())\n",
-        "tests/server/test_mounting.py::test_a_mounted_server_shows_what_its_store_holds_and_takes_no_rollback",
+        "tests/server/test_mounting.py::test_a_store_that_does_not_answer_at_first_is_asked_again",
     ),
     Mutant(
         "server/routes/publishing.py",
