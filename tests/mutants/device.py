@@ -61,13 +61,13 @@ MUTANTS = (
         ARCHIVES + "test_a_refused_archive_is_not_even_read_again",
     ),
     Mutant(
-        "trust/succession.py",
+        "trust/expect.py",
         "return Succession(sequence, max(self.highest, sequence), max(self.newest, created))",
         "return Succession(sequence, max(self.highest, sequence), created)",
         STORE + "test_the_youngest_statement_stays_the_youngest_whatever_is_confirmed_after_it",
     ),
     Mutant(
-        "trust/succession.py",
+        "trust/expect.py",
         "if created <= self.newest:",
         "if created < self.newest:",
         STORE + "test_a_permit_of_the_same_second_is_not_younger",

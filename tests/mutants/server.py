@@ -294,7 +294,7 @@ MUTANTS = (
         MANY + "test_of_many_processes_that_change_one_file_none_loses_a_change",
     ),
     Mutant(
-        "trust/succession.py",
+        "trust/expect.py",
         "check_floor(sequence, self.floor, permit=permit, least=least)",
         "check_floor(sequence, 0, permit=permit, least=least)",
         PUBLISHING + "test_only_a_higher_sequence_is_accepted",

@@ -35,7 +35,7 @@ from capseal.server.catalogue.arriving import Upload
 from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.storage import layout
 from capseal.server.storage.stored_runs import StoredRun
-from capseal.trust.succession import Succession
+from capseal.trust.expect import Succession
 from support.faulty_storage import FaultyStorage
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle

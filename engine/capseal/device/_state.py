@@ -12,7 +12,7 @@ from ..errors import FormatError, RejectedError
 from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
-from ..trust.succession import Succession
+from ..trust.expect import Succession
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16

@@ -13,7 +13,7 @@ from ...format import strictjson
 from ...format.statement import Statement
 from ...format.strictjson import Members, check_fingerprint, check_name, shown_time
 from ...http.shapes import AppChannel
-from ...trust.succession import Succession
+from ...trust.expect import Succession
 from .layout import channel_pointer, is_mark
 
 POINTER_TYPE = "capseal-channel-v1"
