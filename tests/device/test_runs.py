@@ -18,7 +18,7 @@ from capseal.device._unpack import unpack
 from capseal.io.many_files import SyncedTogether
 from capseal.native.filewriter import NewFiles
 from support.device_world import read_tree
-from support.zips import read_at, zip_of
+from support.zips import read_at, streamed, zip_of
 
 LIMITS = ArchiveLimits(ratio=2000)
 
@@ -102,6 +102,13 @@ def test_a_damaged_file_among_many_is_refused(tmp_path: Path, monkeypatch: pytes
     _one_by_one(monkeypatch)
     with pytest.raises(FormatError, match=f"entry 'js/{number}': 400 bytes with CRC-32 .* the archive is damaged"):
         _unpacked(bad, tmp_path / "one by one")
+
+
+def test_what_a_reader_in_order_would_end_elsewhere_is_refused_among_many_files_too(tmp_path: Path) -> None:
+    hidden = b"<h1>good</h1>" + b"PK\x07\x08" + bytes(12) + zip_of(("evil.js", b"evil"))
+    files = [(f"js/{n}", b"%04d" % n) for n in range(20)]
+    with pytest.raises(FormatError, match="entry 'js/index.html': stored without its size in front"):
+        _unpacked(streamed(*files, ("js/index.html", hidden), method=zipfile.ZIP_STORED), tmp_path / "in runs")
 
 
 def _files(*names: str) -> NewFiles:

@@ -8,7 +8,7 @@ from typing import Self
 
 from zlib_ng.zlib_ng import crc32
 
-from ..archive.directory import STORED, ReadAt, exactly
+from ..archive.directory import DESCRIPTOR, STORED, ReadAt, exactly
 from ..archive.local_headers import Member, check_content
 from ..native.filewriter import NewFiles, write_files
 from ._manifest import ContentFile
@@ -20,7 +20,7 @@ _RUNS_WAITING = 4
 def runs(files: Sequence[Member]) -> Iterator[tuple[str | None, list[Member]]]:
     """Divide files, in the order of their data, into runs of small stored ones of one folder, whose path is given.
 
-    What is deflated or large comes by itself, with None in place of a folder.
+    What is deflated, large or has its size behind it only comes by itself, with None in place of a folder.
     """
     run: list[Member] = []
     of = None
@@ -28,7 +28,7 @@ def runs(files: Sequence[Member]) -> Iterator[tuple[str | None, list[Member]]]:
         entry = member.entry
         end = member.data + entry.packed
         parent = None
-        if entry.method == STORED and entry.size <= _RUN_BYTES:
+        if entry.method == STORED and entry.size <= _RUN_BYTES and not entry.flags & DESCRIPTOR:
             parent = entry.path.rpartition("/")[0]
         if run and (parent is None or parent != of or end - run[0].data > _RUN_BYTES):
             yield of, run
