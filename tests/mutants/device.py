@@ -10,7 +10,7 @@ MUTANTS = (
         "device/_runs.py",
         "entry.size <= _RUN_BYTES and not entry.flags & DESCRIPTOR:",
         "entry.size <= _RUN_BYTES:",
-        "device/test_runs.py::test_what_a_reader_in_order_would_end_elsewhere_is_refused_among_many_files_too",
+        "tests/device/test_runs.py::test_what_a_reader_in_order_would_end_elsewhere_is_refused_among_many_files_too",
     ),
     Mutant(
         "device/_store.py",
