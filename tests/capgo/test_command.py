@@ -105,7 +105,7 @@ def test_rejected_bundle_exits_1_with_one_line_and_no_file(folder: Path) -> None
     [
         (["encrypt", "a.zip", "-k", "none"], "none: no such file or directory"),
         (["encrypt", "a.zip", "-k", ".capgo_key_v2.pub"], "this is a public key"),
-        (["encrypt", "a.zip", "-o", "a.zip"], "exists already"),
+        (["encrypt", "a.zip", "-o", "a.zip"], "is also a.zip, which is read"),
         (["verify", "a.zip"], "give --session-key TEXT and --checksum TEXT, or --record FILE.json"),
         (["verify", "a.zip", "--record", "a.zip"], "a.zip at byte"),
         (["verify", "a.zip", "--record", "x", "--checksum", "y"], "not both"),
