@@ -35,7 +35,6 @@ def work(made: Path, tmp_path: Path) -> Path:
 
 
 OVER = [
-    "seal a.seal --version 1 --content-type text/plain -f -o a.seal",
     "seal web --version 1 -f -s extra.pem -o extra.pem",
     "seal web --version 1 -f -s command:extra.pub.pem:true -o extra.pub.pem",
     "seal web --version 1 -f -r extra.pub.pem -o extra.pub.pem",
@@ -44,11 +43,9 @@ OVER = [
     "seal web --version 1 -f -o keys/recipient.pub.pem",
     "seal web --version 1 -f -o capseal.toml",
     "seal web --version 1 -f --custom e.json --content-type text/plain -o e.json",
-    "unseal a.sealed -f -o a.sealed",
     "unseal a.sealed -f -o keys/recipient.pem",
     "unseal a.payload --seal a.seal -f -o a.seal",
     "unseal a.sealed -f --trust extra.pub.pem -o extra.pub.pem",
-    "rewrap a.sealed -f -o a.sealed",
     "cosign a.sealed -f -s extra.pem -o extra.pem",
     "split a.sealed -f --seal a.sealed --payload p",
     "split a.sealed -f --seal s --payload a.sealed",
@@ -56,7 +53,6 @@ OVER = [
     "capgo encrypt e.zip -f -k .capgo_key_v2 -o .capgo_key_v2",
     "capgo encrypt e.zip -f -o e2.zip --record e.zip",
     "capgo decrypt e.zip -f --record e.json -o e.json",
-    "capgo convert to-capgo a.sealed -f -o a.sealed",
     "capgo convert to-capgo a.sealed -f -o c.zip --record keys/trust.json",
     "capgo convert to-sealed e.zip -f --version 1 --record e.json -o e.zip",
 ]
@@ -81,6 +77,19 @@ def test_an_output_that_is_an_input_is_refused_and_nothing_is_lost(work: Path, h
             words[at + 1] = f"web/../{target}"
         run(*words, cwd=work).failed_with(USAGE, "which is read, and would be lost; write to another file")
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_is_sealed_opened_or_wrapped_anew_may_take_the_place_of_what_it_was_made_of(work: Path) -> None:
+    content = (work / "web" / "index.html").read_bytes()
+    (work / "one").write_bytes(content)
+    seal = ("seal", "one", "--content-type", "text/plain", "--version", "1", "-o", "one")
+    assert run(*seal, cwd=work).code != 0
+    assert (work / "one").read_bytes() == content  # without -f nothing is lost
+    run(*seal, "-f", cwd=work).succeeded()
+    run("rewrap", "one", "-f", "-o", "one", cwd=work).succeeded()
+    run("cosign", "one", "-f", "-s", "extra.pem", "-o", "one", cwd=work).succeeded()
+    run("unseal", "one", "-f", "-o", "one", cwd=work).succeeded()
+    assert (work / "one").read_bytes() == content
 
 
 def test_a_name_for_people_that_is_also_a_files_is_no_input(work: Path) -> None:

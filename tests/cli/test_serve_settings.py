@@ -19,7 +19,7 @@ from capseal import PrivateKey, TrustStore, UsageError
 from capseal.cli.commands.serve_settings import Settings, table, variable
 from capseal.cli.framework.arguments import Declaration
 from capseal.server import Limits
-from support.command import CAPSEAL, run
+from support.command import CAPSEAL, heed_signals, run
 from support.places import ROOT
 from support.serving import APP, TOKEN, Bundle
 from support.serving_command import free_port, serving, serving_pid
@@ -165,7 +165,8 @@ def on_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]
     ours, theirs = pty.openpty()
     port = free_port()
     command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen(command, cwd=folder, start_new_session=True, preexec_fn=heed_signals, **streams)
     os.close(theirs)
     try:
         yield process, ours

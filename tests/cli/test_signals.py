@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import capseal
-from support.command import CAPSEAL, Desk, heed_interrupts, names, spawn, started, wait_until
+from support.command import CAPSEAL, Desk, heed_signals, names, spawn, started, wait_until
 
 CODES = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 HUGE_BYTES = 64 * 1024**3  # sparse; no run gets far into it
@@ -145,7 +145,7 @@ def test_a_second_signal_does_not_interrupt_the_tidying_up():
         sys.exit(code_of(run, sys.stdout))
     """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, preexec_fn=heed_interrupts
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, preexec_fn=heed_signals
     )
     assert (done.returncode, done.stdout, done.stderr) == (143, "tidied up\n", "capseal: terminated\n")
 

@@ -11,7 +11,7 @@ import pytest
 
 from capseal import Role, load_private_key, load_public_key, load_trust
 from capseal.trust.certificates import load_certificates
-from support.command import heed_interrupts
+from support.command import heed_signals
 from support.tools import require_tool
 
 
@@ -196,7 +196,7 @@ def test_the_development_server_shows_where_it_is_and_ends_when_it_is_told_to(pr
     arguments = ("dev", "--port", "0", "--no-qr")
     command = [sys.executable, "-m", "capseal", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=project, text=True, preexec_fn=heed_interrupts, **pipes) as server:
+    with subprocess.Popen(command, cwd=project, text=True, preexec_fn=heed_signals, **pipes) as server:
         try:
             url = server.stdout.readline().split()[0]
             while "sealed dev-" not in server.stderr.readline():

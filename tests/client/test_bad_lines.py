@@ -19,7 +19,7 @@ from capseal.client import _connection as connection
 from capseal.client._parallel import Lanes
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import Limits
-from support.command import CAPSEAL, heed_interrupts
+from support.command import CAPSEAL, heed_signals
 from support.proxy import proxy
 from support.scripted import Request, Scripted, scripted
 from support.server_fixtures import BundleMaker
@@ -170,7 +170,7 @@ def test_ctrl_c_ends_a_dead_transfer_at_once(
             "publish": [str(file), server.url],
             "fetch": [server.url, "-o", "out", "--app", APP, "--channel", CHANNEL, "--trust", "trust"],
         }
-        settings = {"stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
+        settings = {"stderr": subprocess.PIPE, "preexec_fn": heed_signals}
         process = subprocess.Popen([*CAPSEAL, command, *words[command]], cwd=tmp_path, **settings)
         assert reached.wait(30)
         time.sleep(0.5)
@@ -228,7 +228,7 @@ def test_a_second_ctrl_c_ends_what_the_first_left_hanging_but_no_quick_tidying_u
     tidying_s: float, between_s: float, tidied: bool
 ) -> None:
     command = [sys.executable, "-c", SECOND, str(tidying_s)]
-    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "preexec_fn": heed_signals}
     with subprocess.Popen(command, **settings) as process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)

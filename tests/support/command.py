@@ -128,7 +128,7 @@ def started(*arguments: object, cwd: Path, **keywords: Any) -> Iterator[subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_signals,
         **keywords,
     )
     with process:
@@ -138,9 +138,10 @@ def started(*arguments: object, cwd: Path, **keywords: Any) -> Iterator[subproce
             process.kill()
 
 
-def heed_interrupts() -> None:
-    """For preexec_fn: undo an ignored SIGINT, which jobs in the background inherit."""
+def heed_signals() -> None:
+    """For preexec_fn: undo an ignored SIGINT or SIGHUP, which jobs in the background and those of nohup inherit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class _CapabilityHeader(ctypes.Structure):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from support.command import CAPSEAL
+from support.command import CAPSEAL, heed_signals
 
 
 def free_port() -> int:
@@ -39,7 +39,12 @@ def serving(
     command = [*under, *CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), *map(str, options)]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environment or {})}
+            command,
+            cwd=folder,
+            stderr=log,
+            stdout=log,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=heed_signals,
         )
     try:
         deadline = time.monotonic() + 30

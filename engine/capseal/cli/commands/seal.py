@@ -9,7 +9,9 @@ from ..framework.passphrases import Passphrases
 
 
 def seal(
-    source: Annotated[str, argument("SOURCE", help="A file, a folder (sealed as a zip), or '-': stdin.")],
+    source: Annotated[
+        str, argument("SOURCE", help="A file, a folder (sealed as a zip), or '-': stdin.", in_place=True)
+    ],
     version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
     output: Annotated[
         str | None,

@@ -40,7 +40,7 @@ class Declaration(NamedTuple):
     """What gives a parameter its value: an argument has no names, and a flag has no metavar.
 
     opposite: the option that turns a flag off; env: the variable that stands in for an option; writes: the value
-    names a file that is written.
+    names a file that is written; in_place: it names one whose place the only output may take.
     """
 
     help: str
@@ -51,6 +51,7 @@ class Declaration(NamedTuple):
     opposite: str | None = None
     env: str | None = None
     writes: bool = False
+    in_place: bool = False
     default: Any = REQUIRED
 
     def __str__(self) -> str:
@@ -84,10 +85,17 @@ def flag(*names: str, help: str, opposite: str | None = None) -> Declaration:
 
 
 def argument(
-    metavar: str = "", *, help: str, type: Callable[[str], Any] = str, repeatable: bool = False
+    metavar: str = "",
+    *,
+    help: str,
+    type: Callable[[str], Any] = str,
+    repeatable: bool = False,
+    in_place: bool = False,
 ) -> Declaration:
     """Declare a value that is known by its place, or the list of all that follow. A Choice needs no metavar."""
-    return Declaration(metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable)
+    return Declaration(
+        metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable, in_place=in_place
+    )
 
 
 def together(kind: type[T]) -> type[T]:

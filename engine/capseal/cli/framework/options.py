@@ -23,7 +23,9 @@ T = TypeVar("T")
 MAX_STORE_BYTES = 1024 * 1024
 _PAYLOAD = ".payload"
 
-Bundle = Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.")]
+Bundle = Annotated[
+    str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.", in_place=True)
+]
 Output = Annotated[
     str, option("-o", "--output", metavar="FILE", type=output_path, help="Where to write; '-': stdout.", writes=True)
 ]

@@ -159,14 +159,14 @@ def _values(
 
 
 def _files_in(parameters: Mapping[str, Declaration], values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the files that are written, and those that may be read: all that is given and no text."""
-    written: list[str] = []
+    """Return the files that are written, and those that are not to be lost: all that is given and no text."""
+    written = [value for name, value in values.items() if parameters[name].writes]
     read: list[str] = []
     for name, value in values.items():
         declaration = parameters[name]
-        if declaration.writes:
-            written.append(value)
-        elif declaration.metavar.removesuffix("...") not in _TEXTS:
+        if declaration.writes or (declaration.in_place and len(written) == 1):
+            continue
+        if declaration.metavar.removesuffix("...") not in _TEXTS:
             read += [word for word in (value if declaration.repeatable else [value]) if isinstance(word, str)]
     return written, read
 
