@@ -8,6 +8,12 @@ DOCTOR = "tests/project/test_doctor.py::"
 
 MUTANTS = (
     Mutant(
+        "project/release.py",
+        "if pending is None or pending.entry.seal != seal:\n        return False",
+        "if pending is None:\n        return False\n    seal = pending.entry.seal",
+        RELEASE + "test_publishing_another_pair_leaves_what_is_pending",
+    ),
+    Mutant(
         "project/log.py",
         "if (entry.number, entry.previous) != (number, previous):",
         "if entry.number != number:",

@@ -1,5 +1,6 @@
 """capseal release: what is published was sealed, signed by production keys, verified and logged, or nothing is."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import capseal
 from capseal import Expect, SignatureError, TransferError, UsageError
 from capseal.client import Connection
-from capseal.project.log import verify_log
+from capseal.project.log import load_pending, verify_log
 from capseal.project.release import release
 from support.places import ROOT
 from support.serving import TOKEN, live_server
@@ -141,6 +142,30 @@ def test_a_server_that_cannot_be_reached_leaves_the_release_to_be_published_late
     assert len(os.listdir(out)) == 2
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nosuch.invalid", "https://127.0.0.1:{port}"])
+def test_where_no_request_can_have_arrived_the_next_release_may_go_anywhere(make, live, trust, tmp_path, url):
+    """Refused, not resolved, no TLS: what is pending then is settled by the folder, not by that server."""
+    wrong = url.format(port=live.url.rpartition(":")[2])
+    with Connection(wrong, attempts=1) as connection, pytest.raises(TransferError, match="'capseal publish' goes on"):
+        make(connection=connection)
+    assert not connection.asked
+    assert load_pending(tmp_path / "releases.log").server is None
+    with Connection(live.url) as connection:
+        make(connection=connection, sequence=8)
+        assert connection.asked
+    assert [one.entry.sequence for one in verify_log(tmp_path / "releases.log", trust=[trust])] == [7, 8]
+
+
+def test_what_never_left_and_is_gone_is_not_logged(make, live, out, trust, tmp_path):
+    with Connection("http://127.0.0.1:9", attempts=1) as connection, pytest.raises(TransferError):
+        make(connection=connection)
+    for name in os.listdir(out):
+        (out / name).unlink()
+    with Connection(live.url) as connection:
+        make(connection=connection, sequence=8)
+    assert [one.entry.sequence for one in verify_log(tmp_path / "releases.log", trust=[trust])] == [8]
+
+
 # --- the command
 
 
@@ -225,6 +250,39 @@ def test_json_tells_what_was_released(project):
     told = json.loads(run(project, "release", "--version", "1", "--json", "--no-publish").stdout)
     assert told["published"] is None and told["statement"]["version"] == "1"
     assert (project / told["seal"]).exists() and (project / told["payload"]).exists()
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_publishing_a_pair_by_itself_logs_it_after_a_mistyped_server(project, tmp_path, arrived):
+    """arrived: as where it is not known whether the first server took it."""
+    wrong = "http://127.0.0.1:9"
+    refused = run(project, "release", "--version", "1", "--sequence", "1", "--server", wrong, code=3)
+    assert "'capseal publish' goes on with them" in refused.stderr
+    payload = f"releases/{APP}@production-1.payload"
+    waiting = project / "releases.log.pending"
+    if arrived:
+        waiting.write_bytes(dataclasses.replace(load_pending(project / "releases.log"), server=wrong).encode())
+        stuck = run(project, "release", "--version", "2", code=2)
+        assert f"or 'capseal publish {payload} URL', which logs it, or delete releases.log.pending if" in stuck.stderr
+    store = capseal.load_trust(project / "keys" / "trust.json")
+    with live_server(str(tmp_path / "store"), store) as live:
+        done = run(project, "publish", payload, live.url)
+        assert "logged in releases.log, where its entry was pending" in done.stdout
+        assert not waiting.exists()
+        run(project, "release", "--version", "3", "--sequence", "3", "--server", live.url)
+        assert _latest(live) == "3"
+    shown = json.loads(run(project, "log", "verify", "--json").stdout)
+    assert [one["sequence"] for one in shown["entries"]] == [1, 3] and shown["pending"] is None
+
+
+def test_publishing_another_pair_leaves_what_is_pending(project, tmp_path):
+    run(project, "release", "--version", "1", "--sequence", "1")
+    run(project, "release", "--version", "2", "--sequence", "2", "--server", "http://127.0.0.1:9", code=3)
+    waiting = (project / "releases.log.pending").read_bytes()
+    store = capseal.load_trust(project / "keys" / "trust.json")
+    with live_server(str(tmp_path / "store"), store) as live:
+        assert "logged" not in run(project, "publish", f"releases/{APP}@production-1.payload", live.url).stdout
+    assert (project / "releases.log.pending").read_bytes() == waiting
 
 
 # --- the examples, as CI would run them

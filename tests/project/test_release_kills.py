@@ -1,5 +1,6 @@
 """Killed at any step, a release is in the log if the server has it, and only then, once the next one was made."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 
 import capseal
 from capseal import PrivateKey, TransferError, TrustStore, UsageError
-from capseal.client import Connection
+from capseal.client import Connection, publish
 from capseal.project._unfinished import unfinished_release
 from capseal.project.log import load_pending, pending_path, verify_log
 from support.release_worker import release
@@ -137,6 +138,26 @@ def test_what_is_pending_for_a_server_is_settled_by_that_server_only(
     with live_server(str(tmp_path / "other"), trust) as other, pytest.raises(UsageError, match="is not known"):
         release(place, pending, other.url)
     assert {path: path.read_bytes() for path in pending.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_pending_for_one_server_is_logged_where_another_has_it(
+    killed: Killed, first_pending: int, place: Path, live: Live, trust: TrustStore, tmp_path: Path
+) -> None:
+    """As after a wrong URL behind which something listened: the pair was published to the right one by itself."""
+    for step in itertools.count(first_pending):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        assert killed(folder, live.url, step) == -signal.SIGKILL
+        if seals := list((folder / "releases").glob("com.*.seal")):
+            break
+    waiting = load_pending(folder / "releases.log")
+    elsewhere = dataclasses.replace(waiting, server="http://127.0.0.1:9")
+    Path(pending_path(folder / "releases.log")).write_bytes(elsewhere.encode())
+    with Connection(live.url) as connection:
+        publish(seals[0].with_suffix(".payload"), connection, seal=seals[0])
+    release(place, folder, live.url)
+    assert _logged(folder, trust) == _published(live)
+    assert len(_published(live)) == 2
 
 
 def test_a_server_that_cannot_be_asked_leaves_it_pending_and_releases_nothing(

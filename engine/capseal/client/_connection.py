@@ -109,6 +109,11 @@ class Connection:
         """Close the pool."""
         self._client.close()
 
+    @property
+    def asked(self) -> bool:
+        """Whether a request may have arrived: not where no connection came about, or none with TLS over it."""
+        return self._sockets.requested or self._settings["transport"] is not None  # of others nothing is known
+
     def drop(self) -> None:
         """End every transfer under way at once, from any thread; the next request connects anew."""
         self._sockets.shut()

@@ -13,14 +13,20 @@ _TCP_NOTSENT_LOWAT = {"linux": 25, "darwin": 0x201}.get(sys.platform)
 
 
 class OpenSockets:
-    """Every socket that is open. trace: httpcore's request extension of that name, through which they are known."""
+    """Every socket that is open. trace: httpcore's request extension of that name, through which they are known.
+
+    requested: whether a request began to be sent; a proxy that is asked for a tunnel gets none of it yet.
+    """
 
     def __init__(self) -> None:
+        self.requested = False
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._adding = threading.Lock()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a connection that was made, or that TLS was laid over."""
+        """Take note of a connection that was made, or that TLS was laid over, and of a request that goes out."""
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.requested = True
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             one = info["return_value"].get_extra_info("socket")
             if isinstance(one, socket.socket):

@@ -96,15 +96,22 @@ class LogWriter:
             sync(self._file.fileno())
         self.drop()
 
+    def go_by_folder(self) -> None:
+        """Let what is pending be settled by the seal in the folder: no server can have taken it. Raises OSError."""
+        if self.pending is not None:
+            self.pending = replace(self.pending, server=None)
+            replace_file(pending_path(self.path), self.pending.encode(), mode=0o644)
+
     def drop(self) -> None:
         """Forget what is pending: its release did not come about, or is in the log. Raises OSError."""
         self.pending = None
         remove_file(pending_path(self.path))
 
-    def settle(self, came_about: Callable[[Pending], bool], *, signer: Signer) -> None:
+    def settle(self, came_about: Callable[[Pending], bool], *, signer: Signer | None) -> None:
         """Add what an earlier run left pending, or drop it, whichever it is.
 
-        came_about: asks whether the release did. signer: signs the entry anew where others were added meanwhile.
+        came_about: asks whether the release did. signer: signs the entry anew where others were added meanwhile;
+        without one it stays pending then.
         Raises what came_about does; the entry stays pending then. Raises RejectedError, OSError.
         """
         if self.pending is None:
@@ -115,6 +122,8 @@ class LogWriter:
             return
         number = 1 if self.last is None else self.last.number + 1
         if (entry.number, entry.previous) != (number, self._digest):
+            if signer is None:
+                return
             time = entry.time if self.last is None else max(entry.time, self.last.time)
             line = self._signed(replace(entry, number=number, previous=self._digest, time=time), signer)
             self.pending = replace(self.pending, line=line)

@@ -27,7 +27,7 @@ from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._log_writer import LogWriter, writing
 from ._unfinished import settle_unfinished, unfinished_release
-from .log import Entry, Pending, pending_path
+from .log import Entry, Pending, load_pending, pending_path
 
 if TYPE_CHECKING:
     from ..client import Connection
@@ -82,8 +82,9 @@ def release(
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
     the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
-    where nothing was to be published, by the file. Raises UsageError where the files exist, or what is pending needs
-    another server, RejectedError where the trust store, or the server, refuses the bundle, TransferError, OSError.
+    where nothing was to be published or no request can have arrived, by the file. Raises UsageError where the files
+    exist, or what is pending needs another server, RejectedError where the trust store, or the server, refuses the
+    bundle, TransferError, OSError.
     """
     if not signers:
         raise UsageError("no signer")
@@ -170,9 +171,12 @@ def _log_and_publish(
         raise
     try:
         released = _publish(replace(released, entry=entry), connection, steps)
-    except (RejectedError, UsageError):
-        # A refusal, as a rule. But it may also be the answer to a request that was sent twice.
-        _settle(writer, connection, signer)
+    except BaseException as error:
+        if connection is not None and not connection.asked:
+            writer.go_by_folder()
+        elif isinstance(error, RejectedError | UsageError):
+            # A refusal, as a rule. But it may also be the answer to a request that was sent twice.
+            _settle(writer, connection, signer)
         raise
     with _noted(LOGGING, writer.path):
         writer.count()
@@ -201,19 +205,44 @@ def _settle(writer: LogWriter, connection: "Connection | None", signer: Signer) 
 
     def came_about(pending: Pending) -> bool:
         entry = pending.entry
-        if pending.server is None:
-            return _digest_of(os.path.join(os.path.dirname(writer.path), pending.seal)) == entry.seal
-        if connection is None or _address(connection) != pending.server:
-            raise UsageError(
-                f"{pending_path(writer.path)}: whether {pending.server} took sequence {entry.sequence} of {entry.app} "
-                f"is not known; release with --server {pending.server}, or delete this file if it did not"
-            )
-        from ..client import find_release
-
-        found = find_release(connection, app=entry.app, channel=entry.channel, sequence=entry.sequence)
-        return found is not None and found["seal"]["digest"]["sha256"] == entry.seal
+        seal = os.path.join(os.path.dirname(writer.path), pending.seal)
+        if pending.server is None and _digest_of(seal) == entry.seal:
+            return True
+        # Whoever has it: 'capseal publish' may have brought it to another server than it was made for.
+        if connection is not None and _has(connection, entry):
+            return True
+        if pending.server is None or (connection is not None and _address(connection) == pending.server):
+            return False
+        payload = f"{os.path.splitext(seal)[0]}.payload"
+        raise UsageError(
+            f"{pending_path(writer.path)}: whether {pending.server} took sequence {entry.sequence} of {entry.app} is "
+            f"not known; release with --server {pending.server}, or 'capseal publish {payload} URL', which logs it, "
+            f"or delete {pending_path(writer.path)} if no server has it"
+        )
 
     writer.settle(came_about, signer=signer)
+
+
+def _has(connection: "Connection", entry: Entry) -> bool:
+    from ..client import find_release
+
+    found = find_release(connection, app=entry.app, channel=entry.channel, sequence=entry.sequence)
+    return found is not None and found["seal"]["digest"]["sha256"] == entry.seal
+
+
+def log_published(log: str | os.PathLike[str], seal: str, *, trust: TrustStore) -> bool:
+    """Log a release that was published by itself, where its entry is pending; say whether it is logged now.
+
+    seal: SHA-256 of the published seal, hex. What is pending of another release stays, and so does an entry that
+    would have to be signed anew, since others were added meanwhile. Raises RejectedError, OSError.
+    """
+    pending = load_pending(log)
+    if pending is None or pending.entry.seal != seal:
+        return False
+    with writing(log, trust=[trust]) as writer:
+        if writer.pending is not None and writer.pending.entry.seal == seal:
+            writer.settle(lambda pending: True, signer=None)
+        return writer.pending is None
 
 
 def _address(connection: "Connection") -> str:

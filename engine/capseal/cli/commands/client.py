@@ -42,8 +42,10 @@ def publish(
     """Upload a sealed bundle and make it the latest of its app and channel. Goes on where it was interrupted."""
     need("client")
     from ... import client
+    from ...project.log import load_pending
 
     files = dict(map(_named_file, attachment or ()))
+    config = options.find_config()
     with _connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
         release = client.publish(
             bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
@@ -51,6 +53,12 @@ def publish(
     console.say(
         f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
     )
+    if config.log is not None and load_pending(config.log) is not None:
+        from ...project.release import log_published
+
+        digest = release["seal"]["digest"]["sha256"]
+        if log_published(config.log, digest, trust=options.load_trust(config.trust)):
+            console.say(f"logged in {config.log}, where its entry was pending")
 
 
 def fetch(
