@@ -252,6 +252,31 @@ def test_stores_of_capseal_are_left_out(folder):
     assert sorted(archive.left_out) == ["device/", "store/"]
 
 
+STORE = b'{"type": "capseal-store-v2"}'
+
+
+def test_a_store_in_which_nothing_was_published_is_left_out_too(folder):
+    (folder / "store" / "collector").mkdir(parents=True)
+    (folder / "store" / "store.json").write_bytes(STORE)
+    (folder / "store" / "collector" / "lease").touch()
+    archive = FolderZip(str(folder))
+    assert archive.left_out == ["store/"]
+    assert contents(archive.peek(0, archive.size)) == FILES
+
+
+def test_a_folder_that_is_a_store_itself_is_no_app(folder):
+    (folder / "store.json").write_bytes(STORE)
+    with pytest.raises(UsageError, match=r"a server's store, as its store\.json says, and not what ships"):
+        _zip(folder)
+
+
+def test_a_store_json_of_an_app_ships(folder):
+    (folder / "shop").mkdir()
+    for name in ("store.json", "shop/store.json"):
+        (folder / name).write_bytes(b'{"type": "books", "store": "capseal-store-v2"}')
+    assert {"store.json", "shop/store.json"} <= set(contents(_zip(folder)))
+
+
 @pytest.mark.parametrize("name", ["key.pem", "js/.capgo_key_v2", "innocent.txt", "no-ending"])
 @pytest.mark.parametrize("label", [b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY"])
 def test_a_private_key_is_an_error_whatever_it_is_called(folder, name, label):

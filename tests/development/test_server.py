@@ -25,6 +25,7 @@ from capseal import (
     TamperedError,
     TransferError,
     TrustStore,
+    UsageError,
 )
 from capseal.archive.folder_zip import FolderZip
 from capseal.client import Connection, fetch, publish
@@ -352,3 +353,11 @@ def test_a_store_that_does_not_trust_the_development_key_is_told_at_the_start(
     app = create_app(str(web), signer=development_signer, recipients=[recipient.public_key], app=APP, trust=trust)
     with served(app) as url:
         assert httpx.get(f"{url}/v1/apps").json() == {"latest": []}
+
+
+def test_a_server_s_store_is_not_served_as_an_app(web, signer, recipient):
+    (web / "store.json").write_bytes(b'{"type":"capseal-store-v2"}')
+    with pytest.raises(UsageError, match="a server's store"):
+        create_app(
+            str(web), signer=signer, recipients=[recipient.public_key], app=APP, trust=TrustStore.of(signer.public_key)
+        )

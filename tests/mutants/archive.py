@@ -127,6 +127,12 @@ MUTANTS = (
         "tests/archive/test_folder_zip.py::test_a_private_key_behind_a_certificate_is_an_error",
     ),
     Mutant(
+        "archive/stores.py",
+        "return _STORE_TYPE.match(file.read(_READ_BYTES)) is not None",
+        "return _STORE_TYPE.match(file.read(1)) is not None",
+        "tests/archive/test_folder_zip.py::test_a_store_in_which_nothing_was_published_is_left_out_too",
+    ),
+    Mutant(
         "archive/_private_keys.py",
         "bool(LABEL.match(data) or _has_key(data))",
         "bool(LABEL.fullmatch(data) or _has_key(data))",

@@ -12,6 +12,7 @@ from ..native.filereader import FILE, FOLDER, OTHER
 from ..native.filereader import list_folder as list_one
 from ._private_keys import LABEL
 from .names import check_tree
+from .stores import STORE_FILE, check_no_store, is_store
 
 IGNORE_FILE = ".capsealignore"
 
@@ -74,7 +75,11 @@ class _Lister:
         root = os.fsencode(self._folder)
         names, kinds, sizes, changed_ns = list_one(os.path.join(root, prefix[:-1]) if prefix else root)
         there = set(names)
-        if prefix and any(telling <= there for telling in _STORES):
+        if not prefix:
+            check_no_store(self._folder)
+        elif any(telling <= there for telling in _STORES) or (
+            STORE_FILE in there and is_store(os.path.join(root, prefix))
+        ):
             self._leave_out(prefix)
             return
         shipped = self._listing.shipped

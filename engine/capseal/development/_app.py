@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Mount, Route
 from watchfiles import awatch
 
+from ..archive.stores import check_no_store
 from ..crypto.keys import PublicKey, Signer
 from ..errors import CapsealError
 from ..http.shapes import ReleaseDescription
@@ -115,8 +116,10 @@ def create_app(
 
     Serves what the production server does (docs/server.md) to readers, with the folder as the one release, and
     GET /v1/events: server-sent events `release` with what .../latest would answer. Nobody can publish
-    to it. signer: a development key that `trust` trusts; production builds refuse what it signs.
+    to it. signer: a development key that `trust` trusts; production builds refuse what it signs. Raises UsageError
+    where the folder is a server's store, OSError.
     """
+    check_no_store(folder)
     releases = FolderReleases(trust)
     # The web view of an app has an origin of its own, such as capacitor://localhost.
     for_every_origin = Middleware(CORSMiddleware, allow_origins=["*"])
