@@ -85,6 +85,40 @@ def test_serve_says_why_it_does_not_start(folder: Path) -> None:
     assert "cannot listen" not in ended.stderr
 
 
+def serve_in_vain(folder: Path, store: str = "store") -> "subprocess.CompletedProcess[str]":
+    command = [*CAPSEAL, "serve", store, "--trust", "trust.json", "--port", "0"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+
+
+def test_serve_makes_no_store_of_a_folder_that_is_something_else(folder: Path) -> None:
+    (folder / "dist").mkdir()
+    (folder / "dist" / "index.html").write_text("<!doctype html>")
+    ended = serve_in_vain(folder, "dist")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == (
+        "capseal: dist is no store, and not empty: it has index.html; give the store a folder of its own"
+    )
+    assert os.listdir(folder / "dist") == ["index.html"]
+
+
+def test_serve_makes_a_store_of_a_new_file_system(folder: Path) -> None:
+    (folder / "store" / "lost+found").mkdir(parents=True)
+    with serving(folder) as url:
+        assert httpx.get(url + "/readyz").status_code == 200
+    assert (folder / "store" / "store.json").exists()
+
+
+def test_a_store_that_lost_its_store_json_is_not_said_to_be_of_an_earlier_version(folder: Path) -> None:
+    with serving(folder) as url:
+        run("publish", "game.sealed", url, cwd=folder).succeeded()
+    (folder / "store" / "store.json").unlink()
+    ended = serve_in_vain(folder)
+    assert ended.returncode == 2
+    assert "but no store.json: a part of a store; restore it whole" in ended.stderr.splitlines()[-1]
+    assert "earlier version" not in ended.stderr
+    assert not (folder / "store" / "store.json").exists()
+
+
 @pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGHUP", "SIGTERM", "SIGHUP"]])
 def test_serve_ends_on_sigterm_once_what_is_under_way_is_done(folder: Path, bundle: Bundle, signals: list[str]) -> None:
     with serving(folder, end=signals) as url:

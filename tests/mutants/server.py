@@ -18,6 +18,12 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/storage/objects.py",
+        "        if self._folder is not None and self.cornerstone is not None:\n            await",
+        "        if self._folder is None and self.cornerstone is not None:\n            await",
+        OPERATION + "test_nothing_is_written_where_the_store_was",
+    ),
+    Mutant(
         "server/storage/verified_cache.py",
         "while self._held_bytes > self._most_bytes:",
         "while self._held_bytes > 2 * self._most_bytes:",

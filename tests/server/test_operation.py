@@ -1,9 +1,12 @@
 """What whoever runs a server lives with: ids and logs, absences that nobody keeps, readiness, and reloading."""
 
+import asyncio
 import io
 import json
 import logging
+import os
 import re
+import shutil
 import ssl
 import time
 from collections.abc import Callable
@@ -12,11 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from capseal import KeyFileError, PrivateKey, TransferError, TrustStore
-from capseal.server import LogFormat, make_server, replace_trust
+from capseal import KeyFileError, PrivateKey, Role, TransferError, TrustStore
+from capseal.server import Limits, LogFormat, Storage, make_server, replace_trust
 from capseal.server._logs import log_to, told
+from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.routes.reading import IMMUTABLE
-from support.serving import TOKEN, Bundle, Live, live_server
+from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
 from support.tls import make_certificate
 
 HEX_ID = re.compile("[0-9a-f]{32}")
@@ -234,3 +238,56 @@ def test_a_server_without_anything_to_reload_says_so_by_ending(store: Path) -> N
     async def nothing(*_: object) -> None: ...
 
     assert make_server(nothing, host="127.0.0.1", port=0)._reloading is None
+
+
+# --- a store that goes away
+
+
+@pytest.mark.parametrize("gone", ["the folder", "what is in it", "store.json"])
+def test_nothing_is_written_where_the_store_was(
+    tmp_path: Path, trust: TrustStore, sealed: Callable[..., Bundle], gone: str
+) -> None:
+    store = tmp_path / "disk"
+    one, two = sealed(sequence=7), sealed(sequence=8)
+    with live_server(str(store), trust) as live:
+        live.publish(one).raise_for_status()
+        begun = live.begin(two.seal).json()["links"]
+        store.rename(tmp_path / "elsewhere")  # as unmounting does
+        left = []
+        if gone == "what is in it":
+            store.mkdir()
+        if gone == "store.json":
+            shutil.copytree(tmp_path / "elsewhere", store)
+            (store / "store.json").unlink()
+            left = listed_files(store)
+        refused = [
+            live.begin(two.seal),
+            live.client.put(begun["payload"], content=two.payload),
+            live.client.post(begun["self"]),
+            live.client.delete(live.release_url(7)),
+        ]
+        assert {answer.status_code for answer in refused[:3]} == {503}
+        assert live.client.get("/readyz").status_code == 503
+        assert (listed_files(store) if store.exists() else []) == left
+        assert store.exists() == (gone != "the folder")
+        if gone != "store.json":
+            time.sleep(1.1)  # for so long, a pointer may be known
+            assert live.client.get(f"/v1/apps/{APP}/channels/{CHANNEL}/latest").status_code == 503
+            (tmp_path / "elsewhere").rename(store)
+            time.sleep(1.1)
+            assert live.client.get("/readyz").status_code == 200
+            assert live.publish(two).json()["release"]["sequence"] == 8
+
+
+def test_who_follows_makes_no_store_where_there_was_one(tmp_path: Path, trust: TrustStore) -> None:
+    for place, text in ((tmp_path / "gone", "is gone"), (tmp_path, "any more; is it mounted")):
+        with pytest.raises(TransferError, match=text):
+            check(Storage.open(str(place), may_be_new=False), trust)
+    assert os.listdir(tmp_path) == []
+
+
+def check(storage: Storage, trust: TrustStore) -> None:
+    log = logging.getLogger("capseal.server")
+    limits = Limits()
+    catalogue = Catalogue(storage, trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=False)
+    asyncio.run(catalogue.check_layout())

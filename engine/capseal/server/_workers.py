@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SETTLED_S = 5.0
@@ -20,8 +20,15 @@ _SETTLED_S = 5.0
 _PAUSE_S = 1.0
 
 
-def share_work(host: str, port: int, *, workers: int) -> socket.socket | None:
-    """Listen, and fork so many workers; return the socket in each of them, and None in this process when all ended.
+class Share(NamedTuple):
+    """What a worker has. is_successor: it follows one that worked, so that there is a store already."""
+
+    listener: socket.socket
+    is_successor: bool
+
+
+def share_work(host: str, port: int, *, workers: int) -> Share | None:
+    """Listen, and fork so many workers; return its share in each of them, and None in this process when all ended.
 
     A worker that dies is followed by another one. SIGTERM, SIGINT and SIGHUP are passed on. Call it before any thread
     is started. Raises OSError where it cannot listen, and where no worker starts.
@@ -33,9 +40,11 @@ def share_work(host: str, port: int, *, workers: int) -> socket.socket | None:
         raise OSError(f"cannot listen on {host} port {port}: {error}") from error
     with listener:
         watch = _Watch()
+        place = "{} port {}".format(*listener.getsockname())
+        watch.log.info("listening", extra={"members": {"place": place, "workers": workers}})
         if watch.run(workers):
             return None
-        return listener.dup()
+        return Share(listener.dup(), watch.settled)
 
 
 class _Watch:
@@ -46,7 +55,8 @@ class _Watch:
         self._ending = False
         self._is_worker = False
         self._alive = os.pipe()
-        self._log = logging.getLogger("capseal.server")
+        self.settled = False
+        self.log = logging.getLogger("capseal.server")
 
     def run(self, workers: int) -> bool:
         """Return False at once in each worker, and True in this process when they have ended. Raises OSError."""
@@ -54,20 +64,21 @@ class _Watch:
             for _ in range(workers):
                 if self._fork(before):
                     return False
-            settled = False
             while self._began:
                 pid, status = os.wait()
                 lived_s = time.monotonic() - self._began.pop(pid)
-                settled = settled or lived_s >= _SETTLED_S
+                self.settled = self.settled or lived_s >= _SETTLED_S
                 if self._ending:
                     continue
                 code = os.waitstatus_to_exitcode(status)
-                if not settled and code > 0:
+                if not self.settled and code > 0:
                     self._pass_on(signal.SIGTERM, None)
+                    for pid in self._began:  # what they have to say comes before the last line
+                        os.waitpid(pid, 0)
                     raise OSError(
                         f"no worker starts: the first one ended with status {code}; the message above says why"
                     )
-                self._log.error("worker ended", extra={"members": {"pid": pid, "status": code}})
+                self.log.error("worker ended", extra={"members": {"pid": pid, "status": code}})
                 time.sleep(_PAUSE_S)
                 if not self._ending and self._fork(before):
                     return False

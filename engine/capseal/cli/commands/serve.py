@@ -64,13 +64,14 @@ def serve(
     trusted, token, tokens = _admitted(said)
     channel = options.chosen_channel(said["default_channel"], options.find_config())
     updates = [CapgoUpdates(default_channel=channel, public_url=said["public_url"])] if said["capgo"] else []
-    listener = None
+    share = None
     if said["workers"] > 1:
         log_to_stderr(LogFormat(said["log_format"].value))
-        listener = share_work(said["host"], said["port"], workers=said["workers"])
-        if listener is None:
+        share = share_work(said["host"], said["port"], workers=said["workers"])
+        if share is None:
             return
-    with closing(Storage.open(store)) as storage:
+    # Where others worked before there is a store, unless it is not mounted any more.
+    with closing(Storage.open(store, may_be_new=share is None or not share.is_successor)) as storage:
         app = create_app(
             storage,
             trusted,
@@ -100,7 +101,7 @@ def serve(
         log_to_stderr(LogFormat(said["log_format"].value))
         # All that was imported stays: no collection need look at it while transfers wait.
         gc.freeze()
-        _run(server, listener)
+        _run(server, None if share is None else share.listener)
     if not server.started:
         raise OSError(f"cannot serve {store}; the log above says why")
 

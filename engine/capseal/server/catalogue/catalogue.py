@@ -81,15 +81,23 @@ class Catalogue:
         )
 
     async def check_layout(self) -> None:
-        """Make a new store one of this layout. Raises UsageError where it is of another one, TransferError."""
+        """Make an empty place a store of this layout.
+
+        Raises UsageError where it has anything else or is of another layout, TransferError.
+        """
         seen = await self.storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
         if seen is None:
-            async for one in self.storage.list(layout.RELEASES):
-                raise UsageError(
-                    f"the store is of an earlier version, which had {one.path}; "
-                    "publish its bundles anew into an empty one"
-                )
+            foreign = await self._foreign()
+            if foreign is not None:
+                # Another server may just have made it a store.
+                seen = await self.storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
+                if seen is None:
+                    raise foreign
+        if seen is None:
+            if not self.storage.may_be_new:
+                raise TransferError(f"storage: {self.storage.place} has no {layout.LAYOUT} any more; is it mounted?")
             await self.storage.swap(layout.LAYOUT, strictjson.encode({"type": LAYOUT_TYPE}), None)
+            self.storage.cornerstone = layout.LAYOUT
             return
         try:
             found = Members(strictjson.parse(seen.data, "store"), "store", required=("type",)).take("type", str)
@@ -97,6 +105,26 @@ class Catalogue:
             raise TransferError(f"storage: {layout.LAYOUT}: {error}") from error
         if found != LAYOUT_TYPE:
             raise UsageError(f"the store is of type {found[:64]!r}, this server's is {LAYOUT_TYPE!r}")
+        self.storage.cornerstone = layout.LAYOUT
+
+    async def _foreign(self) -> UsageError | None:
+        """Return why a place without LAYOUT cannot become a store, or None where it is empty."""
+        name = await self.storage.any_name()
+        if name is None:
+            return None
+        async for one in self.storage.list(layout.RELEASES):
+            if layout.parse_release_object(one.path) is None:
+                return UsageError(
+                    f"the store is of an earlier version, which had {one.path}; "
+                    "publish its bundles anew into an empty one"
+                )
+            return UsageError(
+                f"{self.storage.place} has {one.path} but no {layout.LAYOUT}: a part of a store; restore it whole, "
+                "or publish its bundles anew into an empty one"
+            )
+        return UsageError(
+            f"{self.storage.place} is no store, and not empty: it has {name}; give the store a folder of its own"
+        )
 
     # As a ReleaseStore, and what seals say.
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _UNFINISHED = re.compile(r".+#[0-9]+")
 """What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
 
+_OF_FILE_SYSTEM = "lost+found"
+"""What is in every new ext4."""
+
 _CAUSE = re.compile(r'\bmessage: "((?:[^"\\]|\\.)*)"|\b(TimedOut)\b')
 
 _LIST_PAGE = 1000
@@ -94,12 +97,18 @@ def _whole_text(error: Exception) -> str:
 class Storage:
     """A place for objects. Raises TransferError where it cannot do what it is told, or not in time.
 
-    pace: how long a call may take; bytes_in: of a folder, what its last complete listing added up to.
+    place: as it was opened; may_be_new: whether a store may be made there; pace: how long a call may take; bytes_in: of
+    a folder, what its last complete listing added up to; cornerstone: the object without which a local folder is not
+    the one that was opened any more, such as one whose disk was unmounted: nothing is written there then, and that
+    something is missing says nothing.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, place: str = "the store", *, may_be_new: bool = True) -> None:
         self._store = store
+        self.place = place
+        self.may_be_new = may_be_new
         self.pace = Pace()
+        self.cornerstone: str | None = None
         self.bytes_in: dict[str, int] = {}
         self._in_memory = isinstance(store, MemoryStore)
         self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
@@ -108,21 +117,45 @@ class Storage:
         """Give back what is held, which is nothing today: no lock outlives a call."""
 
     @classmethod
-    def open(cls, place: str) -> "Storage":
-        """Open a local folder, made where it is missing, or an `s3://`, `gs://`, `az://` or `memory://` URL.
+    def open(cls, place: str, *, may_be_new: bool = True) -> "Storage":
+        """Open a local folder, or an `s3://`, `gs://`, `az://` or `memory://` URL.
 
-        Credentials and endpoints of the clouds come from their usual environment variables. Raises TransferError.
+        may_be_new: make a folder, and a store, where there is none. Credentials and endpoints of the clouds come from
+        their usual environment variables. Raises TransferError.
         """
         scheme, separator, _ = place.partition("://")
         with _failures(f"cannot open {place}"):
             if not separator:
-                durable.make_folders(os.path.abspath(place))
-                return cls(LocalStore(os.path.abspath(place), automatic_cleanup=True))
+                folder = os.path.abspath(place)
+                if may_be_new:
+                    durable.make_folders(folder)
+                elif not os.path.isdir(folder):
+                    raise TransferError(f"storage: {folder} is gone")
+                return cls(LocalStore(folder, automatic_cleanup=True), place, may_be_new=may_be_new)
             if scheme == "file":
-                return cls(LocalStore.from_url(place, mkdir=True, automatic_cleanup=True))
+                store = LocalStore.from_url(place, mkdir=may_be_new, automatic_cleanup=True)
+                return cls(store, place, may_be_new=may_be_new)
             if scheme == "memory":
-                return cls(MemoryStore())
-            return cls(from_url(place, retry_config=_RETRIES))
+                return cls(MemoryStore(), place)
+            return cls(from_url(place, retry_config=_RETRIES), place, may_be_new=may_be_new)
+
+    async def any_name(self) -> str | None:
+        """Return a name of what is in there, or None; what file systems and killed servers leave does not count."""
+        if self._folder is not None:
+            with _failures("cannot be listed"):
+                return await asyncio.to_thread(_any_name, self._folder)
+        async for one in self.list(""):
+            return one.path
+        return None
+
+    async def _check_there(self) -> None:
+        """Raise TransferError where the cornerstone of a local folder is gone."""
+        if self._folder is not None and self.cornerstone is not None:
+            await asyncio.to_thread(self._check_there_now, self._folder)
+
+    def _check_there_now(self, folder: str) -> None:
+        if self.cornerstone is not None and not os.path.exists(os.path.join(folder, self.cornerstone)):
+            raise TransferError(f"storage: {folder} is gone, or has lost its {self.cornerstone}")
 
     @in_time
     async def probe(self) -> None:
@@ -130,6 +163,7 @@ class Storage:
         if self._folder is not None:
             if not await asyncio.to_thread(os.path.isdir, self._folder):
                 raise TransferError(f"storage: {self._folder} is gone")
+            await self._check_there()
             return
         with _failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
             await obstore.head_async(self._store, _PROBE)
@@ -138,12 +172,14 @@ class Storage:
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
         with _failures(f"cannot put {path}"):
+            await self._check_there()
             await obstore.put_async(self._store, path, self._own(data), use_multipart=False)
 
     @in_time
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
         with _failures(f"cannot put {path}"):
+            await self._check_there()
             try:
                 await obstore.put_async(self._store, path, self._own(data), mode="create")
             except AlreadyExistsError:
@@ -169,6 +205,7 @@ class Storage:
                     raise TransferError(f"storage: {path} has {meta['size']} bytes, at most {most} are expected")
                 data = bytes(await result.bytes_async())
             except FileNotFoundError:
+                await self._check_there()
                 return None
             except NotModifiedError:
                 return known
@@ -195,9 +232,13 @@ class Storage:
 
     def _swap_file(self, folder: str, path: str, data: bytes, seen: Seen | None) -> bool:
         """Do what swap() does, under the lock on a folder, which a killed process cannot keep."""
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise TransferError(f"storage: {folder} is gone") from error
         try:
             _wait_for_lock(fd, folder)
+            self._check_there_now(folder)
             try:
                 found = bytes(obstore.get(self._store, path).bytes())
             except FileNotFoundError:
@@ -252,6 +293,7 @@ class Storage:
                 for meta in page:
                     size += meta["size"]
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
+            await self._check_there()
             self.bytes_in[prefix] = size
 
     async def delete(self, paths: Iterable[str]) -> None:
@@ -275,7 +317,10 @@ class Storage:
         """Make objects and their names survive a power cut, where the storage is a local folder."""
         if self._folder is not None:
             with _failures("cannot sync"):
-                await asyncio.to_thread(_sync, self._folder, list(paths))
+                try:
+                    await asyncio.to_thread(_sync, self._folder, list(paths))
+                except FileNotFoundError as error:
+                    raise TransferError(f"storage: {error.filename} is gone") from error
 
     async def sweep(self, *, before: datetime) -> int:
         """Delete what killed servers left half-written in a local folder before then; return how many files."""
@@ -283,6 +328,11 @@ class Storage:
             return 0
         with _failures("cannot sweep"):
             return await asyncio.to_thread(_sweep, self._folder, before.timestamp())
+
+
+def _any_name(folder: str) -> str | None:
+    names = (name for name in sorted(os.listdir(folder)) if name != _OF_FILE_SYSTEM)
+    return next((name for name in names if not _UNFINISHED.fullmatch(name)), None)
 
 
 def _wait_for_lock(fd: int, folder: str) -> None:
