@@ -75,7 +75,9 @@ def _others(signer):
         "OpenSSH's own format": private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
         "OpenSSH's format of public keys": public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
         "DER": private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-        "DER, ": public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        "DER of a public key, which is binary; convert it: openssl pkey -pubin -inform DER": public.public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        ),
         "DER, which": edwards.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
         "PKCS#12": pkcs12.serialize_key_and_certificates(b"a", private, certificate, None, NoEncryption()),
         "a certificate;": certificate.public_bytes(Encoding.PEM),

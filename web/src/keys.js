@@ -29,6 +29,7 @@ const EXPONENT = "010001"; // 65537
 const SALT_BYTES = 32;
 const KEY_BYTES = 32;
 const OAEP = { name: "RSA-OAEP", hash: "SHA-256" };
+const PUBLIC = "identity: a public key; a private key is expected here";
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END ([A-Z0-9 ]+)-----/g;
 
 /** An RSA public key of 3072 to 8192 bits with exponent 65537. */
@@ -116,6 +117,7 @@ export class Identity {
   static async of(input) {
     if (typeof input === "string") return identityOfPem(input);
     const key = "privateKey" in input ? input.privateKey : input;
+    if (key.type === "public") throw new KeyFileError(PUBLIC);
     const { name, hash } = /** @type {RsaHashedKeyAlgorithm} */ (key.algorithm ?? {});
     if (name !== "RSA-OAEP" || hash?.name !== "SHA-256" || !key.usages.includes("decrypt")) {
       throw new KeyFileError("identity: not a private CryptoKey for RSA-OAEP with SHA-256 that may decrypt");
@@ -160,6 +162,7 @@ async function identityOfPem(pem) {
   if (!block || others.length > 0) throw new KeyFileError("identity: not one PEM private key");
   const { label, der } = block;
   if (label !== "PRIVATE KEY" && label !== "RSA PRIVATE KEY") {
+    if (label.endsWith("PUBLIC KEY")) throw new KeyFileError(PUBLIC);
     throw new KeyFileError(`identity: PEM of ${label}; an unencrypted PKCS#8 private key is expected`);
   }
   const pkcs8 = label === "PRIVATE KEY" ? der : privateKeyInfo(der);

@@ -28,6 +28,20 @@ for (const [what, trust] of Object.entries({
   });
 }
 
+test("a public key given as identity is told as public", async () => {
+  const { publicKey } = await crypto.subtle.generateKey(
+    { name: "RSA-OAEP", hash: "SHA-256", modulusLength: 3072, publicExponent: new Uint8Array([1, 0, 1]) },
+    false,
+    ["encrypt", "decrypt"],
+  );
+  for (const who of [pem("signer.pub.pem"), publicKey]) {
+    await assert.rejects(taken(unseal(data, { ...options, identity: who })), {
+      name: "KeyFileError",
+      message: "identity: a public key; a private key is expected here",
+    });
+  }
+});
+
 for (const [what, trust] of Object.entries({
   "a private key": pem("signer.pem"),
   "a certificate": CERTIFICATE.certificate,

@@ -32,6 +32,11 @@ _LOOKS: tuple[tuple[bytes, str], ...] = (
         rb"0(?:\x80|[\x81-\x84].{1,4}?|.)\x02\x01\x03",
         "PKCS#12; convert it: openssl pkcs12 -in FILE -nodes",
     ),
+    # A SEQUENCE that starts with the AlgorithmIdentifier of an RSA key is a SubjectPublicKeyInfo, RFC 3279, 2.3.1.
+    (
+        rb"0(?:\x80|[\x81-\x84].{1,4}?|.)0.\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01",
+        "DER of a public key, which is binary; convert it: openssl pkey -pubin -inform DER",
+    ),
     (
         rb"0(?:\x80|[\x81-\x84].{1,4}?|.)[\x02\x30]",
         "DER, which is binary; convert it: openssl pkey -inform DER",
