@@ -101,6 +101,13 @@ def test_a_right_that_no_token_has_is_nobodys(store: Path, trust: TrustStore, bu
         for headers in ({}, shows("prometheus")):
             answer = live.begin(bundle.seal, headers=headers)
             assert (answer.status_code, answer.json()["type"]) == (403, "urn:capseal:problem:no-token")
+            assert answer.json()["detail"] == "no token of this server may publish"
+
+
+def test_who_may_not_read_metrics_is_told_so(store: Path, trust: TrustStore) -> None:
+    with live_server(str(store), trust, tokens=TOKENS) as live:
+        answer = live.client.get("/metrics", headers=shows("game"))
+        assert (answer.status_code, answer.json()["detail"]) == (403, "token game may not read metrics")
 
 
 def test_a_token_that_only_resembles_one_is_none(store: Path, trust: TrustStore, bundle: Bundle) -> None:

@@ -24,6 +24,11 @@ class Right(StrEnum):
     WITHDRAW = "withdraw"
     METRICS = "metrics"
 
+    @property
+    def phrase(self) -> str:
+        """What one may do with it."""
+        return "read metrics" if self is Right.METRICS else self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:

@@ -126,11 +126,12 @@ def check_token(request: Request, right: Right, *, app: str | None = None) -> To
     if right in tokens.unguarded:
         return None
     if not any(right in one.rights for one in tokens.known):
-        raise Problem(NO_TOKEN, f"this server was started without a token that may {right}")
+        raise Problem(NO_TOKEN, f"no token of this server may {right.phrase}")
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     token = tokens.find(shown.encode("latin-1"))  # as it came
     if token is None or scheme.lower() != "bearer":
         raise Problem(TOKEN, "the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
     if not token.may(right, app):
-        raise Problem(FORBIDDEN, f"token {token.name} may not {right}" + (f" {app}" if right in token.rights else ""))
+        over = f" {app}" if right in token.rights else ""
+        raise Problem(FORBIDDEN, f"token {token.name} may not {right.phrase}{over}")
     return token

@@ -72,8 +72,10 @@ class ChannelPointer:
         """
         sequence = statement.sequence
         if sequence in self.entries or sequence in self.removed:
+            entry = self.entries.get(sequence)
+            since = "" if entry is None or entry.withdrawn is None else f", and withdrawn at {entry.withdrawn}"
             raise RollbackError(
-                f"sequence {sequence} of {self.of.app} on {self.of.channel} was published before",
+                f"sequence {sequence} of {self.of.app} on {self.of.channel} was published before{since}",
                 floor=sequence,
                 sequence=sequence,
             )
