@@ -151,7 +151,11 @@ def test_the_example_takes_good_bundles_only_and_serves_verified_ranges(
         assert client.get("/payload", headers={"If-None-Match": etag}).status_code == 304
         changed = client.get("/payload", headers={"Range": "bytes=0-9", "If-Range": '"older"'})
         assert (changed.status_code, changed.content) == (200, bundle.payload)
-    assert sorted(path.name for path in tmp_path.glob("*bundle*")) == ["bundle.sealed", "bundle.sealed.lock"]
+    assert sorted(path.name for path in tmp_path.glob("*bundle*")) == [
+        "bundle.sealed",
+        "bundle.sealed.floor",
+        "bundle.sealed.lock",
+    ]
 
 
 @EXAMPLES
@@ -194,7 +198,7 @@ def test_of_uploads_at_once_good_and_bad_the_newest_good_one_stays_whole(
         broken.result()
         assert capseal.verify(folder / "bundle.sealed", trust=trust).statement.sequence == 6
         assert httpx.get(f"{url}/payload").content == bundles[6].payload
-        names = ["bundle.sealed", "bundle.sealed.lock"]
+        names = ["bundle.sealed", "bundle.sealed.floor", "bundle.sealed.lock"]
         deadline = time.monotonic() + 10
         while sorted(path.name for path in folder.iterdir()) != names:  # what was broken off is tidied up
             assert time.monotonic() < deadline, list(folder.iterdir())

@@ -247,7 +247,7 @@ def test_an_upload_that_was_overtaken_replaces_nothing(tmp_path: Path, trust: Tr
     with target.open() as stored:
         assert stored.verified.statement.sequence == 9
     assert target.expect().floor == 9
-    assert sorted(path.name for path in tmp_path.glob("*stored*")) == ["stored", "stored.lock"]
+    assert sorted(path.name for path in tmp_path.glob("*stored*")) == ["stored", "stored.floor", "stored.lock"]
 
 
 def test_a_permit_goes_below_the_bundle_that_is_stored(tmp_path: Path, trust: TrustStore, sealed: BundleMaker) -> None:
@@ -283,10 +283,67 @@ def test_nothing_is_committed_before_the_stream_has_ended(tmp_path: Path, trust:
     assert list(tmp_path.iterdir()) == []
 
 
+def store(target: BundleFile, bundle: Bundle, trust: TrustStore) -> None:
+    replacement, verified = incoming(target, bundle, trust)
+    with replacement:
+        replacement.commit(verified)
+
+
 def test_a_stored_bundle_that_was_altered_is_told(tmp_path: Path, trust: TrustStore, bundle: Bundle) -> None:
     target = BundleFile(tmp_path / "stored", trust=trust)
     (tmp_path / "stored").write_bytes(bundle.seal[:100] + b"x" + bundle.seal[101:] + bundle.payload)
     with pytest.raises(RejectedError):
-        target.expect()
-    with pytest.raises(RejectedError):
         target.open()
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "altered", "untrusted"])
+def test_a_stored_bundle_that_no_longer_verifies_is_replaced_by_a_newer_one_and_by_no_older_one(
+    tmp_path: Path, trust: TrustStore, signer2: Any, sealed: BundleMaker, damage: str
+) -> None:
+    path = tmp_path / "stored"
+    old, stored, new = sealed(sequence=6), sealed(sequence=7), sealed(sequence=8)
+    if damage == "untrusted":
+        both = TrustStore.of(signer2.public_key)
+        store(BundleFile(path, trust=both), sealed(sequence=7, by=signer2), both)
+    else:
+        store(BundleFile(path, trust=trust), stored, trust)
+        whole = stored.seal + stored.payload
+        path.write_bytes({"cut": whole[:50], "empty": b"", "altered": whole[:100] + b"x" + whole[101:]}[damage])
+    target = BundleFile(path, trust=trust)
+    assert target.expect().floor == 7
+    for refused in (old, stored):
+        with pytest.raises(RollbackError):
+            incoming(target, refused, trust)
+    store(target, new, trust)
+    with target.open() as now:
+        assert now.verified.statement.sequence == 8
+
+
+def test_a_file_that_never_verified_and_has_no_record_sets_no_floor(
+    tmp_path: Path, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    (tmp_path / "stored").write_bytes(b"from elsewhere")
+    target = BundleFile(tmp_path / "stored", trust=trust, expect=Expect(floor=3))
+    assert target.expect() == Expect(floor=3)
+    store(target, sealed(sequence=4), trust)
+    assert (tmp_path / "stored.floor").read_bytes() == b"4\n"
+
+
+def test_a_record_of_the_sequence_that_is_none_is_told(tmp_path: Path, trust: TrustStore) -> None:
+    (tmp_path / "stored").write_bytes(b"")
+    for text in (b"", b"7", b"7\n8\n", b"-7\n", b"9" * 30 + b"\n"):
+        (tmp_path / "stored.floor").write_bytes(text)
+        with pytest.raises(UsageError, match="holds no sequence"):
+            BundleFile(tmp_path / "stored", trust=trust).expect()
+
+
+def test_a_record_that_cannot_be_written_leaves_the_stored_bundle(
+    tmp_path: Path, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    target = BundleFile(tmp_path / "stored", trust=trust)
+    store(target, sealed(sequence=1), trust)
+    (tmp_path / "stored.floor").unlink()
+    (tmp_path / "stored.floor").mkdir()
+    with pytest.raises(OSError, match=r"stored\.floor"):
+        store(target, sealed(sequence=2), trust)
+    assert target.expect().floor == 1

@@ -161,7 +161,7 @@ def test_a_good_upload_passes_whole_with_its_verdict(
 
 @pytest.mark.parametrize("segment", [0, 6, 20])
 @pytest.mark.parametrize("raises", [True, False])
-@pytest.mark.parametrize("status", [200, 204, 302, 500])
+@pytest.mark.parametrize("status", [200, 204, 302, 304, 500])
 def test_no_success_is_answered_to_an_upload_that_was_refused(
     through: Through, bundle: Bundle, trust: TrustStore, segment: int, raises: bool, status: int
 ) -> None:
@@ -218,8 +218,26 @@ def test_what_is_expected_is_asked_for_each_upload(through: Through, bundle: Bun
     assert statuses == [200, 409]
 
 
-def test_another_path_or_method_is_nobodys_business(through: Through, bundle: Bundle, trust: TrustStore) -> None:
-    for keywords in ({"path": "/other"}, {"path": re.compile("/bun")}, {"methods": ["POST"]}):
+@pytest.mark.parametrize("status", [200, 302, 303, 304, 307])
+def test_no_redirect_goes_out_before_the_upload_was_verified(
+    through: Through, bundle: Bundle, trust: TrustStore, status: int
+) -> None:
+    does = Behaviour(reads=0, status=status)
+    good = through(cut(bundle.seal + bundle.payload), does, trust=trust)
+    assert (good.status, good.upload.is_whole) == (status, True)
+    assert through(cut(tampered(bundle, 20)), does, trust=trust).problem == "tampered"
+
+
+def test_a_refusal_of_what_is_expected_is_an_answer(through: Through, bundle: Bundle, trust: TrustStore) -> None:
+    def refuse() -> Expect:
+        raise RollbackError("sequence 7 is not above 9", floor=9, sequence=7)
+
+    got = through(cut(bundle.seal + bundle.payload), Behaviour(), trust=trust, expect=refuse)
+    assert (got.status, got.problem, got.upload) == (409, "rollback", None)
+
+
+def test_another_path_is_nobodys_business(through: Through, bundle: Bundle, trust: TrustStore) -> None:
+    for keywords in ({"path": "/other"}, {"path": re.compile("/bun")}):
         got = through([b"anything at all"], Behaviour(), trust=trust, **keywords)
         assert (got.status, got.seen, got.upload) == (200, b"anything at all", None)
     for keywords in ({"path": "/bundle"}, {"path": re.compile("/b.*")}):
@@ -294,6 +312,39 @@ def test_a_receive_that_is_cancelled_loses_nothing(bundle: Bundle, trust: TrustS
 
         async def receive() -> Any:
             await asyncio.sleep(0)
+            body = waiting.pop(0)
+            return {"type": "http.request", "body": body, "more_body": bool(waiting)}
+
+        async def send(message: Any) -> None: ...
+
+        await AsgiUploads(app, trust=trust)(
+            {"type": "http", "method": "PUT", "path": "/", "headers": []}, receive, send
+        )
+
+    asyncio.run(run())
+    assert seen == whole
+
+
+def test_of_two_receivers_at_once_each_byte_comes_to_one(bundle: Bundle, trust: TrustStore) -> None:
+    whole = bundle.seal + bundle.payload
+    seen = bytearray()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def read() -> None:
+            while not scope[UPLOAD].is_whole:
+                message = await receive()
+                seen.extend(message.get("body", b""))
+
+        assert await asyncio.gather(read(), read(), read(), return_exceptions=True) == [None] * 3
+        assert scope[UPLOAD].is_whole
+
+    async def run() -> None:
+        waiting = cut(whole)
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            if not waiting:
+                return {"type": "http.disconnect"}
             body = waiting.pop(0)
             return {"type": "http.request", "body": body, "more_body": bool(waiting)}
 

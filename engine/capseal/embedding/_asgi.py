@@ -12,13 +12,17 @@ from ..trust.store import TrustStore
 from ._streams import AsyncVerifiedStream, Chunk
 from ._uploads import (
     DEFAULT_UPLOAD_LIMITS,
+    METHODS,
     UPLOAD,
     Meter,
+    Refusal,
     Upload,
     UploadLimits,
     UploadRefusedError,
     UploadRules,
     answer_to,
+    says_no_error,
+    upper,
 )
 
 Message = MutableMapping[str, Any]
@@ -45,25 +49,38 @@ class AsgiUploads:
         expect: Expect | Callable[[], Expect] = Expect(),
         seal: SealInput | None = None,
         path: str | re.Pattern[str] | None = None,
-        methods: Iterable[str] = ("POST", "PUT"),
+        methods: Iterable[str] = METHODS,
         limits: UploadLimits = DEFAULT_UPLOAD_LIMITS,
     ) -> None:
-        """path: of uploads, whole, below where this is mounted; a pattern for all of it; None for every request of
-        `methods`. expect: or what returns it, such as BundleFile.expect. seal: of bodies that are payloads alone."""
+        """path: of uploads, or a pattern for all of it, below whatever prefix; None for every path. There every request
+        that announces a body is an upload, and every one of `methods`; of any other the application sees no body.
+        expect: or what returns it, such as BundleFile.expect. seal: of bodies that are payloads alone."""
         self._app = app
         self._rules = UploadRules(
-            trust=trust, expect=expect, seal=seal, path=path, methods=frozenset(methods), limits=limits
+            trust=trust, expect=expect, seal=seal, path=path, methods=upper(methods), limits=limits
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._rules.concern(scope["method"], _path_in(scope)):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        expect = await asyncio.to_thread(self._rules.expected)
-        exchange = _Exchange(self._rules, expect, scope, receive, send)
         try:
-            if not exchange.upload.refusal:
-                await self._app({**scope, UPLOAD: exchange.upload}, exchange.receive, exchange.send)
+            is_concerned = self._rules.concern(scope["method"], _paths_in(scope))
+        except UploadRefusedError as refusal:
+            await _refuse(send, refusal)
+            return
+        if not is_concerned:
+            await self._app(scope, receive, send)
+        elif not self._rules.is_upload(scope["method"], has_body=_has_body(scope)):
+            await self._app(scope, _without_body(receive), send)
+        else:
+            await self._take(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = _Exchange(self._rules, receive, send)
+        try:
+            await exchange.begin(self._rules, scope)
+            await self._app({**scope, UPLOAD: exchange.upload}, exchange.receive, exchange.send)
         except (RejectedError, UploadRefusedError) as error:
             if exchange.upload.refusal is None and exchange.has_started:
                 raise
@@ -75,7 +92,7 @@ class AsgiUploads:
 class _Exchange:
     """One upload and its answer."""
 
-    def __init__(self, rules: UploadRules, expect: Expect, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, rules: UploadRules, receive: Receive, send: Send) -> None:
         self.upload = Upload()
         self._receive = receive
         self._send = send
@@ -84,26 +101,36 @@ class _Exchange:
         self._is_disconnected = False
         self.has_started = False
         self._is_held_back = False
+        self._turn = asyncio.Lock()
         self._coming: asyncio.Future[bytes] | None = None
+
+    async def begin(self, rules: UploadRules, scope: Scope) -> None:
+        """Ask what is expected of what comes.
+
+        Raises the refusal of what need not come at all, and what `expect` does.
+        """
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                self._meter.announce_header(value.decode("latin-1"))
+        expect = await asyncio.to_thread(rules.expected)
         stream = AsyncVerifiedStream(
             self._chunks(rules.limits.idle_s), trust=rules.trust, expect=expect, seal=rules.seal
         )
         self._pieces = self.upload.checked_async(stream)
-        try:
-            for name, value in scope["headers"]:
-                if name == b"content-length" and value.isdigit():
-                    self._meter.announce(int(value))
-        except UploadRefusedError as refusal:
-            self.upload.refuse(refusal)
 
     async def receive(self) -> Message:
-        """Return verified bytes of the body. Raises the refusal, again and again."""
-        if self.upload.refusal is not None:
-            raise self.upload.refusal
-        if self._is_disconnected:
-            return {"type": "http.disconnect"}
-        if self._has_ended:  # what comes now is the disconnect, whenever it likes
-            return await self._receive()
+        """Return verified bytes of the body, each to one receiver. Raises the refusal, again and again."""
+        # Applications that watch for a disconnect in a task of its own receive twice at once.
+        async with self._turn:
+            if self.upload.refusal is not None:
+                raise self.upload.refusal
+            if self._is_disconnected:
+                return {"type": "http.disconnect"}
+            if not self._has_ended:
+                return await self._next_piece()
+        return await self._receive()  # what comes now is the disconnect, whenever it likes
+
+    async def _next_piece(self) -> Message:
         if self._coming is None:
             self._coming = asyncio.ensure_future(_next(self._pieces))
         try:
@@ -121,7 +148,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """Pass an answer on, unless it would say of an upload what is not so."""
         if message["type"] == "http.response.start":
-            if message["status"] < 300:
+            if says_no_error(message["status"]):
                 await self._read_the_rest()
             self._is_held_back = not self.upload.may_be_answered(message["status"])
             self.has_started = not self._is_held_back
@@ -135,10 +162,7 @@ class _Exchange:
             await asyncio.gather(self._coming, return_exceptions=True)
         if self.upload.refusal is None or self.has_started:
             return
-        status, headers, body = answer_to(self.upload.refusal)
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
-        await self._send({"type": "http.response.body", "body": body})
+        await _refuse(self._send, self.upload.refusal)
 
     async def _read_the_rest(self) -> None:
         try:
@@ -173,6 +197,32 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes:
     return await anext(pieces, b"")
 
 
-def _path_in(scope: Scope) -> str:
+def _paths_in(scope: Scope) -> tuple[str, ...]:
+    """Return the whole path, and where that is below a mount, the path there."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    root: str = scope.get("root_path", "").rstrip("/")
+    below = path.removeprefix(root)
+    return (path, below) if below != path and (not below or below.startswith("/")) else (path,)
+
+
+def _has_body(scope: Scope) -> bool:
+    # A size that is none may be any.
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in scope["headers"]
+    )
+
+
+def _without_body(receive: Receive) -> Receive:
+    async def receive_nothing() -> Message:
+        message = await receive()
+        return {**message, "body": b""} if message["type"] == "http.request" else message
+
+    return receive_nothing
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    status, headers, body = answer_to(refusal)
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

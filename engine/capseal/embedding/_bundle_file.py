@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import replace
 from typing import Protocol, Self
@@ -16,6 +17,12 @@ from ._answers import AsyncRangeAnswer, RangeAnswer, answer_range, answer_range_
 from ._uploads import Upload
 
 _READ_BYTES = 256 * 1024
+_RECORD_BYTES = 20
+_RECORD = re.compile(rb"[0-9]{1,19}\n")
+
+
+def _record_of(path: str) -> str:
+    return f"{path}.floor"
 
 
 class Body(Protocol):
@@ -29,7 +36,9 @@ class BundleFile:
     """A file that holds one sealed bundle, or none yet, and is only ever replaced by a newer one: whole and for good.
 
     Uploads may be under way at once, of threads and of processes: each writes a file of its own, and of two that end
-    one after the other the newer one stays. Beside it lies `PATH.lock`.
+    one after the other the newer one stays. Beside it lie `PATH.lock` and `PATH.floor`, which holds the sequence of the
+    last one taken: where what is there no longer verifies, since its signer is not trusted any more or the file was
+    damaged, that stays the floor, and a newer one replaces it. Without PATH, the next one is the first.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trust: TrustStore, expect: Expect = Expect()) -> None:
@@ -41,14 +50,31 @@ class BundleFile:
     def expect(self) -> Expect:
         """Return what the next bundle has to be: above the sequence of the one that is there.
 
-        Raises RejectedError where that does not verify, OSError.
+        Raises UsageError where neither that nor the record of its sequence can be read, OSError.
         """
         try:
             with self.open() as stored:
                 floor = stored.verified.statement.sequence
         except FileNotFoundError:
             return self._expect
+        except RejectedError:
+            # It says of itself what anybody may have written. What was taken when it verified is on record.
+            recorded = self._recorded_floor()
+            if recorded is None:
+                return self._expect
+            floor = recorded
         return replace(self._expect, floor=max(floor, self._expect.floor or 0))
+
+    def _recorded_floor(self) -> int | None:
+        """Return the sequence of the last bundle taken, None where no record was kept. Raises UsageError, OSError."""
+        try:
+            with open(_record_of(self._path), "rb") as record:
+                text = record.read(_RECORD_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        if not _RECORD.fullmatch(text):
+            raise UsageError(f"{_record_of(self._path)}: holds no sequence, but {text[:_RECORD_BYTES]!r}")
+        return int(text)
 
     def open(self) -> "StoredBundle":
         """Open the bundle that is there; what replaces it meanwhile changes nothing of this one.
@@ -146,7 +172,8 @@ class Replacement:
         """Let the bundle appear, synced, in place of the one that is there.
 
         verified: the verdict of the stream, or its upload, after all of it was written. Raises RollbackError where
-        what is there came meanwhile and is not older, UsageError where the stream did not end, OSError.
+        what is there came meanwhile and is not older, UsageError where the stream did not end, OSError; the last also
+        where it did appear, and only the record of its sequence did not.
         """
         if verified is None:
             raise UsageError(f"{self._path}: the stream that was written has not ended")
@@ -158,7 +185,12 @@ class Replacement:
                 if isinstance(verified, Upload):
                     verified.refuse(refusal)
                 raise
-            durable.commit_all([self._draft])
+            with durable.Draft(_record_of(self._path), overwrite=True) as record:
+                record.write(b"%d\n" % statement.sequence)
+                record.sync()  # so that a full disk is met before anything is replaced
+                # Not at once: a record without its bundle would refuse that for good, and nobody was told of it.
+                durable.commit_all([self._draft])
+                durable.commit_all([record])
 
     def __enter__(self) -> Self:
         return self

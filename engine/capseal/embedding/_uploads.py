@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,17 +12,24 @@ from ..bundle.reading_order import Verified
 from ..errors import RejectedError, TransferError, UsageError
 from ..http import problems
 from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
-from ..http.problems import TOO_LARGE, TOO_SLOW, ProblemType
+from ..http.problems import CONTENT_LENGTH, SPELLING, TOO_LARGE, TOO_SLOW, ProblemType
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
+from . import _spelling
 from ._streams import AsyncVerifiedStream, VerifiedStream
 
 UPLOAD = "capseal.upload"
 """Where an application finds its Upload: in an ASGI scope or a WSGI environ."""
 
 
+METHODS: Final = ("POST", "PUT", "PATCH")
+"""Whose requests are uploads, though they announce no body."""
+
+_SIZE = re.compile("[0-9]{1,19}")
+
+
 class UploadRefusedError(TransferError):
-    """An upload went over a limit: too large, or too slow. kind: the problem that it is answered with."""
+    """A request that no seal was asked about: too large, too slow, malformed. kind: the problem it is answered with."""
 
     def __init__(self, kind: ProblemType, detail: str) -> None:
         super().__init__(detail)
@@ -52,8 +59,9 @@ DEFAULT_UPLOAD_LIMITS: Final = UploadLimits()
 class UploadRules:
     """Which requests are uploads, and what is demanded of them.
 
-    path: the whole path, or a pattern for all of it, or None for every request of these methods. expect: or what
-    returns it, such as BundleFile.expect.
+    path: the path, or a pattern for all of it, below whatever prefix; None for every path. methods: whose requests are
+    uploads, though they announce no body; those of any other method are where they have one. expect: or what returns
+    it, such as BundleFile.expect. Raises UsageError where the path does not begin with a slash.
     """
 
     trust: TrustStore
@@ -63,13 +71,28 @@ class UploadRules:
     methods: frozenset[str]
     limits: UploadLimits
 
-    def concern(self, method: str, path: str) -> bool:
-        """Tell whether a request is an upload."""
-        if method not in self.methods:
-            return False
+    def __post_init__(self) -> None:
+        if isinstance(self.path, str) and not self.path.startswith("/"):
+            raise UsageError(f"path {self.path!r} of uploads does not begin with a slash: no request would be one")
+
+    def concern(self, method: str, paths: tuple[str, ...]) -> bool:
+        """Tell whether a route of uploads could be what a request reaches.
+
+        paths: the whole one, then the same below where this is mounted. Raises UploadRefusedError where it is spelled
+        in a way of which one application makes this, another that.
+        """
+        fault = _spelling.fault_in(method, paths[0])
+        if fault is not None:
+            raise UploadRefusedError(SPELLING, fault)
         if self.path is None:
             return True
-        return path == self.path if isinstance(self.path, str) else self.path.fullmatch(path) is not None
+        if isinstance(self.path, str):
+            return _spelling.plain(self.path) in _spelling.spellings(paths)
+        return any(self.path.fullmatch(spelled + end) for spelled in _spelling.spellings(paths) for end in ("", "/"))
+
+    def is_upload(self, method: str, *, has_body: bool) -> bool:
+        """Tell whether a request that these concern is an upload. Of one that is not, nobody may see a body."""
+        return has_body or method in self.methods
 
     def expected(self) -> Expect:
         """Return what is expected of a bundle that comes now. Raises what `expect` does."""
@@ -144,6 +167,16 @@ class Upload:
         return self.refusal is None or 400 <= status < 500
 
 
+def says_no_error(status: int) -> bool:
+    """Tell whether a status lets its reader believe that all went well: a redirect does, as after a form."""
+    return status < 400
+
+
+def upper(methods: Iterable[str]) -> frozenset[str]:
+    """Return methods as requests spell them."""
+    return frozenset(method.upper() for method in methods)
+
+
 @dataclass(slots=True)
 class Meter:
     """Counts what comes of an upload against its limits."""
@@ -164,6 +197,13 @@ class Meter:
             raise UploadRefusedError(
                 TOO_LARGE, f"upload of {size} bytes, at most {self.limits.bundle_bytes} are allowed"
             )
+
+    def announce_header(self, value: str) -> int:
+        """Return the size that a Content-Length says. Raises UploadRefusedError, also where it says none."""
+        if not _SIZE.fullmatch(value):
+            raise UploadRefusedError(CONTENT_LENGTH, f"content-length {value[:80]!r} is no size in bytes")
+        self.announce(int(value))
+        return int(value)
 
     def count(self, size: int) -> None:
         """Add bytes that came. Raises UploadRefusedError where they are too many, or came too slowly."""

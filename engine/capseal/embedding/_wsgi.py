@@ -13,6 +13,7 @@ from ..trust.store import TrustStore
 from ._streams import VerifiedStream
 from ._uploads import (
     DEFAULT_UPLOAD_LIMITS,
+    METHODS,
     UPLOAD,
     Meter,
     Refusal,
@@ -21,6 +22,8 @@ from ._uploads import (
     UploadRefusedError,
     UploadRules,
     answer_to,
+    says_no_error,
+    upper,
 )
 
 Environ = dict[str, Any]
@@ -46,42 +49,52 @@ class WsgiUploads:
         expect: Expect | Callable[[], Expect] = Expect(),
         seal: SealInput | None = None,
         path: str | re.Pattern[str] | None = None,
-        methods: Iterable[str] = ("POST", "PUT"),
+        methods: Iterable[str] = METHODS,
         limits: UploadLimits = DEFAULT_UPLOAD_LIMITS,
     ) -> None:
         """As AsgiUploads."""
         self._app = app
         self._rules = UploadRules(
-            trust=trust, expect=expect, seal=seal, path=path, methods=frozenset(methods), limits=limits
+            trust=trust, expect=expect, seal=seal, path=path, methods=upper(methods), limits=limits
         )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._rules.concern(environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")):
-            return self._app(environ, start_response)
-        exchange = _Exchange(self._rules, environ, start_response)
-        if exchange.upload.refusal is not None:
-            return exchange.refuse(exchange.upload.refusal)
+        method: str = environ["REQUEST_METHOD"]
         try:
+            is_concerned = self._rules.concern(method, _paths_in(environ))
+        except UploadRefusedError as refusal:
+            return _refuse(start_response, refusal)
+        if not is_concerned:
+            return self._app(environ, start_response)
+        if not self._rules.is_upload(method, has_body=_has_body(environ)):
+            environ["wsgi.input"] = io.BytesIO()
+            return self._app(environ, start_response)
+        return self._take(environ, start_response)
+
+    def _take(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        upload = Upload()
+        try:
+            exchange = _Exchange(upload, self._rules, environ, start_response)
             return exchange.answer(self._app(environ, exchange.start_response))
         except (RejectedError, UploadRefusedError) as error:
-            return exchange.refuse(exchange.upload.refusal or error)
+            return _refuse(start_response, upload.refusal or error)
 
 
 class _Exchange:
     """One upload and its answer."""
 
-    def __init__(self, rules: UploadRules, environ: Environ, start_response: StartResponse) -> None:
-        self.upload = Upload()
+    def __init__(self, upload: Upload, rules: UploadRules, environ: Environ, start_response: StartResponse) -> None:
+        """Raises the refusal of what need not come at all, and what `expect` does."""
+        self.upload = upload
         self._start_response = start_response
         self._has_started = False
         self._is_held_back = False
         meter = Meter(rules.limits)
-        try:
-            if environ.get("CONTENT_LENGTH"):
-                meter.announce(int(environ["CONTENT_LENGTH"]))
-        except UploadRefusedError as refusal:
-            self.upload.refuse(refusal)
-        chunks = _chunks(environ["wsgi.input"], environ, meter)
+        announced = environ.get("CONTENT_LENGTH")
+        # Without either, nobody says where the body ends, and there is none.
+        end = None if environ.get("wsgi.input_terminated") else 0
+        size = meter.announce_header(announced) if announced else end
+        chunks = _chunks(environ["wsgi.input"], size, meter)
         stream = VerifiedStream(chunks, trust=rules.trust, expect=rules.expected(), seal=rules.seal)
         self._body = _Body(self.upload, self.upload.checked(stream))
         environ[UPLOAD] = self.upload
@@ -90,7 +103,7 @@ class _Exchange:
     def start_response(self, status: str, headers: Any, *exc_info: Any) -> Callable[[bytes], object]:
         """Pass an answer on, unless it would say of an upload what is not so."""
         code = int(status[:3])
-        if code < 300:
+        if says_no_error(code):
             self._body.read_the_rest()
         self._is_held_back = not self._has_started and not self.upload.may_be_answered(code)
         if self._is_held_back:
@@ -116,13 +129,7 @@ class _Exchange:
                 close()
         refusal = self.upload.refusal or own
         if refusal is not None and not self._has_started:
-            yield from self.refuse(refusal)
-
-    def refuse(self, refusal: Refusal) -> list[bytes]:
-        """Answer a refusal."""
-        status, headers, body = answer_to(refusal)
-        self._start_response(f"{status} {http.HTTPStatus(status).phrase}", list(headers.items()))
-        return [body]
+            yield from _refuse(self._start_response, refusal)
 
 
 class _Body(io.RawIOBase):
@@ -165,10 +172,8 @@ class _Body(io.RawIOBase):
             return  # known to the upload
 
 
-def _chunks(body: Any, environ: Environ, meter: Meter) -> Iterator[bytes]:
-    announced = environ.get("CONTENT_LENGTH")
-    # Without either, nobody says where the body ends, and there is none.
-    left = int(announced) if announced else None if environ.get("wsgi.input_terminated") else 0
+def _chunks(body: Any, left: int | None, meter: Meter) -> Iterator[bytes]:
+    """Yield what comes. left: in bytes, or None for to the end."""
     meter.begin()
     size = _LEAST_READ_BYTES
     while left is None or left > 0:
@@ -182,3 +187,21 @@ def _chunks(body: Any, environ: Environ, meter: Meter) -> Iterator[bytes]:
         size = min(2 * size, _READ_BYTES) if is_quick else max(size // 2, _LEAST_READ_BYTES)
         left = None if left is None else left - len(chunk)
         yield chunk
+
+
+def _paths_in(environ: Environ) -> tuple[str, ...]:
+    """Return the path as text, and the whole one of what is below a script name. Source: PEP 3333, "Unicode Issues"."""
+    path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+    root = environ.get("SCRIPT_NAME", "").encode("latin-1").decode("utf-8", "replace")
+    return (path, root + path) if root else (path,)
+
+
+def _has_body(environ: Environ) -> bool:
+    # A size that is none may be any.
+    return bool(environ.get("CONTENT_LENGTH", "").strip("0") or environ.get("HTTP_TRANSFER_ENCODING"))
+
+
+def _refuse(start_response: StartResponse, refusal: Refusal) -> list[bytes]:
+    status, headers, body = answer_to(refusal)
+    start_response(f"{status} {http.HTTPStatus(status).phrase}", list(headers.items()))
+    return [body]
