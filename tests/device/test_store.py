@@ -625,7 +625,7 @@ def test_a_damaged_state_runs_the_built_in_bundle_and_is_not_overwritten(
         assert sequence_of(running) == 0
         assert isinstance(running.problem, FormatError)
         for operation in (store.activate, store.confirm, store.rollback, store.prune, store.status):
-            with pytest.raises(FormatError):
+            with pytest.raises(FormatError, match=r"state\.json: state.*built-in bundle runs; to begin anew"):
                 operation()
         with pytest.raises(FormatError):
             store.install(world.sealed(2))

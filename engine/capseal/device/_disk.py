@@ -36,6 +36,11 @@ class Disk:
         self._lock_timeout_s = lock_timeout_s
 
     @property
+    def state(self) -> str:
+        """The file of the state."""
+        return os.path.join(self.root, STATE_FILE)
+
+    @property
     def staging(self) -> str:
         """The folder in which bundles are unpacked."""
         return os.path.join(self.root, STAGING)
@@ -114,7 +119,7 @@ class Disk:
 
     def load(self) -> bytes | None:
         """Return the state file's bytes, None where there is none. Needs no lock. Raises OSError."""
-        path = os.path.join(self.root, STATE_FILE)
+        path = self.state
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:

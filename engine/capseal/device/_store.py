@@ -363,7 +363,14 @@ class DeviceStore:
 
     def _read(self) -> State:
         data = self._disk.load()
-        state = State(app=self._app, channel=self._channel) if data is None else State.parse(data)
+        try:
+            state = State(app=self._app, channel=self._channel) if data is None else State.parse(data)
+        except FormatError as error:
+            raise FormatError(
+                f"{self._disk.state}: {error}; until it is put back the built-in bundle runs; to begin anew delete "
+                f"{self._disk.root}: what is installed, and the floor, are lost",
+                offset=error.offset,
+            ) from error
         if (state.app, state.channel) != (self._app, self._channel):
             raise UsageError(
                 f"{self._disk.root}: holds bundles of app {state.app!r}, channel {state.channel!r}, "
