@@ -47,6 +47,15 @@ def test_publish_fetch_and_withdraw(folder: Path, bundle: Bundle) -> None:
     assert TOKEN not in (folder / "log").read_text()
 
 
+def test_an_url_that_is_not_the_base_of_a_server_is_told_as_that(folder: Path) -> None:
+    with serving(folder) as url:
+        for command in (
+            ("fetch", f"{url}/v1/apps", "--app", APP, "-o", "out", "--trust", "trust.json"),
+            ("publish", "game.sealed", f"{url}/v1/apps"),
+        ):
+            run(*command, cwd=folder).failed_with(2, "status 404; the URL has to be the server's base, such as https")
+
+
 def test_rejections_and_networks_have_their_own_exit_codes(
     folder: Path, sealed: Callable[..., Bundle], signer2: object
 ) -> None:

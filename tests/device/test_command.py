@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,33 @@ def test_exit_codes_tell_what_went_wrong(device: Device, saved: World, tmp_path:
         assert message in done.stderr.lower()
         assert done.stderr.startswith("capseal: ")
         assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_state_is_told_with_its_file_and_the_way_out(device: Device, saved: World, tmp_path: Path) -> None:
+    install(device, saved, 1)
+    root = tmp_path / "store"
+    (root / "state.json").write_text("{x")
+    for done in (device("status"), install(device, saved, 2)):
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"capseal: {root}/state.json: state at character 1")
+        assert f"to begin anew delete {root}: what is installed, and the floor, are lost" in done.stderr
+    assert device("boot").stdout.strip() == str(saved.builtin)
+    shutil.rmtree(root)
+    assert install(device, saved, 2).returncode == 0
+
+
+def test_a_built_in_bundle_or_a_root_that_cannot_be_one_is_a_usage_error(
+    device: Device, saved: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for option, path, message in (
+        ("--builtin", tmp_path / "nosuch", "nosuch: no such file or folder; --builtin has to name what runs"),
+        ("--root", file, "file: not a folder; --root has to name the device's"),
+    ):
+        done = device(option, path, "boot")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
 
 
 def test_a_changed_bundle_is_told_and_the_device_runs_another(device: Device, saved: World, tmp_path: Path) -> None:

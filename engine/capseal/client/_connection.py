@@ -227,6 +227,8 @@ class Connection:
         problem = _problem(response)
         detail = problem.get("detail")
         text = f"{self.url}: {detail if detail and type(detail) is str else f'status {response.status_code}'}"
+        if problem.get("type") == problems.NOT_FOUND.urn:
+            text = f"{text}: status {response.status_code}; the URL has to be the server's base, such as https://example.com"
         rejection = problems.rejection_in(problem, text)
         if rejection is not None:
             return rejection

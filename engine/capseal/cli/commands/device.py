@@ -1,7 +1,9 @@
 """capseal device: what a device does with updates, on this machine."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from ...errors import UsageError
 from ..framework import console, options, progress
 from ..framework.arguments import Group, at_least, flag, option
 from ..framework.passphrases import Passphrases
@@ -50,6 +52,10 @@ class Device(NamedTuple):
         from ...device import DeviceStore
         from ...format.strictjson import Role
 
+        if not os.path.exists(self.builtin):
+            raise UsageError(f"{self.builtin}: no such file or folder; --builtin has to name what runs at first")
+        if os.path.exists(self.root) and not os.path.isdir(self.root):
+            raise UsageError(f"{self.root}: not a folder; --root has to name the device's")
         config = options.find_config()
         app = options.chosen_app(self.app, config)
         keys = [] if passphrases is None else options.load_identities(identities or config.identities, passphrases)
