@@ -252,6 +252,15 @@ def test_json_tells_what_was_released(project):
     assert (project / told["seal"]).exists() and (project / told["payload"]).exists()
 
 
+def test_git_is_shown_the_log_but_not_what_is_pending(project):
+    run(project, "release", "--version", "1", "--sequence", "1")
+    run(project, "release", "--version", "2", "--sequence", "2", "--server", "http://127.0.0.1:9", code=3)
+    assert (project / "releases.log.pending").exists()
+    status = [require_tool("git"), "status", "--porcelain"]
+    shown = subprocess.run(status, cwd=project, capture_output=True, text=True, check=True).stdout
+    assert shown == "?? releases.log\n"
+
+
 @pytest.mark.parametrize("arrived", [False, True])
 def test_publishing_a_pair_by_itself_logs_it_after_a_mistyped_server(project, tmp_path, arrived):
     """arrived: as where it is not known whether the first server took it."""

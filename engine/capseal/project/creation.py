@@ -11,6 +11,7 @@ from ..io.durable import NewFiles, replace_file
 from ..trust.certificates import DEFAULT_DAYS, make_certificate, make_request
 from ..trust.store import TrustedKey, TrustStore
 from .config import FILE_NAME, Config
+from .log import PENDING
 
 KEYS = "keys"
 SIGNING = f"{KEYS}/signing"
@@ -23,7 +24,7 @@ IGNORE = ".gitignore"
 
 _KEYS_IGNORED = b"# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
 _IGNORED = (
-    *("/releases/", "/store/", "/device/", ".capgo_key_v2"),
+    *("/releases/", f"/{LOG}{PENDING}", "/store/", "/device/", ".capgo_key_v2"),
     *(f"/{KEYS}/*.pem", f"!/{KEYS}/*.pub.pem", f"!/{KEYS}/*.crt.pem", f"!/{KEYS}/*.csr.pem"),
 )
 """What `release`, `serve store`, `device --root device` and `capgo keygen` make, and private keys."""
