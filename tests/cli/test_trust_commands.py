@@ -81,9 +81,18 @@ def test_git_would_not_take_the_private_parts(project):
 
 
 def test_init_overwrites_nothing_and_leaves_nothing_behind(project, tmp_path):
-    assert "exists already" in run(project, "init", code=2).stderr
+    told = run(project, "init", code=2).stderr
+    assert "exists already" in told and "this is a project already: 'capseal doctor' tells what it lacks" in told
     assert "give --app ID" in run(tmp_path, "init", code=2).stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_developers_own_development_key_is_made_as_the_doctor_says(project):
+    run(project, "key", "generate", "signing", "-o", "keys/anna")
+    run(project, "trust", "add", "keys/anna.pub.pem", "--trust", "keys/trust-development.json", "--role", "development")
+    config = project / "capseal.toml"
+    config.write_text(config.read_text().replace("keys/development.pem", "keys/anna.pem"))
+    assert run(project, "doctor", "--project").returncode == 0
 
 
 def test_a_company_ca_certifies_the_key_that_init_made(tmp_path):

@@ -84,6 +84,23 @@ def test_a_private_key_that_is_not_there_is_found(project):
     assert project.findings() == ["error: recipient.pem: the private key cannot be read: No such file or directory"]
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("signing", "for whoever releases: ask who holds it"),
+        ("development", "or make one of your own: capseal key generate signing -o NAME && capseal trust add"),
+        ("recipient", "for whoever opens bundles: ask who holds it"),
+    ],
+)
+def test_in_a_clone_the_doctor_says_whose_a_private_key_is(project, name, advice):
+    os.unlink(project.path(f"{name}.pem"))
+    (found,) = (f for f in diagnose(Config(**project.config), now=NOW) if f.severity is Severity.ERROR)
+    assert "it is private" in found.advice and "not in git" in found.advice and advice in found.advice
+    os.unlink(project.path(f"{name}.pub.pem"))
+    found = diagnose(Config(**project.config), now=NOW)
+    assert "correct the path in capseal.toml" in [f.advice for f in found if f.where == project.path(f"{name}.pem")]
+
+
 def test_a_private_key_in_the_web_folder_is_found(project, signer):
     os.makedirs(project.path("www/assets"))
     Path(project.path("www/assets/index.html")).touch()

@@ -59,7 +59,9 @@ def create_project(
         with NewFiles(os.path.join(folder, name) for name in made) as files:
             _fill(files, folder, app, web, days or DEFAULT_DAYS, passphrase, csr=csr, papers=(paper, development_paper))
     except FileExistsError as error:
-        raise UsageError(f"{error.filename}: exists already, and is not overwritten") from None
+        there = os.path.exists(os.path.join(folder, FILE_NAME))
+        hint = "; this is a project already: 'capseal doctor' tells what it lacks" if there else ""
+        raise UsageError(f"{error.filename}: exists already, and is not overwritten{hint}") from None
     _ignore(os.path.join(folder, IGNORE))
     return Created(paper)
 

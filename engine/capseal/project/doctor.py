@@ -87,7 +87,7 @@ def _private_keys(config: Config) -> Iterator[Finding]:
         try:
             status = os.stat(path)
         except OSError as error:
-            yield _error(path, f"the private key cannot be read: {error.strerror}", "correct the path in capseal.toml")
+            yield _error(path, f"the private key cannot be read: {error.strerror}", _whose(path, config, error))
             continue
         if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
             yield _error(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
@@ -109,6 +109,22 @@ def _private_keys(config: Config) -> Iterator[Finding]:
     }
     for path in sorted(shared):
         yield _error(path, "signs for production and for development", "make a key of its own for development")
+
+
+def _whose(path: str, config: Config, error: OSError) -> str:
+    """Return what to do about a private key that cannot be read: in a clone it is not there, for git leaves it out."""
+    public = _sibling(path, ".pub.pem")
+    if not (isinstance(error, FileNotFoundError) and os.path.exists(public)):
+        return "correct the path in capseal.toml"
+    if path in config.signers:
+        return "it is private, not in git, and for whoever releases: ask who holds it, and put it there (mode 0600)"
+    if path in config.development_signers:
+        return (
+            "it is private, and not in git: ask who holds it, or make one of your own: "
+            "capseal key generate signing -o NAME && capseal trust add NAME.pub.pem "
+            f"--trust {config.development_trust} --role development, and NAME.pem in development_signers of capseal.toml"
+        )
+    return "it is private, not in git, and for whoever opens bundles: ask who holds it, and put it there (mode 0600)"
 
 
 def _key_files(config: Config) -> list[str]:
