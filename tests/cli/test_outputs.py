@@ -10,7 +10,7 @@ import pytest
 
 from support.command import run
 
-USAGE = 2
+REJECTED, USAGE = 1, 2
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +157,15 @@ def test_a_closed_standard_input_is_not_an_empty_bundle_by_any_name(work: Path, 
     assert not (work / "out").exists()
 
 
+def test_a_seal_in_the_place_of_its_payload_is_told_as_that(work: Path) -> None:
+    refused = run("verify", "a.seal", cwd=work)
+    refused.failed_with(REJECTED, "payload ends early")
+    refused.failed_with(REJECTED, "a seal by itself has no payload; verify a.payload, beside which it is found")
+
+
 def test_a_payload_finds_its_seal_beside_it(work: Path) -> None:
     run("verify", "a.payload", cwd=work).succeeded()
+    assert run("inspect", "a.payload", cwd=work).succeeded().out == run("inspect", "a.seal", cwd=work).out
     run("unseal", "a.payload", "-o", "plain.zip", cwd=work).succeeded()
     device = ("device", "--root", "d", "--builtin", "web")
     run(*device, "install", "a.payload", cwd=work).succeeded()

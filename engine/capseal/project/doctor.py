@@ -122,7 +122,7 @@ def _whose(path: str, config: Config, error: OSError) -> str:
         return (
             "it is private, and not in git: ask who holds it, or make one of your own: "
             "capseal key generate signing -o NAME && capseal trust add NAME.pub.pem "
-            f"--trust {config.development_trust} --role development, and NAME.pem in development_signers of capseal.toml"
+            f"--trust {config.development_trust} --role development, and NAME.pem in capseal.toml's development_signers"
         )
     return "it is private, not in git, and for whoever opens bundles: ask who holds it, and put it there (mode 0600)"
 

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...errors import RejectedError
+from ...errors import RejectedError, TruncatedError
 from ..framework import console, options, progress, titles
 
 if TYPE_CHECKING:
     from ...bundle.reading_order import Verified
     from ...trust.store import TrustedKey
+
+SEAL = ".seal"
 
 
 def verify(
@@ -39,6 +41,10 @@ def verify(
         if json:
             with suppress(OSError):  # the exit code says that it is rejected, all the same
                 console.print_json(_rejection(error))
+        if isinstance(error, TruncatedError) and bundle.endswith(SEAL):
+            payload = f"{bundle.removesuffix(SEAL)}.payload"
+            hint = f"a seal by itself has no payload; verify {payload}, beside which it is found"
+            raise TruncatedError(f"{error}: {hint}", expected=error.expected, actual=error.actual) from error
         raise
     if json:
         console.print_json(_verdict(verified))
