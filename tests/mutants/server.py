@@ -13,6 +13,7 @@ TOKENS = "tests/server/test_tokens.py::"
 PROXIES = "tests/server/test_proxies.py::"
 OPERATION = "tests/server/test_operation.py::"
 CORS = "tests/server/test_cors.py::"
+RELOADING = "tests/server/test_reloading.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
@@ -235,8 +236,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_seals.py",
-        "steps = accept_seal(self._trust, Expect(role=self._role))",
-        "steps = accept_seal(self._trust, Expect(role=Role.DEVELOPMENT))",
+        "steps = accept_seal(judging.trust, Expect(role=self._role))",
+        "steps = accept_seal(judging.trust, Expect(role=Role.DEVELOPMENT))",
         PUBLISHING + "test_a_development_signature_needs_the_development_role",
     ),
     Mutant(
@@ -352,5 +353,35 @@ MUTANTS = (
         "return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))",
         "return str(parsed)",
         CLIENTS + "test_a_client_is_an_address_or_the_network_of_one",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "accepted = kept is not None and kept.trust is trust",
+        "accepted = kept is not None",
+        RELOADING + "test_a_key_that_is_trusted_no_more_publishes_nothing_of_what_it_began",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "return wanted if judging is self._judging else await self.accept(wanted.seal.encode())",
+        "return wanted",
+        RELOADING + "test_a_seal_that_trickles_across_a_reload_is_judged_by_the_new_trust",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "                if judging is self._judging:\n                    return verdict, judging\n",
+        "                return verdict, self._judging\n",
+        RELOADING + "test_what_is_read_verified_is_of_whom_the_server_trusts_now",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "        upload.verified = await self.seals.accept(seal)\n",
+        "",
+        RELOADING + "test_a_reload_while_an_upload_is_looked_up_for_publishing_counts",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "if self.seals.trust is not trust:",
+        "if self.seals.trust is None:",
+        RELOADING + "test_a_reload_just_before_a_release_becomes_visible_counts",
     ),
 )

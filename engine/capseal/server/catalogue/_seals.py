@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ...bundle.opened import accept_detached
@@ -26,6 +27,14 @@ T = TypeVar("T")
 _KEPT = 64
 
 
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """A trust store, and the verdicts by it that were used last: replaced together, so that none outlives it."""
+
+    trust: TrustStore
+    verdicts: dict[str, Verified] = field(default_factory=dict)
+
+
 class SealReader:
     """What the seals in a storage vouch for; the verdicts used last are kept.
 
@@ -34,16 +43,19 @@ class SealReader:
 
     def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, most_bytes: int) -> None:
         self._storage = storage
-        self._trust = trust
+        self._judging = _Judging(trust)
         self._role = role
         self._most_bytes = most_bytes
-        self._verdicts: dict[str, Verified] = {}
         self._indexes: dict[str, SignedIndex] = {}
 
+    @property
+    def trust(self) -> TrustStore:
+        """Whose seals count now."""
+        return self._judging.trust
+
     def replace_trust(self, trust: TrustStore) -> None:
-        """Go by another trust store from now on; what the one before said is forgotten."""
-        self._trust = trust
-        self._verdicts = {}
+        """Go by another trust store from now on, from any thread; what the one before said is forgotten."""
+        self._judging = _Judging(trust)
 
     async def arriving(self, chunks: AsyncIterable[Chunk], hold: Callable[[int], None]) -> Verified:
         """Return the verdict on a seal that arrives, read in the order in which it can be believed.
@@ -51,7 +63,8 @@ class SealReader:
         So one that nobody vouches for never takes more memory than its envelope. hold: is told how many bytes
         came, before they are kept, and may refuse them. Raises RejectedError, Problem 413, and what `hold` raises.
         """
-        steps = accept_seal(self._trust, Expect(role=self._role))
+        judging = self._judging
+        steps = accept_seal(judging.trust, Expect(role=self._role))
         wanted: int | Verified = next(steps)
         pending = bytearray()
         done = 0
@@ -69,12 +82,30 @@ class SealReader:
                 raise seal_goes_on(done)
         if not isinstance(wanted, Verified):
             raise seal_ended(done + len(pending), done + wanted)
-        return wanted
+        # It may have taken its time: whom it was checked against may be trusted no more.
+        return wanted if judging is self._judging else await self.accept(wanted.seal.encode())
 
     async def uploaded(self, path: str) -> Verified:
         """Return the verdict on the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
         seal = await self._storage.get(path, most=self._most_bytes)
-        return await asyncio.to_thread(accept_detached, seal, self._trust, Expect(role=self._role))
+        return await self.accept(seal)
+
+    async def accept(self, seal: bytes) -> Verified:
+        """Return the verdict on a whole seal by the trust in force when it is returned. Raises RejectedError."""
+        return (await self._judged(seal, Expect(role=self._role)))[0]
+
+    async def _judged(self, seal: bytes, expect: Expect) -> tuple[Verified, _Judging]:
+        """Return the verdict on a seal, and what it was judged by, which is in force. Raises RejectedError."""
+        while True:
+            judging = self._judging
+            try:
+                verdict = await asyncio.to_thread(accept_detached, seal, judging.trust, expect)
+            except RejectedError:
+                if judging is self._judging:
+                    raise
+            else:
+                if judging is self._judging:
+                    return verdict, judging
 
     async def read(self, record: ReleaseRecord) -> bytes:
         """Return a release's seal. Raises TransferError where storage lost or altered it."""
@@ -93,22 +124,23 @@ class SealReader:
     async def verdict(self, record: ReleaseRecord) -> Verified:
         """Return the verdict on a release's seal. Raises TransferError where storage lost or altered it."""
         release = record.release
-        kept = self._verdicts.pop(release.seal_digest, None)
+        judging = self._judging
+        kept = judging.verdicts.pop(release.seal_digest, None)
         if kept is None:
             data = await self.read(record)
             expect = Expect(app=release.app, channel=release.channel, role=self._role)
             try:
-                kept = await asyncio.to_thread(accept_detached, data, self._trust, expect)
+                kept, judging = await self._judged(data, expect)
             except RejectedError as error:
                 raise TransferError(f"storage: {record.seal_path} does not verify: {error}") from error
             if kept.statement.sequence != release.sequence:
                 raise TransferError(f"storage: {record.seal_path} has sequence {kept.statement.sequence}")
-        _keep(self._verdicts, release.seal_digest, kept)
+        _keep(judging.verdicts, release.seal_digest, kept)
         return kept
 
     def forget(self, release: ReleaseDescription) -> None:
         """Keep no verdict on a release that is no more."""
-        self._verdicts.pop(release.seal_digest, None)
+        self._judging.verdicts.pop(release.seal_digest, None)
 
     async def index(self, record: ReleaseRecord, companion: str | None) -> SignedIndex:
         """Return what the segments of a release's payload, or of that companion, must be.

@@ -14,6 +14,7 @@ from ...format import strictjson
 from ...format.strictjson import Members, check_name
 from ...http.problems import NO_UPLOAD
 from ...http.shapes import AppChannel
+from ...trust.store import TrustStore
 from .._limits import ServerLimits
 from .._problems import Problem, busy
 from ..storage import layout
@@ -48,6 +49,15 @@ class OpenUpload:
         return layout.upload_seal(self.id, self.statement)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An upload that this server looked at. trust: by which its seal was accepted; at: when, in seconds."""
+
+    upload: Upload
+    trust: TrustStore
+    at: float
+
+
 class Uploads:
     """The uploads of one storage. clock: seconds."""
 
@@ -67,7 +77,7 @@ class Uploads:
         self._limits = limits
         self._clock = clock
         self._log = log
-        self._kept: Kept[str, tuple[Upload, float]] = Kept(_KEPT_BYTES)
+        self._kept: Kept[str, _Known] = Kept(_KEPT_BYTES)
         self._began_by: Kept[str, str] = Kept(limits.open_uploads)
         self._beginning = asyncio.Lock()
 
@@ -82,32 +92,39 @@ class Uploads:
 
     def known(self) -> list[Upload]:
         """Return those that this server looked at last."""
-        return [upload for upload, _ in self._kept.values()]
+        return [known.upload for known in self._kept.values()]
 
     async def find(self, id: str) -> Upload:
-        """Return an upload. Raises Problem 404, TransferError."""
+        """Return an upload whose seal is accepted by the trust in force. Raises Problem 404, TransferError."""
+        trust = self._seals.trust
         kept = self._kept.get(id)
-        if kept is not None and self._clock() - kept[1] < _FRESH_S:
-            return kept[0]
+        accepted = kept is not None and kept.trust is trust
+        if kept is not None and accepted and self._clock() - kept.at < _FRESH_S:
+            return kept.upload
         found = await self._listed_one(id)
         if found is None:
             self._kept.drop(id)
             raise no_upload(id)
-        if kept is not None:
-            return self._keep(kept[0])
+        if kept is not None and accepted:
+            return self._keep(kept.upload, trust)
         try:
-            upload = Upload.begin(id, await self._seals.uploaded(found.path))
+            verified = await self._seals.uploaded(found.path)
         except FileNotFoundError:
             raise no_upload(id) from None
         except RejectedError as error:  # trust has changed, or the store altered it
             self._log.warning("upload given up", extra={"members": {"upload": id, "error": str(error)}})
+            self._kept.drop(id)
             await self._storage.delete([found.path])
             raise no_upload(id) from error
+        if kept is not None:  # requests that are under way know this one
+            kept.upload.verified = verified
+            return self._keep(kept.upload, trust)
+        upload = Upload.begin(id, verified)
         await self.look_up(upload)
-        return self._keep(upload)
+        return self._keep(upload, trust)
 
-    async def begin(self, verified: Verified, id: str, seal: bytes, *, client: str) -> Upload:
-        """Begin an upload, or go on with it. Raises Problem 503, TransferError."""
+    async def begin(self, verified: Verified, id: str, seal: bytes, *, trust: TrustStore, client: str) -> Upload:
+        """Begin an upload, or go on with it. trust: accepted its seal. Raises Problem 503, TransferError."""
         statement = hashlib.sha256(verified.statement.encode()).hexdigest()
         async with self._beginning:
             listed = await self.listed()
@@ -118,7 +135,7 @@ class Uploads:
                 self._began_by.put(id, client)
         upload = Upload.begin(id, verified)
         await self.look_up(upload)
-        return self._keep(upload)
+        return self._keep(upload, trust)
 
     async def look_up(self, upload: Upload) -> None:
         """Let an upload have what storage lists of it and nobody condemned. Raises TransferError."""
@@ -208,9 +225,9 @@ class Uploads:
                 return OpenUpload(*named, one.modified)
         return None
 
-    def _keep(self, upload: Upload) -> Upload:
+    def _keep(self, upload: Upload, trust: TrustStore) -> Upload:
         weight = upload.index_bytes + _BYTES_BESIDE_INDEXES
-        self._kept.put(upload.id, (upload, self._clock()), weight=weight)
+        self._kept.put(upload.id, _Known(upload, trust, self._clock()), weight=weight)
         return upload
 
 

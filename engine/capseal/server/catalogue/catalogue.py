@@ -13,7 +13,7 @@ from logging import Logger
 from time import monotonic
 
 from ...bundle.reading_order import Verified
-from ...errors import FormatError, RollbackError, TransferError, UsageError
+from ...errors import FormatError, RejectedError, TransferError, UsageError
 from ...format import strictjson
 from ...format.signed_index import SignedIndex
 from ...format.statement import Statement
@@ -206,6 +206,7 @@ class Catalogue:
 
         client: who sends it. Raises RollbackError, Problem, TransferError.
         """
+        trust = self.seals.trust
         seal = verified.seal.encode()
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
         upload = Upload.begin(id, verified)
@@ -217,7 +218,7 @@ class Catalogue:
         if entry is not None:
             return (await self.channels_read.record(of, entry)).release
         pointer.check(verified.statement)
-        return await self.uploads.begin(verified, id, seal, client=client)
+        return await self.uploads.begin(verified, id, seal, trust=trust, client=client)
 
     async def put_index(self, upload: Upload, arriving: ArrivingPayload, entries: bytes) -> None:
         """Take the index of a companion, where it gives the signed digest. Raises RejectedError, Problem."""
@@ -244,7 +245,7 @@ class Catalogue:
     async def publish(self, id: str) -> tuple[ReleaseDescription, bool]:
         """Make a complete upload a release, at once and for all; return it, and whether it was none before.
 
-        Raises RollbackError, Problem, TransferError.
+        Raises RejectedError where its seal is not accepted by the trust in force, or any more, Problem, TransferError.
         """
         became = await self.uploads.became(id)
         if became is not None:
@@ -255,7 +256,7 @@ class Catalogue:
         upload = await self.uploads.find(id)
         try:
             release, is_new = await self._publish(upload)
-        except RollbackError:
+        except RejectedError:
             await self.uploads.close(upload)
             raise
         try:
@@ -274,6 +275,8 @@ class Catalogue:
         if not all(one.is_complete for one in upload.payloads):
             raise Problem(INCOMPLETE, _what_is_missing(upload))
         seal = upload.verified.seal.encode()
+        trust = self.seals.trust
+        upload.verified = await self.seals.accept(seal)
         record = _record_of(upload, seal)
         await self.storage.put(record.seal_path, seal)
         await self.storage.put(record.path, record.encode())
@@ -287,6 +290,8 @@ class Catalogue:
                 return None  # by another server, or by this one, whose answer was lost
             if monotonic() > deadline:
                 raise _too_slow()
+            if self.seals.trust is not trust:
+                raise busy("whom the server trusts changed meanwhile: try again")
             before = pointer
             return pointer.published(statement, entry)
 
