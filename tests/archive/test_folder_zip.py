@@ -1,6 +1,7 @@
 """A folder becomes a zip that everybody reads, the same one every time."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -302,6 +303,17 @@ BEHIND = {
     "code on one line": b'{"key":"' + PEM.replace(b"\n", rb"\n") + b'"}',
     "code of joined lines": b'key = "' + PEM.replace(b"\n", b'\\n" +\n  "') + b'"',
     "64 KiB less one byte": b" " * (64 * 1024 - 1) + PEM,
+    "code of lines that go on": b'key = "' + PEM.replace(b"\n", b"\\n\\\r\n") + b'"',
+    "code of texts side by side": b'key = ("' + PEM.replace(b"\n", b'\\n"\n "') + b'")',
+    "PHP": b'$key = "' + PEM.replace(b"\n", b'\\n" .\n "') + b'";',
+    "JSON in JSON": json.dumps(json.dumps({"key": PEM.decode()})).encode(),
+    "JSON's other escapes": b'{"key":"' + PEM.replace(b"\n", b"\\u000A") + b'"}',
+    "a comment": b"x\n" + PEM.replace(b"-----BEGIN", b"# -----BEGIN").replace(b"\nM", b"\n# M"),
+    "a comment in code": b"x\n" + PEM.replace(b"-----BEGIN", b"// -----BEGIN").replace(b"\nM", b"\n// M"),
+    "HTML": b"<p>" + PEM.replace(b"\n", b"<br>\n"),
+    "headers": b"\n" + PEM.replace(b"KEY-----\nM", b"KEY-----\nComment: mine\nX-Of: me\n\nM"),
+    "short lines": b"\n" + PEM.replace(b"FNjcmVl", b"\nFNjc\nmVl").replace(b"CAQAwBQ", b"CAQAw\nBQ"),
+    "2000 blank lines": b" " * 1_048_536 + PEM.replace(b"KEY-----\nM", b"KEY-----" + b"\n" * 2000 + b"M"),
     "an encrypted one's header": b"\n-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n",
 }
 
@@ -360,7 +372,9 @@ def test_a_file_with_content_and_a_size_of_0_is_refused_and_not_taken_for_an_emp
 def test_public_keys_and_code_that_speaks_of_keys_ship(folder):
     (folder / "signer.pub.pem").write_bytes(b"-----BEGIN PUBLIC KEY-----\n")
     (folder / "forge.js").write_bytes(b"const head = '-----BEGIN PRIVATE KEY-----';")
-    (folder / "notes.md").write_bytes(b"---\ntitle: -----BEGIN PRIVATE KEY-----\n")
+    (folder / "notes.md").write_bytes(
+        b"---\ntitle: -----BEGIN PRIVATE KEY-----\nabout: keys\nof: us\n---\n// how they look\n"
+    )
     assert len(contents(_zip(folder))) == len(FILES) + 3
 
 

@@ -52,6 +52,21 @@ def test_a_private_key_in_a_ready_zip_is_refused(key, method, tmp_path, signer, 
         capgo.encrypt(tmp_path / "web.zip", tmp_path / "out", key=capgo.PrivateKey.generate())
 
 
+@pytest.mark.parametrize("name", ["recipient.pem", "id.key", "notes.txt", "no-ending"])
+@pytest.mark.parametrize("key", [KEY, KEY.decode().encode("utf-16"), b"x\n" + KEY], ids=["alone", "wide", "behind"])
+def test_a_private_key_is_not_sealed_as_a_single_file(key, name, tmp_path, signer, recipient):
+    (tmp_path / name).write_bytes(key)
+    with pytest.raises(UsageError, match=f"{name}: a private key, which would be shipped"):
+        _seal(tmp_path / name, signer, recipient)
+
+
+def test_a_single_file_that_only_speaks_of_keys_is_sealed(tmp_path, signer, recipient):
+    (tmp_path / "notes.txt").write_bytes(b"it begins with -----BEGIN PRIVATE KEY-----, and then?\n")
+    assert _seal(tmp_path / "notes.txt", signer, recipient)
+    (tmp_path / "signer.pub.pem").write_bytes(signer.public_key.pem)
+    assert _seal(tmp_path / "signer.pub.pem", signer, recipient)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_devices_refuse_is_not_sealed(name, tmp_path, signer, recipient):
     data, message = REFUSED[name]

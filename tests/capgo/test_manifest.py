@@ -163,3 +163,13 @@ def test_the_bytes_of_every_file_are_told(dist: Path, key: PrivateKey, tmp_path:
     made = capgo.write_manifest(dist, tmp_path / "out", key=key, base_url=URL, progress=told.append)
     shipped = [entry.name if (dist / entry.name).exists() else entry.name.removesuffix(".br") for entry in made.entries]
     assert told == [os.path.getsize(dist / name) for name in shipped]
+
+
+@pytest.mark.parametrize("name", ["keys/signing.pem", "js/app.js"])
+@pytest.mark.parametrize("before", [b"", b"// a key\n", NOISE * 60], ids=["first", "behind", "far behind"])
+def test_a_private_key_is_no_file_of_a_manifest(dist: Path, key: PrivateKey, tmp_path: Path, name, before) -> None:
+    (dist / name).parent.mkdir(exist_ok=True)
+    (dist / name).write_bytes(before + key.pem)
+    with pytest.raises(UsageError, match=f"{name}: a private key, which would be shipped; move it out of the folder"):
+        capgo.write_manifest(dist, tmp_path / "out", key=key, base_url=URL)
+    assert not (tmp_path / "out").exists()

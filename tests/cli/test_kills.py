@@ -10,7 +10,7 @@ import pytest
 
 import capseal
 from capseal import TrustStore
-from support.command import Desk
+from support.command import Desk, run
 from support.dying import Killed, commands_that_die
 from support.server_fixtures import BundleMaker
 from support.serving import Bundle, Live, live_server, some_bytes
@@ -61,6 +61,11 @@ def test_a_pair_that_is_replaced_is_never_a_payload_beside_a_seal_of_another(
             assert hidden == set()
             break
         assert code == -signal.SIGKILL, step
+        if seal is None and payload is not None:
+            told = run("verify", "payload", "--seal", "seal", *desk.trusting, cwd=work)
+            told.failed_with(
+                2, "seal: is not there, since a run that was to replace the pair was killed; run that again"
+            )
         assert killed(work, words(3), 0) == 0  # and the next run goes through
         assert capseal.verify(work / "payload", seal=work / "seal", trust=trust).statement.sequence == 3
         shutil.rmtree(work)

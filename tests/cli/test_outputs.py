@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import capseal
+from capseal import capgo, delta
 from support.command import run
 
 REJECTED, USAGE = 1, 2
@@ -90,6 +92,57 @@ def test_what_is_sealed_opened_or_wrapped_anew_may_take_the_place_of_what_it_was
     run("cosign", "one", "-f", "-s", "extra.pem", "-o", "one", cwd=work).succeeded()
     run("unseal", "one", "-f", "-o", "one", cwd=work).succeeded()
     assert (work / "one").read_bytes() == content
+
+
+IN_FOLDERS = [
+    "seal web --version 1 -f -o web/index.html",
+    "seal web --version 1 -o web/index.html",
+    "seal web --version 1 -f --exclude index.html -o web/index.html",
+    "seal web --version 1 -f -o web/deep/app.payload",
+    "seal web --version 1 -f -o p --seal web/deep/app.js",
+    "seal here --version 1 -f -o web/index.html",
+    "seal web --version 1 -f -o there",
+    "capgo encrypt web -f -o web/index.html",
+    "capgo encrypt web -f -o e2.zip --record web/deep/app.js",
+    "delta make web empty -f -o web/index.html",
+    "delta make empty web -f -o web/index.html",
+    "delta apply web recipe -f -o web/deep/app.js",
+]
+
+
+def test_an_output_never_replaces_a_file_of_a_folder_that_is_read(work: Path) -> None:
+    (work / "web" / "deep").mkdir()
+    (work / "web" / "deep" / "app.js").write_text("js")
+    (work / "web" / "deep" / "app.payload").write_text("a game's own")
+    (work / "here").symlink_to(work / "web")
+    (work / "there").symlink_to(work / "web" / "index.html")
+    (work / "empty").mkdir()
+    run("delta", "make", "empty", "web", "-o", "recipe", cwd=work).succeeded()
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    for line in IN_FOLDERS:
+        run(*line.split(), cwd=work).failed_with(USAGE, "which is read, and would be lost; write to another file")
+    assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before
+    assert (work / "there").is_symlink()
+
+
+def test_a_bundle_in_the_folder_that_it_is_made_of_is_made_anew(work: Path) -> None:
+    for output in (["-o", "web/x.sealed"], ["-o", "web/y"], ["-o", "web/z.payload", "--seal", "web/z.seal"]):
+        for _ in range(2):
+            assert run("seal", "web", "--version", "1", "-f", *output, cwd=work).code == 0
+    assert (work / "web" / "index.html").read_text() == "x" * 1000
+
+
+def test_the_library_replaces_no_file_of_a_folder_either(work: Path, signer, recipient) -> None:
+    page = work / "web" / "index.html"
+    with pytest.raises(capseal.UsageError, match="would be lost"):
+        capseal.seal(
+            work / "web", page, signer=signer, recipients=[recipient.public_key], app="a", version="1", overwrite=True
+        )
+    with pytest.raises(capseal.UsageError, match="would be lost"):
+        capgo.encrypt(work / "web", page, key=capgo.PrivateKey.generate(), overwrite=True)
+    with pytest.raises(capseal.UsageError, match="would be lost"):
+        delta.make_recipe(work / "web", work / "a.sealed", page, overwrite=True)
+    assert page.read_text() == "x" * 1000
 
 
 def test_a_name_for_people_that_is_also_a_files_is_no_input(work: Path) -> None:

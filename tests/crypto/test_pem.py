@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+import re
 import shutil
 import subprocess
 
@@ -18,10 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from capseal import KeyFileError, load_private_key, load_public_key, load_trust
-from capseal.crypto.keys import is_encrypted
+from capseal.crypto.keys import is_encrypted, load_public_keys
 from capseal.crypto.pem import as_pem
 from capseal.format.text_encoding import as_utf8
-from capseal.trust.certificates import make_certificate, make_request
+from capseal.trust.certificates import load_certificates, make_certificate, make_request
+from support.tools import require_tool
 
 MANGLED = {
     "as it is": lambda pem: pem,
@@ -65,6 +68,103 @@ def test_an_encrypted_key_is_read_however_it_was_stored(how, form, signer):
 def test_a_certificate_is_trusted_however_it_was_stored(how, signer, tmp_path):
     (tmp_path / "ca.pem").write_bytes(MANGLED[how](make_certificate(signer, name="Ada", days=1).pem))
     assert len(load_trust(tmp_path / "ca.pem").certificates) == 1
+
+
+def _odd(pieces, rng):
+    """Put blocks together as people do who comment one out, move it to the right or lose a line's end."""
+    wrappings = (
+        lambda pem: pem,
+        lambda pem: pem,
+        lambda pem: pem.replace("\n", "\r\n"),
+        lambda pem: "# " + pem.rstrip().replace("\n", "\n# ") + "\n",
+        lambda pem: "#" + pem.replace("\n", "") + "\n",
+        lambda pem: "#" + pem.replace("\n", "\\n") + "\n",
+        lambda pem: "  " + pem.rstrip().replace("\n", "\n  ") + "\n",
+        lambda pem: " " + pem,
+        lambda pem: "was: " + pem,
+        lambda pem: "x" + pem,
+        lambda pem: "words\n" + pem.replace("-----\n", "-----  \n") + "more words\n",
+        lambda pem: pem.replace("\n", " ") + "\n",
+        lambda pem: pem.replace("\n", "") + "\n",
+        lambda pem: pem.replace("\n", "\\n") + "\n",
+        lambda pem: pem.replace("-----END", "\n-----END"),
+        lambda pem: pem.replace("-----BEGIN ", "-----BEGIN THE "),
+        lambda pem: pem.replace("KEY", "key"),
+        lambda pem: pem[: len(pem) // 2],
+    )
+    return "".join(rng.choice(wrappings)(rng.choice(pieces)) for _ in range(rng.randint(1, 4)))
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+def test_of_a_file_in_which_openssl_finds_a_key_no_other_is_used(kind, signer, signer2, tmp_path):
+    openssl, path, rng = require_tool("openssl"), tmp_path / "odd.pem", random.Random(7468)
+    public, private = ([key.public_key.pem, key.pem()][kind == "private"].decode() for key in (signer, signer2))
+    agreed = 0
+    for _ in range(250):
+        path.write_text(_odd((public, private), rng), newline="")
+        words = [openssl, "pkey", *(["-pubin"] if kind == "public" else []), "-in", path, "-pubout", "-passin", "pass:"]
+        told = subprocess.run(words, capture_output=True, check=False)
+        try:
+            ours = load_public_keys(path)[0] if kind == "public" else load_private_key(path).public_key
+        except KeyFileError:
+            continue  # one line, and nobody's key
+        if told.returncode == 0:
+            assert ours.pem == told.stdout, path.read_text()
+            agreed += 1
+        else:
+            assert not re.search(r"^-----BEGIN [A-Z ]+-----\s*$", path.read_text(), re.MULTILINE), path.read_text()
+    assert agreed > 30
+
+
+DISABLED = {
+    "in lines": lambda pem: b"# " + pem.rstrip().replace(b"\n", b"\n# ") + b"\n",
+    "in one line": lambda pem: b"#" + pem.replace(b"\n", b"") + b"\n",
+    "in one line with escapes": lambda pem: b"#" + pem.replace(b"\n", rb"\n") + b"\n",
+    "in one line with blanks": lambda pem: b"# " + pem.replace(b"\n", b" ") + b"\n",
+    "behind a word": lambda pem: b"old: " + pem,
+    "to the right": lambda pem: b"  " + pem,
+}
+
+
+@pytest.mark.parametrize("how", DISABLED)
+def test_a_key_that_is_commented_out_is_not_used(how, signer, signer2, tmp_path):
+    path = tmp_path / "keys.pem"
+    out = DISABLED[how]
+    for pem in (
+        signer.public_key.pem + out(signer2.public_key.pem),
+        out(signer2.public_key.pem) + signer.public_key.pem,
+    ):
+        path.write_bytes(pem)
+        assert load_public_keys(path) == [signer.public_key]
+        assert [key.key for key in load_trust(path).keys] == [signer.public_key]
+    for private in (signer.pem() + out(signer2.pem()), out(signer2.pem()) + signer.pem()):
+        path.write_bytes(private)
+        assert load_private_key(path).public_key == signer.public_key
+    if how != "to the right":  # as all of a file may be, which was indented
+        path.write_bytes(out(signer.public_key.pem))
+        for load in (load_public_keys, load_trust):
+            with pytest.raises(
+                KeyFileError, match=r"keys\.pem: no line is '-----BEGIN \.\.\.-----': what is commented out"
+            ):
+                load(path)
+
+
+def test_a_certificate_that_is_commented_out_is_not_trusted(signer, signer2, tmp_path):
+    own, other = (make_certificate(key, name="Ada", days=1).pem for key in (signer, signer2))
+    for out in DISABLED.values():
+        (tmp_path / "ca.pem").write_bytes(own + out(other))
+        assert [one.public_bytes(Encoding.PEM) for one in load_certificates(tmp_path / "ca.pem")] == [own]
+
+
+def test_a_block_in_one_line_among_whole_ones_is_not_passed_over(signer, signer2):
+    with pytest.raises(KeyFileError, match="the line of a '-----BEGIN' goes on behind it"):
+        load_public_keys(signer2.public_key.pem.replace(b"\n", b"") + b"\n" + signer.public_key.pem)
+
+
+def test_several_keys_are_read_that_were_mangled_together(signer, signer2):
+    both = signer.public_key.pem + signer2.public_key.pem
+    for how, mangle in MANGLED.items():
+        assert load_public_keys(mangle(both)) == [signer.public_key, signer2.public_key], how
 
 
 def _others(signer):

@@ -122,8 +122,8 @@ MUTANTS = (
     ),
     Mutant(
         "archive/_listing.py",
-        "if name.endswith(_KEY_ENDINGS) and size <= _MAX_KEY_BYTES:",
-        "if name.endswith(_KEY_ENDINGS) and size <= 16:",
+        "if name.endswith(KEY_ENDINGS) and size <= MAX_KEY_BYTES:",
+        "if name.endswith(KEY_ENDINGS) and size <= 16:",
         "tests/archive/test_folder_zip.py::test_a_private_key_behind_a_certificate_is_an_error",
     ),
     Mutant(
@@ -197,5 +197,23 @@ MUTANTS = (
         "        if not whole or _leads_to_end64(read_at, locator):\n",
         "        if True:\n",
         "tests/archive/test_folder_zip.py::test_offsets_that_look_like_signatures_do_not_mislead_the_check_of_devices",
+    ),
+    Mutant(
+        "archive/content.py",
+        "and not is_made_by_capseal(os.fsencode(place)):",
+        "and not place.endswith('.payload') and not is_made_by_capseal(os.fsencode(place)):",
+        "tests/cli/test_outputs.py::test_an_output_never_replaces_a_file_of_a_folder_that_is_read",
+    ),
+    Mutant(
+        "archive/content.py",
+        "    if holds_private_key(data) or (",
+        "    if (",
+        "tests/archive/test_sealing.py::test_a_private_key_is_not_sealed_as_a_single_file",
+    ),
+    Mutant(
+        "archive/_private_keys.py",
+        "_SEAM_BYTES = 2 * 4096",
+        "_SEAM_BYTES = 2 * 512",
+        "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_is_around_it",
     ),
 )

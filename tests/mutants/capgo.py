@@ -85,4 +85,10 @@ MUTANTS = (
         "return ours[0] < theirs[0]",
         "tests/capgo/test_endpoint.py::test_pre_release_is_below_its_release",
     ),
+    Mutant(
+        "capgo/_single_files.py",
+        "        check_file_of_folder(path)\n",
+        "",
+        "tests/capgo/test_manifest.py::test_a_private_key_is_no_file_of_a_manifest",
+    ),
 )

@@ -102,4 +102,16 @@ MUTANTS = (
         "return _hkdf(session_key, bytes(SALT_BYTES), COMMITMENT_PREFIX + app.encode())",
         CIPHER + "test_the_commitment_depends_on_key_salt_and_app",
     ),
+    Mutant(
+        "crypto/pem.py",
+        'rb"^(-----BEGIN [A-Z0-9 ]+-----)[ ',
+        'rb"(-----BEGIN [A-Z0-9 ]+-----)[ ',
+        "tests/crypto/test_pem.py::test_of_a_file_in_which_openssl_finds_a_key_no_other_is_used",
+    ),
+    Mutant(
+        "crypto/pem.py",
+        "    if not _BEGIN_LINE.search(data):\n",
+        "    if data:\n",
+        "tests/crypto/test_pem.py::test_a_key_that_is_commented_out_is_not_used",
+    ),
 )

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from ..constants import MAGIC
 from ..errors import FormatError, UsageError
 from ..native.filereader import FILE, FOLDER, OTHER
 from ..native.filereader import list_folder as list_one
-from ._private_keys import LABEL
+from ._own_files import is_sealed
+from ._private_keys import KEY_ENDINGS, MAX_KEY_BYTES, refuse_label
 from .names import check_tree
 from .stores import STORE_FILE, check_no_store, is_store
 
@@ -21,10 +21,6 @@ _DOUBTFUL = b"node_modules"
 _STORES = ({b"state.json", b"state.lock", b"bundles"}, {b"releases", b"payloads"})
 """What a device store and a server's storage have in them (docs/device.md, On disk; docs/server.md)."""
 
-_SEAL_ENDINGS = (b".sealed", b".seal")
-_PAYLOAD_ENDING = b".payload"
-_KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
-_MAX_KEY_BYTES = 64 * 1024
 _TELLING = frozenset({b"sealed", b"seal", b"payload", b"pem", b"key", b"p8", b"capgo_key_v2", b"capgo_key"})
 """What may follow the last dot of a name that needs a closer look."""
 Shipped = tuple[bytes, int, int]
@@ -136,11 +132,11 @@ class _Lister:
         place = os.path.join(os.fsencode(self._folder), path)
         if kind == OTHER:
             raise UsageError(f"{os.fsdecode(place)}: neither a file nor a folder; links are not followed")
-        if ignored is None and _is_sealed(place, siblings):
+        if ignored is None and is_sealed(place, siblings):
             self._leave_out(path)
             return False
-        if name.endswith(_KEY_ENDINGS) and size <= _MAX_KEY_BYTES:
-            _refuse_private_key(place)
+        if name.endswith(KEY_ENDINGS) and size <= MAX_KEY_BYTES:
+            refuse_label(place)
         return True
 
     def _leave_out(self, path: bytes) -> None:
@@ -203,21 +199,3 @@ def _patterns(folder: str, exclude: Sequence[str]) -> Ignored | None:
             raise UsageError(f"{where}: {reason[:1].lower()}{reason[1:]}") from None
     spec = pathspec.GitIgnoreSpec.from_lines(lines)
     return lambda path: spec.check_file(path).include
-
-
-def _is_sealed(place: bytes, siblings: Collection[bytes]) -> bool:
-    """Say whether a file is what capseal made: a seal, or the payload beside one."""
-    if place.endswith(_PAYLOAD_ENDING):
-        place = place.removesuffix(_PAYLOAD_ENDING) + b".seal"
-        if os.path.basename(place) not in siblings:
-            return False
-    elif not place.endswith(_SEAL_ENDINGS):
-        return False
-    with open(place, "rb", buffering=0) as file:
-        return file.read(len(MAGIC)) == MAGIC
-
-
-def _refuse_private_key(place: bytes) -> None:
-    with open(place, "rb") as file:
-        if LABEL.search(file.read(_MAX_KEY_BYTES)):
-            raise UsageError(f"{os.fsdecode(place)}: a private key, which would be shipped; move it out of the folder")

@@ -3,19 +3,31 @@
 Code and notes that speak of keys have the label alone, but never as the first thing; a key has its data behind it.
 """
 
+import os
 import re
 
+from ..errors import UsageError
 from ..native.search import contains
 
 _TELLTALE = b"PRIVATE KEY"  # without its dashes, whose runs in other text would slow the search down
 _WIDE_TELLTALE = _TELLTALE.decode().encode("utf-16-le")[:-1]  # as both orders of bytes have it
-_SEAM_BYTES = 2 * 512  # a label, line breaks and the start of the data behind them, in UTF-16
+_SEAM_BYTES = 2 * 4096  # a label, line breaks and the start of the data behind them, in UTF-16
+
+KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
+MAX_KEY_BYTES = 64 * 1024
+"""A larger file is more than a key, whatever its name is."""
 
 LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _KEY = re.compile(
     rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY-----
-    (?: \s | \\[rn\n] | ["'`] \s* [+,] \s* ["'`] )*  # line breaks, and what makes lines one text in code
-    (?: [A-Za-z0-9+/]{16} | Proc-Type: )""",
+    (?: \s
+        | \\+ (?: [rn\r\n] | u000[AaDd] | x0[AaDd] )  # line breaks in code, in JSON that is in JSON
+        | ["'`] \s* (?: [+,.] \s* )? ["'`] | \$\{\w{0,64}\}  # what makes lines one text in code
+        | <br\s?/?> | &\#(?:1[03]|x[AaDd]);  # and in HTML
+        | \# | // | \*  # lines of a comment
+        | (?: [A-Za-z][A-Za-z0-9-]{0,31} : [^\n]{0,200} \n ){1,8} \r? \n  # headers (RFC 1421, 4.4)
+    )*
+    (?: [A-Za-z0-9+/]{16} | (?: [A-Za-z0-9+/]{8,} \s{1,8} ){2} | Proc-Type: )""",
     re.VERBOSE,
 )
 
@@ -28,6 +40,18 @@ def hints_at_private_key(data: memoryview | bytes) -> bool:
 def holds_private_key(data: bytes) -> bool:
     """Say whether a file, or a file's start, holds a private key in PEM: its label and what follows it."""
     return hints_at_private_key(data) and bool(LABEL.match(data) or _has_key(data))
+
+
+def refuse_label(place: bytes) -> None:
+    """Raise UsageError where a small file has the label of a private key anywhere; OSError."""
+    with open(place, "rb") as file:
+        if LABEL.search(file.read(MAX_KEY_BYTES)):
+            raise private_key_found(os.fsdecode(place))
+
+
+def private_key_found(path: str) -> UsageError:
+    """Return the error of a folder in which that file is, or holds, a private key."""
+    return UsageError(f"{path}: a private key, which would be shipped; move it out of the folder")
 
 
 class KeySearch:

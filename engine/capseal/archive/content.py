@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from ..constants import ANY_MEDIA_TYPE, ZIP_MEDIA_TYPE
 from ..errors import FormatError, UsageError
 from ..io.source import PathOrFile, Source, open_source
-from ._private_keys import KeySearch
+from ._own_files import is_made_by_capseal
+from ._private_keys import (
+    KEY_ENDINGS,
+    LABEL,
+    MAX_KEY_BYTES,
+    KeySearch,
+    holds_private_key,
+    private_key_found,
+    refuse_label,
+)
 from .check import ArchiveLimits, Look, check_archive, check_data
 from .local_headers import Member
 from .names import check_path, shown
 
+_CHUNK_BYTES = 1024 * 1024
 _LIMITS = ArchiveLimits()
 """The devices' defaults."""
 
@@ -27,6 +37,50 @@ def open_content(
 
         return FolderZip(os.fspath(content), deflate=deflate, exclude=exclude, leave_out=leave_out)
     return content if isinstance(content, Source) else open_source(content)
+
+
+def check_outputs(content: object, outputs: Sequence[str]) -> None:
+    """Refuse to replace a file of a folder that is read: it would be lost, and the output ships without it.
+
+    content: what is read; only the path of a folder is looked at. What capseal made, by its first bytes or as a payload
+    beside its seal, may be replaced: it never ships. Raises UsageError, OSError.
+    """
+    if not (isinstance(content, str | os.PathLike) and os.path.isdir(content)):
+        return
+    root = os.stat(content)
+    for output in outputs:
+        place = os.path.realpath(output)
+        if os.path.isfile(place) and _is_below(place, root) and not is_made_by_capseal(os.fsencode(place)):
+            raise UsageError(
+                f"{output}: is a file of {os.fspath(content)}, which is read, and would be lost; write to another file"
+            )
+
+
+def _is_below(place: str, root: os.stat_result) -> bool:
+    """Say whether a real path lies below a folder, whichever way that is mounted or spelled."""
+    while (above := os.path.dirname(place)) != place:
+        if os.path.samestat(os.stat(above), root):
+            return True
+        place = above
+    return False
+
+
+def check_file_of_folder(path: str) -> None:
+    """Refuse a file that ships by itself where it is, or holds, a private key, as FolderZip does. Raises UsageError."""
+    if path.endswith(tuple(os.fsdecode(ending) for ending in KEY_ENDINGS)) and os.path.getsize(path) <= MAX_KEY_BYTES:
+        refuse_label(os.fsencode(path))
+    search = KeySearch()
+    with open(path, "rb", buffering=0) as file:
+        if any(map(search.feed, iter(lambda: file.read(_CHUNK_BYTES), b""))):
+            raise private_key_found(path)
+
+
+def refuse_key_file(source: Source) -> None:
+    """Refuse a small file that is to be sealed as it is where it holds a private key. Raises UsageError, OSError."""
+    data = source.peek(0, MAX_KEY_BYTES)
+    named = source.name.endswith(tuple(os.fsdecode(ending) for ending in KEY_ENDINGS))
+    if holds_private_key(data) or (named and LABEL.search(data)):
+        raise UsageError(f"{source.name}: a private key, which would be shipped")
 
 
 def check_content(source: Source, name: str, media_type: str) -> None:

@@ -19,7 +19,7 @@ from zlib_ng.zlib_ng import crc32
 from ..errors import FormatError, UsageError
 from ..native.filereader import FileTable
 from ._listing import list_folder
-from ._private_keys import KeySearch, hints_at_private_key
+from ._private_keys import KeySearch, hints_at_private_key, private_key_found
 from .check import ArchiveLimits, check_sizes
 from .directory import DEFLATED, STORED, check_directory_bytes
 from .headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
@@ -248,8 +248,7 @@ class FolderZip:
 
     def _refuse_private_key(self, number: int, search: KeySearch, piece: bytes) -> None:
         if search.feed(piece):
-            path = os.path.join(self._folder, self._names[number].decode())
-            raise UsageError(f"{path}: a private key, which would be shipped; move it out of the folder")
+            raise private_key_found(os.path.join(self._folder, self._names[number].decode()))
 
 
 def _put(buffer: memoryview, offset: int, at: int, piece: memoryview) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..format.requires import Requires
 
 _COPY_BYTES = 1024 * 1024
+_MAX_KEY_BYTES = 64 * 1024
+_PRIVATE_KEY = b"PRIVATE KEY"
 
 _EASY_NAME = re.compile(r"[A-Za-z0-9_-]{5,64}(\.[A-Za-z0-9_-]{1,16}){0,4}").fullmatch
 """Names of single files that every device can hold: without looking, since its rules would have to be loaded."""
@@ -94,13 +96,15 @@ def seal(
     signers = list(signer) if isinstance(signer, Sequence) else [signer]
     outputs = [sink.seal, sink.payload] if isinstance(sink, Detached) else [sink]
     leave_out = [os.fspath(path) for path in outputs if isinstance(path, str | os.PathLike)]
-    with closing(_open(source, deflate, leave_out)) as opened, ExitStack() as stack:
+    with closing(_open(source, deflate, leave_out, overwrite=overwrite)) as opened, ExitStack() as stack:
         name = name or opened.name.rstrip("/").rpartition("/")[2]
         media_type = media_type or (ZIP_MEDIA_TYPE if name.lower().endswith(".zip") else ANY_MEDIA_TYPE)
         if unpackable and not (media_type != ZIP_MEDIA_TYPE and _EASY_NAME(name)):
             from ..archive.content import check_content
 
             check_content(opened, name, media_type)
+        if unpackable:
+            _check_key_file(opened)
         plan = SealingPlan.make(
             Statement(
                 app=app,
@@ -165,13 +169,25 @@ def seal(
         return result
 
 
-def _open(source: PathOrFile | Source, deflate: bool, leave_out: Sequence[str]) -> Source:
+def _check_key_file(source: Source) -> None:
+    """Refuse a small file that is a private key, by whatever name. Raises UsageError, OSError."""
+    if source.size is None or source.size > _MAX_KEY_BYTES or not source.seekable or hasattr(source, "left_out"):
+        return
+    if _PRIVATE_KEY in source.peek(0, _MAX_KEY_BYTES).replace(b"\0", b""):
+        from ..archive.content import refuse_key_file  # here, since few files speak of keys
+
+        refuse_key_file(source)
+
+
+def _open(source: PathOrFile | Source, deflate: bool, leave_out: Sequence[str], *, overwrite: bool) -> Source:
     if isinstance(source, Source):
         return source
     if not (isinstance(source, str | os.PathLike) and os.path.isdir(source)):
         return open_source(source)
-    from ..archive.content import open_content
+    from ..archive.content import check_outputs, open_content
 
+    if overwrite:
+        check_outputs(source, leave_out)
     return open_content(source, deflate=deflate, leave_out=leave_out)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ..archive.content import check_content, open_content
+from ..archive.content import check_content, check_outputs, open_content
 from ..bundle.pipeline import Progress
 from ..constants import ZIP_MEDIA_TYPE
 from ..errors import TamperedError, TruncatedError
@@ -44,6 +44,8 @@ def encrypt(
     Raises UsageError where it is no zip that can be unpacked, SourceChangedError, OSError.
     """
     leave_out = [os.fspath(sink)] if isinstance(sink, str | os.PathLike) else []
+    if overwrite:
+        check_outputs(source, leave_out)
     session_key = SessionKey.generate(entropy)
     with (
         closing(open_content(source, deflate=deflate, leave_out=leave_out)) as opened,

@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..archive.content import check_file_of_folder
 from ..bundle.pipeline import Progress
 from ..errors import SourceChangedError, UsageError
 from ..io.durable import new_folder
@@ -129,6 +130,7 @@ def _write_file(path: str, folder: str, name: str, session_key: SessionKey, qual
     with closing(open_source(path)) as source:
         if not isinstance(source, FileSource) or source.size is None:
             raise UsageError(f"{path}: not a regular file")
+        check_file_of_folder(path)
         # What ends in `.br` is decompressed on the device, whoever compressed it: so it has to be.
         always = name.endswith(BROTLI_SUFFIX)
         if always or source.size >= BROTLI_LEAST_BYTES:

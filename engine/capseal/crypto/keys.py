@@ -285,13 +285,16 @@ def read_pem(source: str | os.PathLike[str] | bytes, *, kind: str = "key file") 
     Raises KeyFileError, OSError.
     """
     if isinstance(source, bytes):
-        return "PEM data", mended(source)
-    with open(source, "rb") as file:
-        data = file.read(MAX_PEM_BYTES + 1)
-    name = os.fspath(source)
-    if len(data) > MAX_PEM_BYTES:
-        raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
-    return name, mended(data)
+        name, data = "PEM data", source
+    else:
+        with open(source, "rb") as file:
+            name, data = os.fspath(source), file.read(MAX_PEM_BYTES + 1)
+        if len(data) > MAX_PEM_BYTES:
+            raise KeyFileError(f"{name}: larger than {MAX_PEM_BYTES} bytes, not a {kind}")
+    try:
+        return name, mended(data)
+    except KeyFileError as error:
+        raise KeyFileError(f"{name}: {error}") from None
 
 
 def labels(data: bytes) -> list[str]:
@@ -305,7 +308,7 @@ def is_encrypted(data: bytes) -> bool:
 
 
 def mended(data: bytes) -> bytes:
-    """Return PEM as it is where it is whole, else what pem.as_pem() makes of it."""
+    """Return PEM as it is where it is whole, else what pem.as_pem() makes of it. Raises KeyFileError."""
     if len(_WHOLE.findall(data)) == data.count(b"-----BEGIN ") > 0 and data.startswith(b"-----BEGIN "):
         return data
     from .pem import as_pem  # here, since few files were mangled

@@ -7,10 +7,18 @@ import base64
 import binascii
 import re
 
+from ..errors import KeyFileError
 from ..format.text_encoding import as_utf8
 
 _BEGIN = b"-----BEGIN "
-_BLOCK = re.compile(rb"(-----BEGIN [A-Z0-9 ]+-----)([^\n-]*)(-----END [A-Z0-9 ]+-----)")
+_BEGIN_LINE = re.compile(rb"^-----BEGIN [A-Z0-9 ]+-----[ \t\r]*$", re.MULTILINE)
+_LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----")
+_BROKEN_LINE = re.compile(rb"^-----BEGIN (?![A-Z0-9 ]+-----[ \t\r]*$)", re.MULTILINE)
+_BLOCK = re.compile(
+    rb"^(-----BEGIN [A-Z0-9 ]+-----)[ \t\r]*\n(.*?)(?:^(-----END [A-Z0-9 ]+-----)[ \t\r]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_BLOCK_IN_A_LINE = re.compile(rb"(-----BEGIN [A-Z0-9 ]+-----)([^\n-]*)(-----END [A-Z0-9 ]+-----)")
 
 # What a file that is no PEM of ours begins with, what that is, and what to do. The first that fits counts.
 _LOOKS: tuple[tuple[bytes, str], ...] = (
@@ -45,12 +53,32 @@ _LOOKS: tuple[tuple[bytes, str], ...] = (
 
 
 def as_pem(data: bytes) -> bytes:
-    """Return PEM with its lines, in UTF-8, where data is PEM that was mangled; anything else as it is.
+    """Return the blocks of PEM with their lines, in UTF-8, and nothing around them; what has none as it is.
 
-    Undone are UTF-16 and byte order marks, base64 around the whole, line ends that were escaped (``\\\\n``) or
-    became blanks, and quotes around the whole.
+    A block begins where a line does, as OpenSSL reads it: one that is commented out, or indented below others, is text
+    around the blocks. Only where no line is the beginning of a block was the whole mangled, and undone are base64
+    around it, line ends that were escaped (``\\\\n``), became blanks or are missing, indentation and quotes; UTF-16
+    and byte order marks always. Raises KeyFileError where it cannot be told what a block is.
     """
     data = as_utf8(data)
+    if not _BEGIN_LINE.search(data):
+        data = _with_lines(data)
+    if _BEGIN not in data:
+        return data
+    blocks = _BLOCK.findall(data)
+    if not blocks and not _LABEL.search(data):
+        return data
+    if not blocks:
+        raise KeyFileError("no line is '-----BEGIN ...-----': what is commented out or behind other text is not read")
+    if _BROKEN_LINE.search(data):
+        raise KeyFileError("the line of a '-----BEGIN' goes on behind it; give each PEM block lines of its own")
+    if any(_BEGIN in body for _, body, _ in blocks):
+        raise KeyFileError("a PEM block is damaged: another begins before it ends")
+    return b"".join(b"%b\n%b%b\n" % block for block in blocks)
+
+
+def _with_lines(data: bytes) -> bytes:
+    """Undo what was done to PEM in which no line is the beginning of a block."""
     if _BEGIN not in data:
         try:
             decoded = as_utf8(base64.b64decode(b"".join(data.split()), validate=True))
@@ -62,8 +90,9 @@ def as_pem(data: bytes) -> bytes:
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     if re.search(rb"-----(?:\\r)?\\n", data):
-        data = data.replace(b"\\r", b"").replace(b"\\n", b"\n").strip(b" \t\r\n\"'")
-    return _BLOCK.sub(lambda block: b"\n".join([block[1], *block[2].split(), block[3]]), data)
+        data = data.replace(b"\\r", b"").replace(b"\\n", b"\n")
+    data = _BLOCK_IN_A_LINE.sub(lambda block: b"\n".join([block[1], *block[2].split(), block[3], b""]), data)
+    return b"\n".join(line.strip(b" \t\r\"'") for line in data.split(b"\n"))
 
 
 def hint_at(data: bytes) -> str:

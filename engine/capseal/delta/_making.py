@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..archive.content import open_content
+from ..archive.content import check_outputs, open_content
 from ..archive.directory import read_end
 from ..errors import FormatError
 from ..io.sink import PathOrFile, Sink, open_sink
@@ -75,6 +75,9 @@ def make_recipe(
     copied to files without names in the folder for temporary files. Raises UsageError without the compiled module,
     SourceChangedError, OSError.
     """
+    if overwrite and isinstance(sink, str | os.PathLike):
+        check_outputs(base, [os.fspath(sink)])
+        check_outputs(new, [os.fspath(sink)])
     with ExitStack() as held:
         target = held.enter_context(sink if isinstance(sink, Sink) else open_sink(sink, overwrite=overwrite))
         opened = held.enter_context(open_base(base))

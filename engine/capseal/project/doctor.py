@@ -22,6 +22,7 @@ from .git import is_tracked
 SOON = timedelta(days=60)
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 _MAX_KEY_BYTES = 64 * 1024
+_PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 class Severity(StrEnum):
@@ -148,8 +149,10 @@ def _copies(config: Config, known: set[str]) -> Iterator[Finding]:
 def _holds_private_key(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return any(label.endswith("PRIVATE KEY") for label in labels(as_pem(file.read(_MAX_KEY_BYTES))))
-    except OSError:
+            data = file.read(_MAX_KEY_BYTES)
+        # One that is commented out would be shipped as well.
+        return _PRIVATE_KEY in data or any(label.endswith("PRIVATE KEY") for label in labels(as_pem(data)))
+    except (OSError, KeyFileError):
         return False
 
 

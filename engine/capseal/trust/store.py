@@ -215,10 +215,10 @@ def load_trust(path: str | os.PathLike[str]) -> TrustStore:
     """
     with open(path, "rb") as file:
         data = file.read(MAX_PEM_BYTES * MAX_SIGNATURES + 1)
-    if not data.lstrip().startswith(b"{"):
-        data = mended(data)
     name = os.fspath(path)
     try:
+        if not data.lstrip().startswith(b"{"):
+            data = mended(data)
         if data.lstrip().startswith(b"{"):
             return parse_store(strictjson.parse(data, "trust store"))
         return _store_of_pem(data)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from ...errors import UsageError
+from ...errors import KeyFileError, UsageError
 from ..framework import options
 from ..framework.arguments import Group, argument, at_least, option
 from ..framework.console import say
@@ -166,7 +166,11 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
     kind = Role(role.value)
     for file in files:
         with open(file, "rb") as opened:
-            data = as_pem(opened.read(options.MAX_STORE_BYTES))
+            data = opened.read(options.MAX_STORE_BYTES)
+        try:
+            data = as_pem(data)
+        except KeyFileError as error:
+            raise KeyFileError(f"{file}: {error}") from None
         if b"-----BEGIN X509 CRL-----" in data:
             crls = load_crls(file)
             issuers = {crl.issuer for crl in crls}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 MAX_STORE_BYTES = 1024 * 1024
 _PAYLOAD = ".payload"
+_SET_ASIDE = ".old"
+"""What follows the name of a seal under way where it names the seal that is to be replaced."""
 
 Bundle = Annotated[
     str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.", in_place=True)
@@ -206,14 +209,33 @@ def project_folder() -> str:
 def seal_of(bundle: str, seal: str | None) -> str | None:
     """Return the detached seal of a bundle: as given, or X.seal beside X.payload; None for an attached bundle.
 
-    Raises UsageError where a payload has no seal beside it, OSError.
+    Raises UsageError where a payload has no seal beside it, or that was set aside by a run that was killed; OSError.
     """
+    if seal is not None:
+        _check_not_set_aside(seal)
     if seal is not None or not bundle.endswith(_PAYLOAD) or not is_payload(bundle):
         return seal
     beside = bundle.removesuffix(_PAYLOAD) + ".seal"
     if not os.path.exists(beside):
+        _check_not_set_aside(beside)
         raise UsageError(f"{bundle}: a payload, and {beside} is not there; name its seal with --seal FILE")
     return beside
+
+
+def _check_not_set_aside(seal: str) -> None:
+    """Raise UsageError where a seal is not there, since a run that replaced a pair was killed."""
+    if os.path.lexists(seal):
+        return
+    from ...io.durable import is_part_of
+
+    folder, final = os.path.split(seal)
+    with suppress(OSError):  # then there is no such folder
+        for name in os.listdir(folder or os.curdir):
+            if name.endswith(_SET_ASIDE) and is_part_of(name.removesuffix(_SET_ASIDE), final):
+                raise UsageError(
+                    f"{seal}: is not there, since a run that was to replace the pair was killed; run that again "
+                    f"(the seal before it is {os.path.join(folder, name)})"
+                )
 
 
 def is_payload(path: str) -> bool:

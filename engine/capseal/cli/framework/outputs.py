@@ -12,8 +12,9 @@ _COMMAND = "command:"
 def check(outputs: Sequence[str], inputs: Iterable[str]) -> None:
     """Refuse outputs that are the same file as an input, as one that capseal.toml names, or as one another.
 
-    The same is what has the same place or inode, by whatever name or link. inputs: paths, as they stand on the command
-    line: NAME=FILE and command:FILE:PROGRAM too. Raises UsageError.
+    So are files in a folder that is read, but for those that capseal made. The same is what has the same place or
+    inode, by whatever name or link. inputs: paths, as they stand on the command line: NAME=FILE and
+    command:FILE:PROGRAM too. Raises UsageError.
     """
     places = [os.path.realpath(output) for output in outputs if output != "-"]
     if len(set(places)) < len(places):
@@ -26,6 +27,10 @@ def check(outputs: Sequence[str], inputs: Iterable[str]) -> None:
             other = _file_at(path)
             if other is not None and os.path.samestat(found, other):
                 raise UsageError(f"{output}: is also {named}, which is read, and would be lost; write to another file")
+        if os.path.isdir(path):
+            from ...archive.content import check_outputs
+
+            check_outputs(path, [output for output, _ in there])
 
 
 def _paths(inputs: Iterable[str]) -> Iterator[tuple[str, str]]:

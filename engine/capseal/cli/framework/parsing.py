@@ -164,7 +164,8 @@ def _files_in(parameters: Mapping[str, Declaration], values: Mapping[str, Any]) 
     read: list[str] = []
     for name, value in values.items():
         declaration = parameters[name]
-        if declaration.writes or (declaration.in_place and len(written) == 1):
+        # No output takes the place of a folder, but it may be in one that is read.
+        if declaration.writes or (declaration.in_place and len(written) == 1 and not os.path.isdir(value)):
             continue
         if declaration.metavar.removesuffix("...") not in _TEXTS:
             read += [word for word in (value if declaration.repeatable else [value]) if isinstance(word, str)]
