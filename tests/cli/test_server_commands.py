@@ -15,6 +15,7 @@ import pytest
 
 from capseal import TrustStore
 from support.command import CAPSEAL, run
+from support.s3 import s3_server
 from support.serving import APP, TOKEN, Bundle
 from support.serving_command import serving, serving_pid
 
@@ -108,6 +109,21 @@ def test_serve_makes_no_store_of_a_folder_that_is_something_else(folder: Path) -
         "capseal: dist is no store, and not empty: it has index.html; give the store a folder of its own"
     )
     assert os.listdir(folder / "dist") == ["index.html"]
+
+
+def test_serve_that_cannot_start_tells_no_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server("bundles") as place:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", place)
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            monkeypatch.setenv(name, "test")
+        for store in ("s3://nobucket/x", "other"):
+            (folder / "other").mkdir(exist_ok=True)
+            (folder / "other" / "index.html").touch()
+            ended = serve_in_vain(folder, store)
+            assert ended.returncode in (2, 3)
+            assert "Traceback" not in ended.stderr
+            assert ended.stderr.splitlines()[-1].startswith("capseal: ")
 
 
 def test_serve_makes_a_store_of_a_new_file_system(folder: Path) -> None:

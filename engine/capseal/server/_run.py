@@ -12,8 +12,9 @@ from types import FrameType
 from typing import cast
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import CapsealError
 from ._app import LOGGER
 from ._forwarded import Forwarded, TrustedProxies
 from ._http_limits import limited_protocol
@@ -90,18 +91,35 @@ class _Server(uvicorn.Server):
 
 
 class _Starting:
-    """ASGI middleware that keeps what the application raised in place of starting."""
+    """ASGI middleware that keeps what the application raised in place of starting.
+
+    What a traceback would add nothing to, such as a bucket that does not exist, is left to whoever asked for the start.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.failure: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
+            return
+        failed: list[Message] = []
+
+        async def send_later(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failed.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_later)
         except Exception as error:
-            if scope["type"] == "lifespan":
-                self.failure = error
+            self.failure = error
+            for message in failed:
+                # The message is the traceback, which uvicorn logs.
+                told = isinstance(error, CapsealError | OSError)
+                await send({"type": message["type"]} if told else message)
             raise
 
 
