@@ -10,6 +10,7 @@ from capseal.embedding import UPLOAD, BundleFile, WsgiUploads
 
 def make_app(folder: Path, trust: TrustStore) -> Flask:
     app = Flask(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # a refusal is answered by WsgiUploads; Flask would log it as a bug
     bundle = BundleFile(folder / "bundle.sealed", trust=trust, expect=Expect(app="com.example.game"))
     app.wsgi_app = WsgiUploads(app.wsgi_app, path="/bundle", trust=trust, expect=bundle.expect)
 

@@ -256,3 +256,22 @@ def test_the_page_shows_the_examples_as_they_are() -> None:
     page = (ROOT / "docs" / "server.md").read_text()
     for path in sorted((ROOT / "examples").glob("*_app.py")):
         assert path.read_text() in page, f"{path.name} differs from what docs/server.md shows"
+
+
+@EXAMPLES
+def test_a_refused_upload_leaves_no_traceback_in_the_log(
+    name: str,
+    serve: Callable[[Any], Any],
+    tmp_path: Path,
+    bundle: Bundle,
+    trust: TrustStore,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serve(load(name).make_app(tmp_path, trust)) as url, httpx.Client(base_url=url, timeout=30) as client:
+        assert client.put("/bundle", content=tampered(bundle, 5)).status_code == 422
+        assert client.put("/bundle", content=whole(bundle)).status_code == 200
+        assert client.put("/bundle", content=whole(bundle)).status_code == 409
+        assert client.get("/payload").status_code == 200
+    assert not [record for record in caplog.records if record.exc_info]
+    assert "Traceback" not in capsys.readouterr().err

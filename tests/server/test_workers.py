@@ -53,6 +53,7 @@ def test_workers_share_a_socket_and_a_store_and_one_that_dies_is_followed(
         up(url, client)
         before = workers_of(process.pid)
         assert len(before) == 2
+        assert '"message": "listening", "place": "127.0.0.1 port 18431", "workers": 2' in (tmp_path / "log").read_text()
         with Connection(url) as one:
             publish(tmp_path / "sealed", one)
         for pid in before:
