@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <stdint.h>
@@ -28,8 +29,12 @@
 
 void capseal_preallocate(int fd, int64_t size)
 {
-    if (!capseal_is_in_memory(fd))
-        (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size);
+    struct statvfs found;
+
+    /* To ask for more than there is would take all of it from everybody else before it fails. */
+    if (capseal_is_in_memory(fd) || fstatvfs(fd, &found) != 0 || (uint64_t)size / found.f_frsize >= found.f_bavail)
+        return;
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size);
 }
 
 void capseal_start_writeback(int fd, int64_t offset, int64_t size)

@@ -317,6 +317,12 @@ def test_room_is_found_for_what_is_expected_and_the_size_stays(tmp_path):
     assert (tmp_path / "out").read_bytes() == b"x" * 5000
 
 
+def test_room_that_is_not_there_is_not_taken_from_everybody_else_meanwhile(tmp_path):
+    with open(tmp_path / "file", "wb") as file:
+        _pagecache.preallocate(file.fileno(), 1 << 44)
+        assert os.fstat(file.fileno()).st_blocks == 0
+
+
 def test_room_that_is_not_there_is_only_missed_when_it_is_needed(tmp_path):
     with FileSink(tmp_path / "out") as sink:
         sink.expect(1 << 60)

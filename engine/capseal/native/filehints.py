@@ -18,7 +18,8 @@ HUGE_BYTES = 2 * 1024 * 1024
 def preallocate(fd: int, size: int) -> None:
     """Have the file system find room for that many bytes at once, and not run by run, where the file is on disk.
 
-    Only a hint (Linux: fallocate(2), which leaves the file's size alone); what fails is told by writing.
+    Only a hint (Linux: fallocate(2), which leaves the file's size alone), not given where there is no room: to try
+    would take all there is from everybody else meanwhile. What fails is told by writing.
     """
     if _lib is not None and size > 0:
         _lib.capseal_preallocate(fd, size)
