@@ -159,6 +159,84 @@ def test_sighup_reads_trust_and_tokens_again(folder: Path, bundle: Bundle, signe
     assert TOKEN not in (folder / "log").read_text()
 
 
+def test_a_file_that_would_block_is_not_read_again_and_the_server_ends_as_ever(folder: Path) -> None:
+    token = folder / "token"
+    token.write_text(TOKEN)
+    with serving(folder, "--token-file", "token") as url:
+        token.unlink()
+        os.mkfifo(token)
+        os.kill(serving_pid(folder), signal.SIGHUP)
+        log = wait_for_log(folder, "not reloaded")
+        assert "token: is no regular file, and cannot be read again" in log
+        assert httpx.get(url + "/livez").text == "ok\n"
+
+
+def test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost(folder: Path) -> None:
+    port = free_port()
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port), "--token-file", "token"]
+    os.mkfifo(folder / "token")
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stderr=log)
+    try:
+        writing = os.open(folder / "token", os.O_WRONLY)  # when the server opens it
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        os.write(writing, TOKEN.encode())
+        os.close(writing)
+        wait_for_log(folder, "not reloaded")  # it would read the token again
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.3, 0.45])
+def test_a_sighup_however_early_ends_no_server(folder: Path, after_s: float) -> None:
+    port = free_port()
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port)]
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stderr=log)
+    try:
+        time.sleep(after_s)
+        process.send_signal(signal.SIGHUP)
+        wait_for_log(folder, "Uvicorn running")
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_that_follows_another_goes_by_the_files_as_they_are(
+    folder: Path, bundle: Bundle, signer2: PrivateKey
+) -> None:
+    with serving(folder, "--workers", "2") as url:
+        wait_for_log(folder, "Application startup complete")
+        time.sleep(0.5)
+        (folder / "trust.json").unlink()
+        TrustStore.of(signer2.public_key).save(folder / "trust.json")
+        parent = int(Path(f"/proc/{serving_pid(folder)}/stat").read_text().split()[3])
+        os.kill(parent, signal.SIGHUP)
+        wait_for_log(folder, '"reloaded"')
+        time.sleep(5)  # they have settled
+        for worker in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            os.kill(int(worker), signal.SIGKILL)
+        wait_for_log(folder, "worker ended")
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                answers = {
+                    httpx.post(f"{url}/v1/uploads", content=bundle.seal, timeout=20).status_code for _ in range(6)
+                }
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        assert answers == {403}
+
+
 @contextlib.contextmanager
 def on_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`capseal serve` as a terminal runs it; yield it, and the terminal's other end."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,17 @@ def test_what_is_read_verified_is_of_whom_the_server_trusts_now(
         await server.payload(release, None)
 
     asyncio.run(run())
+
+
+def test_a_reload_that_never_ends_keeps_no_server_from_ending(store: Path, trust: TrustStore) -> None:
+    began, never = threading.Event(), threading.Event()
+
+    def reload() -> None:
+        began.set()
+        never.wait()
+
+    with live_server(str(store), trust, reload=reload) as live:
+        live.server._reloading.ask()  # type: ignore[attr-defined]
+        assert began.wait(10)
+        assert live.client.get("/livez").text == "ok\n"
+    never.set()  # live_server() has seen it end

@@ -6,6 +6,7 @@ only: the library is imported inside the commands, so that starting up stays qui
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -15,6 +16,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 rejected, 2 usage, 3 environment, 70 a mistake of our own, 128 + n for signal n.
     """
+    # A server that is told to read its files again before it can take that has missed nothing, and goes on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     # What the imports make stays, and to look for garbage in it would cost 10 ms of every start.
     gc.set_threshold(50_000)
     try:

@@ -35,6 +35,9 @@ _TOPIC_OF = {
     "device": "device",
 }
 
+_RELOADED = ("serve",)
+"""Commands that SIGHUP does not end: they read their files again."""
+
 
 class _Commands(Mapping[str, Command | Group]):
     """The commands by their names. A topic is imported when a command of it is looked at: none waits for another's."""
@@ -61,8 +64,9 @@ CAPSEAL = Group(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, by default this process's, and return its exit code."""
-    exit_codes.catch_signals()
     words = sys.argv[1:] if arguments is None else arguments
+    command = next((word for word in words if not word.startswith("-")), None)
+    exit_codes.catch_signals(exit_codes.Hangups() if command in _RELOADED else None)
     return exit_codes.code_of(
         lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout, verbose=parsing.is_verbose(words)
     )

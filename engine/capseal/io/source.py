@@ -7,10 +7,10 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from ..errors import SourceChangedError
+from ..errors import SourceChangedError, UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
 
@@ -210,3 +210,10 @@ def _is_made_when_read(fd: int) -> bool:
 
 def _nothing() -> None:
     """The caller's file object stays open: who opened it closes it."""
+
+
+def check_rereadable(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise UsageError where one of these is no regular file: a pipe gives its content once, then blocks. OSError."""
+    for path in paths:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UsageError(f"{os.fspath(path)}: is no regular file, and cannot be read again")

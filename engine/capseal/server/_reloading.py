@@ -4,11 +4,17 @@ import asyncio
 import logging
 import os
 import ssl
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..errors import CapsealError, KeyFileError
+from ..io.source import check_rereadable
 from ._logs import told
+
+_SLOW_S = 10.0
+"""A reload that takes longer is told of: something that it reads does not answer."""
 
 
 class CertificatePair:
@@ -25,8 +31,13 @@ class CertificatePair:
         # A context that is in use cannot be given another pair in one step: the certificate would come first.
         self.context.sni_callback = self._choose
 
+    def load_again(self) -> ssl.SSLContext:
+        """Return the pair as it would be used now. Raises OSError, UsageError, KeyFileError."""
+        check_rereadable(self._files)
+        return self.load()
+
     def load(self) -> ssl.SSLContext:
-        """Read the pair again and return it as it would be used. Raises OSError, KeyFileError."""
+        """Read the pair and return it as it would be used. Raises OSError, KeyFileError."""
         certificate, key = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -80,14 +91,41 @@ class Reloading:
             await self._asked.wait()
             self._asked.clear()
             try:
-                await asyncio.to_thread(self._read_again)
+                await self._read_in_a_thread()
             except (CapsealError, OSError) as error:
                 self._log.error("not reloaded, all stays as it was", extra={"members": {"error": told(error)}})
             else:
                 self._log.info("reloaded")
 
+    async def _read_in_a_thread(self) -> None:
+        """Read again in a thread that the process does not wait for at its end: a file may never answer."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if done.cancelled():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        def read() -> None:
+            failure: BaseException | None = None
+            try:
+                self._read_again()
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                failure = error
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, failure)
+
+        threading.Thread(target=read, name="reload", daemon=True).start()
+        if not (await asyncio.wait([done], timeout=_SLOW_S))[0]:
+            self._log.error("reloading takes long, all stays as it was until every file was read")
+        await done
+
     def _read_again(self) -> None:
-        context = None if self._pair is None else self._pair.load()
+        context = None if self._pair is None else self._pair.load_again()
         self._reload()
         if self._pair is not None and context is not None:
             self._pair.use(context)

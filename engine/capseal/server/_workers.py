@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ class _Watch:
     def __init__(self) -> None:
         self._began: dict[int, float] = {}
         self._ending = False
+        self._hung_up = False
+        self._had_terminal = sys.stderr.isatty()
         self._is_worker = False
         self._alive = os.pipe()
         self.settled = False
@@ -94,6 +97,10 @@ class _Watch:
         else:
             self._is_worker = True
             _restore(before)
+            if self._hung_up and callable(
+                before.get(signal.SIGHUP)
+            ):  # what this process read may be no more what its workers go by
+                signal.raise_signal(signal.SIGHUP)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         if pid:
             return False
@@ -113,7 +120,9 @@ class _Watch:
                 _restore(before)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self._ending = self._ending or number != signal.SIGHUP
+        terminal_closed = self._had_terminal and not sys.stderr.isatty()
+        self._ending = self._ending or number != signal.SIGHUP or terminal_closed
+        self._hung_up = self._hung_up or number == signal.SIGHUP
         for pid in self._began:
             os.kill(pid, number)
 

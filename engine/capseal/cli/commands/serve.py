@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from contextlib import closing
@@ -46,6 +47,7 @@ def serve(
     from dataclasses import fields
 
     from ...format.strictjson import Role
+    from ...io.source import check_rereadable
     from ...server import (
         CapgoUpdates,
         Limits,
@@ -70,6 +72,8 @@ def serve(
         share = share_work(said["host"], said["port"], workers=said["workers"])
         if share is None:
             return
+        if _hangup_came():  # since this was read: the worker follows one that had gone by other files
+            trusted, token, tokens = _admitted(said)
     # Where others worked before there is a store, unless it is not mounted any more.
     with closing(Storage.open(store, may_be_new=share is None or not share.is_successor)) as storage:
         app = create_app(
@@ -85,6 +89,8 @@ def serve(
         )
 
         def reload() -> None:
+            files = _trust_file(said), said["token_file"], said["tokens"]
+            check_rereadable(file for file in files if file is not None)
             trusted, token, tokens = _admitted(said)
             replace_trust(app, trusted, token=token, tokens=tokens)
 
@@ -99,6 +105,7 @@ def serve(
             reload=reload,
         )
         log_to_stderr(LogFormat(said["log_format"].value))
+        _hand_hangups_to(server)
         # All that was imported stays: no collection need look at it while transfers wait.
         gc.freeze()
         _run(server, None if share is None else share.listener)
@@ -110,13 +117,32 @@ def _admitted(said: Mapping[str, Any]) -> "tuple[TrustStore, str | None, list[To
     """Return whom the server trusts, as the files say now. Raises UsageError, KeyFileError, OSError."""
     from ...server import load_token, load_tokens, parse_tokens
 
-    trusted = options.load_trust(said["trust"] or options.find_config().trust)
+    trusted = options.load_trust(_trust_file(said))
     token = None if said["token_file"] is None else load_token(said["token_file"])
     tokens = [] if said["tokens"] is None else load_tokens(said["tokens"], variables=os.environ)
     text = os.environ.get(_TOKENS_TEXT)
     if text is not None:
         tokens += parse_tokens(os.fsencode(text), where=_TOKENS_TEXT, variables=os.environ)
     return trusted, token, tokens
+
+
+def _trust_file(said: Mapping[str, Any]) -> str | None:
+    found: str | None = said["trust"] or options.find_config().trust
+    return found
+
+
+def _hangup_came() -> bool:
+    handler = signal.getsignal(signal.SIGHUP)
+    return isinstance(handler, exit_codes.Hangups) and handler.came
+
+
+def _hand_hangups_to(server: "Server") -> None:
+    """Let a server have SIGHUP before it runs, and one that came since its files were read."""
+    early = signal.getsignal(signal.SIGHUP)
+    if isinstance(early, exit_codes.Hangups):  # else whoever started us wants it ignored
+        signal.signal(signal.SIGHUP, server.handle_exit)
+        if early.came:
+            server.handle_exit(signal.SIGHUP, None)
 
 
 def _run(server: "Server", listener: socket.socket | None) -> None:

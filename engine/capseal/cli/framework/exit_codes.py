@@ -79,12 +79,33 @@ def note_step(error: OSError, step: str, *, file: str | None = None) -> None:
             error.filename = file
 
 
-def catch_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP unwind the command, so that it leaves nothing half-made."""
+class Hangups:
+    """What handles SIGHUP while a command that goes by it is not ready for that: it notes that one came.
+
+    A terminal that was closed says so by the same signal, which ends the command.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._had_terminal = sys.stderr.isatty()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if self._had_terminal and not sys.stderr.isatty():
+            _interrupt(number, frame)
+
+
+def catch_signals(hangups: Hangups | None = None) -> None:
+    """Let SIGINT, SIGTERM and SIGHUP unwind the command, so that it leaves nothing half-made.
+
+    hangups: gets SIGHUP in place of that.
+    """
     for number in SIGNALS:
         # Whoever started us with a signal ignored (nohup, a job in the background) wants it ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, hangups if hangups and number == signal.SIGHUP else _interrupt)
+    # It was held back since the process began (capseal.cli.main).
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
