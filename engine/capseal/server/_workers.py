@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -55,7 +54,6 @@ class _Watch:
         self._began: dict[int, float] = {}
         self._ending = False
         self._hung_up = False
-        self._had_terminal = sys.stderr.isatty()
         self._is_worker = False
         self._alive = os.pipe()
         self.settled = False
@@ -120,8 +118,7 @@ class _Watch:
                 _restore(before)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        terminal_closed = self._had_terminal and not sys.stderr.isatty()
-        self._ending = self._ending or number != signal.SIGHUP or terminal_closed
+        self._ending = self._ending or number != signal.SIGHUP
         self._hung_up = self._hung_up or number == signal.SIGHUP
         for pid in self._began:
             os.kill(pid, number)
