@@ -28,6 +28,6 @@ def make_app(folder: Path, trust: TrustStore) -> WsgiUploads:
 
     urlpatterns[:] = [path("bundle", upload), path("payload", payload)]
     if not settings.configured:
-        # Your settings.py. A refusal is answered by WsgiUploads; Django would log it as a bug.
+        # Your settings.py. A refusal is answered by the middleware; Django would log it as a bug.
         settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], DEBUG_PROPAGATE_EXCEPTIONS=True)
     return WsgiUploads(get_wsgi_application(), path="/bundle", trust=trust, expect=bundle.expect)
