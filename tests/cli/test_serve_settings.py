@@ -100,6 +100,23 @@ def test_a_file_that_says_something_else_is_told_with_its_place(tmp_path: Path, 
     assert str(caught.value).startswith(str(file))
 
 
+@pytest.mark.parametrize("name", ["CAPSEAL_SERVE_TOKEN_TOML", "CAPSEAL_SERVE_TOKENFILE"])
+def test_a_variable_that_sets_nothing_is_refused_with_the_nearest(folder: Path, name: str) -> None:
+    environment = {**os.environ, name: "x"}
+    done = subprocess.run(
+        [*CAPSEAL, "serve", "store", "--trust", "trust.json"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"capseal: {name} is set, but is no setting of serve; the nearest is CAPSEAL_SERVE_TOKEN"
+    )
+
+
 def test_files_that_a_file_names_are_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "server.toml"
     file.write_text('[server]\ntrust = "keys/trust.json"\ntoken_file = "/run/token"\nidle_s = 7\ncapgo = true\n')

@@ -5,7 +5,7 @@ file of --config; the first of them that says something counts.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...errors import UsageError
@@ -14,6 +14,7 @@ from ..framework.arguments import Choice, Declaration, Number, at_least, between
 
 _VARIABLE = "CAPSEAL_SERVE_"
 _TABLE = "server"
+_BESIDE = ("config", "tokens_toml")
 _FURTHER_NAMES = {"bundle_bytes": ("--max-bundle",)}
 _UNITS = {"bytes": "BYTES", "s": "SECONDS"}
 
@@ -128,8 +129,19 @@ class Settings:
     def over(self, config: str | None) -> dict[str, Any]:
         """Return every setting: as given, or as the file says, or its default. Raises UsageError, OSError."""
         settings = table()
+        _check_variables({variable(name) for name in (*settings, *_BESIDE)})
         said = {} if config is None else _loaded(config, settings)
         return {**{name: one.default for name, one in settings.items()}, **said, **self._given}
+
+
+def _check_variables(known: Collection[str]) -> None:
+    """Refuse a variable that sets nothing: misspelt, it could leave a server open that was meant to ask for a token."""
+    for name in os.environ:
+        if name.startswith(_VARIABLE) and name not in known:
+            import difflib
+
+            (nearest,) = difflib.get_close_matches(name, known, 1, cutoff=0)
+            raise UsageError(f"{name} is set, but is no setting of serve; the nearest is {nearest}")
 
 
 def _loaded(path: str, settings: Mapping[str, Declaration]) -> dict[str, Any]:
