@@ -152,8 +152,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/_reloading.py",
-        "        context = None if self._pair is None else self._pair.load()\n        self._reload()\n",
-        "        self._reload()\n        context = None if self._pair is None else self._pair.load()\n",
+        "        context = None if self._pair is None else self._pair.load_again()\n        self._reload()\n",
+        "        self._reload()\n        context = None if self._pair is None else self._pair.load_again()\n",
         OPERATION + "test_a_reload_takes_a_new_certificate_and_keeps_the_old_one_where_that_is_bad",
     ),
     Mutant(
