@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import capseal
-from capseal.archive import _listing
+from capseal.archive import _private_keys
 from capseal.bundle import reader
 from capseal.crypto import segment_cipher as segments
 from capseal.native import filehints as _pagecache
@@ -154,7 +154,7 @@ def test_one_function_in_c_looks_at_plaintext(monkeypatch, tmp_path, signer, rec
     spy = Spy(monkeypatch)
     searched = []
     contains = search.contains
-    monkeypatch.setattr(_listing, "contains", lambda data, word: searched.append(word) or contains(data, word))
+    monkeypatch.setattr(_private_keys, "contains", lambda data, word: searched.append(word) or contains(data, word))
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "index.html").write_bytes(CONTENT[:100_000])
     sealed = tmp_path / "sealed"
@@ -162,7 +162,7 @@ def test_one_function_in_c_looks_at_plaintext(monkeypatch, tmp_path, signer, rec
         tmp_path / "dist", sealed, signer=signer, recipients=[recipient.public_key], app="a", version="1"
     )
     assert spy.check(sealed.read_bytes()[len(seal.encode()) :])[0] > 0
-    assert set(searched) == {b"PRIVATE KEY"}
+    assert set(searched) == {_private_keys._TELLTALE, _private_keys._WIDE_TELLTALE}
     searched.clear()
     capseal.unseal(sealed, tmp_path / "zip", identity=recipient, trust=trust)
     assert not searched  # whoever receives it looks for nothing
