@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ..framework import exit_codes, options
 from ..framework.arguments import argument, option
 from ..framework.extras import need
-from .serve_settings import Settings, variable
+from .serve_settings import CONFIG_VARIABLE, TOKENS_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from ...server import Token
     from ...trust.store import TrustStore
 
-_TOKENS_TEXT = variable("tokens_toml")
-"""The variable that holds what the file of --tokens would."""
-
 
 def serve(
     store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL.")],
     config: Annotated[
         str | None,
-        option("--config", metavar="FILE", env=variable("config"), help="TOML: a table [server] with these settings."),
+        option("--config", metavar="FILE", env=CONFIG_VARIABLE, help="TOML: a table [server] with these settings."),
     ] = None,
     *,
     settings: Settings,
@@ -120,9 +117,9 @@ def _admitted(said: Mapping[str, Any]) -> "tuple[TrustStore, str | None, list[To
     trusted = options.load_trust(_trust_file(said))
     token = None if said["token_file"] is None else load_token(said["token_file"])
     tokens = [] if said["tokens"] is None else load_tokens(said["tokens"], variables=os.environ)
-    text = os.environ.get(_TOKENS_TEXT)
+    text = os.environ.get(TOKENS_VARIABLE)
     if text is not None:
-        tokens += parse_tokens(os.fsencode(text), where=_TOKENS_TEXT, variables=os.environ)
+        tokens += parse_tokens(os.fsencode(text), where=TOKENS_VARIABLE, variables=os.environ)
     return trusted, token, tokens
 
 

@@ -14,7 +14,9 @@ from ..framework.arguments import Choice, Declaration, Number, at_least, between
 
 _VARIABLE = "CAPSEAL_SERVE_"
 _TABLE = "server"
-_BESIDE = ("config", "tokens_toml")
+CONFIG_VARIABLE = _VARIABLE + "CONFIG"
+TOKENS_VARIABLE = _VARIABLE + "TOKENS_TOML"
+"""Holds what the file of --tokens would."""
 _FURTHER_NAMES = {"bundle_bytes": ("--max-bundle",)}
 _UNITS = {"bytes": "BYTES", "s": "SECONDS"}
 
@@ -129,7 +131,7 @@ class Settings:
     def over(self, config: str | None) -> dict[str, Any]:
         """Return every setting: as given, or as the file says, or its default. Raises UsageError, OSError."""
         settings = table()
-        _check_variables({variable(name) for name in (*settings, *_BESIDE)})
+        _check_variables({CONFIG_VARIABLE, TOKENS_VARIABLE, *map(variable, settings)})
         said = {} if config is None else _loaded(config, settings)
         return {**{name: one.default for name, one in settings.items()}, **said, **self._given}
 
