@@ -53,6 +53,12 @@ def _unpacked(archive: bytes, root: Path) -> tuple[dict[str, bytes], dict[str, i
     return read_tree(root), modes, manifest.encode()
 
 
+@pytest.fixture(autouse=True)
+def _in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take files in runs on every file system, also on one of which a single sync would not be enough."""
+    monkeypatch.setattr(SyncedTogether, "takes_closed", True)
+
+
 def _one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SyncedTogether, "takes_closed", False)
 

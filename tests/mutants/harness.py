@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -36,15 +37,16 @@ class Verdict:
 
 
 class EngineCopy:
-    """A copy of the engine, the compiled module linked, in which one mutant at a time lives."""
+    """A copy of the engine, the installed compiled module linked, in which one mutant at a time lives."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "engine"
         self._outcomes = folder / "outcomes.json"
         self._mutants = 0
         shutil.copytree(ENGINE, self.path, ignore=shutil.ignore_patterns("*.so", "*.egg-info"))
-        for compiled in ENGINE.rglob("*.so"):
-            (self.path / compiled.relative_to(ENGINE)).symlink_to(compiled)
+        compiled = find_spec("capseal._native")
+        if compiled is not None and compiled.origin is not None:  # beside the sources, or where it was installed
+            (self.path / "capseal" / Path(compiled.origin).name).symlink_to(compiled.origin)
 
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:

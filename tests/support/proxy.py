@@ -56,7 +56,7 @@ class Proxy:
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             up = threading.Thread(target=self._copy_up, args=(client, server, up_budget), daemon=True)
             up.start()
-            self.passed_back += self._copy(server, client, budget)
+            self._copy_back(server, client, budget)
             for one in (client, server):
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
@@ -83,13 +83,14 @@ class Proxy:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
-    def _copy(self, origin: socket.socket, to: socket.socket, budget: int | None) -> int:
+    def _copy_back(self, origin: socket.socket, to: socket.socket, budget: int | None) -> None:
         passed = 0
         with contextlib.suppress(OSError):
             while data := origin.recv(65536):
                 if budget is not None and passed + len(data) > budget:
                     to.sendall(data[: max(0, budget - passed)])
-                    return budget
+                    self.passed_back += budget - passed
+                    return
                 if self.flip_after is not None and budget is None and passed <= self.flip_after < passed + len(data):
                     changed = bytearray(data)
                     changed[self.flip_after - passed] ^= 1
@@ -98,9 +99,9 @@ class Proxy:
                     time.sleep(0.02)
                 to.sendall(data)
                 passed += len(data)
+                self.passed_back += len(data)
                 if self.rate is not None:
                     time.sleep(len(data) / self.rate)
-        return passed
 
 
 @contextlib.contextmanager
