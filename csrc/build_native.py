@@ -44,7 +44,7 @@ ffibuilder.cdef(
     size_t capseal_write_files(int folder, const char *names, const uint32_t *modes, const int64_t *data_at,
                                const int64_t *sizes, size_t count, const uint8_t *data);
     int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
-    int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes);
+    int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes, size_t rare);
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);

@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Returns 1 where the word occurs in data_bytes of data, of any alignment, else 0. Time is linear in both sizes. */
-int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes);
+/*
+ * Returns 1 where the word, in ASCII, occurs in data_bytes of data, of any alignment, as it is or in UTF-16 of
+ * either order, else 0.
+ *
+ * rare: which byte of the word is looked for first; the fewer of it there are, the sooner it is done. Time is at
+ * most linear in the product of both sizes.
+ */
+int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes, size_t rare);
 
 #endif

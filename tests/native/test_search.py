@@ -15,7 +15,7 @@ def contains(request, monkeypatch):
         monkeypatch.setattr(search, "_lib", None)
     elif search._lib is None:
         pytest.skip("built without a C compiler")
-    return lambda data, word=WORD: search.contains(memoryview(data), word)
+    return lambda data, word=WORD, rare=3: search.contains(memoryview(data), word, rare=rare)
 
 
 @pytest.mark.parametrize("before", [0, 1, 15, 16, 63, 64, 4095, 4096, 2 * 1024 * 1024])
@@ -33,6 +33,21 @@ def test_what_is_shorter_than_the_word_does_not_hold_it(contains, size):
     assert not contains(WORD[:size])
 
 
-@given(data=st.text("ab", max_size=200).map(str.encode), word=st.text("ab", min_size=1, max_size=12).map(str.encode))
-def test_the_compiled_form_says_what_python_says(data, word):
-    assert search.contains(memoryview(data), word) == (word in data)
+@pytest.mark.parametrize("rare", range(len(WORD)))
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_a_word_in_utf_16_is_found_and_not_where_anything_else_lies_between(contains, rare, order):
+    wide = WORD.decode().encode(order).strip(b"\0")
+    assert contains(b"VPR" + wide + b"E", rare=rare)
+    assert not contains(wide[:-1], rare=rare)
+    for zero in range(1, len(wide), 2):
+        assert not contains(wide[:zero] + b"x" + wide[zero + 1 :], rare=rare)
+
+
+@given(
+    data=st.lists(st.sampled_from([b"a", b"b", b"\0"]), max_size=200).map(b"".join),
+    word=st.text("ab", min_size=1, max_size=12).map(str.encode),
+    where=st.integers(0, 11),
+)
+def test_the_compiled_form_says_what_python_says(data, word, where):
+    wide = b"\0".join(bytes([one]) for one in word)
+    assert search.contains(memoryview(data), word, rare=where % len(word)) == (word in data or wide in data)
