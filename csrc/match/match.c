@@ -146,7 +146,7 @@ int64_t capseal_match_find(const capseal_match_index *index, const uint8_t *fres
             uint64_t mix = mixed(hash), bit = bit_of(mix, index->table_bits);
             if (index->filter[bit >> 3] >> (bit & 7) & 1)
                 bytes = longest(index, fresh, fresh_bytes, at, place->done, mix, match);
-            if (bytes < least_bytes) {
+            if (bytes < least_bytes || bytes == 0) {
                 if (at + WINDOW < fresh_bytes)
                     hash = (hash - (fresh[at] + UINT64_C(1)) * outgoing) * FACTOR + fresh[at + WINDOW] + 1;
                 place->at = at + 1;

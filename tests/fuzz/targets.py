@@ -32,6 +32,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "log": _made("logs", "log_target"),
     "device state": _made("devices", "state_target"),
     "device manifest": _made("devices", "manifest_target"),
+    "recipe": _made("recipes", "recipe_target"),
     "zip": _made("zips", "zip_target"),
     "client": _made("clients", "client_target"),
     "server": _made("servers", "server_target"),

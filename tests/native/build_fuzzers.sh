@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds FOLDER/fuzz_hash, fuzz_blocks and fuzz_file, with sanitizers, for long runs (docs/assurance.md).
+# Builds FOLDER/fuzz_hash, fuzz_blocks, fuzz_file and fuzz_match, with sanitizers, for long runs (docs/assurance.md).
 # What the kernels branch on steers no fuzzer, and to count it takes most of the time: only the rest is counted.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,3 +20,4 @@ link() {
 link fuzz_hash tests/native/fuzz_hash.c
 link fuzz_blocks tests/native/fuzz_hash.c -DONLY_BLOCKS
 link fuzz_file tests/native/fuzz_file.c
+link fuzz_match tests/native/fuzz_match.c

@@ -22,6 +22,7 @@ INCLUDE = f"-I{ROOT / 'csrc'}"
 PROGRAM = str(ROOT / "tests" / "native" / "test_hash.c")
 HARNESS = str(ROOT / "tests" / "native" / "fuzz_hash.c")
 FILE_HARNESS = str(ROOT / "tests" / "native" / "fuzz_file.c")
+MATCH_HARNESS = str(ROOT / "tests" / "native" / "fuzz_match.c")
 # The generated steps are longer string literals than ISO C promises to take; every compiler does.
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wno-overlength-strings", "-Werror"]
 SANITIZERS = ["-g", "-O1", "-fno-sanitize-recover=all"]
@@ -119,6 +120,42 @@ def test_a_short_fuzzing_run_of_files_finds_nothing(tmp_path: Path) -> None:
             (corpus / f"{what}-{offset}").write_bytes(bytes([what, 44]) + numbers + os.urandom(40))
     done = run(path, "-runs=3000", "-max_total_time=4", "-max_len=64", "-seed=1", str(corpus))
     assert "Done" in done.stderr
+
+
+# Step, bits of the table, least match, rows, size of the base; stretches of the base or, with the high bit, new bytes.
+_MATCHES = bytes([16, 13, 32, 4, 0, 4]) + bytes([0, 0, 200, 0x90, 7, 9, 3, 1, 250, 0x81, 3, 40, 20, 60, 255])
+
+
+def test_a_short_fuzzing_run_of_matching_finds_nothing(tmp_path: Path) -> None:
+    need("clang")
+    path, corpus = str(tmp_path / "fuzz_match"), tmp_path / "corpus"
+    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, MATCH_HARNESS, "-o", path)
+    corpus.mkdir()
+    for least in (0, 1, 32, 64):
+        for kinds in (1, 2, 13):
+            seed = bytes([*_MATCHES[:1], kinds, least]) + _MATCHES[3:]
+            (corpus / f"{least}-{kinds}").write_bytes(seed)
+    done = run(path, "-runs=3000", "-max_total_time=4", "-timeout=20", "-max_len=120", "-seed=1", str(corpus))
+    assert "Done" in done.stderr
+
+
+def test_a_fuzzer_of_matching_notices_a_match_that_is_a_byte_too_long(tmp_path: Path) -> None:
+    """Without this, a harness that compares nothing would pass as well."""
+    need("clang")
+    path, broken = str(tmp_path / "fuzz_match"), tmp_path / "csrc"
+    shutil.copytree(ROOT / "csrc", broken)
+    match = broken / "match" / "match.c"
+    text = match.read_text()
+    assert text.count("place->at = place->done = match[0] + bytes;") == 1
+    match.write_text(
+        text.replace(
+            "place->at = place->done = match[0] + bytes;", "match[2]++, place->at = place->done = match[0] + bytes;"
+        )
+    )
+    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
+    run("clang", "-O1", "-fsanitize=fuzzer,address", f"-I{broken}", *sources, MATCH_HARNESS, "-o", path)
+    (tmp_path / "seed").write_bytes(_MATCHES)
+    assert subprocess.run([path, str(tmp_path / "seed")], capture_output=True, timeout=60).returncode != 0
 
 
 def test_a_fuzzer_of_files_notices_one_byte_too_many(tmp_path: Path) -> None:

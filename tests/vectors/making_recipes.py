@@ -93,7 +93,8 @@ def recipe(blocks: Iterable[bytes], new: bytes, *, base: str = "files", **said: 
     return struct.pack(">8sB4I2QI32s32s", *head.values()) + b"".join(blocks)
 
 
-def _base() -> bytes:
+def base_string() -> bytes:
+    """Return the base string of BASE_FILES."""
     out = b""
     for name, data in (("a.bin", BASE_FILES["a.bin"]), ("b/", b""), ("b/c.txt", BASE_FILES["b/c.txt"])):
         out += struct.pack(
@@ -141,7 +142,7 @@ def vectors() -> Iterator[tuple[str, str, str, str, bytes, bytes | None]]:
     yield "valid-empty", "no bytes at all", "ok", nothing, recipe([], b"", base=nothing), b""
     yield "valid-copy", "a stretch of the base", "ok", "files", _one(COPIED, new=COPY), COPY
     two = instructions([(0, 100), (5, 64)], [(0, 500), (-2, 0)])
-    over = _base()[500:600] + b"hello" + _base()[:64]
+    over = base_string()[500:600] + b"hello" + base_string()[:64]
     yield (
         "valid-copies",
         "a stretch over three entries, then one before it",
@@ -157,7 +158,7 @@ def vectors() -> Iterator[tuple[str, str, str, str, bytes, bytes | None]]:
     directory = recipe([block(header, LOCAL)], ZIP, base=nothing, directory=END)
     yield "valid-directory", "the directory of a zip follows from the zip", "ok", nothing, directory, ZIP
     packed = instructions([(1, 64)] * 40, [(0, 0), *[(0, -64)] * 39])
-    shown = b"".join(b"x" + _base()[:64] for _ in range(40))
+    shown = b"".join(b"x" + base_string()[:64] for _ in range(40))
     small = recipe([block(packed, b"x" * 40, packed=zstd(packed))], shown)
     yield "valid-instructions-zstd", "instructions by zstd", "ok", "files", small, shown
 
