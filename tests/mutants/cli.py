@@ -4,8 +4,27 @@ from .mutant import Mutant
 
 BUNDLE = "tests/cli/test_bundle_commands.py::"
 ERRORS = "tests/cli/test_errors.py::"
+SETTINGS = "tests/cli/test_serve_settings.py::"
 
 MUTANTS = (
+    Mutant(
+        "cli/framework/exit_codes.py",
+        "hangups if hangups and number == signal.SIGHUP else _interrupt)",
+        "hangups if hangups and number == signal.SIGUSR1 else _interrupt)",
+        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
+    ),
+    Mutant(
+        "cli/commands/serve.py",
+        "        if early.came:\n",
+        "        if not early.came:\n",
+        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
+    ),
+    Mutant(
+        "cli/commands/serve.py",
+        "            check_rereadable(file for file in files if file is not None)\n",
+        "",
+        SETTINGS + "test_a_file_that_would_block_is_not_read_again_and_the_server_ends_as_ever",
+    ),
     Mutant(
         "cli/framework/exit_codes.py",
         "    except BaseException as error:  # noqa: BLE001\n        from .extras",

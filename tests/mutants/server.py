@@ -14,6 +14,7 @@ PROXIES = "tests/server/test_proxies.py::"
 OPERATION = "tests/server/test_operation.py::"
 CORS = "tests/server/test_cors.py::"
 RELOADING = "tests/server/test_reloading.py::"
+SETTINGS = "tests/cli/test_serve_settings.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
@@ -128,21 +129,69 @@ MUTANTS = (
     ),
     Mutant(
         "server/_cors.py",
-        'if request.get("access-control-request-method") in METHODS and',
-        'if "access-control-request-method" in request and',
+        'may_read = _ALLOW in cors and Headers(scope=scope).get("access-control-request-method") in METHODS',
+        'may_read = _ALLOW in cors and "access-control-request-method" in Headers(scope=scope)',
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
         "server/_cors.py",
-        "if origin is not None and origin in self._origins:",
-        "if origin is not None and origin.startswith(tuple(self._origins)):",
+        "if origin is None or origin not in self._origins:",
+        "if origin is None or not origin.startswith(tuple(self._origins)):",
         CORS + "test_a_narrowed_server_is_read_from_the_origins_that_are_named",
     ),
     Mutant(
-        "server/_routes.py",
-        "Route(paths.UPLOAD, publishing.get_upload),",
-        "Route(paths.UPLOAD, publishing.get_upload, middleware=[Middleware(PublicCors, origins=None)]),",
+        "server/_app.py",
+        "cors = CorsPolicy(routes, own, checked_origins(cors_origins))",
+        "cors = CorsPolicy(routes, more, checked_origins(cors_origins))",
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
+    ),
+    Mutant(
+        "server/_cors.py",
+        "if match is Match.FULL:",
+        "if match is not Match.NONE:",
+        CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
+    ),
+    Mutant(
+        "server/_forwarded.py",
+        "network.prefixlen - _MAPPED.prefixlen)",
+        "max(network.prefixlen - _MAPPED.prefixlen - 1, 0))",
+        PROXIES + "test_ipv4_is_the_same_on_a_socket_for_both",
+    ),
+    Mutant(
+        "server/_reloading.py",
+        '        threading.Thread(target=read, name="reload", daemon=True).start()\n',
+        "        loop.run_in_executor(None, read)\n",
+        RELOADING + "test_a_reload_that_never_ends_keeps_no_server_from_ending",
+    ),
+    Mutant(
+        "server/_workers.py",
+        "if self._hung_up and callable(",
+        "if not self._hung_up and callable(",
+        SETTINGS + "test_a_worker_that_follows_another_goes_by_the_files_as_they_are",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "            else:\n                if judging is self._judging:\n                    return verdict, judging\n",
+        "            else:\n                return verdict, judging\n",
+        RELOADING + "test_what_is_read_verified_is_of_whom_the_server_trusts_now",
+    ),
+    Mutant(
+        "server/catalogue/_seals.py",
+        "return wanted if judging is self._judging else await self.accept(wanted.seal.encode())",
+        "return wanted",
+        RELOADING + "test_a_seal_that_trickles_across_a_reload_is_judged_by_the_new_trust",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "        accepted = kept is not None and kept.trust is trust\n",
+        "        accepted = kept is not None\n",
+        RELOADING + "test_a_key_that_is_trusted_no_more_publishes_nothing_of_what_it_began",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "        upload.verified = await self.seals.accept(seal)\n",
+        "",
+        RELOADING + "test_a_reload_while_an_upload_is_looked_up_for_publishing_counts",
     ),
     Mutant(
         "server/routes/publishing.py",

@@ -2,12 +2,15 @@
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from http.client import HTTPResponse
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +19,7 @@ from capseal import TrustStore, UsageError
 from capseal.server import create_app
 from capseal.server.storage.objects import Storage
 from support.browser import chromium
+from support.server_fixtures import BundleMaker
 from support.serving import TOKEN, Bundle, Live, live_server
 
 PAGE = "https://app.example.com"
@@ -63,9 +67,105 @@ def test_a_page_can_read_why_there_is_nothing(published: Live) -> None:
     for path in (published.release_url(8), published.release_url(7).replace("production", "beta"), "/v1/apps/-/x"):
         answer = published.client.get(path, headers={"Origin": PAGE})
         assert answer.status_code == 404
-        assert answer.headers.get("access-control-allow-origin") == (None if path.endswith("/x") else "*")
+        assert answer.headers["access-control-allow-origin"] == "*"
     answer = published.client.get(published.release_url(7) + "/payload", headers={"Range": "bytes=99999999-"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (416, "*")
+
+
+def tells_all(answer: httpx.Response) -> bool:
+    """Whether every page may read an answer, and no cache keeps it."""
+    may_read, exposed = (answer.headers.get(f"access-control-{name}") for name in ("allow-origin", "expose-headers"))
+    return (
+        may_read == "*" and set(exposed.lower().split(", ")) > EXPOSED and "no-store" in answer.headers["cache-control"]
+    )
+
+
+UNROUTED = [
+    "/v1/apps/",
+    "/v1/apps/x/channels/y/latest/",
+    "/v1",
+    "//v1/apps",
+    "/v1/uploads/",
+    "/favicon.ico",
+    "/%2e%2e/x",
+]
+
+
+@pytest.mark.parametrize("path", UNROUTED)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PATCH"])
+def test_where_no_route_is_every_page_may_read_that_and_nothing_is_kept(
+    published: Live, method: str, path: str
+) -> None:
+    answer = published.client.request(method, path, headers={"Origin": PAGE})
+    assert answer.status_code == 404  # and never a redirect to what may be there
+    assert tells_all(answer)
+    assert asks(published, path, "GET").headers["access-control-allow-origin"] == "*"
+
+
+def test_a_narrowed_server_tells_nobody_else_that_no_route_is_there(narrowed: Live) -> None:
+    named, other = (
+        narrowed.client.get("/v1/apps/", headers={"Origin": origin}) for origin in (PAGE, "https://evil.test")
+    )
+    assert named.headers["access-control-allow-origin"] == PAGE
+    assert "access-control-allow-origin" not in other.headers
+    assert [one.headers["vary"] for one in (named, other)] == ["Origin"] * 2
+
+
+def test_a_method_that_a_public_path_has_not_is_refused_readably(published: Live) -> None:
+    answer = published.client.put(published.release_url(7), headers={"Origin": PAGE})
+    assert (answer.status_code, tells_all(answer)) == (405, True)
+
+
+@pytest.mark.parametrize(("path", "may_read"), [("/v1/apps", True), ("/", False)])
+def test_a_bug_is_told_to_who_may_read_the_rest(
+    store: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch, path: str, may_read: bool
+) -> None:
+    async def broken(*_: object, **__: object) -> object:
+        raise ZeroDivisionError("a bug")
+
+    with live_server(str(store), trust) as live:
+        monkeypatch.setattr(live.app.state.server.releases, "channels", broken)
+        answer = live.client.get(path, headers={"X-Request-Id": "told-by-client"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "told-by-client")
+    assert ("access-control-allow-origin" in answer.headers) == may_read
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("request_head", ["GET\r\n\r\n", "GET / HTTP/1.1\r\nX: " + "a" * 40_000 + "\r\n\r\n"])
+def test_what_cannot_be_read_is_refused_readably_and_not_kept(published: Live, request_head: str) -> None:
+    with socket.create_connection(("127.0.0.1", published.port), timeout=10) as connection:
+        connection.sendall(request_head.encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = HTTPResponse(connection)
+        answer.begin()
+    assert answer.status == 400
+    assert tells_all(httpx.Response(400, headers=answer.getheaders()))
+
+
+def test_what_there_is_no_room_for_is_refused_readably_and_not_kept(store: Path, trust: TrustStore) -> None:
+    with live_server(str(store), trust) as live:
+        live.server.config.limit_concurrency = 0
+        answer = live.client.get("/v1/apps")
+        live.server.config.limit_concurrency = None
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:capseal:problem:busy")
+    assert tells_all(answer) and answer.headers["retry-after"]
+
+
+def test_every_answer_says_what_caches_may_do_with_it(narrowed: Live, bundle: Bundle, sealed: BundleMaker) -> None:
+    def answered(method: str, path: str, **keywords: Any) -> httpx.Response:
+        answer = narrowed.client.request(method, path, **keywords)
+        assert answer.headers.get("cache-control"), (method, path, answer.status_code)
+        return answer
+
+    upload = answered("POST", "/v1/uploads", content=sealed(sequence=8).seal).json()["links"]
+    for method in ("GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"):
+        for path in ("/", "/livez", "/readyz", "/metrics", *UNROUTED, *PUBLIC[:3], "{release}/attachments/x/index"):
+            answered(method, filled(path, narrowed))
+        for path in (*upload.values(), "/v1/uploads", f"/v1/uploads/{'0' * 64}", narrowed.release_url(99)):
+            answered(method, path)
+    seal = narrowed.release_url(7) + "/seal"
+    assert answered("GET", seal, headers={"If-None-Match": answered("GET", seal).headers["etag"]}).status_code == 304
+    assert answered("GET", seal, headers={"If-Match": '"x"'}).status_code == 412
 
 
 def test_what_was_asked_for_without_an_origin_may_be_kept_for_every_origin(published: Live) -> None:

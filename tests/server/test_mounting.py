@@ -20,6 +20,7 @@ from capseal import TransferError, TrustStore
 from capseal.client import Connection, fetch, publish
 from capseal.server import Storage, create_app
 from capseal.server._starting import Once
+from support.capgo_pair import Pair
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, live_server
 
@@ -100,6 +101,42 @@ def test_two_are_mounted_at_once_each_with_a_store_of_its_own(
                 text = client.get(f"/{name}/metrics").text
                 assert "capseal_releases 1.0" in text
                 assert 'route="/v1/apps"' in text
+
+
+def test_every_link_of_a_mounted_server_leads_to_it(
+    tmp_path: Path, store: Path, trust: TrustStore, pair: Pair, sealed: BundleMaker
+) -> None:
+    storage = Storage.open(str(store))
+    inner = create_app(storage, trust)
+    outer = Starlette(routes=[Mount("/a b", Starlette(routes=[Mount("/bundles", inner)]))])
+    with contextlib.closing(storage), served(outer) as url, httpx.Client(base_url=url) as client:
+
+        def followed(links: Any) -> list[int]:
+            return [client.get(link).status_code for link in links]
+
+        at = "/a%20b/bundles"
+        begun = client.post(f"{at}/v1/uploads", content=pair.bundle.seal)
+        upload = begun.json()
+        (companion,) = upload["attachments"].values()
+        assert begun.headers["location"] == upload["links"]["self"]
+        assert client.put(companion["index_link"], content=pair.index).status_code == 200
+        assert client.put(companion["link"], content=pair.ciphertext).status_code == 200
+        assert client.put(upload["links"]["payload"], content=pair.bundle.payload).status_code == 200
+        published = client.post(upload["links"]["self"])
+        release = published.json()["release"]
+        assert published.headers["location"] == release["links"]["self"]
+        assert (
+            followed([*release["links"].values(), *(one["link"] for one in release["attachments"].values())])
+            == [200] * 4
+        )
+        assert client.get(release["links"]["self"]).json() == release
+        send(f"{url}{at}", sealed(sequence=9), tmp_path)
+        send(f"{url}{at}", sealed(sequence=3, channel="beta"), tmp_path)
+        for page in (f"{at}/v1/apps?limit=1", f"{at}/v1/apps/{APP}/channels/{CHANNEL}/releases?limit=1"):
+            first = client.get(page).json()
+            second = client.get(first["next"]).json()
+            shown = [one["links"]["self"] for part in (first, second) for one in next(iter(part.values()))]
+            assert len(set(shown)) == 2 and followed(shown) == [200, 200]
 
 
 def test_many_first_requests_at_once_start_it_once(

@@ -78,7 +78,22 @@ def test_what_is_no_scheme_and_no_host_is_left_aside() -> None:
         assert told == ["127.0.0.1", "http", "inside"], (scheme, host)
 
 
-@pytest.mark.parametrize("network", ["10.0.0.1/8", "proxy.test", "*", ""])
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:0:0/96"])
+@pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "::FFFF:a01:203"])
+def test_ipv4_is_the_same_on_a_socket_for_both(network: str, address: str) -> None:
+    proxies = TrustedProxies([network])
+    assert proxies.is_peer((address, 5))
+    assert not TrustedProxies([network, "::1"]).is_peer(("::10.1.2.3", 5))
+    assert proxies.is_peer(("::ffff:11.1.2.3", 5)) == network.endswith("/96")
+    assert proxies.origin((address, 5), [f"2001:db8::7, {address}"])[0] == "2001:db8::7"
+
+
+def test_all_of_ipv6_is_not_all_of_ipv4() -> None:
+    assert not TrustedProxies(["::/0"]).is_peer(("::ffff:10.1.2.3", 5))
+    assert not TrustedProxies(["0.0.0.0/0"]).is_peer(("2001:db8::7", 5))
+
+
+@pytest.mark.parametrize("network", ["10.0.0.1/8", "::ffff:10.0.0.1/104", "proxy.test", "*", ""])
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(UsageError, match="trusted proxies: "):
         make_server(telling, host="127.0.0.1", port=0, trusted_proxies=[network])
@@ -112,6 +127,7 @@ def test_behind_a_proxy_each_client_has_its_limit(store: Path, trust: TrustStore
         )
         assert (mine.status_code, mine.json()["type"]) == (503, "urn:capseal:problem:busy")
         assert mine.headers["retry-after"]
+        assert mine.headers["access-control-allow-origin"] == "*"
         assert other.status_code == 200
         # The connections are the proxy's: it may have more than one client may.
         idle = [socket.create_connection(("127.0.0.1", live.port), timeout=10) for _ in range(5)]

@@ -172,8 +172,10 @@ def test_a_reload_that_never_ends_keeps_no_server_from_ending(store: Path, trust
         began.set()
         never.wait()
 
-    with live_server(str(store), trust, reload=reload) as live:
-        live.server._reloading.ask()  # type: ignore[attr-defined]
-        assert began.wait(10)
-        assert live.client.get("/livez").text == "ok\n"
-    never.set()  # live_server() has seen it end
+    try:
+        with live_server(str(store), trust, reload=reload) as live:
+            live.server._reloading.ask()  # type: ignore[attr-defined]
+            assert began.wait(10)
+            assert live.client.get("/livez").text == "ok\n"
+    finally:  # live_server() has seen it end
+        never.set()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -84,8 +85,8 @@ class _Watched:
         async for _ in awatch(self.folder, watch_filter=None, stop_event=stop, recursive=True):
             await self.publish()
 
-    async def events(self) -> AsyncIterator[str]:
-        """Yield what is current, and then whatever becomes so, as server-sent events."""
+    async def events(self, mount: str) -> AsyncIterator[str]:
+        """Yield what is current, and then whatever becomes so, as server-sent events. mount: what links begin with."""
         told: ReleaseDescription | None = None
         while True:
             current = await self._newer_than(told)
@@ -93,7 +94,7 @@ class _Watched:
                 yield ": still here\n\n"
                 continue
             told = current
-            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(current.to_json())}\n\n"
+            yield f"event: release\nid: {current.sequence}\ndata: {json.dumps(current.to_json(mount))}\n\n"
 
     async def _newer_than(self, told: ReleaseDescription | None) -> ReleaseDescription | None:
         """Return the current release as soon as it is another one, or None where it stays for a while."""
@@ -127,9 +128,8 @@ def create_app(
     watched = _Watched(folder, signer, recipients, app, channel, releases, logging.getLogger(LOGGER))
 
     async def events(request: Request) -> StreamingResponse:
-        return StreamingResponse(
-            watched.events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        told = watched.events(quote(request.scope.get("root_path", "")))
+        return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

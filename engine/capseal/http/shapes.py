@@ -104,14 +104,13 @@ class ReleaseDescription:
         """What it is a release of."""
         return AppChannel(self.app, self.channel)
 
-    @property
-    def links(self) -> dict[str, str]:
-        """Where it and what belongs to it are."""
+    def links(self, mount: str = "") -> dict[str, str]:
+        """Return where it and what belongs to it are."""
         names: dict[str, str | int] = {"app": self.app, "channel": self.channel, "sequence": self.sequence}
         return {
-            "self": paths.filled(paths.RELEASE, **names),
-            "seal": paths.filled(paths.RELEASE_SEAL, **names),
-            "payload": paths.filled(paths.RELEASE_PAYLOAD, **names),
+            "self": mount + paths.filled(paths.RELEASE, **names),
+            "seal": mount + paths.filled(paths.RELEASE_SEAL, **names),
+            "payload": mount + paths.filled(paths.RELEASE_PAYLOAD, **names),
         }
 
     def attachment_link(self, name: str) -> str:
@@ -120,8 +119,8 @@ class ReleaseDescription:
             paths.RELEASE_ATTACHMENT, app=self.app, channel=self.channel, sequence=self.sequence, name=name
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+    def to_json(self, mount: str = "") -> dict[str, Any]:
+        """Return it as JSON values. mount: what paths of the server begin with, as in a URL."""
         return {
             "app": self.app,
             "channel": self.channel,
@@ -133,11 +132,12 @@ class ReleaseDescription:
             "content": {"name": self.content_name, "size": self.content_bytes},
             "payload": self.payload.to_json(),
             "attachments": {
-                name: {**one.to_json(), "link": self.attachment_link(name)} for name, one in self.attachments.items()
+                name: {**one.to_json(), "link": mount + self.attachment_link(name)}
+                for name, one in self.attachments.items()
             },
             "seal": {"size": self.seal_bytes, "digest": {"sha256": self.seal_digest}},
             "signers": list(self.signers),
-            "links": self.links,
+            "links": self.links(mount),
         }
 
     @classmethod
@@ -202,23 +202,22 @@ class UploadDescription:
     missing: tuple[Span, ...]
     attachments: Mapping[str, ArrivingDescription]
 
-    @property
-    def links(self) -> dict[str, str]:
-        """Where it is, and where what it misses goes."""
+    def links(self, mount: str = "") -> dict[str, str]:
+        """Return where it is, and where what it misses goes."""
         return {
-            "self": paths.filled(paths.UPLOAD, id=self.id),
-            "payload": paths.filled(paths.UPLOAD_PAYLOAD, id=self.id),
+            "self": mount + paths.filled(paths.UPLOAD, id=self.id),
+            "payload": mount + paths.filled(paths.UPLOAD_PAYLOAD, id=self.id),
         }
 
-    def attachment_links(self, name: str) -> dict[str, str]:
-        """Where one of its attachments goes, and that attachment's index."""
+    def attachment_links(self, name: str, mount: str = "") -> dict[str, str]:
+        """Return where one of its attachments goes, and that attachment's index."""
         return {
-            "link": paths.filled(paths.UPLOAD_ATTACHMENT, id=self.id, name=name),
-            "index_link": paths.filled(paths.UPLOAD_ATTACHMENT_INDEX, id=self.id, name=name),
+            "link": mount + paths.filled(paths.UPLOAD_ATTACHMENT, id=self.id, name=name),
+            "index_link": mount + paths.filled(paths.UPLOAD_ATTACHMENT_INDEX, id=self.id, name=name),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+    def to_json(self, mount: str = "") -> dict[str, Any]:
+        """Return it as JSON values. mount: as of a release."""
         return {
             "id": self.id,
             "app": self.app,
@@ -227,9 +226,9 @@ class UploadDescription:
             "payload": self.payload.to_json(),
             "missing": [list(span) for span in self.missing],
             "attachments": {
-                name: {**one.to_json(), **self.attachment_links(name)} for name, one in self.attachments.items()
+                name: {**one.to_json(), **self.attachment_links(name, mount)} for name, one in self.attachments.items()
             },
-            "links": self.links,
+            "links": self.links(mount),
         }
 
     @classmethod
@@ -250,9 +249,9 @@ class UploadDescription:
         )
 
 
-def published_to_json(release: ReleaseDescription) -> dict[str, Any]:
+def published_to_json(release: ReleaseDescription, mount: str = "") -> dict[str, Any]:
     """Return what an upload answers that is, or was already, published."""
-    return {"missing": [], "release": release.to_json()}
+    return {"missing": [], "release": release.to_json(mount)}
 
 
 def published_from_json(value: Any) -> ReleaseDescription:

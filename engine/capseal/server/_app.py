@@ -19,7 +19,9 @@ from ..format.strictjson import Role
 from ..http.problems import BUG
 from ..trust.store import TrustStore
 from . import _problems as problems
+from . import _request_ids
 from ._clients import MemoryBudget
+from ._cors import CorsPolicy, PublicCors, checked_origins
 from ._extensions import Extension
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._logs import told
@@ -28,7 +30,7 @@ from ._observed import Observed
 from ._problems import Problem
 from ._readiness import Readiness, always
 from ._release_store import ReleaseStore
-from ._routes import publishing_routes, reading_routes
+from ._routes import public_routes, publishing_routes, status_routes
 from ._slow_clients import SlowClientGuard
 from ._starting import Once, StartedBefore
 from ._tokens import Token, Tokens
@@ -68,6 +70,7 @@ def create_app(
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
     development key signed. cors_origins: whose pages may read what is public, such as `https://app.example.com`;
     None: everybody's. extensions: answer under paths of their own, such as CapgoUpdates.
+    Raises UsageError for what is no origin.
     """
     log = logging.getLogger(LOGGER)
     catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
@@ -101,8 +104,7 @@ def create_app(
 
     extended = [route for one in extensions for route in one.routes(catalogue, state.metrics.registry)]
     started = Middleware(StartedBefore, start=start, log=log)
-    routes = [*reading_routes(cors_origins), *publishing_routes(), *extended]
-    app = _assembled(state, routes, lifespan, started)
+    app = _assembled(state, [*publishing_routes(), *extended], cors_origins, lifespan, started)
     app.state.publishing = PublishingState(
         catalogue=catalogue,
         buffers=RunBuffers(limits.uploads),
@@ -147,23 +149,34 @@ def create_reading_app(
         metrics=Metrics(),
         log=log,
     )
-    return _assembled(state, reading_routes(cors_origins), None)
+    return _assembled(state, [], cors_origins, None)
 
 
 def _assembled(
-    state: ServerState, routes: list[BaseRoute], lifespan: Callable[[Starlette], Any] | None, *inner: Middleware
+    state: ServerState,
+    more: Sequence[BaseRoute],
+    cors_origins: Sequence[str] | None,
+    lifespan: Callable[[Starlette], Any] | None,
+    *inner: Middleware,
 ) -> Starlette:
+    """Return an application with the routes of readers, and more, which no page of another origin may use."""
+    own = [*status_routes(), *more]
+    routes = [*public_routes(), *own]
+    cors = CorsPolicy(routes, own, checked_origins(cors_origins))
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(Observed, state=state, routes=routes),
+            Middleware(PublicCors, policy=cors),
             *inner,
             Middleware(SlowClientGuard, limits=state.limits),
         ],
         exception_handlers=_exception_handlers(),
     )
+    app.router.redirect_slashes = False  # one path, one answer
     app.state.server = state
+    app.state.cors = cors
     app.state.log = state.log
     return app
 
@@ -187,11 +200,14 @@ async def _on_rejected(request: Request, error: RejectedError) -> Response:
 
 
 async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
-    return Response(None, 400)  # nobody is there to read it; for the log
+    return Response(None, 400, {"Cache-Control": "no-store"})  # nobody is there to read it; for the log
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return Problem(BUG, "this is a bug; see the server's log").response()
+    # Starlette answers this outside of all middleware.
+    cors: CorsPolicy = request.app.state.cors
+    headers = {**cors.answer_to(request.scope), "X-Request-Id": _request_ids.current.get() or ""}
+    return Problem(BUG, "this is a bug; see the server's log", headers=headers).response()
 
 
 async def _collect_now_and_then(catalogue: Catalogue, state: ServerState, limits: ServerLimits) -> None:

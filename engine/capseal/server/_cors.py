@@ -1,19 +1,27 @@
 """CORS: which pages of other origins may read what is public (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import UsageError
 
 METHODS = ("GET", "HEAD")
 
+_ALLOW = "Access-Control-Allow-Origin"
 _ALLOWED_HEADERS = "Range, If-Range, If-Match, If-None-Match"
-_EXPOSED_HEADERS = "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, X-Request-Id"
 _PREFLIGHT_AGE_S = 7200
 """What Chromium caps it to."""
+
+FOR_EVERY_PAGE: Final = {
+    _ALLOW: "*",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, X-Request-Id",
+}
+"""Headers of what anybody may read, and of what is refused before anybody looked at what was asked for."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -29,50 +37,80 @@ def checked_origins(texts: Iterable[str] | None) -> frozenset[str] | None:
     return origins
 
 
-class PublicCors:
-    """ASGI middleware of one public route: says who may read it, and answers OPTIONS itself.
+class CorsPolicy:
+    """Which pages may read which answers: those of public routes, and that a path has no route."""
 
-    It is put around single routes, so that what is not public cannot have it. Starlette's own would let caches
-    keep an answer for every origin, also where all may read; and it knows no methods of one path that differ.
-    """
-
-    def __init__(self, app: ASGIApp, origins: Set[str] | None) -> None:
-        """origins: who may read, or None for everybody."""
-        self._app = app
+    def __init__(self, routes: Sequence[BaseRoute], own: Sequence[BaseRoute], origins: Set[str] | None) -> None:
+        """routes: all, in order; own: those that are no page's; origins: who may read the rest, None: everybody."""
+        self._routes = routes
+        self._own = frozenset(map(id, own))
         self._origins = origins
 
+    def answer_to(self, scope: Scope) -> dict[str, str]:
+        """Return the headers that an answer has besides its own; none where it is no page's."""
+        if id(self.route_of(scope)) in self._own:
+            return {}
+        if self._origins is None:  # the same for all, so that a cache need keep one answer only
+            return dict(FOR_EVERY_PAGE)
+        origin = Headers(scope=scope).get("origin")
+        if origin is None or origin not in self._origins:
+            return {"Vary": "Origin"}
+        return {**FOR_EVERY_PAGE, "Vary": "Origin", _ALLOW: origin}
+
+    def route_of(self, scope: Scope) -> BaseRoute | None:
+        """Return the route that Starlette takes: the first for the path and method, or else the first for the path."""
+        partial = None
+        for route in self._routes:
+            match = route.matches(scope)[0]
+            if match is Match.FULL:
+                return route
+            if match is Match.PARTIAL and partial is None:
+                partial = route
+        return partial
+
+
+class PublicCors:
+    """ASGI middleware that tells browsers which answers a page may read, and answers what they ask before.
+
+    Starlette's own would let caches keep an answer for every origin, also where all may read; and it knows no
+    methods of one path that differ.
+    """
+
+    def __init__(self, app: ASGIApp, policy: CorsPolicy) -> None:
+        self._app = app
+        self._policy = policy
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let answer, a request for the route."""
-        request = Headers(scope=scope)
-        cors = self._answer_to(request.get("origin"))
-        if scope["method"] == "OPTIONS":
-            if request.get("access-control-request-method") in METHODS and "Access-Control-Allow-Origin" in cors:
-                cors["Access-Control-Allow-Methods"] = ", ".join(METHODS)
-                cors["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-                cors["Access-Control-Max-Age"] = str(_PREFLIGHT_AGE_S)
-            else:  # asks for what is not public, or is not asked by a page
-                cors.pop("Access-Control-Allow-Origin", None)
-            headers = {**cors, "Allow": ", ".join((*METHODS, "OPTIONS")), "Cache-Control": "no-store"}
-            raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": 204, "headers": raw})
-            await send({"type": "http.response.body", "body": b""})
+        """Answer a request, or let it be answered."""
+        cors = self._policy.answer_to(scope) if scope["type"] == "http" else {}
+        if not cors:
+            await self._app(scope, receive, send)
             return
+        if scope["method"] == "OPTIONS":
+            may_read = _ALLOW in cors and Headers(scope=scope).get("access-control-request-method") in METHODS
+            if may_read or self._policy.route_of(scope) is not None:
+                await _answer_options(send, cors, may_read=may_read)
+                return
 
         async def send_with_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": list(message["headers"])}
-                headers = MutableHeaders(scope=message)
-                headers.update(cors)
-                if "Access-Control-Allow-Origin" in cors:
-                    headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+                MutableHeaders(scope=message).update(cors)
             await send(message)
 
         await self._app(scope, receive, send_with_cors)
 
-    def _answer_to(self, origin: str | None) -> dict[str, str]:
-        if self._origins is None:  # the same for all, so that a cache need keep one answer only
-            return {"Access-Control-Allow-Origin": "*"}
-        answer = {"Vary": "Origin"}
-        if origin is not None and origin in self._origins:
-            answer["Access-Control-Allow-Origin"] = origin
-        return answer
+
+async def _answer_options(send: Send, cors: dict[str, str], *, may_read: bool) -> None:
+    """Answer OPTIONS. may_read: a page of an origin that may is about to; else nothing of CORS but Vary is said."""
+    headers = {"Allow": ", ".join((*METHODS, "OPTIONS")), "Cache-Control": "no-store"}
+    if "Vary" in cors:
+        headers["Vary"] = cors["Vary"]
+    if may_read:
+        headers[_ALLOW] = cors[_ALLOW]
+        headers["Access-Control-Allow-Methods"] = ", ".join(METHODS)
+        headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+        headers["Access-Control-Max-Age"] = str(_PREFLIGHT_AGE_S)
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": raw})
+    await send({"type": "http.response.body", "body": b""})

@@ -10,9 +10,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import UsageError
 from ._clients import client_of
+from ._cors import FOR_EVERY_PAGE
 from ._problems import busy
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+"""How IPv4 looks on a socket for both (RFC 4291, 2.5.5.2); here it is IPv4 wherever it comes from."""
 
 _HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _WITH_PORT = re.compile(r"\[(?P<ipv6>[^]]*)\](:[0-9]+)?|(?P<ipv4>[0-9.]+):[0-9]+")
@@ -24,7 +29,7 @@ class TrustedProxies:
     def __init__(self, networks: Iterable[str] = ()) -> None:
         """networks: such as `10.0.0.0/8`, `2001:db8::/32`, or one address. Raises UsageError."""
         try:
-            self._networks = tuple(map(ipaddress.ip_network, networks))
+            self._networks = tuple(_unmapped(ipaddress.ip_network(text)) for text in networks)
         except ValueError as error:
             raise UsageError(f"trusted proxies: {error}") from error
 
@@ -70,7 +75,8 @@ class Forwarded:
         scope = self._as_received(scope)
         client = client_of(scope["client"])
         if self._requests[client] >= self._most:
-            refusal = busy(f"{self._requests[client]} requests of this client are being answered: try again")
+            detail = f"{self._requests[client]} requests of this client are being answered: try again"
+            refusal = busy(detail, headers=FOR_EVERY_PAGE)
             await refusal.response()(scope, receive, send)
             return
         self._requests[client] += 1
@@ -94,6 +100,13 @@ class Forwarded:
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
             changed["headers"] = [(b"host", host.encode()), *others]
         return {**scope, **changed}
+
+
+def _unmapped(network: _Network) -> _Network:
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        mapped = int(network.network_address) - int(_MAPPED.network_address)
+        return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 def _parsed(text: str) -> _Address | None:

@@ -3,22 +3,38 @@
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ._clients import Connections, client_of
+from ._cors import FOR_EVERY_PAGE
 from ._forwarded import TrustedProxies
 from ._limits import ServerLimits
 from ._outlet import PIECE, Outlet
+from ._problems import busy
 from ._slow_clients import ABORT
 
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the end of the line
 _MAX_PIPELINED = 16  # requests that wait on one connection for the answer to the one before
 
 _TOO_LARGE = "Request head is too large."
-_NO_ROOM = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n"
-    b"retry-after: 2\r\ncache-control: no-store\r\nconnection: close\r\n\r\nToo many connections."
-)
+
+
+def _refusal(status: str, text: str, **headers: str) -> bytes:
+    """Return an answer to what no application sees, after which the connection is closed."""
+    lines = {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": str(len(text)),
+        "cache-control": "no-store",
+        "connection": "close",
+        **{name.lower(): value for name, value in FOR_EVERY_PAGE.items()},
+        **headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n{text}".encode("ascii")
+
+
+_NO_ROOM = _refusal("503 Service Unavailable", "Too many connections.", **{"retry-after": "2"})
 
 
 class _RefusedError(Exception):
@@ -85,7 +101,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             cycle = self.cycle
             is_next = cycle is None or cycle.response_complete
             if is_next or (self._in_body and not cycle.response_started and not self.pipeline):
-                super().send_400_response(self._refusal)
+                self._refuse()
             elif self._in_body:
                 self.transport.abort()
             else:
@@ -130,9 +146,15 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             if self.cycle.response_complete:
                 connections.is_idle(self)
                 if self._is_deaf and not self.transport.is_closing():
-                    super().send_400_response(self._refusal or _TOO_LARGE)
+                    self._refuse()
+
+        def _refuse(self) -> None:
+            self.transport.write(_refusal("400 Bad Request", self._refusal or _TOO_LARGE))
+            self.transport.close()
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+            if app is service_unavailable:  # uvicorn's own, which says nothing to caches and pages
+                app = busy("too many requests at once: try again", headers=FOR_EVERY_PAGE).response()
             extensions = cycle.scope.setdefault("extensions", {})
             extensions[ABORT] = self.transport.abort
             if self.transport.get_extra_info("sslcontext") is None:

@@ -49,9 +49,9 @@ def too_large(what: str, actual: int, limit: int) -> Problem:
     return Problem(problems.TOO_LARGE, f"{what} of {actual} bytes, at most {limit} are allowed")
 
 
-def busy(detail: str) -> Problem:
+def busy(detail: str, *, headers: Mapping[str, str] | None = None) -> Problem:
     """Return the problem for a server that has no room just now."""
-    return Problem(problems.BUSY, detail, headers={"Retry-After": "2"})
+    return Problem(problems.BUSY, detail, headers={"Retry-After": "2", **(headers or {})})
 
 
 def unavailable(detail: str) -> Problem:

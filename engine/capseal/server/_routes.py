@@ -1,13 +1,12 @@
 """Every route of the server: what is public, which is read by web views too, and what is not."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from ..http import paths
-from ._cors import METHODS, PublicCors, checked_origins
+from ._cors import METHODS
 from .routes import publishing, reading, status
 
 _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
@@ -22,19 +21,19 @@ _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
 )
 
 
-def reading_routes(cors_origins: Iterable[str] | None) -> list[BaseRoute]:
-    """Return the routes of everybody. cors_origins: whose pages may read what is public, or None for all.
+def public_routes() -> list[BaseRoute]:
+    """Return the routes of everybody, and of pages of other origins."""
+    return [Route(path, answer, methods=[*METHODS, "OPTIONS"]) for path, answer in _PUBLIC]
 
-    Raises UsageError for what is no origin.
-    """
-    cors = [Middleware(PublicCors, origins=checked_origins(cors_origins))]
+
+def status_routes() -> list[BaseRoute]:
+    """Return the routes of whoever looks after the server."""
     return [
         Route(paths.STATUS, status.page),
         Route(paths.HEALTH, status.livez),
         Route(paths.LIVE, status.livez),
         Route(paths.READY, status.readyz),
         Route(paths.METRICS, status.metrics),
-        *(Route(path, answer, methods=[*METHODS, "OPTIONS"], middleware=cors) for path, answer in _PUBLIC),
     ]
 
 

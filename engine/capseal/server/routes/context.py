@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from logging import Logger
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -57,6 +58,12 @@ def server_state(request: Request) -> ServerState:
     """Return the state of the application that serves a request."""
     state: ServerState = request.app.state.server
     return state
+
+
+def mount_of(request: Request) -> str:
+    """Return what every path of the server begins with where it is mounted in another application, as in a URL."""
+    root: str = request.scope.get("root_path", "")
+    return quote(root.rstrip("/"))
 
 
 def publishing_state(request: Request) -> PublishingState:

@@ -22,6 +22,7 @@ from ..catalogue.receiving import Receiver
 from ..storage.stored_runs import StoredRun
 from .context import (
     check_token,
+    mount_of,
     named_attachment,
     named_release,
     no_attachment,
@@ -40,16 +41,16 @@ async def begin_upload(request: Request) -> Response:
         check_token(request, Right.PUBLISH, app=verified.statement.app)
         begun = await publishing.catalogue.begin(verified, client=client_of(request.scope.get("client")))
     if isinstance(begun, ReleaseDescription):
-        return _published(begun, 200)
-    upload = _described(begun)
-    return _answer(upload.to_json(), 201, {"Location": upload.links["self"]})
+        return _published(request, begun, 200)
+    upload, mount = _described(begun), mount_of(request)
+    return _answer(upload.to_json(mount), 201, {"Location": upload.links(mount)["self"]})
 
 
 async def get_upload(request: Request) -> Response:
     """GET /v1/uploads/ID: what is still missing."""
     upload = await _named_upload(request)
     await publishing_state(request).catalogue.uploads.look_up(upload)
-    return _answer(_described(upload).to_json(), 200)
+    return _answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def put_payload(request: Request) -> Response:
@@ -75,7 +76,7 @@ async def put_attachment_index(request: Request) -> Response:
             await publishing.catalogue.put_index(upload, arriving, entries)
         except RejectedError as error:
             raise await _rejected(request, upload, error) from error
-    return _answer(_described(upload).to_json(), 200)
+    return _answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
@@ -106,7 +107,7 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
     finally:
         publishing.catalogue.receiving -= 1
         state.metrics.uploading.dec()
-    return _answer(_described(upload).to_json(), 200)
+    return _answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def publish(request: Request) -> Response:
@@ -117,17 +118,17 @@ async def publish(request: Request) -> Response:
     check_token(request, Right.PUBLISH, app=await catalogue.app_of_upload(id))
     release, is_new = await catalogue.publish(id)
     if not is_new:
-        return _published(release, 200)
+        return _published(request, release, 200)
     state.metrics.releases.inc()
     signers = [one[:16] for one in release.signers]
     state.log.info("published", extra={"members": {**_told(release, token), "signers": signers}})
-    return _published(release, 201)
+    return _published(request, release, 201)
 
 
 async def give_up_upload(request: Request) -> Response:
     """DELETE /v1/uploads/ID: forget it, and what was stored of it."""
     await publishing_state(request).catalogue.give_up(await _named_upload(request))
-    return Response(None, 204)
+    return Response(None, 204, {"Cache-Control": "no-store"})
 
 
 async def withdraw(request: Request) -> Response:
@@ -140,7 +141,7 @@ async def withdraw(request: Request) -> Response:
         if is_new:
             state.metrics.releases.dec()
             state.log.info("withdrawn", extra={"members": _told(release, token)})
-    return _answer(release.to_json(), 200)
+    return _answer(release.to_json(mount_of(request)), 200)
 
 
 async def _named_upload(request: Request) -> Upload:
@@ -227,8 +228,9 @@ def _missing(arriving: ArrivingPayload) -> tuple[Span, ...]:
     return tuple((first * SEGMENT_BYTES, min(stop * SEGMENT_BYTES, size)) for first, stop in arriving.missing)
 
 
-def _published(release: ReleaseDescription, status: int) -> Response:
-    return _answer(shapes.published_to_json(release), status, {"Location": release.links["self"]})
+def _published(request: Request, release: ReleaseDescription, status: int) -> Response:
+    mount = mount_of(request)
+    return _answer(shapes.published_to_json(release, mount), status, {"Location": release.links(mount)["self"]})
 
 
 def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -18,6 +18,7 @@ from .._ranges import wanted_spans
 from .._release_store import Chunks, Pieces, ReadablePayload, SendablePayload
 from ._payload_response import PayloadResponse
 from .context import (
+    mount_of,
     named_attachment,
     named_channel,
     named_release,
@@ -64,9 +65,10 @@ async def list_apps(request: Request) -> Response:
     most = _page_size(request)
     channels = await store.channels(after=page_after(request), most=most + 1)
     latest = [await store.latest(of) for of in channels[:most]]
-    page: dict[str, object] = {"latest": [release.to_json() for release in latest if release]}
+    mount = mount_of(request)
+    page: dict[str, object] = {"latest": [release.to_json(mount) for release in latest if release]}
     if len(channels) > most:
-        page["next"] = f"{paths.APPS}?limit={most}&after={'/'.join(channels[most - 1])}"
+        page["next"] = f"{mount}{paths.APPS}?limit={most}&after={'/'.join(channels[most - 1])}"
     return _json(request, page)
 
 
@@ -78,9 +80,10 @@ async def list_releases(request: Request) -> Response:
     releases = await server_state(request).releases.releases(of, below=below_sequence, most=most + 1)
     if not releases and below is None:
         raise _no_release(of)
-    page: dict[str, object] = {"releases": [release.to_json() for release in releases[:most]]}
+    mount = mount_of(request)
+    page: dict[str, object] = {"releases": [release.to_json(mount) for release in releases[:most]]}
     if len(releases) > most:
-        here = paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
+        here = mount + paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
         page["next"] = f"{here}?limit={most}&below={releases[most - 1].sequence}"
     return _json(request, page)
 
@@ -99,12 +102,12 @@ async def get_latest(request: Request) -> Response:
     release = await server_state(request).releases.latest(of)
     if release is None:
         raise _no_release(of)
-    return _json(request, release.to_json())
+    return _json(request, release.to_json(mount_of(request)))
 
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, (await named_release(request)).to_json())
+    return _json(request, (await named_release(request)).to_json(mount_of(request)))
 
 
 async def get_seal(request: Request) -> Response:

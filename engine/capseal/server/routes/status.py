@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ...http import paths
 from .._tokens import Right
-from .context import PublishingState, check_token, page_after, server_state
+from .context import PublishingState, check_token, mount_of, page_after, server_state
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -29,7 +29,8 @@ async def page(request: Request) -> Response:
     for of in named[:_CHANNELS]:
         shown = await releases.releases(of, below=None, most=_RELEASES + 1)
         latest = await releases.latest(of)
-        more = paths.filled(paths.RELEASES, app=of.app, channel=of.channel) if len(shown) > _RELEASES else None
+        all_of_them = mount_of(request) + paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
+        more = all_of_them if len(shown) > _RELEASES else None
         channels.append({"of": of, "releases": shown[:_RELEASES], "latest": latest and latest.sequence, "more": more})
     after = "/".join(named[_CHANNELS - 1]) if len(named) > _CHANNELS else None
     publishing: PublishingState | None = getattr(request.app.state, "publishing", None)
