@@ -197,7 +197,9 @@ def test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost(folder
     try:
         writing = os.open(folder / "token", os.O_WRONLY)  # when the server opens it
         process.send_signal(signal.SIGHUP)
-        time.sleep(0.2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert process.poll() is None
         os.write(writing, TOKEN.encode())
         os.close(writing)
         wait_for_log(folder, "not reloaded")  # it would read the token again

@@ -9,24 +9,6 @@ SETTINGS = "tests/cli/test_serve_settings.py::"
 MUTANTS = (
     Mutant(
         "cli/framework/exit_codes.py",
-        "hangups if hangups and number == signal.SIGHUP else _interrupt)",
-        "hangups if hangups and number == signal.SIGUSR1 else _interrupt)",
-        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
-    ),
-    Mutant(
-        "cli/commands/serve.py",
-        "        if early.came:\n",
-        "        if not early.came:\n",
-        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
-    ),
-    Mutant(
-        "cli/commands/serve.py",
-        "            check_rereadable(file for file in files if file is not None)\n",
-        "",
-        SETTINGS + "test_a_file_that_would_block_is_not_read_again_and_the_server_ends_as_ever",
-    ),
-    Mutant(
-        "cli/framework/exit_codes.py",
         "    except BaseException as error:  # noqa: BLE001\n        from .extras",
         "    except Exception as error:  # noqa: BLE001\n        from .extras",
         "tests/cli/test_extras.py::test_an_exception_that_nobody_expected_ends_with_70_and_one_line",
@@ -96,5 +78,23 @@ MUTANTS = (
         "    if path != STANDARD and not _is_standard_input(path):\n",
         "    if path != STANDARD:\n",
         "tests/cli/test_outputs.py::test_a_closed_standard_input_is_not_an_empty_bundle_by_any_name",
+    ),
+    Mutant(
+        "cli/framework/exit_codes.py",
+        "hangups if hangups and number == signal.SIGHUP else _interrupt)",
+        "hangups if hangups and number == signal.SIGUSR1 else _interrupt)",
+        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
+    ),
+    Mutant(
+        "cli/commands/serve.py",
+        "        if early.came:\n",
+        "        if not early.came:\n",
+        SETTINGS + "test_a_sighup_while_the_server_starts_does_not_end_it_and_is_not_lost",
+    ),
+    Mutant(
+        "cli/commands/serve.py",
+        "            check_rereadable(file for file in files if file is not None)\n",
+        "",
+        SETTINGS + "test_a_file_that_would_block_is_not_read_again_and_the_server_ends_as_ever",
     ),
 )

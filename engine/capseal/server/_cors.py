@@ -87,10 +87,13 @@ class PublicCors:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS":
-            may_read = _ALLOW in cors and Headers(scope=scope).get("access-control-request-method") in METHODS
+            asked = Headers(scope=scope).get("access-control-request-method")
+            may_read = _ALLOW in cors and asked in METHODS
             if may_read or self._policy.route_of(scope) is not None:
                 await _answer_options(send, cors, may_read=may_read)
                 return
+            if asked is not None:  # a page is about to do what none may
+                cors = {name: value for name, value in cors.items() if name == "Vary"}
 
         async def send_with_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
