@@ -28,6 +28,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("trust remove", "{signer2}", None),
     ("seal", "www --version 1 -o a.sealed", None),
     ("seal", "www --version 1 -o b.sealed -s pkcs11:token=a;object=b?module-path=/x.so", "pkcs11"),
+    ("seal", "www --version 1 -o r.sealed --base www", "delta"),
     ("verify", "a.sealed", None),
     ("unseal", "a.sealed -o a.zip", None),
     ("inspect", "a.sealed", None),

@@ -138,6 +138,89 @@ def unseal_companion(
     return companion
 
 
+class CompanionContent:
+    """The plaintext of a sealed companion, as a source that is read in order.
+
+    Each segment is checked against its index, then decrypted, and used from the same buffer. read_bytes: how much of
+    what is stored was read.
+    """
+
+    ordered = True
+    seekable = False
+
+    def __init__(self, stored: Source, companion: Companion, index: bytes, *, session_key: bytes, app: str) -> None:
+        """stored: its stored bytes, read in order; index: 32 bytes per segment. Raises RejectedError, OSError."""
+        from ..crypto.segment_cipher import Header, SegmentCipher
+
+        self.name = companion.name
+        self.read_bytes = 0
+        self._stored = stored
+        self._signed = SignedIndex.checked(companion.payload, index)
+        self.size: int | None = content_bytes_of(companion.size, companion.name)
+        if stored.size not in (None, companion.size):
+            raise self._signed.payload_ended(stored.size or 0)
+        self._data = memoryview(bytearray(min(SEGMENT_BYTES, companion.size)))
+        self._plain = memoryview(bytearray(len(self._data)))
+        self._segment = 0
+        self._at = 0  # of what is left, in the plaintext
+        self._left = self._plain[:0]
+        header = self._take()
+        self._cipher = SegmentCipher(session_key, Header.parse(header), app, companion=companion.name)
+        self._open(header)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the buffer from that offset, which must be where the last read ended. Raises RejectedError, OSError."""
+        if offset != self._at:
+            raise UsageError(f"{self.name}: is at byte {self._at}, and read in order; asked for {offset}")
+        done = 0
+        while done < len(buffer) and (self._left or self._next()):
+            count = min(len(buffer) - done, len(self._left))
+            buffer[done : done + count] = self._left[:count]
+            self._left = self._left[count:]
+            done += count
+        self._at += done
+        return done
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from where the last read ended: of the same segment only."""
+        if offset != self._at:
+            raise UsageError(f"{self.name}: is at byte {self._at}, and read in order; asked for {offset}")
+        return bytes(self._left[:size]) if self._left or self._next() else b""
+
+    def rebase(self, offset: int) -> None:
+        """It starts at its first byte. Raises UsageError for any other."""
+        if offset:
+            raise UsageError(f"{self.name}: starts at byte 0, not {offset}")
+
+    def check_unchanged(self) -> None:
+        """Each segment is compared with its index when it is read."""
+
+    def close(self) -> None:
+        """Close what is stored."""
+        self._stored.close()
+
+    def _next(self) -> bool:
+        if self.read_bytes == self._signed.payload.size:
+            return False
+        self._open(self._take())
+        return bool(self._left) or self._next()
+
+    def _take(self) -> memoryview:
+        """Return the next segment as it is stored, checked."""
+        data = self._data[: self._signed.payload.size - self.read_bytes]
+        count = self._stored.read_into(self.read_bytes, data)
+        self.read_bytes += count
+        if count < len(data):
+            raise self._signed.payload_ended(self.read_bytes)
+        self._signed.check_run(self._segment, data)
+        return data
+
+    def _open(self, data: memoryview) -> None:
+        last = self.read_bytes == self._signed.payload.size
+        self._left = self._cipher.decrypt_run(self._segment, data, last, self._plain)
+        self._segment += 1
+
+
 def _read_header(source: Source, signed: SignedIndex) -> "Header":
     """Return the header of a stream from its first segment, which is checked first."""
     from ..crypto.segment_cipher import Header

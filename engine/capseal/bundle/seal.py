@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,14 +40,19 @@ class CompanionSource:
     """What is to be sealed beside a bundle, under its session key (docs/format.md, Companions).
 
     source: a path or a readable binary file object; payload, index: the files that take its stored bytes and
-    their index, 32 bytes per segment; they get their names together with the bundle.
+    their index, 32 bytes per segment; they get their names together with the bundle. Without `index` none is written:
+    whoever has the stored bytes can make it again.
     """
 
     name: str
     media_type: str
     source: PathOrFile
     payload: str | os.PathLike[str]
-    index: str | os.PathLike[str]
+    index: str | os.PathLike[str] | None = None
+
+
+CompanionMaker = Callable[[bytes, Source], Iterable[CompanionSource]]
+"""Makes companions of what is sealed: is given the payload's 40-byte header and the content, before that is read."""
 
 
 def seal(
@@ -66,7 +71,7 @@ def seal(
     requires: "Requires | None" = None,
     allow_downgrade_to: int | None = None,
     attachments: Sequence[Attachment] = (),
-    companions: "Sequence[Companion | CompanionSource]" = (),
+    companions: "Sequence[Companion | CompanionSource | CompanionMaker]" = (),
     custom: Mapping[str, Any] | None = None,
     created: datetime | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -86,8 +91,8 @@ def seal(
 
     app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
     the Unix time of `created`; created: by default now. companions: foreign ones as describe_companion()
-    gives them, and the sources of those that are sealed along with the bundle. Every other keyword is a member of the
-    statement (docs/format.md, Statement). Raises UsageError, SourceChangedError, OSError.
+    gives them, the sources of those that are sealed along with the bundle, and what makes such sources. Every other
+    keyword is a member of the statement (docs/format.md, Statement). Raises UsageError, SourceChangedError, OSError.
     """
     try:
         created = (created or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
@@ -126,11 +131,11 @@ def seal(
             entropy=entropy,
         )
         beside: list[FileSink] = []
-        for one in companions:
-            if isinstance(one, CompanionSource):
-                files = [stack.enter_context(FileSink(path, overwrite=overwrite)) for path in (one.payload, one.index)]
-                plan = plan.with_companions([_seal_companion(one, plan, *files, entropy=entropy, jobs=jobs)])
-                beside += files
+        for one in _sources_of(companions, plan.header.encode(), opened):
+            paths = [one.payload] if one.index is None else [one.payload, one.index]
+            files = [stack.enter_context(FileSink(path, overwrite=overwrite)) for path in paths]
+            plan = plan.with_companions([_seal_companion(one, plan, *files, entropy=entropy, jobs=jobs)])
+            beside += files
         seal_bytes = plan.seal_bytes(signers)
 
         def fill(output: Sink, start: int) -> Seal:
@@ -191,11 +196,21 @@ def _open(source: PathOrFile | Source, deflate: bool, leave_out: Sequence[str], 
     return open_content(source, deflate=deflate, leave_out=leave_out)
 
 
+def _sources_of(
+    companions: "Sequence[Companion | CompanionSource | CompanionMaker]", header: bytes, content: Source
+) -> Iterator[CompanionSource]:
+    for one in companions:
+        if isinstance(one, CompanionSource):
+            yield one
+        elif not isinstance(one, Companion):
+            yield from one(header, content)
+
+
 def _seal_companion(
     companion: CompanionSource,
     plan: SealingPlan,
     payload: FileSink,
-    index: FileSink,
+    index: FileSink | None = None,
     *,
     entropy: Callable[[int], bytes],
     jobs: int | None,
@@ -210,7 +225,8 @@ def _seal_companion(
     cipher = SegmentCipher(plan.session_key, header, plan.statement.app, companion=companion.name)
     with closing(open_source(companion.source)) as source:
         entries, content_bytes = encrypt_payload(source, cipher, sink=payload, jobs=jobs)
-    index.write_at(0, entries)
+    if index is not None:
+        index.write_at(0, entries)
     size = payload_bytes_of(content_bytes)
     return Companion(companion.name, companion.media_type, size, digest(entries, size), sealed=True)
 

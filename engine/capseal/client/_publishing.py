@@ -48,7 +48,8 @@ def publish(
     """Publish a sealed bundle and return the release as the server describes it.
 
     bundle: a file: an attached sealed bundle or, with `seal`, a payload. companions: where those are that
-    the seal vouches for, by their names; the others are looked for beside the bundle, under their names. Goes on
+    the seal vouches for, by their names; the others are looked for beside the bundle, under its name and theirs
+    (BUNDLE.NAME, or as fetch() writes them), or theirs alone. Goes on
     where an upload of the same bundle was interrupted; the same again changes nothing. expecting: told once,
     before any progress, how many bytes are signed of payload and companions. Where anything goes is derived
     from the seal, whatever the server's own links say. Raises RejectedError where the server refuses the bundle,
@@ -58,7 +59,7 @@ def publish(
         source = _open(bundle, stack)
         seal_bytes = _split_seal(bundle, source) if seal is None else _read_whole(seal)
         statement = inspect(io.BytesIO(seal_bytes))[1]
-        files = _companion_files(statement, companions or {}, os.path.dirname(os.fspath(bundle)))
+        files = _companion_files(statement, companions or {}, os.fspath(bundle))
         if source.size != statement.payload.size:
             raise TruncatedError(
                 f"{source.name}: payload has {source.size} bytes, the seal says {statement.payload.size}",
@@ -110,7 +111,7 @@ class _Companion:
 
 
 def _companion_files(
-    statement: Statement, named: Mapping[str, str | os.PathLike[str]], beside: str
+    statement: Statement, named: Mapping[str, str | os.PathLike[str]], bundle: str
 ) -> dict[str, str | os.PathLike[str]]:
     """Return where each companion of a seal is. Raises UsageError."""
     wanted = [one.name for one in statement.companions]
@@ -119,9 +120,15 @@ def _companion_files(
             raise UsageError(f"{name}: the seal vouches for no such attachment")
     files: dict[str, str | os.PathLike[str]] = {}
     for name in wanted:
-        files[name] = named.get(name) or os.path.join(beside, name)
-        if name not in named and not os.path.exists(files[name]):
+        beside = (
+            f"{bundle}.{name}",
+            f"{bundle.removesuffix('.payload')}.attachment.{name}",
+            os.path.join(os.path.dirname(bundle), name),
+        )
+        found = named.get(name) or next(filter(os.path.exists, beside), None)
+        if found is None:
             raise UsageError(f"{name}: the seal vouches for it, and no such file is beside the bundle")
+        files[name] = found
     return files
 
 

@@ -8,9 +8,11 @@ import hashlib
 import os
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Protocol, Self
+
+from zlib_ng.zlib_ng import crc32
 
 from ..archive.check import Archive, ArchiveLimits, check_archive
 from ..archive.directory import DEFLATED, STORED
@@ -21,6 +23,7 @@ from ..io.source import Source, open_source
 from ._layout import Layout
 
 _LIMITS = ArchiveLimits()
+_CHUNK_BYTES = 1024 * 1024
 
 
 class Base(Protocol):
@@ -105,29 +108,19 @@ class FolderBase(_Closed):
         self._zip.close()
 
 
-class ZipBase(_Closed):
-    """A zip, read as the files that it unpacks to; what is deflated in it is unpacked to a file without a name."""
+class EntriesBase(_Closed):
+    """Files and folders of which names, sizes and CRC-32 are known: headers are made again, content is asked for."""
 
-    def __init__(self, source: Source) -> None:
-        """Raises FormatError, UsageError where it cannot be read at any place, OSError."""
-        if source.size is None or not source.seekable:
-            raise UsageError(f"{source.name}: a zip is read at any place, and a stream has one; give a file")
-        self._source = source
-        archive = check_archive(source.peek, source.size, limits=_LIMITS)
-        members = dict(sorted(_named(archive)))
-        self._names = list(members)
-        self._members = list(members.values())
-        self._sizes = [member.entry.size if member else 0 for member in self._members]
-        self._crcs = [member.entry.crc if member and member.entry.size else 0 for member in self._members]
-        heads = local_header_bytes(self._names, self._sizes, self._sizes)
-        ends = list(accumulate(map(int.__add__, heads, self._sizes)))
+    def __init__(self, names: Sequence[bytes], sizes: Sequence[int], crcs: Sequence[int]) -> None:
+        """names: in order, a folder's with a final '/'; sizes, crcs: of the content, 0 of a folder."""
+        self._names, self._sizes, self._crcs = names, sizes, crcs
+        heads = local_header_bytes(names, sizes, sizes)
+        ends = list(accumulate(map(int.__add__, heads, sizes)))
         self._starts = [0, *ends[:-1]] if ends else []
         self._data_at = list(map(int.__add__, self._starts, heads))
         self.layout = Layout(self._starts, ends[-1] if ends else 0)
-        self.entries = len(self._names)
-        self.digest = listing_digest(zip(self._names, self._sizes, strict=True))
-        self._spool = tempfile.TemporaryFile()
-        self._spooled = dict(self._inflate())
+        self.entries = len(names)
+        self.digest = listing_digest(zip(names, sizes, strict=True))
 
     def read_into(self, at: int, buffer: memoryview) -> None:
         stop = at + len(buffer)
@@ -149,6 +142,45 @@ class ZipBase(_Closed):
                 done = end
             number += 1
 
+    def _read_data(self, number: int, offset: int, buffer: memoryview) -> None:
+        """Fill a buffer with content of the entry of that number, from an offset in it."""
+        raise NotImplementedError
+
+
+class FileBase(EntriesBase):
+    """Content that is no zip: one file. name: what it is called where it is installed."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        """Raises UsageError where it cannot be read at any place, OSError."""
+        size = _checked_size(source)
+        self._source = source
+        crc = 0
+        for at in range(0, size, _CHUNK_BYTES):
+            crc = crc32(source.peek(at, _CHUNK_BYTES), crc)
+        super().__init__([name.encode()], [size], [crc])
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _read_data(self, number: int, offset: int, buffer: memoryview) -> None:
+        _read(self._source, offset, buffer)
+
+
+class ZipBase(EntriesBase):
+    """A zip, read as the files that it unpacks to; what is deflated in it is unpacked to a file without a name."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises FormatError, UsageError where it cannot be read at any place, OSError."""
+        self._source = source
+        archive = check_archive(source.peek, _checked_size(source), limits=_LIMITS)
+        members = dict(sorted(_named(archive)))
+        self._members = list(members.values())
+        sizes = [member.entry.size if member else 0 for member in self._members]
+        crcs = [member.entry.crc if member and member.entry.size else 0 for member in self._members]
+        super().__init__(list(members), sizes, crcs)
+        self._spool = tempfile.TemporaryFile()
+        self._spooled = dict(self._inflate())
+
     def close(self) -> None:
         self._source.close()
         self._spool.close()
@@ -157,12 +189,10 @@ class ZipBase(_Closed):
         member = self._members[number]
         if number in self._spooled:
             count = os.preadv(self._spool.fileno(), [buffer], self._spooled[number] + offset)
+            if count != len(buffer):
+                raise _changed(self._source, count, len(buffer))
         else:
-            count = self._source.read_into((member.data if member else 0) + offset, buffer)
-        if count != len(buffer):
-            raise SourceChangedError(
-                f"{self._source.name}: {count} bytes could be read, {len(buffer)} were there before"
-            )
+            _read(self._source, (member.data if member else 0) + offset, buffer)
 
     def _inflate(self) -> Iterator[tuple[int, int]]:
         for number, member in enumerate(self._members):
@@ -171,6 +201,22 @@ class ZipBase(_Closed):
                 for chunk in content_of(self._source.peek, member):
                     self._spool.write(chunk)
         self._spool.flush()
+
+
+def _checked_size(source: Source) -> int:
+    if source.size is None or not source.seekable:
+        raise UsageError(f"{source.name}: a base is read at any place, and a stream has one; give a file")
+    return source.size
+
+
+def _read(source: Source, offset: int, buffer: memoryview) -> None:
+    count = source.read_into(offset, buffer)
+    if count != len(buffer):
+        raise _changed(source, count, len(buffer))
+
+
+def _changed(source: Source, found: int, expected: int) -> SourceChangedError:
+    return SourceChangedError(f"{source.name}: {found} bytes could be read, {expected} were there before")
 
 
 def _named(archive: Archive) -> Iterator[tuple[bytes, Member | None]]:

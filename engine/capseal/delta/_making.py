@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..archive.content import check_outputs, open_content
-from ..archive.directory import read_end
-from ..errors import FormatError
 from ..io.sink import PathOrFile, Sink, open_sink
 from ..io.source import Source
 from ..native.matching import Bytes
 from . import _codec
 from ._base import Base, open_base
 from ._layout import Layout
-from ._plaintexts import mapped_base, mapped_source, own_directory_bytes
+from ._plaintexts import NewContent, mapped_base, new_content
 from ._planning import Plan, Shape
 from ._recipe import BLOCK_HEAD, STORED, ZSTD, Head, Instructions
 
@@ -62,18 +60,20 @@ class Made:
 
 def make_recipe(
     base: str | os.PathLike[str] | Base,
-    new: PathOrFile | Source,
+    new: PathOrFile | Source | NewContent,
     sink: PathOrFile | Sink,
     *,
+    base_digest: bytes | None = None,
     overwrite: bool = False,
     jobs: int | None = None,
 ) -> Made:
     """Write the recipe that makes the new content from the base, to a sink, which is committed.
 
-    base: a folder or a zip; an empty folder makes a recipe from nothing. new: a folder, which becomes its zip, or a
-    file. jobs: threads, by default one for each processor, at most 4; the recipe is the same. Both plaintexts are
-    copied to files without names in the folder for temporary files. Raises UsageError without the compiled module,
-    SourceChangedError, OSError.
+    base: a folder or a zip; an empty folder makes a recipe from nothing. new: a folder, which becomes its zip, a
+    file, or what several recipes are made for (new_content()). base_digest: of the payload that the base was installed
+    from, where it is that of a sealed bundle. jobs: threads, by default one for each processor, at most 4; the recipe
+    is the same. Both plaintexts are copied to files without names in the folder for temporary files. Raises UsageError
+    without the compiled module, SourceChangedError, OSError.
     """
     if overwrite and isinstance(sink, str | os.PathLike):
         check_outputs(base, [os.fspath(sink)])
@@ -81,57 +81,44 @@ def make_recipe(
     with ExitStack() as held:
         target = held.enter_context(sink if isinstance(sink, Sink) else open_sink(sink, overwrite=overwrite))
         opened = held.enter_context(open_base(base))
-        source = held.enter_context(closing(open_content(new)))
+        if not isinstance(new, NewContent):
+            new = held.enter_context(new_content(held.enter_context(closing(open_content(new)))))
         old = held.enter_context(mapped_base(opened))
-        fresh, digest = held.enter_context(mapped_source(source))
-        directory_at = _directory_at(source)
-        directory_bytes = own_directory_bytes(fresh, directory_at)
-        fresh = fresh[: len(fresh) - directory_bytes]
         threads = held.enter_context(ThreadPoolExecutor(min(_MAX_JOBS, jobs or len(os.sched_getaffinity(0)))))
-        tries = [held.enter_context(closing(one)) for one in _tries(old, fresh, opened.layout, threads)]
+        tries = [held.enter_context(closing(one)) for one in _tries(old, new, opened.layout, threads)]
         best = min(tries, key=lambda one: one.bytes)
         head = Head(
-            payload_header_bytes=0,
+            payload_header_bytes=new.header_bytes,
             frame_bytes=best.frame_bytes,
             reference_bytes=best.reference_bytes,
             history_bytes=best.history_bytes,
             base_entries=opened.entries,
             base_bytes=opened.layout.size,
-            new_bytes=len(fresh) + directory_bytes,
-            directory_bytes=directory_bytes,
-            base_digest=opened.digest,
-            new_digest=digest,
+            new_bytes=new.bytes,
+            directory_bytes=new.directory_bytes,
+            base_digest=base_digest or opened.digest,
+            new_digest=new.digest,
         ).encode()
         target.write_at(0, head)
         best.copy_to(target, len(head))
         target.commit()
     return Made(
-        len(head) + best.bytes, len(fresh) + directory_bytes, len(old), best.plan.residual_bytes,
+        len(head) + best.bytes, new.bytes, len(old), best.plan.residual_bytes,
         best.frame_bytes, best.reference_bytes, best.level, len(tries),
     )  # fmt: skip
 
 
-def _directory_at(source: Source) -> int:
-    """Return where the directory of a zip starts; its end where it is no zip."""
-    size = source.size or 0
-    if not source.seekable:
-        return size
-    try:
-        return read_end(source.peek, size).start
-    except FormatError:
-        return size
-
-
-def _tries(old: Any, fresh: Any, layout: Layout, threads: ThreadPoolExecutor) -> Iterator["_Try"]:
+def _tries(old: Any, new: NewContent, layout: Layout, threads: ThreadPoolExecutor) -> Iterator["_Try"]:
     """Try shapes while the budget lasts, at least one; the best once more at the highest level, where that is cheap."""
+    fresh, header_bytes = new.data, new.header_bytes
     if not len(old):
-        plan = Plan(old, fresh, copy_bytes=_COPY_BYTES[0])
+        plan = Plan(old, fresh, copy_bytes=_COPY_BYTES[0], header_bytes=header_bytes)
         yield _Try(plan, fresh, layout, _FROM_NOTHING, level=_LEVEL, threads=threads)
         return
     left_s = max(_LEAST_BUDGET_S, len(fresh) * _BUDGET_S_PER_BYTE)
     best: _Try | None = None
     for copy_bytes in _COPY_BYTES:
-        plan = Plan(old, fresh, copy_bytes=copy_bytes)
+        plan = Plan(old, fresh, copy_bytes=copy_bytes, header_bytes=header_bytes)
         for shape in _SHAPES:
             cost_s = plan.cost_bytes(shape, _REFERENCE_COST) / _LEVEL_BYTES_PER_S
             if best is not None and cost_s > left_s:

@@ -5,10 +5,12 @@ import mmap
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
+from ..archive.directory import read_end
 from ..errors import FormatError, SourceChangedError
 from ..io.source import Source
 from ..native.matching import Bytes
@@ -35,10 +37,30 @@ def mapped_base(base: Base) -> Iterator[Bytes]:
             yield data
 
 
+@dataclass(frozen=True, slots=True)
+class NewContent:
+    """What a recipe shall rebuild, for one recipe or several.
+
+    data: the payload's header, if any, and all of the content but a directory that follows from it; digest: SHA-256 of
+    header and content; sizes in bytes.
+    """
+
+    data: Bytes
+    header_bytes: int
+    directory_bytes: int
+    digest: bytes
+
+    @property
+    def bytes(self) -> int:
+        """How much is rebuilt."""
+        return len(self.data) + self.directory_bytes
+
+
 @contextmanager
-def mapped_source(source: Source) -> Iterator[tuple[Bytes, bytes]]:
-    """Give all that a source has, and its SHA-256. Raises SourceChangedError, OSError."""
-    sha256 = hashlib.sha256()
+def new_content(source: Source, *, payload_header: bytes = b"") -> Iterator[NewContent]:
+    """Give all that a source has, behind a payload's header. Raises SourceChangedError, OSError."""
+    header_bytes = len(payload_header)
+    sha256 = hashlib.sha256(payload_header)
 
     def read(at: int, buffer: memoryview) -> int:
         count = source.read_into(at, buffer)
@@ -46,12 +68,25 @@ def mapped_source(source: Source) -> Iterator[tuple[Bytes, bytes]]:
         return count
 
     with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(payload_header)
         size = _fill(file, read)
         if source.size is not None and size != source.size:
             raise SourceChangedError(f"{source.name}: {size} bytes could be read, {source.size} were there before")
         source.check_unchanged()
         with _mapped(file) as data:
-            yield data, sha256.digest()
+            directory_bytes = own_directory_bytes(data[header_bytes:], _directory_at(source))
+            yield NewContent(data[: len(data) - directory_bytes], header_bytes, directory_bytes, sha256.digest())
+
+
+def _directory_at(source: Source) -> int:
+    """Return where the directory of a zip starts; its end where it is no zip."""
+    size = source.size or 0
+    if not source.seekable:
+        return size
+    try:
+        return read_end(source.peek, size).start
+    except FormatError:
+        return size
 
 
 def own_directory_bytes(data: Bytes, directory_at: int) -> int:

@@ -54,13 +54,17 @@ class Planned:
 class Plan:
     """The matches of two plaintexts, and the blocks that follow for a shape. fresh: without a directory of its own."""
 
-    def __init__(self, base: Bytes, fresh: Bytes, *, copy_bytes: int) -> None:
-        """copy_bytes: matches at least that long are copied. Raises UsageError without the compiled module."""
+    def __init__(self, base: Bytes, fresh: Bytes, *, copy_bytes: int, header_bytes: int = 0) -> None:
+        """copy_bytes: matches at least that long are copied; header_bytes: so much in front is not, whatever matches.
+
+        Raises UsageError without the compiled module.
+        """
         self.base = base
         self._base_bytes, self._fresh_bytes = len(base), len(fresh)
         copies, short, count = [np.empty((0, 3), np.int64)], [np.empty((0, 3), np.int64)], 0
         if len(base):
-            for rows in find_matches(base, fresh, least_bytes=LEAST_MATCH_BYTES):
+            for matches in find_matches(base, fresh, least_bytes=LEAST_MATCH_BYTES):
+                rows = matches if not header_bytes else _behind(matches, header_bytes)
                 is_long = rows[:, 2] >= copy_bytes
                 copies.append(rows[is_long])
                 if count < _MAX_SHORT_MATCHES:  # more would not find room in any reference
@@ -165,6 +169,13 @@ class Plan:
         new = np.concatenate(([True], low[1:] > high[:-1] + gap))
         last = np.concatenate((np.flatnonzero(new)[1:] - 1, [len(low) - 1]))
         return np.column_stack((low[new], high[last]))
+
+
+def _behind(rows: Rows, start: int) -> Rows:
+    """Return matches cut to what of them lies at or behind that offset of the new content."""
+    cut = np.clip(start - rows[:, 0], 0, rows[:, 2])
+    rows = rows + np.column_stack((cut, cut, -cut))
+    return rows[rows[:, 2] >= LEAST_MATCH_BYTES]
 
 
 def _joined(first: Rows, last: Rows) -> Rows:

@@ -92,11 +92,16 @@ def check_head(head: Head, base: Base, limits: RecipeLimits) -> None:
 
 
 class Rebuilding:
-    """One rebuilding, which gives its pieces once. copied_bytes: what came from the base so far."""
+    """One rebuilding, which gives its pieces once. copied_bytes: what came from the base so far.
 
-    def __init__(self, reader: RecipeReader, base: Base) -> None:
+    past_damage: go on behind a frame that cannot be unpacked, with zeros in its place, and end in front of a directory
+    that cannot be made, for whoever checks every piece of what comes out: the base may be damaged in one place only.
+    """
+
+    def __init__(self, reader: RecipeReader, base: Base, *, past_damage: bool = False) -> None:
         self._reader = reader
         self._base = base
+        self._past_damage = past_damage
         self._history: deque[bytes] = deque()
         self._history_bytes = 0
         # Mapped, so that memory which no block needs is never there, and what one needed is not asked for again.
@@ -114,7 +119,7 @@ class Rebuilding:
         for block in self._reader.blocks():
             for piece in self._block(block):
                 if directory is not None:
-                    directory.feed(piece[header:])
+                    directory = self._fed(directory, piece[header:])
                     header = 0
                 yield piece
         if directory is not None:
@@ -123,9 +128,24 @@ class Rebuilding:
                 raise FormatError(f"recipe: directory of {len(end)} bytes, {head.directory_bytes} are declared")
             yield memoryview(end)
 
+    def _fed(self, directory: DirectoryMaker, piece: memoryview) -> DirectoryMaker | None:
+        try:
+            directory.feed(piece)
+        except FormatError:
+            if not self._past_damage:
+                raise
+            return None
+        return directory
+
     def _block(self, block: Block) -> Iterator[memoryview]:
         instructions = block.parsed.resolve(self._base.layout, block.where)
-        data = block.frame(self._refer(instructions))
+        reference = self._refer(instructions)
+        try:
+            data = block.frame(reference)
+        except FormatError:
+            if not self._past_damage:
+                raise
+            data = bytes(block.parsed.frame_bytes)
         self._remember(data)
         frame, at = memoryview(data), 0
         buffer = memoryview(bytearray(min(_COPY_BYTES, max((o.copy.size for o in instructions.operations), default=0))))

@@ -1,11 +1,17 @@
 """capseal seal: encrypt and sign."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ...errors import RejectedError, UsageError
 from ..framework import console, content, options, outputs, progress, titles
 from ..framework.arguments import argument, at_least, option
+from ..framework.extras import need
 from ..framework.passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ...recipes.making import RecipeMaker
 
 
 def seal(
@@ -72,6 +78,17 @@ def seal(
             help="Of a file; application/octet-stream ships a zip as one file, not unpacked.",
         ),
     ] = None,
+    base: Annotated[
+        list[str] | None,
+        option(
+            "--base",
+            metavar="OLD",
+            repeatable=True,
+            help="Seal a recipe for devices that have this folder, zip or sealed bundle, and one from nothing, too.",
+        ),
+    ] = None,
+    identity: options.Identities = None,
+    trust: options.Trust = None,
     deflate: content.Deflate = False,
     exclude: content.Exclude = None,
     force: options.Force = False,
@@ -96,9 +113,18 @@ def seal(
     signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
     meant_for = options.chosen_role(role, signers, config)
     written_to = [output, *([] if seal_file is None else [seal_file])]
-    with progress.shown("Sealing", source, output=output) as advance:
+    with ExitStack() as stack:
+        recipes = []
+        if base:
+            if not isinstance(target, str):
+                raise UsageError("with --base, recipes are written beside the output, which must be a file")
+            keys = (identity or config.identities, trust or config.trust)
+            recipes = [stack.enter_context(_recipes(base, output, keys, passphrases, jobs=jobs))]
+            written_to += recipes[0].outputs
+        opened = content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to)
+        advance = stack.enter_context(progress.shown("Sealing", source, output=output))
         written = capseal.seal(
-            content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to),
+            opened,
             sink,
             signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),
@@ -111,11 +137,43 @@ def seal(
             allow_downgrade_to=allow_downgrade_to,
             custom=None if custom is None else _custom(custom),
             media_type=content_type,
+            companions=recipes,
             overwrite=force,
             jobs=jobs,
             progress=advance,
         )
     titles.say_written(output, written.statement)
+    for one in recipes[0].made if recipes else ():
+        console.say(f"{output}.{one.name}: {one.bytes} bytes, from {one.base or 'nothing'}")
+
+
+@contextmanager
+def _recipes(
+    bases: Sequence[str],
+    output: str,
+    keys: tuple[Sequence[str], str | None],
+    passphrases: Passphrases,
+    *,
+    jobs: int | None,
+) -> "Iterator[RecipeMaker]":
+    """Open the bases, and give what makes recipes for them. keys: identities and a trust store, for sealed ones."""
+    need("delta")
+    from ...recipes.bases import is_sealed, open_known_base
+    from ...recipes.making import RecipeMaker
+
+    identities, store = keys
+    with ExitStack() as stack:
+        sealed = any(is_sealed(path) for path in bases)
+        opened = [
+            open_known_base(
+                path,
+                stack,
+                identity=options.load_identities(identities, passphrases) if sealed else (),
+                trust=options.load_trust(store) if sealed else None,
+            )
+            for path in bases
+        ]
+        yield stack.enter_context(RecipeMaker(opened, place=lambda name: f"{output}.{name}", keep_all=True, jobs=jobs))
 
 
 def _default_output(source: str, *, detached: bool) -> str:

@@ -1,0 +1,1 @@
+"""Recipes of sealed bundles: made and sealed as companions, and opened to rebuild an encrypted payload."""

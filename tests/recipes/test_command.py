@@ -1,0 +1,59 @@
+"""`capseal seal --base`: what is written, and what is refused in one line."""
+
+import pytest
+
+import capseal
+from support.command import run
+from support.updates import APP, write_versions
+
+
+@pytest.fixture
+def project(tmp_path, signer, recipient):
+    write_versions(tmp_path)
+    (tmp_path / "s.pem").write_bytes(signer.pem())
+    (tmp_path / "r.pem").write_bytes(recipient.pem())
+    (tmp_path / "r.pub.pem").write_bytes(recipient.public_key.pem)
+    (tmp_path / "trust.json").write_bytes(capseal.TrustStore.of(signer.public_key).to_json())
+
+    def seal(source, output, *words):
+        options = ["--version", "1", "--app", APP, "-s", "s.pem", "-r", "r.pub.pem", "-o", output]
+        return run("seal", source, *options, *words, cwd=tmp_path)
+
+    assert seal("old", "old.sealed").code == 0
+    return tmp_path, seal
+
+
+@pytest.mark.parametrize("base", ["old", "old.sealed"])
+def test_recipes_are_written_beside_the_bundle_and_named_in_its_seal(project, base):
+    folder, seal = project
+    keys = ["-i", "r.pem", "--trust", "trust.json"] if base == "old.sealed" else []
+    done = seal("new", "new.sealed", "--base", base, *keys)
+    assert done.code == 0, done.err
+    recipes = sorted(path.name for path in folder.glob("new.sealed.*"))
+    digest = capseal.inspect(folder / "old.sealed")[1].payload.digest.hex()
+    assert len(recipes) == 2 and recipes[1] == "new.sealed.recipe-fresh"
+    assert (recipes[0] == f"new.sealed.recipe-{digest[:16]}") is (base == "old.sealed")
+    companions = capseal.inspect(folder / "new.sealed")[1].companions
+    assert sorted(f"new.sealed.{one.name}" for one in companions) == recipes
+    for one in companions:
+        assert one.sealed and one.media_type == "application/vnd.capseal.delta.v1"
+        assert (folder / f"new.sealed.{one.name}").stat().st_size == one.size
+    assert (folder / recipes[0]).stat().st_size < (folder / "new.sealed").stat().st_size / 100
+    # A second time they are there already; -f replaces all of them together.
+    assert seal("new", "new.sealed", "--base", base, *keys).code == 2
+    assert seal("new", "new.sealed", "--base", base, *keys, "-f").code == 0
+
+
+def test_a_base_that_cannot_be_opened_leaves_nothing(project):
+    folder, seal = project
+    before = sorted(path.name for path in folder.iterdir())
+    for words, said in (
+        (["--base", "absent"], "absent"),
+        (["--base", "s.pem"], "a base is a folder or a zip"),
+        (["--base", "old.sealed"], "no identity"),
+        (["--base", "old.sealed", "-i", "s.pem", "--trust", "trust.json"], "no identity fits"),
+    ):
+        done = seal("new", "new.sealed", *words)
+        assert (done.code != 0, done.err.count("\n")) == (True, 1), done.err
+        assert said in done.err
+    assert sorted(path.name for path in folder.iterdir()) == before
