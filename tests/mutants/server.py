@@ -13,6 +13,7 @@ TOKENS = "tests/server/test_tokens.py::"
 PROXIES = "tests/server/test_proxies.py::"
 OPERATION = "tests/server/test_operation.py::"
 CORS = "tests/server/test_cors.py::"
+RETENTION = "tests/server/test_retention.py::"
 RELOADING = "tests/server/test_reloading.py::"
 SETTINGS = "tests/cli/test_serve_settings.py::"
 CAPGO = "tests/capgo/test_serving.py::"
@@ -408,5 +409,35 @@ MUTANTS = (
         "if self.seals.trust is not trust:",
         "if self.seals.trust is None:",
         RELOADING + "test_a_reload_just_before_a_release_becomes_visible_counts",
+    ),
+    Mutant(
+        "server/catalogue/retention.py",
+        "if above >= (self.keep or 1)",
+        "if above >= (self.keep or 0)",
+        RETENTION + "test_what_goes_is_below_the_newest_and_older_than_the_days",
+    ),
+    Mutant(
+        "server/catalogue/retention.py",
+        "above += entry.withdrawn is None",
+        "above += 1",
+        RETENTION + "test_what_goes_is_below_the_newest_and_older_than_the_days",
+    ),
+    Mutant(
+        "server/catalogue/retention.py",
+        "[sequence for sequence in outlived if sequence not in kept]",
+        "outlived",
+        RETENTION + "test_whatever_was_published_the_latest_and_the_newest_and_what_is_named_stay",
+    ),
+    Mutant(
+        "server/catalogue/pruning.py",
+        "if not releases.keys() >= pointer.entries.keys():",
+        "if not releases.keys() & pointer.entries.keys():",
+        RETENTION + "test_what_was_published_while_it_was_looked_at_is_asked_what_it_names",
+    ),
+    Mutant(
+        "server/catalogue/pruning.py",
+        "            if releases is None:\n                return None\n",
+        "            if releases is None:\n                return []\n",
+        RETENTION + "test_where_a_record_is_damaged_nothing_of_its_channel_goes",
     ),
 )

@@ -24,52 +24,24 @@ from obstore.store import MemoryStore
 from capseal import RejectedError, RollbackError, TransferError, TrustStore
 from capseal.embedding import accept
 from capseal.format.dsse import Signature
-from capseal.format.strictjson import Role, shown_time
+from capseal.format.strictjson import shown_time
 from capseal.http.problems import INCOMPLETE, NO_UPLOAD
-from capseal.http.shapes import AppChannel, ReleaseDescription
 from capseal.server import Limits, Storage
 from capseal.server._problems import Problem
 from capseal.server.catalogue import catalogue as catalogue_module
 from capseal.server.catalogue._lease import CollectorLease, LeaseLostError
 from capseal.server.catalogue.arriving import Upload
-from capseal.server.catalogue.catalogue import Catalogue
+from capseal.server.catalogue.pruning import Pruner
+from capseal.server.catalogue.retention import Retention
 from capseal.server.storage import layout
-from capseal.server.storage.stored_runs import StoredRun
+from capseal.server.storage.pointers import ChannelPointer
 from capseal.trust.expect import Succession
 from support.faulty_storage import FaultyStorage
 from support.server_fixtures import BundleMaker
-from support.serving import APP, CHANNEL, Bundle
+from support.serving import Bundle
+from support.store_steps import NO_AGE, OF, payload_of, publish, server_on, upload
 
-OF = AppChannel(APP, CHANNEL)
-NO_AGE = Limits(pointer_age_s=0)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def server_on(storage: Storage, trust: TrustStore, limits: Limits = NO_AGE) -> Catalogue:
-    log = logging.getLogger("capseal.server")
-    return Catalogue(storage, trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=True)
-
-
-async def upload(server: Catalogue, bundle: Bundle, trust: TrustStore, *, client: str = "x") -> Upload:
-    """Send a bundle of one run, but do not publish it."""
-    begun = await server.begin(accept(bundle.seal, trust=trust), client=client)
-    assert isinstance(begun, Upload)
-    segments = -(-len(bundle.payload) // (512 * 1024))
-    if begun.payload.missing:
-        await server.put_run(begun, begun.payload, StoredRun(0, segments, ""), memoryview(bundle.payload))
-    return begun
-
-
-async def publish(server: Catalogue, bundle: Bundle, trust: TrustStore) -> ReleaseDescription:
-    begun = await server.begin(accept(bundle.seal, trust=trust), client="x")
-    if isinstance(begun, ReleaseDescription):
-        return begun
-    return (await server.publish((await upload(server, bundle, trust)).id))[0]
-
-
-async def payload_of(server: Catalogue, release: ReleaseDescription) -> bytes:
-    payload = await server.payload(release, None)
-    return b"".join([bytes(chunk) async for chunk in payload.chunks(0, release.payload.size)])
 
 
 @pytest.fixture
@@ -407,6 +379,7 @@ class ManyServers(RuleBasedStateMachine):
         self.servers = [server_on(storage, self.trust) for storage in self.storages]
         self.acknowledged: set[int] = set()
         self.withdrawn: set[int] = set()
+        self.removed: set[int] = set()
         self.seen: Succession = Succession()
         self.order: list[int] = []
 
@@ -451,6 +424,32 @@ class ManyServers(RuleBasedStateMachine):
         if self.run(withdraw()):
             self.withdrawn.add(sequence)
 
+    @rule(at=st.integers(0, 2), keep=st.integers(1, 4))
+    def prunes(self, at: int, keep: int) -> None:
+        """Beside a publisher, who may come between the look and the change."""
+
+        async def prune() -> None:
+            pruner = Pruner(self.servers[at].channels_read, log=logging.getLogger("capseal.server"))
+            with contextlib.suppress(TransferError):
+                await pruner.prune(Retention(keep=keep), now=START)
+
+        async def beside(number: int) -> bool:
+            return (await asyncio.gather(self.attempt((at + 1) % 3, number), prune()))[0]
+
+        number = self.chance.randrange(8)
+        before = self.run(self.pointer())
+        if self.run(beside(number)):
+            self.acknowledged.add(self.made[number].parsed.statement.sequence)
+        after = self.run(self.pointer())
+        gone = after.removed - before.removed
+        left = [one.sequence for one in after.listed()]
+        assert all(sum(one > sequence for one in left) >= keep for sequence in gone)
+        self.removed |= gone
+
+    async def pointer(self) -> ChannelPointer:
+        """Return what is true."""
+        return await server_on(Storage(self.memory), self.trust).channels_read.pointer(OF, fresh=True)
+
     @rule(at=st.integers(0, 2))
     def collects(self, at: int) -> None:
         async def collect() -> None:
@@ -473,11 +472,12 @@ class ManyServers(RuleBasedStateMachine):
             honest = server_on(Storage(self.memory), self.trust)
             pointer = await honest.channels_read.pointer(OF, fresh=True)
             by_sequence = {one.parsed.statement.sequence: one for one in self.made}
-            new = [sequence for sequence in pointer.entries if sequence not in self.order]
+            new = [one for one in (*pointer.entries, *sorted(pointer.removed)) if one not in self.order]
             self.order += new  # several at once only from one rule; each passed the rule in the store
-            assert set(self.order) == set(pointer.entries)  # nothing that was there goes away
-            assert self.acknowledged <= set(pointer.entries)
-            for sequence in self.withdrawn:
+            assert self.removed == pointer.removed  # what was let go of, and never comes back
+            assert set(self.order) == set(pointer.entries) | self.removed  # nothing else that was there goes away
+            assert self.acknowledged <= set(self.order)
+            for sequence in self.withdrawn - self.removed:
                 assert pointer.entries[sequence].withdrawn is not None
             for entry in pointer.listed():
                 release = await honest.release(OF, entry.sequence)

@@ -22,6 +22,7 @@ _TOPIC_OF = {
     "split": "split_join",
     "join": "split_join",
     "serve": "serve",
+    "store": "store",
     "publish": "client",
     "fetch": "client",
     "withdraw": "client",

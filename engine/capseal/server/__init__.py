@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ._run import log_as_json, log_to_stderr, make_server
     from ._tokens import Right, Token, load_tokens, parse_tokens
     from ._workers import share_work
+    from .catalogue.pruning import Pruned, prune_store
+    from .catalogue.retention import Retention
     from .storage.objects import Storage
 
 _HOMES = {
@@ -30,6 +32,8 @@ _HOMES = {
     "_run": ("log_as_json", "log_to_stderr", "make_server"),
     "_tokens": ("Right", "Token", "load_tokens", "parse_tokens"),
     "_workers": ("share_work",),
+    "catalogue.pruning": ("Pruned", "prune_store"),
+    "catalogue.retention": ("Retention",),
     "storage.objects": ("Storage",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -40,8 +44,10 @@ __all__ = [
     "Extension",
     "Limits",
     "LogFormat",
+    "Pruned",
     "ReadablePayload",
     "ReleaseStore",
+    "Retention",
     "Right",
     "Storage",
     "Token",
@@ -53,6 +59,7 @@ __all__ = [
     "log_to_stderr",
     "make_server",
     "parse_tokens",
+    "prune_store",
     "replace_trust",
     "share_work",
 ]

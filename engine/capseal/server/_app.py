@@ -36,6 +36,7 @@ from ._starting import Once, StartedBefore
 from ._tokens import Token, Tokens
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
+from .catalogue.retention import KEEP_ALL, Retention
 from .routes.context import Admission, PublishingState, ServerState, server_state
 from .storage.layout import PAYLOADS
 from .storage.objects import Storage
@@ -58,6 +59,7 @@ def create_app(
     limits: ServerLimits = DEFAULT_LIMITS,
     cors_origins: Sequence[str] | None = None,
     extensions: Sequence[Extension] = (),
+    retention: Retention = KEEP_ALL,
 ) -> Starlette:
     """Return the server as an ASGI application.
 
@@ -69,11 +71,13 @@ def create_app(
     rights; where there are any, all but reading takes one. verify_reads:
     check every segment against the signed index on its way out. role: DEVELOPMENT accepts what only a
     development key signed. cors_origins: whose pages may read what is public, such as `https://app.example.com`;
-    None: everybody's. extensions: answer under paths of their own, such as CapgoUpdates.
-    Raises UsageError for what is no origin.
+    None: everybody's. extensions: answer under paths of their own, such as CapgoUpdates. retention: which releases
+    stay; what goes is taken out before each collection. Raises UsageError for what is no origin.
     """
     log = logging.getLogger(LOGGER)
-    catalogue = Catalogue(storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads)
+    catalogue = Catalogue(
+        storage, trust, role=role, limits=limits, log=log, verify_reads=verify_reads, retention=retention
+    )
     admission = Admission(_all_tokens(token, tokens))
     state = ServerState(
         releases=catalogue,

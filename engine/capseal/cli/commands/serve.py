@@ -49,6 +49,7 @@ def serve(
         CapgoUpdates,
         Limits,
         LogFormat,
+        Retention,
         Storage,
         create_app,
         log_to_stderr,
@@ -83,6 +84,7 @@ def serve(
             limits=limits,
             cors_origins=said["cors_origin"],
             extensions=updates,
+            retention=Retention(keep=said["keep"], keep_days=said["keep_days"]),
         )
 
         def reload() -> None:

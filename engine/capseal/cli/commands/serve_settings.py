@@ -77,8 +77,29 @@ def table() -> dict[str, Declaration]:
         "public_url": _setting(
             "public_url", None, "URL", "Where Capgo plugins reach this server; default: as they asked."
         ),
+        **retention_table(),
     }
     return {**own, **_limits()}
+
+
+def retention_table() -> dict[str, Declaration]:
+    """Return what says which releases stay, by default all."""
+    return {
+        "keep": _setting(
+            "keep",
+            None,
+            "N",
+            "Keep the newest N releases of each app and channel, and let go of others; the latest always stays.",
+            type=at_least(1),
+        ),
+        "keep_days": _setting(
+            "keep_days",
+            None,
+            "DAYS",
+            "Keep what was published within so many days; with keep, what either of them keeps.",
+            type=at_least(1),
+        ),
+    }
 
 
 def _limits() -> dict[str, Declaration]:

@@ -13,11 +13,10 @@ from logging import Logger
 from time import monotonic
 
 from ...bundle.reading_order import Verified
-from ...errors import FormatError, RejectedError, TransferError, UsageError
-from ...format import strictjson
+from ...errors import FormatError, RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Statement
-from ...format.strictjson import Members, Role, check_name, shown_time
+from ...format.strictjson import Role, check_name, shown_time
 from ...http.problems import INCOMPLETE
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription
 from ...trust.store import TrustStore
@@ -33,12 +32,12 @@ from ..storage.verified_cache import VerifiedCache
 from ._channels import Channels
 from ._collector import Collected, Collector
 from ._condemned import Condemned
+from ._founding import check_layout
 from ._seals import SealReader
 from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
-
-LAYOUT_TYPE = "capseal-store-v2"
-_MAX_LAYOUT_BYTES = 4096
+from .pruning import Pruned, Pruner
+from .retention import KEEP_ALL, Retention
 
 
 class Catalogue:
@@ -57,8 +56,9 @@ class Catalogue:
         limits: ServerLimits,
         log: Logger,
         verify_reads: bool,
+        retention: Retention = KEEP_ALL,
     ) -> None:
-        """verify_reads: check what is read against the signed index."""
+        """verify_reads: check what is read against the signed index; retention: what stays when it is collected."""
         self.storage = storage
         self.seals = SealReader(storage, trust, role=role, most_bytes=limits.seal_bytes)
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
@@ -69,6 +69,8 @@ class Catalogue:
         self._log = log
         self._verify_reads = verify_reads
         self._verified = VerifiedCache(limits.verified_bytes)
+        self._retention = retention
+        self._pruner = Pruner(self.channels_read, log=log)
         self._collector = Collector(
             storage,
             self.channels_read,
@@ -85,46 +87,7 @@ class Catalogue:
 
         Raises UsageError where it has anything else or is of another layout, TransferError.
         """
-        seen = await self.storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
-        if seen is None:
-            foreign = await self._foreign()
-            if foreign is not None:
-                # Another server may just have made it a store.
-                seen = await self.storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
-                if seen is None:
-                    raise foreign
-        if seen is None:
-            if not self.storage.may_be_new:
-                raise TransferError(f"storage: {self.storage.place} has no {layout.LAYOUT} any more; is it mounted?")
-            await self.storage.swap(layout.LAYOUT, strictjson.encode({"type": LAYOUT_TYPE}), None)
-            self.storage.cornerstone = layout.LAYOUT
-            return
-        try:
-            found = Members(strictjson.parse(seen.data, "store"), "store", required=("type",)).take("type", str)
-        except FormatError as error:
-            raise TransferError(f"storage: {layout.LAYOUT}: {error}") from error
-        if found != LAYOUT_TYPE:
-            raise UsageError(f"the store is of type {found[:64]!r}, this server's is {LAYOUT_TYPE!r}")
-        self.storage.cornerstone = layout.LAYOUT
-
-    async def _foreign(self) -> UsageError | None:
-        """Return why a place without LAYOUT cannot become a store, or None where it is empty."""
-        name = await self.storage.any_name()
-        if name is None:
-            return None
-        async for one in self.storage.list(layout.RELEASES):
-            if layout.parse_release_object(one.path) is None:
-                return UsageError(
-                    f"the store is of an earlier version, which had {one.path}; "
-                    "publish its bundles anew into an empty one"
-                )
-            return UsageError(
-                f"{self.storage.place} has {one.path} but no {layout.LAYOUT}: a part of a store; restore it whole, "
-                "or publish its bundles anew into an empty one"
-            )
-        return UsageError(
-            f"{self.storage.place} is no store, and not empty: it has {name}; give the store a folder of its own"
-        )
+        await check_layout(self.storage)
 
     # As a ReleaseStore, and what seals say.
 
@@ -329,11 +292,22 @@ class Catalogue:
         entry = pointer.entries.get(sequence)
         return replace(release, withdrawn=entry.withdrawn if entry else when), is_new
 
-    async def collect(self, *, grace_s: float | None = None) -> Collected | None:
-        """Collect what nobody needs, or return None where another server is at it. Raises TransferError.
+    async def prune(self) -> Pruned:
+        """Take out of the pointers what the retention keeps no more. Raises TransferError."""
+        pruned = await self._pruner.prune(self._retention, now=datetime.now(UTC))
+        for release in pruned.releases:
+            self.seals.forget(release)
+            members = {"app": release.app, "channel": release.channel, "sequence": release.sequence}
+            self._log.info("pruned", extra={"members": members})
+        return pruned
 
-        grace_s: in place of the limit `collect_grace_s`, for a store that nobody else uses.
+    async def collect(self, *, grace_s: float | None = None) -> Collected | None:
+        """Prune what is kept no more, and collect what nobody needs. Raises TransferError.
+
+        Return None where another server collects. grace_s: in place of the limit `collect_grace_s`, for a store that
+        nobody else uses.
         """
+        await self.prune()
         collected = await self._collector.collect(grace_s=self._limits.collect_grace_s if grace_s is None else grace_s)
         if collected is not None and (collected.condemned or collected.deleted or collected.swept):
             counts = {"condemned": collected.condemned, "deleted": collected.deleted, "swept": collected.swept}

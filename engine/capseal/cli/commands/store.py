@@ -1,0 +1,80 @@
+"""capseal store: what is done to a server's store beside its servers."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from ...errors import UsageError
+from ..framework import console, exit_codes, options
+from ..framework.arguments import Group, argument, at_least, flag, option
+from ..framework.extras import need
+from ..framework.titles import counted
+
+Store = Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")]
+
+
+def prune(
+    store: Store,
+    keep: Annotated[
+        int | None,
+        option("--keep", metavar="N", type=at_least(1), help="Keep the newest N releases of each app and channel."),
+    ] = None,
+    keep_days: Annotated[
+        int | None,
+        option(
+            "--keep-days",
+            metavar="DAYS",
+            type=at_least(1),
+            help="Keep what was published within so many days; with --keep, what either of them keeps.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, flag("--dry-run", help="Change nothing, only show what would go.")] = False,
+    json: options.Json = False,
+) -> int:
+    """Let go of old releases, never of the latest. Servers may use the store meanwhile, and collect the bytes later."""
+    if keep is None and keep_days is None:
+        raise UsageError("say what stays: --keep N, --keep-days DAYS, or both")
+    need("server")
+    import asyncio
+    import logging
+    from contextlib import closing
+    from datetime import UTC, datetime
+
+    from ...server import LogFormat, Retention, Storage, log_to_stderr, prune_store
+
+    log_to_stderr(LogFormat.AUTO)
+    retention = Retention(keep=keep, keep_days=keep_days)
+    with closing(Storage.open(store, may_be_new=False)) as storage:
+        now = datetime.now(UTC)
+        pruned = asyncio.run(
+            prune_store(storage, retention, now=now, log=logging.getLogger("capseal.server"), dry_run=dry_run)
+        )
+    releases = [release.to_json() for release in pruned.releases]
+    if json:
+        console.print_json(
+            {
+                "dry_run": dry_run,
+                "releases": releases,
+                "damaged": [{"app": of.app, "channel": of.channel} for of in pruned.damaged],
+            }
+        )
+    else:
+        for release in releases:
+            console.say(_line(release))
+        count = counted(len(releases), "release")
+        console.say(f"{count} would go, nothing was changed" if dry_run else f"{count} let go of")
+    for of in pruned.damaged:
+        console.complain(
+            f"{of.app} on {of.channel}: nothing goes, since a record cannot be read; the log above says which"
+        )
+    return exit_codes.ENVIRONMENT if pruned.damaged else exit_codes.DONE
+
+
+def _line(release: Mapping[str, Any]) -> str:
+    what = "withdrawn" if release["withdrawn"] else f"{release['payload']['size']} bytes"
+    return (
+        f"{release['app']} {release['version']} (sequence {release['sequence']}, {release['channel']}), "
+        f"published {release['published']}, {what}"
+    )
+
+
+COMMANDS = {"store": Group(help="What is done to a server's store beside its servers.", commands={"prune": prune})}
