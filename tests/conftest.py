@@ -50,6 +50,24 @@ def development_signer() -> PrivateKey:
 
 
 @pytest.fixture(scope="session")
+def roots() -> tuple[PrivateKey, PrivateKey, PrivateKey]:
+    """Three keys that may be a store's root."""
+    return _key(), _key(), _key()
+
+
+@pytest.fixture(scope="session")
+def head_signer() -> PrivateKey:
+    """A key for heads of production."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
+def development_head_signer() -> PrivateKey:
+    """A key for heads of development."""
+    return _key()
+
+
+@pytest.fixture(scope="session")
 def recipient() -> PrivateKey:
     """The key that bundles are sealed for."""
     return _key()

@@ -42,6 +42,9 @@ MAX_INTEGER: Final = 2**53 - 1  # RFC 8259, section 6: what every JSON reader ag
 MAX_TEXT_CHARS: Final = 255
 MAX_NESTING: Final = 32  # objects and arrays inside one another, the outermost counted
 
+# Heads.
+MAX_HEAD_AGE_S: Final = 366 * 24 * 60 * 60  # a head that is valid for longer says nothing of the present
+
 # RSA.
 MIN_RSA_BITS: Final = 3072
 MAX_RSA_BITS: Final = 8192

@@ -29,6 +29,7 @@ from capseal.project import log
 from capseal.trust import store as stores
 from capseal.trust import updates
 from capseal.trust.certificates import Chain
+from capseal.trust.key_sets import HeadPolicy, KeySet, Restart
 from support import company, independent_reader
 from support.independent_reader import ENVELOPE, MGF, Rejected, check_chain, check_shape, need, parse_json, unbase64
 from support.places import VECTORS
@@ -197,7 +198,15 @@ def _base_store() -> TrustStore:
         threshold=2,
         certificates=(TrustedCertificate(root), TrustedCertificate(issuing, Role.DEVELOPMENT)),
         crls=_store_of_certificates(1).crls,
+        root=_set("root", "root2", "root3", threshold=2),
+        heads=HeadPolicy(86400, company.NOW + company.DAY, _set("head"), _set("development head")),
+        created=company.NOW,
+        restart=Restart(7, company.NOW),
     )
+
+
+def _set(*names: str, threshold: int = 1) -> KeySet:
+    return KeySet.of(*(fast_key(name).public_key for name in names), threshold=threshold)
 
 
 @cache
@@ -219,6 +228,14 @@ def _draw_store_value(r: Random, *, with_certificates: bool) -> Any:
         r.choice(value["keys"])["public_key"] = r.choice(_pems())
     if often(r, 0.1):
         r.choice(value["keys"])["role"] = r.choice(("production", "development"))
+    if often(r, 0.3):
+        value["root"]["threshold"] = r.choice((0, 1, 1, 2, 3, 4))
+    if often(r, 0.2):
+        value["root"]["keys"][r.randrange(3)] = r.choice((*_pems(), fast_key("root4").public_key.pem.decode()))
+    if often(r, 0.2):
+        value["heads"]["production"]["keys"] = [fast_key(r.choice(("head", "head2", "root"))).public_key.pem.decode()]
+    if often(r, 0.1):
+        del value[r.choice(("root", "heads", "restart", "created"))]
     return value
 
 
@@ -244,8 +261,30 @@ def check_store(case: tuple[bytes, bool]) -> None:
     if again != store:
         raise Disagreement("the store that is written is not the one that was read")
     production = _independent_keys(parse_json(store.to_json()), "production")
+    _check_purposes(parse_json(store.to_json()))
     if not store.certificates and not 1 <= store.threshold <= max(1, len(production)):
         raise Disagreement(f"threshold {store.threshold} of {len(production)} keys")
+
+
+def _check_purposes(value: Any) -> None:
+    """Raise Disagreement where a key has two purposes, or a set of keys cannot reach its threshold."""
+    heads = value.get("heads", {})
+    sets = [one for one in (value.get("root"), heads.get("production"), heads.get("development")) if one]
+    named = [_independent_set(one) for one in sets]
+    if sets or "restart" in value or value.get("epoch", 1) > 1:
+        need("created" in value, "KeyFileError", "created")
+    releases = {**_independent_keys(value, "production"), **_independent_keys(value, "development")}
+    for one, keys in zip(sets, named, strict=True):
+        if len(keys) != len(one["keys"]) or not 1 <= one["threshold"] <= len(keys) <= 16:
+            raise Disagreement(f"threshold {one['threshold']} of {len(keys)} keys")
+    everything = [kid for keys in (*named, releases) for kid in keys]
+    if sets and len(set(everything)) != len(everything):
+        raise Disagreement("a key has two purposes")
+
+
+def _independent_set(value: Any) -> dict[str, Any]:
+    """Return the keys of a set of bare keys by fingerprint."""
+    return {independent_reader.fingerprint(key): key for key in map(_key_in, value["keys"])}
 
 
 def _independent_keys(value: Any, role: str) -> dict[str, Any]:
@@ -272,7 +311,7 @@ def store_target() -> Target:
     return Target(
         name="trust store",
         oracle="keys parsed by cryptography are strong and enough; written and read again it is the same",
-        modules=modules("trust.store", "format.strictjson", "crypto.keys"),
+        modules=modules("trust.store", "trust.key_sets", "format.strictjson", "crypto.keys"),
         make=_draw_store,
         run=check_store,
         gates={"json": (strictjson, "parse"), "members": (TrustStore, "__post_init__")},
@@ -283,10 +322,13 @@ def _draw_update(r: Random) -> bytes:
     """Draw an update of the base store without certificates."""
     new = _draw_store_value(r, with_certificates=often(r, 0.1))
     new["version"] = 2 if often(r, 0.9) else r.choice((0, 1, 3, 2**53 - 1))
+    if often(r, 0.3):
+        new["epoch"] = r.choice((1, 2, 2, 2, 3))
     content = {"previous": _plain_store().digest if often(r, 0.95) else "0" * 64, "store": new}
     body = mutate_json(r, content) if often(r, 0.3) else dump(content)
     names = r.choice(
-        (("signer", "signer2"),) * 6 + (("signer",), ("signer", "development"), ("other", "signer", "signer2"))
+        (("root", "root2", "root3"),) * 6
+        + (("root", "root2"), ("root",), ("root", "signer", "signer2"), ("other", "root2", "root3"))
     )
     envelope = enveloped(updates.UPDATE_TYPE, body, signed(updates.UPDATE_TYPE, body, names))
     if often(r, 0.03):
@@ -302,7 +344,7 @@ def _plain_store() -> TrustStore:
 
 def check_update(data: bytes) -> None:
     """Accept an update; whoever reads the rules anew must accept it, too."""
-    updates.accept_update(_plain_store(), data, now=company.NOW)
+    updates.accept_update(_plain_store(), data)
     try:
         _accept_independently(data)
     except (Rejected, KeyError, ValueError) as error:
@@ -315,12 +357,19 @@ def _accept_independently(data: bytes) -> None:
     store = content["store"]
     need(content["previous"] == hashlib.sha256(_plain_store().to_json()).hexdigest(), "NotForUsError", "previous")
     need(store["version"] == 2, "RollbackError", "version")
-    for keys, threshold in (
-        (_independent_keys(json.loads(_base_json(False)), "production"), 2),
-        (_independent_keys(store, "production"), store["threshold"]),
-    ):
-        if "certificates" not in store or keys:
-            need(signers_of(signatures, message, keys) >= threshold, "SignatureError", "too few")
+    old = json.loads(_base_json(False))
+    for root in (old["root"], store["root"]):
+        need(signers_of(signatures, message, _independent_set(root)) >= root["threshold"], "SignatureError", "too few")
+    _check_purposes(store)
+    same = _heads_of(old) == _heads_of(store)
+    need(store.get("epoch", 1) == (1 if same else 2), "FormatError", "epoch")
+
+
+def _heads_of(store: Any) -> Any:
+    """Return what of a store's heads belongs to an epoch: keys and thresholds by role."""
+    heads = store.get("heads", {})
+    roles = [heads[role] for role in ("production", "development") if role in heads]
+    return [(one["threshold"], set(_independent_set(one))) for one in roles]
 
 
 def opened_envelope(data: bytes, payload_type: str) -> tuple[bytes, list[dict[str, Any]], bytes]:
@@ -352,12 +401,12 @@ def update_target() -> Target:
     return Target(
         name="trust update",
         oracle="an independent check of signatures, thresholds, version and the store before",
-        modules=modules("trust.updates", "trust.store", "format.dsse"),
+        modules=modules("trust.updates", "trust.key_sets", "trust.store", "format.dsse"),
         make=_draw_update,
         run=check_update,
         gates={
             "envelope": (Envelope, "parse"),
-            "signature": (TrustStore, "check"),
+            "signature": (KeySet, "check"),
             "content": (updates, "parse_store"),
         },
     )

@@ -238,7 +238,6 @@ REACHES = {
         "server/_workers.py": "how long a worker lived",
         "server/storage/objects.py": "how long a lock is waited for",
         "trust/certificates.py": "a certificate starts now unless it is given",
-        "trust/updates.py": "an update is accepted as of now unless it is given",
     },
     effects.ENVIRONMENT: {
         "bundle/pipeline.py": "how many processors there are",

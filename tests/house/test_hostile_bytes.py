@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +27,7 @@ from capseal.project.log import ENTRY_TYPE, verify_log
 from capseal.server.storage.pointers import ChannelPointer
 from capseal.server.storage.records import ReleaseRecord
 from capseal.trust.certificates import Chain, load_crls
+from capseal.trust.key_sets import HeadPolicy, KeySet, Restart
 from capseal.trust.signing import sign
 from capseal.trust.store import load_trust, parse_store
 from capseal.trust.updates import UPDATE_TYPE, accept_update, make_update, read_update
@@ -51,7 +52,7 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> dict[str, Target]:
+def targets(tmp_path_factory, signer, signer2, recipient, roots, head_signer, capgo_key, pair) -> dict[str, Target]:
     folder = tmp_path_factory.mktemp("hostile")
     company = Company(signer2, recipient, signer)
     chain = Chain.of([company.own, company.issuing, company.root])
@@ -108,13 +109,16 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
     add("revocation list", revoking, store.crls[0].public_bytes(Encoding.PEM))
     add("chain", lambda data: Chain.parse([data, *chain.der[1:]]), chain.der[0])
     add("root", lambda data: Chain.parse([data]), chain.der[-1])
-    new = TrustStore((TrustedKey(signer.public_key),), version=2)
-    update = make_update(store, new, signers=[signer])
-    add("update", lambda data: (read_update(data), accept_update(store, data, now=NOW)), update)
+    heads = HeadPolicy(86400, NOW + DAY, KeySet.of(head_signer.public_key))
+    rooted = replace(store, root=KeySet.of(roots[0].public_key), heads=heads, created=NOW)
+    new = replace(rooted, keys=(TrustedKey(signer.public_key),), version=2, restart=Restart(3, NOW))
+    update = make_update(rooted, new, signers=[roots[0]])
+    add("trust store by purpose", lambda data: parse_store(strictjson.parse(data, "store")), new.to_json())
+    add("update", lambda data: (read_update(data), accept_update(rooted, data)), update)
 
     def signed_update(data: bytes) -> None:
-        made = sign(UPDATE_TYPE, data, [signer]).encode()
-        accept_update(store, made, now=NOW)
+        made = sign(UPDATE_TYPE, data, [roots[0]]).encode()
+        accept_update(rooted, made)
 
     add("content of an update", signed_update, Envelope.parse(update).payload)
     log = folder / "log"
@@ -238,9 +242,9 @@ def targets(tmp_path_factory, signer, signer2, recipient, capgo_key, pair) -> di
 
 NAMES = (
     "seal", "bundle", "envelope", "statement", "trust store", "trust store file", "trusted certificate file",
-    "revocation list", "chain", "root", "update", "content of an update", "log", "log entry", "device state",
-    "device manifest", "capgo record", "capgo manifest", "capgo request", "capgo wire", "capgo checksum",
-    "server record", "server pointer", "answers",
+    "revocation list", "chain", "root", "trust store by purpose", "update", "content of an update", "log",
+    "log entry", "device state", "device manifest", "capgo record", "capgo manifest", "capgo request", "capgo wire",
+    "capgo checksum", "server record", "server pointer", "answers",
 )  # fmt: skip
 
 

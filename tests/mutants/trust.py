@@ -5,6 +5,7 @@ from .mutant import Mutant
 PATHS = "tests/trust/test_certificate_paths.py::"
 CERTIFICATES = "tests/trust/test_certificates.py::"
 STORE = "tests/trust/test_store.py::"
+KEY_SETS = "tests/trust/test_key_sets.py::"
 ROTATION = "tests/trust/test_rotation.py::"
 
 MUTANTS = (
@@ -166,17 +167,58 @@ MUTANTS = (
     ),
     Mutant(
         "trust/updates.py",
-        "store.check(message, signatures, role=Role.PRODUCTION, now=now)\n    except SignatureError as error:\n"
-        '        raise SignatureError(f"trust store',
-        "store.check(message, signatures, role=Role.DEVELOPMENT, now=now)\n    except SignatureError as error:\n"
-        '        raise SignatureError(f"trust store',
-        ROTATION + "test_a_development_key_of_the_present_store_brings_no_update",
+        "    store.root.check(\n        envelope.message, envelope.signatures, what=",
+        "    parse_store(strictjson.parse(content, 'trust update')['store']).root.check(\n"
+        "        envelope.message, envelope.signatures, what=",
+        ROTATION + "test_an_update_of_the_new_roots_alone_is_refused",
     ),
     Mutant(
         "trust/updates.py",
-        "new.check(message, signatures, role=Role.PRODUCTION, now=now)",
-        "pass",
-        ROTATION + "test_the_new_store_must_accept_itself",
+        "    new.root.check(envelope.message",
+        "    store.root.check(envelope.message",
+        ROTATION + "test_a_threshold_of_the_old_root_and_of_the_new_one_must_have_signed",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "    if new.epoch != next_epoch(store, new):\n        raise FormatError",
+        "    if new.epoch < next_epoch(store, new):\n        raise FormatError",
+        ROTATION + "test_the_epoch_rises_by_one_with_the_keys_of_heads_and_with_nothing_else",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "if new.root is None:\n        raise FormatError",
+        "if new.root is None and new.keys == ():\n        raise FormatError",
+        ROTATION + "test_an_update_must_leave_a_root",
+    ),
+    Mutant(
+        "trust/key_sets.py",
+        "if len(signers) < self.threshold:",
+        "if len(signatures) < self.threshold or not signers:",
+        KEY_SETS + "test_a_threshold_of_different_keys_must_have_signed",
+    ),
+    Mutant(
+        "trust/key_sets.py",
+        "                key.verify(signature.sig, message)\n",
+        "                if len(signers) < self.threshold:\n                    key.verify(signature.sig, message)\n",
+        KEY_SETS + "test_a_signature_that_names_a_key_of_the_set_must_verify_or_all_are_refused",
+    ),
+    Mutant(
+        "trust/key_sets.py",
+        "            and self.threshold == other.threshold\n",
+        "",
+        ROTATION + "test_the_threshold_of_heads_is_part_of_their_keys_and_their_order_is_not",
+    ),
+    Mutant(
+        "trust/key_sets.py",
+        "            if other != purpose:\n",
+        "            if other != purpose and 'heads' in purpose and purpose != 'development heads':\n",
+        KEY_SETS + "test_no_key_has_two_purposes",
+    ),
+    Mutant(
+        "trust/store.py",
+        "            if not chain.fingerprints.isdisjoint(fingerprints):",
+        "            if purpose == 'root' and not chain.fingerprints.isdisjoint(fingerprints):",
+        KEY_SETS + "test_a_key_that_a_ca_certifies_vouches_for_no_release_where_the_store_has_it_for_something_else",
     ),
     Mutant(
         "trust/updates.py",

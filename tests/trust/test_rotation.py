@@ -19,30 +19,47 @@ from capseal import (
     TrustStore,
     UsageError,
 )
+from capseal.format import strictjson
 from capseal.format.dsse import Envelope
 from capseal.format.seal import parse_statement
 from capseal.trust.certificates import make_certificate
+from capseal.trust.key_sets import HeadPolicy, KeySet
 from capseal.trust.signing import sign
-from capseal.trust.updates import UPDATE_TYPE, accept_update, cosign_update, follow, make_update, read_update
+from capseal.trust.updates import (
+    UPDATE_TYPE,
+    accept_update,
+    cosign_update,
+    follow,
+    make_update,
+    next_epoch,
+    read_update,
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def _stores(signer, signer2):
+def _set(*keys, threshold=1):
+    return KeySet(tuple(key.public_key for key in keys), threshold)
+
+
+@pytest.fixture(scope="module")
+def root(roots):
+    return roots[0]
+
+
+@pytest.fixture(scope="module")
+def stores(signer, signer2, root, head_signer):
     """The three stores of a rotation: the old key; the old or the new one; the new one."""
     old, new = TrustedKey(signer.public_key), TrustedKey(signer2.public_key)
-    return TrustStore((old,)), TrustStore((old, new), version=2), TrustStore((new,), version=3)
+    heads = HeadPolicy(86400, NOW + timedelta(days=1000), _set(head_signer))
+    first = TrustStore((old,), root=_set(root), heads=heads, created=NOW)
+    return first, replace(first, keys=(old, new), version=2), replace(first, keys=(new,), version=3)
 
 
 @pytest.fixture(scope="module")
-def stores(signer, signer2):
-    return _stores(signer, signer2)
-
-
-@pytest.fixture(scope="module")
-def updates(stores, signer, signer2):
+def updates(stores, root):
     first, second, third = stores
-    return make_update(first, second, signers=[signer]), make_update(second, third, signers=[signer, signer2])
+    return make_update(first, second, signers=[root]), make_update(second, third, signers=[root])
 
 
 def _accepts(store, bundle):
@@ -75,15 +92,15 @@ def test_an_update_is_applied_in_order_and_only_once(stores, updates):
         accept_update(overlap, updates[0])
 
 
-def test_an_update_cannot_be_skipped(stores, updates, signer, signer2):
+def test_an_update_cannot_be_skipped(stores, updates, root):
     before, _, after = stores
     with pytest.raises(NotForUsError, match="update to version 3 is for trust store"):
         accept_update(before, updates[1])
     with pytest.raises(UsageError, match="new store has version 3, the update of version 1 must be one more"):
-        make_update(before, after, signers=[signer, signer2])
+        make_update(before, after, signers=[root])
 
 
-def test_an_update_is_for_one_store_only(stores, updates, signer, development_signer):
+def test_an_update_is_for_one_store_only(stores, updates, development_signer):
     development = replace(
         stores[0], keys=(*stores[0].keys, TrustedKey(development_signer.public_key, capseal.Role.DEVELOPMENT))
     )
@@ -91,38 +108,84 @@ def test_an_update_is_for_one_store_only(stores, updates, signer, development_si
         accept_update(development, updates[0])
 
 
-def test_the_old_store_must_accept_the_update(stores, signer2):
-    with pytest.raises(SignatureError, match="trust store version 1 does not accept the update: signed by"):
-        accept_update(stores[0], make_update(stores[0], stores[1], signers=[signer2]))
+def test_no_key_but_a_root_changes_the_store(stores, signer, head_signer, signer2):
+    # The thief of every other key at once: releases, heads, and one of his own.
+    taken = replace(stores[0], keys=(TrustedKey(signer2.public_key),), version=2)
+    update = make_update(stores[0], taken, signers=[signer, head_signer, signer2])
+    with pytest.raises(SignatureError, match="version 1, whose root: signed by 0 of its 1 keys, the threshold is 1"):
+        accept_update(stores[0], update)
 
 
-def test_a_development_key_of_the_present_store_brings_no_update(signer, development_signer, development_trust):
-    # It would make itself a production key.
-    promoted = TrustStore((TrustedKey(signer.public_key), TrustedKey(development_signer.public_key)), version=2)
-    update = make_update(development_trust, promoted, signers=[development_signer])
-    with pytest.raises(NotForUsError, match="signed by a development key only"):
-        accept_update(development_trust, update)
+def test_a_store_without_a_root_takes_no_update(stores, root, signer):
+    bare = TrustStore.of(signer.public_key)
+    with pytest.raises(UsageError, match="has no root, which signs updates"):
+        make_update(bare, replace(stores[1]), signers=[root])
+    content = strictjson.encode({"previous": bare.digest, "store": stores[1].to_value()})
+    with pytest.raises(NotForUsError, match="trust store version 1 has no root, so nobody may change it"):
+        accept_update(bare, sign(UPDATE_TYPE, content, [root, signer]).encode())
 
 
-def test_the_new_store_must_accept_itself(stores, signer):
-    with pytest.raises(SignatureError, match="new trust store version 3 does not accept itself"):
-        accept_update(stores[1], make_update(stores[1], stores[2], signers=[signer]))
+def test_an_update_must_leave_a_root(stores, root):
+    bare = replace(stores[1], root=None)
+    with pytest.raises(UsageError, match="has no root, which signs updates"):
+        make_update(stores[0], bare, signers=[root])
+    content = strictjson.encode({"previous": stores[0].digest, "store": bare.to_value()})
+    with pytest.raises(FormatError, match="version 2 has no root, and could never be changed again"):
+        accept_update(stores[0], sign(UPDATE_TYPE, content, [root]).encode())
 
 
-def test_a_threshold_of_the_old_and_of_the_new_store_must_have_signed(signer, signer2, recipient, other_recipient):
-    keys = [TrustedKey(key.public_key) for key in (signer, signer2, recipient, other_recipient)]
-    old = TrustStore(tuple(keys[:3]), 2)
-    new = TrustStore(tuple(keys[1:]), 3, version=2)
-    update = make_update(old, new, signers=[signer])
-    with pytest.raises(SignatureError, match=r"version 1 does not accept .* by 1 .*, the threshold is 2"):
+def test_a_threshold_of_the_old_root_and_of_the_new_one_must_have_signed(stores, roots, recipient):
+    old = replace(stores[0], root=_set(*roots, threshold=2))
+    new = replace(old, root=_set(*roots[1:], recipient, threshold=3), version=2)
+    update = make_update(old, new, signers=[roots[0]])
+    with pytest.raises(SignatureError, match="version 1, whose root: signed by 1 of its 3 keys, the threshold is 2"):
         accept_update(old, update)
-    for one_more, count in ((signer2, 1), (recipient, 2)):
+    for one_more, count in ((roots[1], 1), (roots[2], 2)):
         update = cosign_update(update, one_more)
-        with pytest.raises(
-            SignatureError, match=rf"version 2 does not accept itself: .* by {count} .*, the threshold is 3"
-        ):
+        with pytest.raises(SignatureError, match=f"version 2, whose root: signed by {count} of its 3 .* is 3"):
             accept_update(old, update)
-    assert accept_update(old, cosign_update(update, other_recipient)) == new
+    assert accept_update(old, cosign_update(update, recipient)) == new
+
+
+def test_an_update_of_the_new_roots_alone_is_refused(stores, signer, signer2):
+    # It would make its maker the root.
+    taken = replace(stores[0], root=_set(signer2), version=2)
+    with pytest.raises(SignatureError, match="update of trust store version 1, whose root: signed by 0 of its 1 keys"):
+        accept_update(stores[0], make_update(stores[0], taken, signers=[signer2, signer]))
+
+
+def test_the_epoch_rises_by_one_with_the_keys_of_heads_and_with_nothing_else(
+    stores, root, roots, head_signer, development_head_signer, signer2
+):
+    first, heads = stores[0], stores[0].heads
+    policies = {
+        "other key": (replace(heads, production=_set(signer2)), 2),
+        "one key more": (replace(heads, production=_set(head_signer, signer2)), 2),
+        "development": (replace(heads, development=_set(development_head_signer)), 2),
+        "none": (None, 2),
+        "longer": (replace(heads, max_age_s=2 * heads.max_age_s), 1),
+        "later": (replace(heads, until=NOW + timedelta(days=2000)), 1),
+    }
+    for name, (policy, epoch) in policies.items():
+        for tried in (1, 2, 3):
+            new = replace(first, heads=policy, epoch=tried, version=2, created=NOW + timedelta(days=tried))
+            content = strictjson.encode({"previous": first.digest, "store": new.to_value()})
+            update = sign(UPDATE_TYPE, content, [root]).encode()
+            if tried == epoch:
+                assert accept_update(first, update) == new, name
+                assert make_update(first, new, signers=[root])
+                continue
+            with pytest.raises(FormatError, match=f"epoch {tried} follows epoch 1, expected {epoch}"):
+                accept_update(first, update)
+            with pytest.raises(UsageError, match=f"has epoch {tried}, after this change it must be {epoch}"):
+                make_update(first, new, signers=[root])
+
+
+def test_the_threshold_of_heads_is_part_of_their_keys_and_their_order_is_not(stores, head_signer, signer2):
+    two = replace(stores[0], heads=replace(stores[0].heads, production=_set(head_signer, signer2)))
+    turned = replace(two, heads=replace(two.heads, production=_set(signer2, head_signer)))
+    both = replace(two, heads=replace(two.heads, production=_set(head_signer, signer2, threshold=2)))
+    assert [next_epoch(two, other) for other in (two, turned, both)] == [1, 1, 2]
 
 
 def test_two_of_three_signers_are_enough_whichever_they_are(signer, signer2, recipient, seal_bytes):
@@ -134,9 +197,9 @@ def test_two_of_three_signers_are_enough_whichever_they_are(signer, signer2, rec
         assert not _accepts(store, seal_bytes(b"content", signer=keys[left_out]))
 
 
-def test_a_key_signs_an_update_once(updates, signer):
+def test_a_key_signs_an_update_once(updates, root):
     with pytest.raises(UsageError, match="has signed this update already"):
-        cosign_update(updates[0], signer)
+        cosign_update(updates[0], root)
 
 
 def test_an_update_needs_a_signer(stores):
@@ -172,8 +235,8 @@ def test_a_seal_never_passes_for_an_update_nor_an_update_for_a_seal(stores, upda
         {"previous": "0" * 64, "store": [], "more": 1},
     ],
 )
-def test_what_is_no_update_is_refused_even_if_it_is_signed(stores, signer, statement):
-    envelope = sign(UPDATE_TYPE, json.dumps(statement).encode(), [signer])
+def test_what_is_no_update_is_refused_even_if_it_is_signed(stores, root, statement):
+    envelope = sign(UPDATE_TYPE, json.dumps(statement).encode(), [root])
     with pytest.raises(FormatError):
         accept_update(stores[0], envelope.encode())
     with pytest.raises(FormatError):
@@ -185,11 +248,16 @@ def test_an_update_of_absurd_size_is_not_even_parsed(stores):
         accept_update(stores[0], b" " * (1024 * 1024 + 1))
 
 
-def test_a_store_that_trusts_by_certificate_follows_too(signer, signer2):
-    old, new = (make_certificate(key, name=name, now=NOW) for key, name in ((signer, "old"), (signer2, "new")))
-    first = TrustStore(certificates=(TrustedCertificate(old.certificates[0]),))
-    second = TrustStore(certificates=(TrustedCertificate(new.certificates[0]),), version=2)
-    update = make_update(first, second, signers=[CertifiedSigner(signer, old), CertifiedSigner(signer2, new)])
-    assert accept_update(first, update, now=NOW) == second
-    with pytest.raises(SignatureError, match="'CN=old' expired"):
-        accept_update(first, update, now=NOW + timedelta(days=4000))
+def test_a_store_that_trusts_by_certificate_follows_whatever_the_date(stores, root, signer, signer2):
+    # What the root signs is judged by no clock: a device may have none that is right.
+    past = datetime(2001, 1, 1, tzinfo=UTC)
+    old, new = (make_certificate(key, name=name, days=1, now=past) for key, name in ((signer, "old"), (signer2, "new")))
+    first = replace(stores[0], keys=(), certificates=(TrustedCertificate(old.certificates[0]),))
+    second = replace(first, certificates=(TrustedCertificate(new.certificates[0]),), version=2)
+    assert accept_update(first, make_update(first, second, signers=[root])) == second
+
+
+def test_a_roots_signature_carries_no_certificate(stores, root):
+    certified = CertifiedSigner(root, make_certificate(root, name="root", now=NOW))
+    with pytest.raises(SignatureError, match="carries certificates, bare keys sign it"):
+        accept_update(stores[0], make_update(stores[0], stores[1], signers=[certified]))

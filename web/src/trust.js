@@ -126,7 +126,7 @@ export async function loadTrust(input) {
 
 /** @param {unknown} value */
 async function parseStore(value) {
-  const members = new Members(value, "trust store", ["type", "threshold", "keys"], ["version", "certificates", "crls"]);
+  const members = new Members(value, "trust store", ["type", "threshold", "keys"], ["version", "epoch", "created", "certificates", "crls", "root", "heads", "restart"]);
   members.text("type", checkType);
   const keys = [];
   for (const [item, place] of members.array("keys", 0, MAX_ENTRIES)) {

@@ -61,12 +61,21 @@ class Config(NamedTuple):
     web: _Path = None
     signers: _Signers = ()
     development_signers: _Signers = ()
+    root_signers: _Signers = ()
+    head_signers: _Signers = ()
+    development_head_signers: _Signers = ()
     recipients: _Paths = ()
     identities: _Paths = ()
     trust: _Path = None
     development_trust: _Path = None
     server: _Text = None
     log: _Path = None
+
+    @property
+    def all_signers(self) -> tuple[str, ...]:
+        """The references to signers of every purpose."""
+        heads = (*self.head_signers, *self.development_head_signers)
+        return (*self.signers, *self.development_signers, *self.root_signers, *heads)
 
     def encode(self) -> bytes:
         """Return a capseal.toml that says this, its paths as they are here."""
@@ -109,7 +118,7 @@ def files_of(path: str) -> list[str]:
     """Return every file that one configuration names. Raises UsageError, OSError."""
     config = load(path)
     paths = [config.trust, config.development_trust, config.log, *config.recipients, *config.identities]
-    signers = [reference.removeprefix("command:") for reference in (*config.signers, *config.development_signers)]
+    signers = [reference.removeprefix("command:") for reference in config.all_signers]
     return [*filter(None, paths), *(one.partition(":")[0] if ":" in one else one for one in signers)]
 
 

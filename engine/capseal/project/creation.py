@@ -1,14 +1,17 @@
 """The making of a project: keys, certificates, trust stores, capseal.toml, and what git shall not see."""
 
 import os
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from ..constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
-from ..crypto.keys import PrivateKey
+from ..crypto.keys import PrivateKey, PublicKey
 from ..errors import UsageError
 from ..format.strictjson import Role
 from ..io.durable import NewFiles, replace_file
 from ..trust.certificates import DEFAULT_DAYS, make_certificate, make_request
+from ..trust.key_sets import HeadPolicy, KeySet
 from ..trust.store import TrustedKey, TrustStore
 from .config import FILE_NAME, Config
 from .log import PENDING
@@ -17,10 +20,27 @@ KEYS = "keys"
 SIGNING = f"{KEYS}/signing"
 DEVELOPMENT = f"{KEYS}/development"
 RECIPIENT = f"{KEYS}/recipient"
+ROOT = f"{KEYS}/root"
+HEAD = f"{KEYS}/head"
+DEVELOPMENT_HEAD = f"{KEYS}/development-head"
 TRUST = f"{KEYS}/trust.json"
 DEVELOPMENT_TRUST = f"{KEYS}/trust-development.json"
 LOG = "releases.log"
 IGNORE = ".gitignore"
+HEAD_DAYS = 14
+"""How long a head may be valid: as long as a renewal may fail before devices are uncertain."""
+HEADS_DAYS = 5 * 366
+"""For how long heads may be signed at all, before the root has to say so again."""
+
+_BITS = {
+    SIGNING: SIGNING_RSA_BITS,
+    DEVELOPMENT: RECIPIENT_RSA_BITS,
+    RECIPIENT: RECIPIENT_RSA_BITS,
+    ROOT: SIGNING_RSA_BITS,
+    HEAD: RECIPIENT_RSA_BITS,
+    DEVELOPMENT_HEAD: RECIPIENT_RSA_BITS,
+}
+"""The keys of a project, and how many bits each has."""
 
 _KEYS_IGNORED = b"# Private keys stay out of version control.\n*.pem\n!*.pub.pem\n!*.crt.pem\n!*.csr.pem\n"
 _IGNORED = (
@@ -42,22 +62,25 @@ def create_project(
     *,
     app: str,
     web: str | None,
+    now: datetime,
     days: int | None = None,
     csr: bool = False,
     passphrase: bytes | None = None,
 ) -> Created:
     """Make a project in a folder, all of its files or none; nothing is overwritten, .gitignore is added to.
 
-    web: the web folder, relative; days: how long the certificates are valid; csr: make a request in place of the
-    signing key's certificate; passphrase: encrypts the private keys. Raises UsageError where a file exists, OSError.
+    web: the web folder, relative; now: when the trust stores are created; days: how long the certificates are valid;
+    csr: make a request in place of the signing key's certificate; passphrase: encrypts the private keys. Raises
+    UsageError where a file exists, OSError.
     """
     paper = f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem"
     development_paper = f"{DEVELOPMENT}.crt.pem"
-    pairs = [f"{name}{end}" for name in (SIGNING, DEVELOPMENT, RECIPIENT) for end in (".pem", ".pub.pem")]
+    pairs = [f"{name}{end}" for name in _BITS for end in (".pem", ".pub.pem")]
     made = [*pairs, paper, development_paper, TRUST, DEVELOPMENT_TRUST, FILE_NAME]
     try:
         with NewFiles(os.path.join(folder, name) for name in made) as files:
-            _fill(files, folder, app, web, days or DEFAULT_DAYS, passphrase, csr=csr, papers=(paper, development_paper))
+            papers = (paper, development_paper)
+            _fill(files, folder, app, web, now, days or DEFAULT_DAYS, passphrase, csr=csr, papers=papers)
     except FileExistsError as error:
         there = os.path.exists(os.path.join(folder, FILE_NAME))
         hint = "; this is a project already: 'capseal doctor' tells what it lacks" if there else ""
@@ -71,44 +94,62 @@ def _fill(
     folder: str,
     app: str,
     web: str | None,
+    now: datetime,
     days: int,
     passphrase: bytes | None,
     *,
     csr: bool,
     papers: tuple[str, str],
 ) -> None:
-    signing = PrivateKey.generate(SIGNING_RSA_BITS)
-    development, recipient = (PrivateKey.generate(RECIPIENT_RSA_BITS) for _ in range(2))
+    # OpenSSL makes them without the interpreter's lock, so that two processors make six keys in half the time.
+    with ThreadPoolExecutor() as pool:
+        keys = dict(zip(_BITS, pool.map(PrivateKey.generate, _BITS.values()), strict=True))
+    signing, development = keys[SIGNING], keys[DEVELOPMENT]
     config = Config(
         app=app,
         web=web,
         signers=(f"{SIGNING}.pem",),
         development_signers=(f"{DEVELOPMENT}.pem",),
+        root_signers=(f"{ROOT}.pem",),
+        head_signers=(f"{HEAD}.pem",),
+        development_head_signers=(f"{DEVELOPMENT_HEAD}.pem",),
         recipients=(f"{RECIPIENT}.pub.pem",),
         identities=(f"{RECIPIENT}.pem",),
         trust=TRUST,
         development_trust=DEVELOPMENT_TRUST,
         log=LOG,
     )
-    development_trust = TrustStore(
-        (TrustedKey(signing.public_key), TrustedKey(development.public_key, Role.DEVELOPMENT))
-    )
+    trust, development_trust = _stores({name: key.public_key for name, key in keys.items()}, now)
     files.make_folder(os.path.join(folder, KEYS), mode=0o700)
     ignore = os.path.join(folder, KEYS, IGNORE)
     if not os.path.lexists(ignore):
         files.write(ignore, _KEYS_IGNORED, mode=0o644)
-    for name, key in ((SIGNING, signing), (DEVELOPMENT, development), (RECIPIENT, recipient)):
+    for name, key in keys.items():
         files.write(os.path.join(folder, f"{name}.pem"), key.pem(passphrase=passphrase), mode=0o600)
         files.write(os.path.join(folder, f"{name}.pub.pem"), key.public_key.pem, mode=0o644)
     certified = make_certificate(development, name=f"{app} development", days=days).pem
     for path, data in (
         (papers[0], make_request(signing, name=app) if csr else make_certificate(signing, name=app, days=days).pem),
         (papers[1], certified),
-        (TRUST, TrustStore.of(signing.public_key).to_json()),
+        (TRUST, trust.to_json()),
         (DEVELOPMENT_TRUST, development_trust.to_json()),
         (FILE_NAME, config.encode()),
     ):
         files.write(os.path.join(folder, path), data, mode=0o644)
+
+
+def _stores(keys: dict[str, PublicKey], now: datetime) -> tuple[TrustStore, TrustStore]:
+    """Return the trust stores of production and of development builds. now: in whole seconds from here on."""
+    now = now.replace(microsecond=0)
+    heads = HeadPolicy(HEAD_DAYS * 86400, now + timedelta(days=HEADS_DAYS), KeySet.of(keys[HEAD]))
+    signing = TrustedKey(keys[SIGNING])
+    production = TrustStore((signing,), root=KeySet.of(keys[ROOT]), heads=heads, created=now)
+    development = replace(
+        production,
+        keys=(signing, TrustedKey(keys[DEVELOPMENT], Role.DEVELOPMENT)),
+        heads=replace(heads, development=KeySet.of(keys[DEVELOPMENT_HEAD])),
+    )
+    return production, development
 
 
 def _ignore(path: str) -> None:

@@ -2,17 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..constants import MAX_INTEGER, MAX_SIGNATURES
+from ..constants import MAX_SIGNATURES
 from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, mended
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
 from ..format.dsse import Signature
-from ..format.strictjson import Members, Role
+from ..format.strictjson import Members, Role, shown_time
 
 # Everything about certificates is imported where one is met: most stores trust bare keys, and X.509
 # would take a third of the start of a command.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from .certificates import Chain
+    from .key_sets import HeadPolicy, KeySet, Restart
 
 STORE_TYPE = "capseal-trust-v1"
 MAX_ENTRIES = 256
@@ -54,11 +55,14 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Who may vouch, and the threshold: how many different keys must have signed.
+    """Who may vouch for releases, how many different keys must have signed, and who may change that.
 
     keys: trusted by themselves, whatever their certificates say. certificates: trust the keys that
     they certify, as long as dates, usage and the revocation lists (crls) allow. version: counts the
-    signed updates of the store (see updates).
+    signed updates of the store (see updates). root: who signs those; without it the store takes none.
+    heads: who may say what is current. epoch: rises by one with each change of the heads' keys; created:
+    when this version was made. restart: what devices lower their memory of releases to, once. No key has
+    two purposes.
 
     A production build's store holds production entries only, so that nothing signed for development
     can pass there; a development build's store holds both kinds.
@@ -69,8 +73,22 @@ class TrustStore:
     certificates: tuple[TrustedCertificate, ...] = ()
     crls: "tuple[x509.CertificateRevocationList, ...]" = ()
     version: int = 1
+    root: "KeySet | None" = None
+    heads: "HeadPolicy | None" = None
+    epoch: int = 1
+    created: datetime | None = None
+    restart: "Restart | None" = None
 
     def __post_init__(self) -> None:
+        self._check_releases()
+        if self.created is None and (self.root or self.heads or self.restart or self.epoch > 1):
+            raise KeyFileError("trust store has root, heads, restart or a later epoch, but not when it was created")
+        if self.root is not None or self.heads is not None:
+            from .key_sets import check_disjoint
+
+            check_disjoint(self._purposes())
+
+    def _check_releases(self) -> None:
         unique = {trusted.key.fingerprint for trusted in self.keys}
         if len(unique) != len(self.keys):
             raise KeyFileError("trust store names the same key twice")
@@ -83,6 +101,23 @@ class TrustStore:
             raise KeyFileError(
                 f"trust store has threshold {self.threshold} but {production} production keys of {len(self.keys)}"
             )
+
+    def _purposes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give every purpose that keys of this store have, and the fingerprints of its keys."""
+        yield "releases", tuple(trusted.key.fingerprint for trusted in self.keys)
+        if self.certificates:
+            from ._certificate_path import fingerprint_of
+
+            yield "releases", tuple(fingerprint_of(trusted.certificate) for trusted in self.certificates)
+        yield from self._other_purposes()
+
+    def _other_purposes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        if self.root is not None:
+            yield "root", self.root.fingerprints
+        if self.heads is not None:
+            yield "production heads", self.heads.production.fingerprints
+            if self.heads.development is not None:
+                yield "development heads", self.heads.development.fingerprints
 
     @classmethod
     def of(cls, *keys: PublicKey, threshold: int = 1, role: Role = Role.PRODUCTION) -> "TrustStore":
@@ -148,6 +183,11 @@ class TrustStore:
         """
         from ._certificate_path import check_path
 
+        # Whatever a CA certified: no key has two purposes.
+        for purpose, fingerprints in self._other_purposes():
+            if not chain.fingerprints.isdisjoint(fingerprints):
+                refused.append(SignatureError(f"certificate {chain.subject!r} is for a key that is for {purpose} here"))
+                return None
         anchors = chain.anchors(trusted.certificate for trusted in self.certificates)
         good = _passing(anchors, lambda anchor: check_path(chain.path_to(anchor), self.crls, now), refused)
         return TrustedKey(chain.key, self._weakest_role(chain), chain, good) if good else None
@@ -185,6 +225,10 @@ class TrustStore:
         value: dict[str, Any] = {
             "type": STORE_TYPE,
             "version": self.version,
+        }
+        if self.created is not None:
+            value |= {"epoch": self.epoch, "created": shown_time(self.created)}
+        value |= {
             "threshold": self.threshold,
             "keys": [{"role": t.role.value, "public_key": t.key.pem.decode()} for t in self.keys],
         }
@@ -195,6 +239,9 @@ class TrustStore:
             ]
         if self.crls:
             value["crls"] = [crl.public_bytes(Encoding.PEM).decode() for crl in self.crls]
+        for name, part in (("root", self.root), ("heads", self.heads), ("restart", self.restart)):
+            if part is not None:
+                value[name] = part.to_value()
         return value
 
     def to_json(self) -> bytes:
@@ -232,7 +279,7 @@ def parse_store(value: object) -> TrustStore:
         value,
         "trust store",
         required=("type", "threshold", "keys"),
-        optional=("version", "certificates", "crls"),
+        optional=("version", "epoch", "created", "certificates", "crls", "root", "heads", "restart"),
     )
     kind = members.take("type", str)
     if kind != STORE_TYPE:
@@ -254,8 +301,21 @@ def parse_store(value: object) -> TrustStore:
         threshold=members.integer("threshold", least=1),
         certificates=tuple(certificates),
         crls=_parse_crls(members),
-        version=members.integer("version", least=1, most=MAX_INTEGER) if "version" in members else 1,
+        version=members.integer("version", least=1) if "version" in members else 1,
+        epoch=members.integer("epoch", least=1) if "epoch" in members else 1,
+        created=members.time("created") if "created" in members else None,
+        **_parse_purposes(members),
     )
+
+
+def _parse_purposes(members: Members) -> dict[str, Any]:
+    present = [name for name in ("root", "heads", "restart") if name in members]
+    if not present:
+        return {}
+    from .key_sets import HeadPolicy, KeySet, Restart
+
+    parsers = {"root": KeySet.parse, "heads": HeadPolicy.parse, "restart": Restart.parse}
+    return {name: parsers[name](members.take(name, dict), members.place(name)) for name in present}
 
 
 def _parse_crls(members: Members) -> "tuple[x509.CertificateRevocationList, ...]":

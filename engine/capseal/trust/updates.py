@@ -1,19 +1,19 @@
 """Signed updates of a trust store, so that devices in the field follow a rotation without a new build.
 
 An update is a DSSE envelope around the next store. The rules are those of TUF's root metadata (TUF
-specification, 5.3): signed by a threshold of the store before and by a threshold of itself, versions
-one by one. Besides, an update names the digest of the store before, so that it fits one store only:
-neither another app's nor a development build's. Why python-tuf's Root is not used: docs/keys.md.
+specification, 5.3): signed by a threshold of the root keys of the store before and of its own, versions
+one by one. No release key can sign one, and a store without a root takes none. Besides, an update names
+the digest of the store before, so that it fits one store only: neither another app's nor a development
+build's. Why python-tuf's Root is not used: docs/keys.md.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from ..crypto.keys import Signer
-from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, SignatureError, UsageError
+from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, UsageError
 from ..format import strictjson
 from ..format.dsse import Envelope
-from ..format.strictjson import Members, Role, check_fingerprint
+from ..format.strictjson import Members, check_fingerprint
 from .signing import add_signature, sign
 from .store import TrustStore, parse_store
 
@@ -28,6 +28,10 @@ def make_update(old: TrustStore, new: TrustStore, *, signers: Sequence[Signer]) 
     """
     if new.version != old.version + 1:
         raise UsageError(f"new store has version {new.version}, the update of version {old.version} must be one more")
+    if old.root is None or new.root is None:
+        raise UsageError("trust store has no root, which signs updates: nobody would take one of it")
+    if new.epoch != next_epoch(old, new):
+        raise UsageError(f"new store has epoch {new.epoch}, after this change it must be {next_epoch(old, new)}")
     content = strictjson.encode({"previous": old.digest, "store": new.to_value()})
     return sign(UPDATE_TYPE, content, signers).encode()
 
@@ -47,20 +51,18 @@ def read_update(update: bytes) -> tuple[str, TrustStore]:
     return previous, store
 
 
-def accept_update(store: TrustStore, update: bytes, *, now: datetime | None = None) -> TrustStore:
-    """Return the store that an update brings, if the present store accepts it.
+def accept_update(store: TrustStore, update: bytes) -> TrustStore:
+    """Return the store that an update brings, if the present store's root accepts it, and the new one's.
 
-    now: when certificates must be valid, by default the present. Raises SignatureError, RollbackError,
-    NotForUsError, FormatError.
+    Raises SignatureError, RollbackError, NotForUsError, FormatError.
     """
-    now = now or datetime.now(UTC)
+    if store.root is None:
+        raise NotForUsError(f"trust store version {store.version} has no root, so nobody may change it")
     envelope = Envelope.parse(update)
     content = envelope.payload_of(UPDATE_TYPE)
-    message, signatures = envelope.message, envelope.signatures
-    try:
-        store.check(message, signatures, role=Role.PRODUCTION, now=now)
-    except SignatureError as error:
-        raise SignatureError(f"trust store version {store.version} does not accept the update: {error}") from error
+    store.root.check(
+        envelope.message, envelope.signatures, what=f"update of trust store version {store.version}, whose root"
+    )
     previous, new = _parse_content(content)
     if new.version <= store.version:
         raise RollbackError(
@@ -73,21 +75,31 @@ def accept_update(store: TrustStore, update: bytes, *, now: datetime | None = No
             f"update to version {new.version} is for trust store {previous[:16]}, "
             f"here is version {store.version}, {store.digest[:16]}"
         )
-    try:
-        new.check(message, signatures, role=Role.PRODUCTION, now=now)
-    except SignatureError as error:
-        raise SignatureError(f"new trust store version {new.version} does not accept itself: {error}") from error
+    if new.root is None:
+        raise FormatError(f"trust update: version {new.version} has no root, and could never be changed again")
+    new.root.check(envelope.message, envelope.signatures, what=f"new trust store version {new.version}, whose root")
+    if new.epoch != next_epoch(store, new):
+        raise FormatError(
+            f"trust update: epoch {new.epoch} follows epoch {store.epoch}, expected {next_epoch(store, new)}: "
+            "a change of the heads' keys raises it by one, and nothing else does"
+        )
     return new
 
 
-def follow(store: TrustStore, updates: Iterable[bytes], *, now: datetime | None = None) -> TrustStore:
+def next_epoch(old: TrustStore, new: TrustStore) -> int:
+    """Return the epoch that a store must have after another: one more where keys or thresholds of heads differ."""
+    unchanged = new.heads is old.heads if new.heads is None else new.heads.same_keys(old.heads)
+    return old.epoch if unchanged else old.epoch + 1
+
+
+def follow(store: TrustStore, updates: Iterable[bytes]) -> TrustStore:
     """Apply updates one after the other; those that the store is past are skipped.
 
     Raises what accept_update() raises, at the first update that is not acceptable.
     """
     for update in updates:
         if read_update(update)[1].version > store.version:
-            store = accept_update(store, update, now=now)
+            store = accept_update(store, update)
     return store
 
 

@@ -31,11 +31,13 @@ def init(
     passphrases: Passphrases,
 ) -> None:
     """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is overwritten."""
+    from datetime import UTC, datetime
+
     from ...project.creation import create_project
 
     app, web = _found(app, web)
     secret = passphrases.new() if passphrase or passphrases.given else None
-    made = create_project("", app=app, web=web, days=days, csr=csr, passphrase=secret)
+    made = create_project("", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret)
     _tell(web, made.paper, csr=csr)
 
 
@@ -67,6 +69,9 @@ def _tell(web: str | None, paper: str, *, csr: bool) -> None:
         (f"{creation.SIGNING}.pem", "secret: signs releases; for the release machine only"),
         (f"{creation.DEVELOPMENT}.pem", "secret: signs what 'capseal dev' serves; for developers' machines"),
         (f"{creation.RECIPIENT}.pem", "secret: opens bundles; goes into the app, on the devices"),
+        (f"{creation.ROOT}.pem", "secret: may replace all other keys; to be kept offline, away from them"),
+        (f"{creation.HEAD}.pem", "secret: says what is current; for what renews that, such as CI"),
+        (f"{creation.DEVELOPMENT_HEAD}.pem", "secret: the same for development builds"),
         (creation.TRUST, "public: who may vouch in production builds; goes into them and to servers"),
         (creation.DEVELOPMENT_TRUST, "public: the same for development builds"),
         (paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
@@ -76,6 +81,7 @@ def _tell(web: str | None, paper: str, *, csr: bool) -> None:
         console.say(f"{path:<28} {what}")
     if csr:
         console.say(f"next: have {paper} signed, then 'capseal key import CHAIN.pem'")
+    console.say(f"keep {creation.ROOT}.pem offline: a stick in a safe, away from the other keys (docs/keys.md)")
     if has_repository("."):
         console.say(f"next: git add {creation.IGNORE} {FILE_NAME} {creation.KEYS} && git commit -m capseal")
     console.say(f"next: capseal release{'' if web else ' WEBDIR'} --version 1.0.0")

@@ -95,7 +95,7 @@ def cosign(
     from ...io.durable import replace_file
     from ...trust.updates import cosign_update
 
-    one = options.load_one_signer(signer or options.find_config().signers, passphrases)
+    one = options.load_one_signer(signer or options.find_config().root_signers, passphrases)
     with open(update, "rb") as opened:
         data = opened.read(options.MAX_STORE_BYTES)
     replace_file(update, cosign_update(data, one), mode=0o644)
@@ -130,17 +130,19 @@ def _change(
     passphrases: Passphrases,
 ) -> None:
     from dataclasses import replace
+    from datetime import UTC, datetime
 
     from ...io.durable import replace_file, write_new
-    from ...trust.updates import make_update
+    from ...trust.updates import make_update, next_epoch
 
     path = _path(trust)
     old = options.load_trust(path)
     # The threshold last: on the way there may be fewer keys than it takes, or than it took.
     new = replace(edit(replace(old, threshold=1)), threshold=threshold or old.threshold)
     if update is not None:
-        new = replace(new, version=old.version + 1)
-        loaded = options.load_signers(signers or options.find_config().signers, passphrases)
+        now = datetime.now(UTC).replace(microsecond=0)
+        new = replace(new, version=old.version + 1, created=now, epoch=next_epoch(old, new))
+        loaded = options.load_signers(signers or options.find_config().root_signers, passphrases)
         write_new(update, make_update(old, new, signers=loaded), mode=0o644)
     replace_file(path, new.to_json(), mode=0o644)
     for line in _lines(new):
