@@ -45,6 +45,18 @@ ffibuilder.cdef(
                                const int64_t *sizes, size_t count, const uint8_t *data);
     int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows);
     int capseal_contains(const uint8_t *data, size_t data_bytes, const char *word, size_t word_bytes, size_t rare);
+    typedef struct {
+        const char *names;
+        const int64_t *name_at;
+        const int64_t *methods;
+        const int64_t *packed;
+        const int64_t *sizes;
+        const int64_t *starts;
+    } capseal_zip_entries;
+    void capseal_put_local_headers(const capseal_zip_entries *entries, size_t first, size_t last, const int64_t *crcs,
+                                   const char *fixed, int64_t start, uint8_t *out);
+    void capseal_put_directory(const capseal_zip_entries *entries, size_t count, const int64_t *crcs, const char *file,
+                               const char *folder, uint8_t *out);
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);
@@ -73,6 +85,7 @@ ffibuilder.set_source(
     '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_filewriter.h"\n'
     '#include "file/capseal_listing.h"\n'
     '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"\n'
+    '#include "file/capseal_zipheaders.h"\n'
     '#include "match/capseal_match.h"',
     # Relative paths: setuptools takes no other, and runs this from the project's root.
     sources=_in_csrc("c"),

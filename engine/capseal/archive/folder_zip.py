@@ -22,13 +22,14 @@ from ._listing import list_folder
 from ._private_keys import KeySearch, hints_at_private_key, private_key_found
 from .check import ArchiveLimits, check_sizes
 from .directory import DEFLATED, STORED, check_directory_bytes
-from .headers import Row, directory, directory_bytes, end_bytes, local_header_bytes, put_local_headers
+from .headers import Headers, directory_bytes, end_bytes, local_header_bytes
 
 if TYPE_CHECKING:
     from ._deflating import Deflated, Packed
 
 _CHUNK_BYTES = 1024 * 1024
 _DEFAULT_LIMITS = ArchiveLimits()
+_UNKNOWN = -1  # a CRC-32 that is yet to be taken
 
 
 class FolderZip:
@@ -68,7 +69,7 @@ class FolderZip:
         self._spool: Sequence[Packed] = ()
         self._contents = [size if size > 0 else 0 for size in self._sizes]
         self._packed = self._contents
-        self._crcs: list[int | None] = [0 if size < 0 else None for size in self._sizes]
+        self._crcs = [0 if size < 0 else _UNKNOWN for size in self._sizes]
         try:
             if deflate:
                 self._deflate()
@@ -156,6 +157,7 @@ class FolderZip:
             self._methods = [STORED if packed.at is None else DEFLATED for packed in self._spool]
             in_files = [size if method == STORED else -1 for size, method in zip(sizes, self._methods, strict=True)]
         self._table = FileTable(self._folder, names, in_files, self._changed_ns, self._data_at)
+        self._headers = Headers(names, self._methods, packed, self._contents, self._starts, self._directory_at)
 
     def _check_empty_ones(self) -> None:
         """Raise UsageError at a file that has content though its size is 0, as those of /proc have."""
@@ -193,7 +195,7 @@ class FolderZip:
         if not numbers:
             return
         crcs, data_at, packed = self._crcs, self._data_at, self._packed
-        unknown = [number for number in numbers if crcs[number] is None]
+        unknown = [number for number in numbers if crcs[number] == _UNKNOWN]
         if unknown and hints_at_private_key(buffer):
             for number in unknown:
                 at = data_at[number] - offset
@@ -201,30 +203,25 @@ class FolderZip:
         for number in unknown:
             at = data_at[number] - offset
             crcs[number] = crc32(buffer[at : at + packed[number]])
-        put_local_headers(buffer, offset, self._rows(numbers.start, numbers.stop))
+        self._headers.put_local(numbers.start, crcs[numbers.start : numbers.stop], offset, buffer)
 
     def _put_part(self, number: int, offset: int, buffer: memoryview) -> None:
         """Write what the buffer has of the header of an entry that begins before it or ends behind it."""
         start, size = self._starts[number], self._data_at[number] - self._starts[number]
         if start + size <= offset:
             return  # its header is somebody else's
-        if self._crcs[number] is None:
+        if self._crcs[number] == _UNKNOWN:
             self._crcs[number] = self._crc_of(number)
         header = memoryview(bytearray(size))
-        put_local_headers(header, start, self._rows(number, number + 1))
+        self._headers.put_local(number, self._crcs[number : number + 1], start, header)
         _put(buffer, offset, start, header)
-
-    def _rows(self, first: int, last: int) -> Iterator[Row]:
-        """Return what headers say of entries whose CRC-32 is known."""
-        columns = (self._names, self._methods, self._crcs, self._packed, self._contents, self._starts)
-        return zip(*(column[first:last] for column in columns), strict=True)
 
     def _whole_directory(self) -> bytes:
         with self._lock:
             if self._directory is None:
                 # Another thread may still be at work on one; to wait for it would take longer.
-                self._crcs = [self._crc_of(number) if crc is None else crc for number, crc in enumerate(self._crcs)]
-                self._directory = directory(self._rows(0, len(self._names)), self._directory_at)
+                self._crcs = [self._crc_of(number) if crc == _UNKNOWN else crc for number, crc in enumerate(self._crcs)]
+                self._directory = self._headers.directory(self._crcs)
             return self._directory
 
     def _crc_of(self, number: int) -> int:

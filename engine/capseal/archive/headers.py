@@ -2,8 +2,9 @@
 
 import stat
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..native.zipheaders import ZipEntries, is_there
 from .directory import CENTRAL, END, END64, LOCATOR64, MAX16, MAX32, UNIX, UTF8_NAME, ZIP64_EXTRA
 from .local_headers import LOCAL
 
@@ -17,8 +18,57 @@ _SLASH = ord("/")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _LONG_SIZES = struct.Struct("<2H2Q")  # zip64 in a local header: both sizes, whichever did not fit
 
+_FIXED_LOCAL = LOCAL.pack(_LOCAL_SIGNATURE, _VERSION, UTF8_NAME, 0, _TIME, _DATE, 0, 0, 0, 0, 0)
+_FIXED_FILE, _FIXED_FOLDER = (
+    CENTRAL.pack(b"PK\x01\x02", _MADE_ON_UNIX, _VERSION, UTF8_NAME, 0, _TIME, _DATE, *[0] * 8, attributes, 0)
+    for attributes in (_FILE_ATTRIBUTES, _FOLDER_ATTRIBUTES)
+)
+"""Headers in which is open what differs between entries."""
+
 Row = tuple[bytes, int, int, int, int, int]
 """Of one entry: name, a folder's with a final '/'; method; CRC-32; packed size; size; offset of its header."""
+
+
+class Headers:
+    """All headers of a zip, of which everything but the CRC-32s is known.
+
+    names: a folder's with a final '/'; packed, sizes: bytes; starts: offset of each local header; directory: its own.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[bytes],
+        methods: Sequence[int],
+        packed: Sequence[int],
+        sizes: Sequence[int],
+        starts: Sequence[int],
+        directory: int,
+    ) -> None:
+        self._columns = (names, methods, packed, sizes, starts)
+        self._directory_at = directory
+        self._entries: ZipEntries | None = None
+        if is_there() and directory < MAX32 and max((*packed, *sizes), default=0) < MAX32:
+            self._entries = ZipEntries(*self._columns)
+
+    def put_local(self, first: int, crcs: Sequence[int], start: int, buffer: memoryview) -> None:
+        """Write those in front of the data of entries from the first on into a buffer at that offset of the zip."""
+        if self._entries is not None:
+            self._entries.put_local_headers(first, first + len(crcs), crcs, _FIXED_LOCAL, start, buffer)
+        else:
+            put_local_headers(buffer, start, self._rows(first, crcs))
+
+    def directory(self, crcs: Sequence[int]) -> bytes:
+        """Return the central directory and the end records."""
+        if self._entries is None:
+            return directory(self._rows(0, crcs), self._directory_at)
+        names, _, packed, sizes, starts = self._columns
+        entries = bytearray(directory_bytes(names, packed, sizes, starts, self._directory_at))
+        self._entries.put_directory(crcs, _FIXED_FILE, _FIXED_FOLDER, entries)
+        return bytes(entries) + end_records(len(names), len(entries), self._directory_at)
+
+    def _rows(self, first: int, crcs: Sequence[int]) -> Iterator[Row]:
+        names, methods, packed, sizes, starts = (column[first : first + len(crcs)] for column in self._columns)
+        return zip(names, methods, crcs, packed, sizes, starts, strict=True)
 
 
 def local_header_bytes(names: Sequence[bytes], packed: Sequence[int], sizes: Sequence[int]) -> list[int]:
