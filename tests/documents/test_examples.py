@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import socket
 import sys
@@ -17,6 +18,7 @@ import pytest
 import uvicorn
 import waitress.server
 from aiohttp import web
+from django.conf import settings
 from django.urls import clear_url_caches
 from werkzeug.serving import make_server
 
@@ -33,6 +35,8 @@ def load(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where Django looks for its URLs
     spec.loader.exec_module(module)
+    if settings.configured:  # by another example, in one process
+        settings.ROOT_URLCONF = name
     clear_url_caches()
     return module
 
@@ -48,6 +52,14 @@ def on_uvicorn(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join(10)
+
+
+@contextlib.contextmanager
+def on_uvicorn_for_django(app: Any) -> Iterator[str]:
+    """Django leaves it to the garbage collector to close what it had read of a request that ends by an exception."""
+    with on_uvicorn(app) as url:
+        yield url
+    gc.collect()
 
 
 @contextlib.contextmanager
@@ -108,6 +120,10 @@ EXAMPLES = pytest.mark.parametrize(
         ("flask_app", on_werkzeug),
         ("flask_app", on_waitress),
         ("django_app", on_waitress),
+        pytest.param(
+            *("django_asgi_app", on_uvicorn_for_django),
+            marks=pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"),
+        ),
         ("aiohttp_app", on_aiohttp),
     ],
 )
@@ -245,7 +261,9 @@ def test_what_is_too_large_or_too_slow_is_refused_and_others_are_not_disturbed(
             assert slow.result().startswith(b"HTTP/1.1 408 ") or slow.result().startswith(b"HTTP/1.0 408 ")
 
 
-@pytest.mark.parametrize("name", ["starlette_app", "fastapi_app", "flask_app", "django_app", "aiohttp_app"])
+@pytest.mark.parametrize(
+    "name", ["starlette_app", "fastapi_app", "flask_app", "django_app", "django_asgi_app", "aiohttp_app"]
+)
 def test_an_example_names_capseal_in_few_lines(name: str) -> None:
     lines = (ROOT / "examples" / f"{name}.py").read_text().splitlines()
     ours = ("BundleFile(", "bundle.", "AsgiUploads", "WsgiUploads", "aiohttp_uploads", "UPLOAD")
