@@ -108,9 +108,13 @@ def test_of_a_seal_without_end_no_more_is_read_than_it_justifies(
     transport = httpx.MockTransport(answer)
     real = Connection.__init__
     monkeypatch.setattr(Connection, "__init__", lambda self, url, **more: real(self, url, transport=transport, **more))
-    with pytest.raises(CapsealError), open_release("http://server.test", app=APP, channel=CHANNEL, attempts=1):
+    with (
+        pytest.raises(CapsealError) as caught,
+        open_release("http://server.test", app=APP, channel=CHANNEL, attempts=1),
+    ):
         pytest.fail("there is no such seal")
     assert given <= 3 * MIB
+    assert ("the seal speaks of a payload of" in str(caught.value)) == (claims == "more than the server says")
 
 
 def ranged(status: int, content_range: str | None, body: bytes) -> Answer:

@@ -190,6 +190,30 @@ def test_a_pair_that_cannot_replace_another_leaves_it_alone(tmp_path, monkeypatc
     assert (first.read_bytes(), second.read_bytes()) == (b"new payload", b"new seal")
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_pair_of_which_the_second_gets_no_name_gives_the_first_s_back(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    first, second = tmp_path / "payload", tmp_path / "seal"
+    first.write_bytes(b"old payload")
+    second.write_bytes(b"old seal")
+    replace = os.replace
+
+    def fail_late(part, path):
+        if path == str(second) and part.endswith(".part"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(part, path)
+
+    monkeypatch.setattr(os, "replace", fail_late)
+    with FileSink(first, overwrite=True) as a, FileSink(second, overwrite=True) as b:
+        a.write_at(0, b"new payload")
+        b.write_at(0, b"new seal")
+        with pytest.raises(OSError, match="Input/output error"):
+            commit_all([a, b])
+    assert _names(tmp_path) == ["payload", "seal"]
+    assert (first.read_bytes(), second.read_bytes()) == (b"old payload", b"old seal")
+
+
 def test_a_full_disk_leaves_nothing_and_says_so(signer, recipient, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -66,7 +66,7 @@ MUTANTS = (
         "io/durable.py",
         "            os.replace(self._kept, self.path)\n",
         "            pass\n",
-        SINK + "test_a_pair_that_cannot_replace_another_leaves_it_alone",
+        SINK + "test_a_pair_of_which_the_second_gets_no_name_gives_the_first_s_back",
     ),
     Mutant(
         "io/durable.py",
