@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,16 +42,26 @@ def run(folder, *arguments, code=0, **keywords):
     return done
 
 
-def test_init_makes_everything_and_the_doctor_finds_nothing(project):
-    assert run(project, "doctor", "--project").stdout == "project       com.example.game: no findings\n"
-    assert json.loads(run(project, "doctor", "--json").stdout) == []
+def test_init_makes_everything_and_the_doctor_finds_only_that_the_root_is_not_elsewhere_yet(project, tmp_path):
+    (found,) = json.loads(run(project, "doctor", "--json").stdout)
+    assert (found["severity"], found["where"]) == ("warning", "keys/root.pem")
+    shutil.move(project / "keys/root.pem", tmp_path / "stick.pem")
+    try:
+        assert run(project, "doctor", "--project").stdout == "project       com.example.game: no findings\n"
+        assert json.loads(run(project, "doctor", "--json").stdout) == []
+    finally:
+        shutil.move(tmp_path / "stick.pem", project / "keys/root.pem")
     production = load_trust(project / "keys/trust.json")
     development = load_trust(project / "keys/trust-development.json")
     signing = load_public_key(project / "keys/signing.pub.pem")
     assert [(t.key, t.role) for t in production.keys] == [(signing, Role.PRODUCTION)]
     assert [t.role for t in development.keys] == [Role.PRODUCTION, Role.DEVELOPMENT]
     assert 'web = "www"' in (project / "capseal.toml").read_text()
-    for name in ("signing", "development", "recipient"):
+    for store in (production, development):
+        assert store.root.keys == (load_public_key(project / "keys/root.pub.pem"),)
+        assert store.heads.production.keys == (load_public_key(project / "keys/head.pub.pem"),)
+    assert production.heads.development is None
+    for name in ("signing", "development", "recipient", "root", "head", "development-head"):
         assert os.stat(project / f"keys/{name}.pem").st_mode & 0o777 == 0o600
 
 
@@ -152,6 +163,102 @@ def test_a_rotation_by_command(project, tmp_path, signer2):
     assert "version 3, was 1" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
     assert load_trust(field) == load_trust(store)
     assert "version 3, as before" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
+
+
+def test_every_purpose_is_changed_by_command_and_devices_follow(project, tmp_path, signer, signer2, recipient):
+    store, field = tmp_path / "trust.json", tmp_path / "field.json"
+    for path in (store, field):
+        path.write_bytes((project / "keys/trust.json").read_bytes())
+    before = load_trust(store)
+    for name, key in (("a", signer), ("b", signer2), ("c", recipient)):
+        key.save(tmp_path / f"{name}.pem")
+        (tmp_path / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    on = ("--trust", str(store))
+
+    def update(*words, code=0, signers=("keys/root.pem",)):
+        path = tmp_path / f"{len(updates) + 2}.json"
+        by = [word for one in signers for word in ("-s", one)]
+        done = run(project, "trust", *words, *on, "--update", str(path), *by, code=code)
+        if not code:
+            updates.append(str(path))
+        return done.stderr or done.stdout
+
+    updates = []
+    # Two of three root keys; the new ones sign that they are.
+    said = update("add", f"{a}.pub.pem", f"{b}.pub.pem", "--purpose", "root", "--threshold", "2")
+    assert said.count("root         ") == 3 and "2 of 3" in said
+    run(project, "trust", "cosign", updates[0], "-s", f"{a}.pem")
+    # One is lost: the others replace it.
+    lost = load_public_key(project / "keys/root.pub.pem").fingerprint
+    assert "threshold 2 and 1 keys" in update(
+        "remove", lost, signer.public_key.fingerprint, code=2, signers=(f"{a}.pem", f"{b}.pem")
+    )
+    update("remove", lost[:16], signers=(f"{a}.pem", f"{b}.pem"))
+    # The head key is stolen: another, and the epoch rises.
+    stolen = load_public_key(project / "keys/head.pub.pem").fingerprint
+    update("add", f"{c}.pub.pem", "--purpose", "head", signers=(f"{a}.pem", f"{b}.pem"))
+    update("remove", stolen, signers=(f"{a}.pem", f"{b}.pem"))
+    update("heads", "--max-age", "3", "--until", "2040-01-31", signers=(f"{a}.pem", f"{b}.pem"))
+    said = update("restart", "7", signers=(f"{a}.pem", f"{b}.pem"))
+    assert (
+        "restart      at sequence 7" in said and "heads        valid for at most 3 days, none after 2040-01-31" in said
+    )
+    run(project, "trust", "apply", *updates, "--trust", str(field))
+    now = load_trust(field)
+    assert now == load_trust(store)
+    assert (now.version, now.epoch) == (7, 3)
+    assert now.heads.production.keys == (recipient.public_key,)
+    assert now.keys == before.keys
+    # What a release key signs is no update.
+    refused = run(
+        project,
+        "trust",
+        "add",
+        f"{c}.pub.pem",
+        *on,
+        "--update",
+        str(tmp_path / "x.json"),
+        "-s",
+        "keys/signing.pem",
+        code=2,
+    )
+    assert "no key has two purposes" in refused.stderr
+
+
+def test_the_release_log_says_at_once_that_a_store_begins(project, tmp_path, signer2):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    run(copy, "release", "--version", "1", "--allow-dirty", "--no-publish")
+    (copy / "new.pub.pem").write_bytes(signer2.public_key.pem)
+    old = str(tmp_path / "1.json")
+    shutil.copy(copy / "keys/trust.json", old)
+    said = run(copy, "trust", "add", "new.pub.pem", "--update", "2.json").stdout
+    assert "releases.log: trust store version 2 begins" in said
+    shown = run(copy, "log", "verify", "--trust", "keys/trust.json", "--trust", old).stdout
+    assert "trust store version 2 begins" in shown and "verified: 2 entries" in shown
+    signer2.save(copy / "new.pem")
+    second = str(tmp_path / "2-store.json")
+    shutil.copy(copy / "keys/trust.json", second)
+    signing = load_public_key(copy / "keys/signing.pub.pem").fingerprint
+    told = run(copy, "trust", "remove", signing, "--update", "3.json").stderr
+    assert "does not say yet that version 3 begins" in told and "capseal log store -s KEY" in told
+    told = run(copy, "log", "verify", "--trust", "keys/trust.json", "--trust", old, "--trust", second, code=1).stderr
+    assert "version 3 is here: the entry of that update is missing" in told
+    assert "version 3 begins" in run(copy, "log", "store", "-s", "new.pem").stdout
+
+
+def test_rewrap_and_cosign_note_their_seals_in_the_log(project, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    run(copy, "release", "--version", "1", "--allow-dirty", "--no-publish")
+    (payload,) = (copy / "releases").glob("*.payload")
+    said = run(copy, "rewrap", str(payload), "-o", "again.seal").stdout
+    assert "releases.log: the new seal is noted in place of the one before" in said
+    assert "in place of seal" in run(copy, "log", "verify").stdout
+    run(copy, "key", "generate", "signing", "-o", "other", "--bits", "3072")
+    told = run(copy, "cosign", str(payload), "-o", "both.seal", "-s", "other.pem").stderr
+    assert "warning: the new seal is not in releases.log: releases.log: entry 3: signed by" in told
 
 
 def test_a_threshold_can_rise_with_the_keys_and_fall_with_them(project, tmp_path, signer, signer2):

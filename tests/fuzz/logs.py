@@ -22,7 +22,7 @@ from .trusting import opened_envelope, signers_of
 
 _ENTRY = json.dumps(
     {
-        "number": 1, "previous": log.FIRST, "time": "2026-11-22T21:30:00Z", "app": "com.example.game",
+        "number": 1, "previous": log.FIRST, "time": "2026-11-22T21:30:00Z", "trust": 1, "app": "com.example.game",
         "channel": "production", "version": "1.4.2", "sequence": 142, "payload": "1" * 64, "seal": "2" * 64,
         "signers": ["3" * 64],
     }
@@ -39,6 +39,8 @@ def _draw_log(r: Random) -> bytes:
             "previous": previous,
             "time": f"2026-11-{20 + number}T21:30:00Z",
         }
+        if often(r, 0.1):
+            entry = {name: entry[name] for name in ("number", "previous", "time", "trust")}
         body = mutate_json(r, entry) if odd == number - 1 and often(r, 0.6) else dump(entry)
         names = ("signer",) if often(r, 0.95) else r.choice((("signer2",), ("signer", "signer2"), ("development",)))
         envelope = enveloped(log.ENTRY_TYPE, body, signed(log.ENTRY_TYPE, body, names))
@@ -73,6 +75,7 @@ def check_log(data: bytes) -> None:
             entry = parse_json(body)
             need((entry["number"], entry["previous"]) == (number, previous), "TamperedError", "chain")
             need(entry["time"] >= time, "TamperedError", "time")
+            need(entry["trust"] == 1 and ("app" in entry or number == 1), "TamperedError", "store")
             need(signers_of(signatures, message, {fast_key("signer").kid: key}) == 1, "SignatureError", "nobody")
             previous, time = hashlib.sha256(line).hexdigest(), entry["time"]
     except (Rejected, KeyError, ValueError) as error:

@@ -9,8 +9,8 @@ DOCTOR = "tests/project/test_doctor.py::"
 MUTANTS = (
     Mutant(
         "project/release.py",
-        "if pending is None or pending.entry.seal != seal:\n        return False",
-        "if pending is None:\n        return False\n    seal = pending.entry.seal",
+        "if pending is None or not _is_of(pending, seal):\n        return False",
+        "if pending is None:\n        return False\n    seal = pending.release.seal",
         RELEASE + "test_publishing_another_pair_leaves_what_is_pending",
     ),
     Mutant(
@@ -21,9 +21,33 @@ MUTANTS = (
     ),
     Mutant(
         "project/log.py",
-        "if before is not None and entry.time < before.time:",
-        "if before is not None and entry.time < before.time and entry.number > 9:",
+        "            if entry.time < before.time:",
+        "            if entry.time < before.time and entry.number > 9:",
         LOG + "test_time_does_not_go_backwards",
+    ),
+    Mutant(
+        "project/log.py",
+        "            if entry.trust < before.trust:",
+        "            if entry.trust < before.trust - 1:",
+        LOG + "test_a_key_that_was_rotated_out_writes_no_entry_under_any_version",
+    ),
+    Mutant(
+        "project/log.py",
+        "        if store.version != entry.trust:\n",
+        "        if store.version < entry.trust:\n",
+        LOG + "test_an_entry_of_a_version_whose_store_is_not_given_is_refused",
+    ),
+    Mutant(
+        "project/log.py",
+        "    if logged and logged[-1].entry.trust < newest:",
+        "    if logged and logged[-1].entry.trust < newest - 1:",
+        LOG + "test_until_an_update_is_noted_the_log_does_not_verify",
+    ),
+    Mutant(
+        "project/log.py",
+        "self._seals.get(entry.replaces) != entry.payload:",
+        "entry.replaces not in self._seals:",
+        LOG + "test_a_seal_that_replaces_another_is_logged_where_that_one_is",
     ),
     Mutant(
         "project/log.py",

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from capseal import Chain, Role, TrustedCertificate, TrustedKey, TrustStore
 from capseal.project.config import Config
 from capseal.project.doctor import Severity, diagnose
 from capseal.trust.certificates import make_certificate
+from capseal.trust.key_sets import HeadPolicy, KeySet
 from support.company import Company
 from support.tools import require_tool
 
@@ -20,8 +22,13 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 class Project:
     """A project in which nothing is wrong, with the keys that the suite has anyway."""
 
-    def __init__(self, folder: Path, signer, development_signer, recipient):
+    def __init__(self, folder: Path, signer, development_signer, recipient, root, head):
         self.folder = folder
+        self.purposes = {
+            "root": KeySet.of(root.public_key),
+            "heads": HeadPolicy(86400, NOW + timedelta(days=1000), KeySet.of(head.public_key)),
+            "created": NOW,
+        }
         (folder / "www").mkdir()
         (folder / "www" / "index.html").touch()
         for name, key in (("signing", signer), ("development", development_signer), ("recipient", recipient)):
@@ -48,6 +55,9 @@ class Project:
         return str(self.folder / name)
 
     def trust(self, name, store):
+        self.bare(name, replace(store, **self.purposes))
+
+    def bare(self, name, store):
         (self.folder / name).write_bytes(store.to_json())
 
     def findings(self, **changes):
@@ -59,8 +69,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path, signer, development_signer, recipient):
-    return Project(tmp_path, signer, development_signer, recipient)
+def project(tmp_path, signer, development_signer, recipient, roots, head_signer):
+    return Project(tmp_path, signer, development_signer, recipient, roots[0], head_signer)
 
 
 def test_nothing_is_found_where_nothing_is_wrong(project):
@@ -247,3 +257,53 @@ def test_signers_that_are_not_files_are_left_alone(project):
 def test_a_web_folder_without_a_start_page_is_found(project):
     os.unlink(project.path("www/index.html"))
     assert project.findings() == ["warning: www: has no index.html: a web view would show nothing"]
+
+
+def _with_purposes(project, roots, head_signer, folder):
+    for name, key in (("root", roots[0]), ("head", head_signer)):
+        (project.folder / folder).mkdir(exist_ok=True)
+        key.save(project.folder / folder / f"{name}.pem")
+        (project.folder / folder / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    return {f"{name}_signers": [project.path(f"{folder}/{name}.pem")] for name in ("root", "head")}
+
+
+def test_a_root_key_beside_the_release_key_is_found_until_it_is_elsewhere(project, roots, head_signer):
+    beside = _with_purposes(project, roots, head_signer, ".")
+    (found,) = project.findings(**beside)
+    assert found.startswith("warning: root.pem: the root key lies beside the release key")
+    os.unlink(project.path("root.pem"))
+    assert project.findings(**beside) == []
+    assert project.findings(**_with_purposes(project, roots, head_signer, "stick")) == []
+
+
+def test_a_root_that_others_may_read_is_found_wherever_it_is(project, roots, head_signer):
+    elsewhere = _with_purposes(project, roots, head_signer, "stick")
+    os.chmod(project.path("stick/root.pem"), 0o604)
+    assert project.findings(**elsewhere) == ["error: root.pem: others may read it (mode 0604)"]
+
+
+def test_a_store_without_root_or_heads_is_found(project):
+    project.bare("trust.json", TrustStore((project.production,)))
+    assert [found.split(":")[2].split(",")[0].strip() for found in project.findings()] == [
+        "has no root",
+        "has no heads",
+    ]
+
+
+def test_a_root_or_head_key_that_the_store_does_not_have_is_found(project, roots, head_signer, signer2):
+    named = _with_purposes(project, (signer2,), roots[1], "stick")
+    assert [
+        found.split(" ", 3)[3].rsplit("/", 1)[1] for found in project.findings(**named) if "trust.json" in found
+    ] == [
+        "root.pem as a root key",
+        "head.pem as a head key",
+    ]
+
+
+@pytest.mark.parametrize(("days", "severity", "word"), [(-1, "error", "expired"), (10, "warning", "expires soon")])
+def test_the_end_of_heads_is_found_before_it_comes(project, days, severity, word):
+    heads = replace(project.purposes["heads"], until=NOW + timedelta(days=days))
+    project.purposes["heads"] = heads
+    project.trust("trust.json", TrustStore((project.production,)))
+    (found,) = project.findings()
+    assert found.startswith(f"{severity}: trust.json: the time for which heads may be signed {word}")

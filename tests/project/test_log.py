@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -14,15 +15,18 @@ import capseal
 from capseal import (
     CertifiedSigner,
     Detached,
+    Envelope,
     FormatError,
     SignatureError,
     TamperedError,
     TruncatedError,
     TrustedCertificate,
     TrustStore,
+    UsageError,
 )
 from capseal.project._log_writer import writing
-from capseal.project.log import ENTRY_TYPE, FIRST, Entry, verify_log
+from capseal.project.log import ENTRY_TYPE, FIRST, Entry, ReleaseEntry, verify_log
+from capseal.project.release import log_seal, log_store
 from capseal.trust.certificates import make_certificate
 from capseal.trust.signing import sign
 from support.release_log import append_entry
@@ -145,6 +149,137 @@ def test_an_entry_by_a_stranger_is_refused(log, trust, seal, signer2):
     assert len(verify_log(log, trust=[trust, TrustStore.of(signer2.public_key)])) == 4
 
 
+@pytest.fixture(scope="module")
+def rotated(trust, signer2):
+    """The store of `trust` after an update: another key, and the old one no longer."""
+    return replace(TrustStore.of(signer2.public_key), version=2)
+
+
+def _append(log, store, seal, signer, *, days):
+    with writing(log, trust=store) as writer:
+        writer.prepare(seal, signer=signer, now=NOW + timedelta(days=days))
+        writer.count()
+
+
+def _forged(log, signer, **changes):
+    """Add an entry that says what its signer likes, chained to the last one; return what the log was."""
+    data = log.read_bytes()
+    with writing(log) as writer:
+        line = data.splitlines()[-1]
+        entry = replace(
+            Entry.parse(Envelope.parse(line).payload_of(ENTRY_TYPE), "entry"),
+            number=writer.last.number + 1,
+            previous=sha256(line).hexdigest(),
+            **changes,
+        )
+    with open(log, "ab") as file:
+        file.write(sign(ENTRY_TYPE, entry.encode(), [signer]).encode() + b"\n")
+    return data
+
+
+def test_a_key_that_was_rotated_out_writes_no_entry_under_any_version(log, trust, rotated, seal, signer, signer2):
+    _append(log, rotated, seal, signer2, days=1)
+    stores = [trust, rotated]
+    logged = verify_log(log, trust=stores)
+    assert [(type(one.entry), one.entry.trust) for one in logged[2:]] == [
+        (ReleaseEntry, 1),
+        (Entry, 2),
+        (ReleaseEntry, 2),
+    ]
+    for version, message in (
+        (1, "entry 6 is under trust store version 1, after version 2"),
+        (2, "entry 6: signed by .*, which no trusted key matches"),
+        (3, "entry 6 is the first under trust store version 3, and notes a release"),
+    ):
+        before = _forged(log, signer, trust=version)
+        with pytest.raises(capseal.RejectedError, match=message):
+            verify_log(log, trust=stores)
+        log.write_bytes(before)
+    with pytest.raises(UsageError, match="last entry is under trust store version 2, the store here has version 1"):
+        _append(log, trust, seal, signer, days=2)
+
+
+def test_until_an_update_is_noted_the_log_does_not_verify(log, trust, rotated, signer2):
+    with pytest.raises(TruncatedError, match="ends under trust store version 1, version 2 is here"):
+        verify_log(log, trust=[trust, rotated])
+    assert log_store(log, trust=rotated, signer=signer2, now=NOW + timedelta(days=1))
+    assert not log_store(log, trust=rotated, signer=signer2, now=NOW + timedelta(days=1))
+    assert [one.entry.trust for one in verify_log(log, trust=[rotated, trust])] == [1, 1, 1, 2]
+
+
+def test_only_a_key_of_the_new_store_notes_that_it_begins(log, trust, rotated, signer):
+    before = log.read_bytes()
+    with pytest.raises(SignatureError, match=r"entry 4: signed by .*, which no trusted key matches"):
+        log_store(log, trust=rotated, signer=signer, now=NOW + timedelta(days=1))
+    assert log.read_bytes() == before
+    assert not (log.parent / "releases.log.pending").exists()
+
+
+def test_an_entry_of_a_version_whose_store_is_not_given_is_refused(log, rotated):
+    with pytest.raises(SignatureError, match="entry 1: is under trust store version 1; those given have 2"):
+        verify_log(log, trust=[rotated])
+
+
+def test_a_version_begins_once(log, trust, signer):
+    last = verify_log(log, trust=[trust])[-1]
+    again = Entry(number=4, previous=last.digest, time=last.entry.time, trust=1)
+    with open(log, "ab") as file:
+        file.write(sign(ENTRY_TYPE, again.encode(), [signer]).encode() + b"\n")
+    with pytest.raises(TamperedError, match="entry 4 notes that trust store version 1 begins, which the one before"):
+        verify_log(log, trust=[trust])
+
+
+def test_a_seal_that_replaces_another_is_logged_where_that_one_is(log, trust, seal, signer, recipient):
+    other = capseal.seal(
+        io.BytesIO(b"other"),
+        io.BytesIO(),
+        signer=signer,
+        recipients=[recipient.public_key],
+        app="com.example.game",
+        version="1",
+        sequence=8,
+        name="dist.zip",
+        unpackable=False,
+    )
+    now = NOW + timedelta(days=1)
+    assert not log_seal(log, other, replaces=other, trust=trust, signer=signer, now=now)
+    assert log_seal(log, seal, replaces=seal, trust=trust, signer=signer, now=now)
+    last = verify_log(log, trust=[trust])[-1].entry
+    assert last.replaces == last.seal == sha256(seal.encode()).hexdigest()
+    for changes in ({"replaces": "0" * 64}, {"replaces": last.seal, "payload": "0" * 64}):
+        before = _forged(log, signer, **changes)
+        with pytest.raises(TamperedError, match=r"entry 5 replaces seal .*, which the log has not of its payload"):
+            verify_log(log, trust=[trust])
+        log.write_bytes(before)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 300, 10**9])
+def test_what_was_cut_off_between_two_lines_of_an_update_is_mended(log, trust, rotated, seal, signer2, kept):
+    with writing(log, trust=rotated) as writer:
+        writer.prepare(seal, signer=signer2, now=NOW + timedelta(days=1))
+        first, line = writer.pending.lines
+    with open(log, "ab") as file:  # the power went in the middle
+        both = first + b"\n" + line + b"\n"
+        file.write(both[: min(kept, len(first) + 1 + len(line) // 2)])
+    with writing(log, trust=rotated) as writer:
+        writer.settle(lambda pending: True, signer=signer2)
+    assert [one.entry.trust for one in verify_log(log, trust=[trust, rotated])] == [1, 1, 1, 2, 2]
+    assert not (log.parent / "releases.log.pending").exists()
+
+
+def test_what_was_pending_when_the_key_was_rotated_out_is_signed_by_the_new_one(
+    log, trust, rotated, seal, signer, signer2
+):
+    with writing(log, trust=trust) as writer:
+        writer.prepare(seal, signer=signer, now=NOW + timedelta(days=1))
+    with writing(log, trust=rotated) as writer:
+        writer.settle(lambda pending: True, signer=signer2)
+    assert [one.by[0].key for one in verify_log(log, trust=[trust, rotated])] == [
+        *[signer.public_key] * 3,
+        *[signer2.public_key] * 2,
+    ]
+
+
 def test_a_development_key_writes_no_release_log(tmp_path, seal, development_signer, development_trust):
     append_entry(tmp_path / "log", seal, signer=development_signer, now=NOW)
     with pytest.raises(SignatureError, match="development key only"):
@@ -178,7 +313,7 @@ def test_what_would_not_verify_at_its_time_is_not_written(tmp_path, seal, signer
     certified = CertifiedSigner(signer, chain)
     append_entry(tmp_path / "log", seal, signer=certified, now=NOW + timedelta(hours=1))
     before = (tmp_path / "log").read_bytes()
-    with writing(tmp_path / "log", trust=[store]) as writer:
+    with writing(tmp_path / "log", trust=store) as writer:
         if wrong > timedelta():
             with pytest.raises(SignatureError, match="entry 2: certificate 'CN=Ada' expired"):
                 writer.prepare(seal, signer=certified, now=NOW + wrong)
@@ -195,7 +330,7 @@ def test_a_clock_that_was_fast_once_is_named_where_a_certificate_does_not_reach(
     chain = make_certificate(signer, name="Ada", days=1, now=NOW)
     store = TrustStore(certificates=(TrustedCertificate(chain.certificates[0]),))
     append_entry(tmp_path / "log", seal, signer=signer, now=NOW + timedelta(days=365))
-    with writing(tmp_path / "log", trust=[store]) as writer:
+    with writing(tmp_path / "log", trust=store) as writer:
         told = "the entry before is of 2027-11-22T21:30:00Z, the clock says 2026-11-22T21:30:00Z: one of them is wrong"
         with pytest.raises(SignatureError, match=told):
             writer.prepare(seal, signer=CertifiedSigner(signer, chain), now=NOW)

@@ -13,6 +13,7 @@ from ..crypto.pem import as_pem
 from ..errors import CapsealError, KeyFileError
 from ..format.strictjson import Role
 from ..trust.certificates import load_certificates, load_chain
+from ..trust.key_sets import KeySet
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from ..trust.store import TrustStore, load_trust
 from .config import FILE_NAME, Config
@@ -81,17 +82,23 @@ def _missing(config: Config) -> Iterator[Finding]:
 
 def _private_keys(config: Config) -> Iterator[Finding]:
     seen = set()
-    for path in (*_key_files(config), *config.identities):
+    roots = set(_files(config.root_signers))
+    heads = _files((*config.head_signers, *config.development_head_signers))
+    for path in (*_key_files(config), *config.identities, *heads, *_files(config.root_signers)):
         if path in seen:
             continue
         seen.add(path)
         try:
             status = os.stat(path)
         except OSError as error:
+            if path in roots and isinstance(error, FileNotFoundError):
+                continue  # kept elsewhere, as it should be
             yield _error(path, f"the private key cannot be read: {error.strerror}", _whose(path, config, error))
             continue
         if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
             yield _error(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
+        if path in roots:
+            yield from _root_at_hand(path, config)
         if config.web is not None and _is_below(path, config.web):
             yield _error(
                 path, f"the private key is in the web folder {config.web}, and would be shipped with it", "move it out"
@@ -119,6 +126,8 @@ def _whose(path: str, config: Config, error: OSError) -> str:
         return "correct the path in capseal.toml"
     if path in config.signers:
         return "it is private, not in git, and for whoever releases: ask who holds it, and put it there (mode 0600)"
+    if path in (*config.head_signers, *config.development_head_signers):
+        return "it is private, not in git, and for what renews heads: ask who holds it, and put it there (mode 0600)"
     if path in config.development_signers:
         return (
             "it is private, and not in git: ask who holds it, or make one of your own: "
@@ -130,8 +139,24 @@ def _whose(path: str, config: Config, error: OSError) -> str:
 
 def _key_files(config: Config) -> list[str]:
     """Return the signing keys that are files."""
-    signers = (*config.signers, *config.development_signers)
+    return _files((*config.signers, *config.development_signers))
+
+
+def _files(signers: Sequence[str]) -> list[str]:
     return [path for path in signers if not path.startswith((PKCS11_SCHEME, COMMAND_SCHEME))]
+
+
+def _root_at_hand(path: str, config: Config) -> Iterator[Finding]:
+    """Warn of a root key that whoever takes the release machine takes, too."""
+    folder = os.path.dirname(os.path.realpath(path))
+    beside = [other for other in _files(config.signers) if os.path.dirname(os.path.realpath(other)) == folder]
+    if any(os.path.exists(other) for other in beside):
+        yield _warning(
+            path,
+            f"the root key lies beside the release key {beside[0]}: whoever takes one takes both, "
+            "and can replace every other key",
+            f"keep it offline: copy it to a stick and to paper, try the copies, delete {path} (docs/keys.md)",
+        )
 
 
 def _copies(config: Config, known: set[str]) -> Iterator[Finding]:
@@ -220,6 +245,7 @@ def _stores(config: Config, now: datetime) -> Iterator[Finding]:
             continue
         if role is Role.PRODUCTION:
             yield from _strangers(path, store, development)
+        yield from _purposes(path, store, config, now)
         yield from _expiring(path, store, now)
         yield from _untrusted(path, store, signers)
         yield from _unrevocable(path, store, _key_files(config))
@@ -243,6 +269,41 @@ def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Ite
         if certified.role is Role.DEVELOPMENT:
             name = certified.certificate.subject.rfc4514_string()
             yield _error(path, f"development certificate {name!r} is in the production trust store", advice)
+
+
+def _purposes(path: str, store: TrustStore, config: Config, now: datetime) -> Iterator[Finding]:
+    """Find what is missing of root and heads, and what ends soon."""
+    if store.root is None:
+        yield _warning(
+            path,
+            "has no root: devices take no update of it, so that a stolen release key takes a new app build to replace",
+            f"before the next app build: capseal key generate signing -o root, capseal trust add root.pub.pem "
+            f"--purpose root --trust {path}",
+        )
+    else:
+        yield from _unnamed(path, "root", store.root, config.root_signers)
+    if store.heads is None:
+        yield _warning(
+            path,
+            "has no heads: devices cannot notice that a newer release is withheld",
+            f"capseal key generate signing -o head, capseal trust add head.pub.pem --purpose head --trust {path}",
+        )
+        return
+    yield from _unnamed(path, "head", store.heads.production, config.head_signers)
+    advice = "let the root say until when: capseal trust heads --until YYYY-MM-DD --update FILE"
+    yield from _ending(path, "the time for which heads may be signed", store.heads.until, now, advice)
+
+
+def _unnamed(path: str, what: str, keys: KeySet, signers: Sequence[str]) -> Iterator[Finding]:
+    """Find signers that a set of the store's does not have."""
+    for signer in signers:
+        key = _public_of(signer)
+        if key is not None and key not in keys.keys:
+            yield _error(
+                path,
+                f"does not have {signer} as a {what} key",
+                f"correct {what}_signers in capseal.toml, or rotate to it (docs/keys.md)",
+            )
 
 
 def _expiring(path: str, store: TrustStore, now: datetime) -> Iterator[Finding]:

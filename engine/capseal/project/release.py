@@ -27,7 +27,7 @@ from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._log_writer import LogWriter, writing
 from ._unfinished import settle_unfinished, unfinished_release
-from .log import Entry, Pending, load_pending, pending_path
+from .log import Pending, ReleaseEntry, load_pending, pending_path
 
 if TYPE_CHECKING:
     from ..client import Connection
@@ -49,7 +49,7 @@ class Released:
     seal: str
     payload: str
     created: datetime
-    entry: Entry | None = None
+    entry: ReleaseEntry | None = None
     published: dict[str, Any] | None = None
 
 
@@ -93,7 +93,7 @@ def release(
     chosen = sequence
     logged = 0
     if log is not None and os.path.exists(log):
-        with writing(log, trust=[trust]) as writer:
+        with writing(log, trust=trust) as writer:
             _settle(writer, connection, signers[0])
             logged = writer.sequence_after(app, channel)
     settle_unfinished(folder, trust)
@@ -133,7 +133,7 @@ def release(
             name_all(moves)
             return _publish(released, connection, steps)
         # Held until the end: the next release's entry holds the digest of this one's.
-        writer = stack.enter_context(writing(log, trust=[trust]))
+        writer = stack.enter_context(writing(log, trust=trust))
         _settle(writer, connection, signers[0])
         if chosen is None and sequence < writer.sequence_after(app, channel):
             raise UsageError(f"{log}: another release took sequence {sequence} meanwhile; release again")
@@ -204,7 +204,7 @@ def _settle(writer: LogWriter, connection: "Connection | None", signer: Signer) 
     """
 
     def came_about(pending: Pending) -> bool:
-        entry = pending.entry
+        entry = pending.release
         seal = os.path.join(os.path.dirname(writer.path), pending.seal)
         if pending.server is None and _digest_of(seal) == entry.seal:
             return True
@@ -223,7 +223,7 @@ def _settle(writer: LogWriter, connection: "Connection | None", signer: Signer) 
     writer.settle(came_about, signer=signer)
 
 
-def _has(connection: "Connection", entry: Entry) -> bool:
+def _has(connection: "Connection", entry: ReleaseEntry) -> bool:
     from ..client import find_release
 
     found = find_release(connection, app=entry.app, channel=entry.channel, sequence=entry.sequence)
@@ -237,12 +237,42 @@ def log_published(log: str | os.PathLike[str], seal: str, *, trust: TrustStore) 
     would have to be signed anew, since others were added meanwhile. Raises RejectedError, OSError.
     """
     pending = load_pending(log)
-    if pending is None or pending.entry.seal != seal:
+    if pending is None or not _is_of(pending, seal):
         return False
-    with writing(log, trust=[trust]) as writer:
-        if writer.pending is not None and writer.pending.entry.seal == seal:
+    with writing(log, trust=trust) as writer:
+        if writer.pending is not None and _is_of(writer.pending, seal):
             writer.settle(lambda pending: True, signer=None)
         return writer.pending is None
+
+
+def _is_of(pending: Pending, seal: str) -> bool:
+    return isinstance(pending.entry, ReleaseEntry) and pending.entry.seal == seal
+
+
+def log_seal(
+    log: str | os.PathLike[str], seal: Seal, *, replaces: Seal, trust: TrustStore, signer: Signer, now: datetime
+) -> bool:
+    """Log a seal that stands in for another of its payload, if the log has that one; return whether it has.
+
+    Raises UsageError where an entry is pending, RejectedError, OSError.
+    """
+    with writing(log, trust=trust) as writer:
+        if not writer.has(replaces):
+            return False
+        if writer.pending is not None:
+            raise UsageError(f"{pending_path(log)}: an entry is pending; the next release settles it")
+        writer.prepare(seal, signer=signer, now=now, replaces=replaces)
+        writer.count()
+        return True
+
+
+def log_store(log: str | os.PathLike[str], *, trust: TrustStore, signer: Signer, now: datetime) -> bool:
+    """Log that the present version of a trust store begins, if the log is under an older one; say whether it was.
+
+    Raises UsageError where an entry is pending, RejectedError where the signer is no release key of it, OSError.
+    """
+    with writing(log, trust=trust) as writer:
+        return writer.begin_store(signer=signer, now=now)
 
 
 def _address(connection: "Connection") -> str:

@@ -1,12 +1,16 @@
 """capseal log: show and check the release log."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import options
 from ..framework.arguments import Group, argument, option
 from ..framework.console import print_json, say
+from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
+
+if TYPE_CHECKING:
+    from ...project.log import Entry, Logged
 
 File = Annotated[str | None, argument("LOG", help="The log; default: 'log' in capseal.toml.")]
 
@@ -25,8 +29,7 @@ def verify(
     json: options.Json = False,
 ) -> None:
     """Check every entry's signature and the chain, and print the entries and the head."""
-    from ...format.strictjson import shown_time
-    from ...project.log import FIRST, load_pending, verify_log
+    from ...project.log import FIRST, ReleaseEntry, load_pending, verify_log
 
     config = options.find_config()
     path = file or config.log
@@ -37,39 +40,70 @@ def verify(
     last = logged[-1].digest if logged else FIRST
     pending = load_pending(path)
     if json:
-        entries = [
-            {
-                "number": item.entry.number,
-                "time": shown_time(item.entry.time),
-                "app": item.entry.app,
-                "channel": item.entry.channel,
-                "version": item.entry.version,
-                "sequence": item.entry.sequence,
-                "payload": item.entry.payload,
-                "seal": item.entry.seal,
-                "signers": list(item.entry.signers),
-                "by": [trusted.key.fingerprint for trusted in item.by],
-            }
-            for item in logged
-        ]
-        waiting = None if pending is None else {"sequence": pending.entry.sequence, "server": pending.server}
-        print_json({"verified": True, "head": last, "entries": entries, "pending": waiting})
+        waiting = None
+        if pending is not None and isinstance(pending.entry, ReleaseEntry):
+            waiting = {"sequence": pending.entry.sequence, "server": pending.server}
+        print_json({"verified": True, "head": last, "entries": [_value(item) for item in logged], "pending": waiting})
         return
     for item in logged:
-        entry = item.entry
-        signers = ", ".join(signer[:16] for signer in entry.signers)
-        say(
-            f"{entry.number:>4}  {shown_time(entry.time)}  {entry.app} {entry.version} "
-            f"(sequence {entry.sequence}, {entry.channel})  signed by {signers}"
-        )
+        say(_line(item.entry))
     say(f"verified: {counted(len(logged), 'entry')}, head {last}")
-    if pending is not None:
+    if pending is not None and isinstance(pending.entry, ReleaseEntry):
         entry, server = pending.entry, pending.server or "the folder"
         say(f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it")
 
 
+def _value(item: "Logged") -> dict[str, object]:
+    from ...format.strictjson import shown_time
+    from ...project.log import ReleaseEntry
+
+    entry = item.entry
+    value: dict[str, object] = {"number": entry.number, "time": shown_time(entry.time), "trust": entry.trust}
+    if isinstance(entry, ReleaseEntry):
+        names = ("app", "channel", "version", "sequence", "payload", "seal", "replaces")
+        value |= {name: getattr(entry, name) for name in names} | {"signers": list(entry.signers)}
+    return value | {"by": [trusted.key.fingerprint for trusted in item.by]}
+
+
+def _line(entry: "Entry") -> str:
+    from ...format.strictjson import shown_time
+    from ...project.log import ReleaseEntry
+
+    start = f"{entry.number:>4}  {shown_time(entry.time)}  "
+    if not isinstance(entry, ReleaseEntry):
+        return f"{start}trust store version {entry.trust} begins"
+    signers = ", ".join(signer[:16] for signer in entry.signers)
+    again = "" if entry.replaces is None else f", in place of seal {entry.replaces[:16]}"
+    return (
+        f"{start}{entry.app} {entry.version} (sequence {entry.sequence}, {entry.channel}{again})  signed by {signers}"
+    )
+
+
+def store(
+    file: File = None,
+    trust: options.Trust = None,
+    signer: options.Signers = None,
+    *,
+    passphrases: Passphrases,
+) -> None:
+    """Note that the present version of the trust store begins, so that keys which it has not sign no entry any more."""
+    from datetime import UTC, datetime
+
+    from ...project.release import log_store
+
+    config = options.find_config()
+    path = file or config.log
+    if path is None:
+        raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
+    loaded = options.load_trust(trust or config.trust)
+    one = options.load_signers(signer or config.signers, passphrases)[0]
+    noted = log_store(path, trust=loaded, signer=one, now=datetime.now(UTC))
+    say(f"{path}: trust store version {loaded.version} " + ("begins" if noted else "has begun already, or nothing has"))
+
+
 COMMANDS = {
     "log": Group(
-        help="Who released what when: the append-only log that 'capseal release' writes.", commands={"verify": verify}
+        help="Who released what when: the append-only log that 'capseal release' writes.",
+        commands={"verify": verify, "store": store},
     ),
 }

@@ -1,7 +1,14 @@
 """capseal rewrap and cosign: new seals for old payloads."""
 
+from typing import TYPE_CHECKING
+
 from ..framework import console, options, progress, titles
 from ..framework.passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ...crypto.keys import Signer
+    from ...format.seal import Seal
+    from ...project.config import Config
 
 
 def rewrap(
@@ -23,12 +30,14 @@ def rewrap(
 
     config = options.find_config()
     target = console.open_output(output)
+    signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
+    before = _seal_in(bundle, seal)
     with progress.shown("Rewrapping", bundle, output=output) as advance:
         written = capseal.rewrap(
             console.open_input(bundle),
             target,
             identity=options.load_identities(identity or config.identities, passphrases),
-            signer=options.load_signers(signer or config.signers, passphrases, command=signer_command),
+            signer=signers,
             recipients=options.load_recipients(recipient or config.recipients),
             trust=demands.trusted(config),
             expect=demands.expected(config),
@@ -38,6 +47,7 @@ def rewrap(
             progress=advance,
         )
     titles.say_written(output, written.statement)
+    _note(config, before, written, signers[0])
 
 
 def cosign(
@@ -57,11 +67,13 @@ def cosign(
 
     config = options.find_config()
     target = console.open_output(output)
+    one = options.load_one_signer(signer or config.signers, passphrases, command=signer_command)
+    before = _seal_in(bundle, seal)
     with progress.shown("Cosigning", bundle, output=output) as advance:
         written = capseal.cosign(
             console.open_input(bundle),
             target,
-            signer=options.load_one_signer(signer or config.signers, passphrases, command=signer_command),
+            signer=one,
             trust=demands.trusted(config),
             expect=demands.expected(config),
             seal=options.seal_of(bundle, seal),
@@ -70,6 +82,42 @@ def cosign(
             progress=advance,
         )
     titles.say_written(output, written.statement)
+    _note(config, before, written, one)
+
+
+def _seal_in(bundle: str, seal: str | None) -> "Seal | None":
+    """Return the seal that is replaced; None where it comes from a pipe, and so is read once."""
+    import os
+    from contextlib import closing
+
+    from ...bundle.reading_order import parse_seal, pull
+    from ...io.source import open_source
+
+    path = options.seal_of(bundle, seal) or bundle
+    if not os.path.isfile(path):
+        return None
+    with closing(open_source(path)) as source:
+        return pull(parse_seal(), source)
+
+
+def _note(config: "Config", before: "Seal | None", written: "Seal", signer: "Signer") -> None:
+    """Add the new seal to the project's release log, where that has the one which it replaces."""
+    import os
+    from datetime import UTC, datetime
+
+    from ...errors import RejectedError, UsageError
+    from ...project.release import log_seal
+
+    if config.log is None or config.trust is None or before is None or not os.path.exists(config.log):
+        return
+    trust = options.load_trust(config.trust)
+    try:
+        noted = log_seal(config.log, written, replaces=before, trust=trust, signer=signer, now=datetime.now(UTC))
+    except (RejectedError, UsageError) as error:
+        console.complain(f"warning: the new seal is not in {config.log}: {error}")
+        return
+    if noted:
+        console.say(f"{config.log}: the new seal is noted in place of the one before")
 
 
 COMMANDS = {"rewrap": rewrap, "cosign": cosign}

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import KeyFileError, UsageError
 from ..framework import options
-from ..framework.arguments import Group, argument, at_least, option
-from ..framework.console import say
+from ..framework.arguments import Choice, Group, argument, at_least, option
+from ..framework.console import complain, say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography import x509
 
+    from ...trust.key_sets import KeySet
     from ...trust.store import TrustStore
-
-MIN_ID_CHARS = 8
 
 Store = Annotated[
     str | None, option("--trust", metavar="FILE", help="The trust store; default: the one in capseal.toml.")
@@ -26,8 +27,16 @@ Threshold = Annotated[
 ]
 Update = Annotated[
     str | None,
-    option("--update", metavar="FILE", help="Write the change as a signed update, for devices in the field."),
+    option("--update", metavar="FILE", help="Write the change as an update that the root signs, for devices."),
 ]
+
+
+class Purpose(Choice):
+    """What a key may do."""
+
+    RELEASE = "release"
+    ROOT = "root"
+    HEAD = "head"
 
 
 def show(
@@ -55,6 +64,10 @@ def add(
     ],
     trust: Store = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
+    purpose: Annotated[
+        Purpose,
+        option("--purpose", metavar="release|root|head", type=Purpose, help="What the keys are for; default: release."),
+    ] = Purpose.RELEASE,
     subject: Annotated[
         str | None,
         option("--subject", metavar="NAME", help="Which certificate of a file to trust, e.g. 'CN=Company Root'."),
@@ -66,7 +79,26 @@ def add(
     passphrases: Passphrases,
 ) -> None:
     """Trust more keys or certificates, or take in newer revocation lists."""
-    _change(trust, lambda store: _with(store, files, role, subject), threshold, update, signer, passphrases)
+
+    def edit(store: "TrustStore") -> "TrustStore":
+        from datetime import UTC, datetime
+
+        from ...crypto.keys import load_public_keys
+        from ...format.strictjson import Role
+        from ...project import trust_edits
+
+        if purpose is Purpose.RELEASE:
+            return trust_edits.with_threshold(store, lambda one: _with(one, files, role, subject), threshold)
+        return trust_edits.with_keys(
+            store,
+            [key for file in files for key in load_public_keys(file)],
+            trust_edits.Purpose(purpose.value),
+            role=Role(role.value),
+            threshold=threshold,
+            now=datetime.now(UTC).replace(microsecond=0),
+        )
+
+    _change(trust, edit, update, signer, passphrases)
 
 
 def remove(
@@ -81,8 +113,61 @@ def remove(
     *,
     passphrases: Passphrases,
 ) -> None:
-    """Trust keys or certificates no longer."""
-    _change(trust, lambda store: _without(store, ids), threshold, update, signer, passphrases)
+    """Trust keys or certificates no longer, of whatever purpose."""
+    from ...project.trust_edits import without
+
+    _change(trust, lambda store: without(store, ids, threshold=threshold), update, signer, passphrases)
+
+
+def heads(
+    trust: Store = None,
+    max_age: Annotated[
+        int | None, option("--max-age", metavar="DAYS", type=at_least(1), help="How long a head may be valid.")
+    ] = None,
+    until: Annotated[
+        str | None, option("--until", metavar="YYYY-MM-DD", help="When the last head expires at the latest.")
+    ] = None,
+    update: Update = None,
+    signer: options.Signers = None,
+    *,
+    passphrases: Passphrases,
+) -> None:
+    """Change how long heads may be valid, and until when at all."""
+
+    def edit(store: "TrustStore") -> "TrustStore":
+        from dataclasses import replace
+
+        if store.heads is None:
+            raise UsageError("trust store has no heads: 'capseal trust add KEY --purpose head' begins with them")
+        policy = store.heads
+        if max_age is not None:
+            policy = replace(policy, max_age_s=max_age * 86400)
+        return replace(store, heads=policy if until is None else replace(policy, until=_day(until)))
+
+    _change(trust, edit, update, signer, passphrases)
+
+
+def restart(
+    sequence: Annotated[
+        int, argument("SEQUENCE", type=at_least(0), help="What devices take for their latest release.")
+    ],
+    trust: Store = None,
+    update: Update = None,
+    signer: options.Signers = None,
+    *,
+    passphrases: Passphrases,
+) -> None:
+    """Let devices forget, once, what a stolen release key did with high sequences and late times."""
+    from datetime import UTC, datetime
+
+    def edit(store: "TrustStore") -> "TrustStore":
+        from dataclasses import replace
+
+        from ...trust.key_sets import Restart
+
+        return replace(store, restart=Restart(sequence, datetime.now(UTC).replace(microsecond=0)))
+
+    _change(trust, edit, update, signer, passphrases)
 
 
 def cosign(
@@ -104,6 +189,8 @@ def cosign(
 def apply(
     updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="In any order; old ones are skipped.")],
     trust: Store = None,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Check updates as a device does, and bring a trust store up to date."""
     from ...io.durable import replace_file
@@ -119,12 +206,12 @@ def apply(
     if new != old:
         replace_file(path, new.to_json(), mode=0o644)
     say(f"{path}: version {new.version}" + (", as before" if new == old else f", was {old.version}"))
+    _note(path, new, passphrases)
 
 
 def _change(
     trust: str | None,
     edit: Callable[["TrustStore"], "TrustStore"],
-    threshold: int | None,
     update: str | None,
     signers: list[str] | None,
     passphrases: Passphrases,
@@ -136,17 +223,42 @@ def _change(
     from ...trust.updates import make_update, next_epoch
 
     path = _path(trust)
+    now = datetime.now(UTC).replace(microsecond=0)
     old = options.load_trust(path)
-    # The threshold last: on the way there may be fewer keys than it takes, or than it took.
-    new = replace(edit(replace(old, threshold=1)), threshold=threshold or old.threshold)
+    # Changed on the way to a new version, whose epoch is known at the end.
+    new = edit(old if old.created is not None else replace(old, created=now))
     if update is not None:
-        now = datetime.now(UTC).replace(microsecond=0)
         new = replace(new, version=old.version + 1, created=now, epoch=next_epoch(old, new))
         loaded = options.load_signers(signers or options.find_config().root_signers, passphrases)
         write_new(update, make_update(old, new, signers=loaded), mode=0o644)
+    elif old.created is None and new.root is None and new.heads is None and new.restart is None:
+        new = replace(new, created=None)
     replace_file(path, new.to_json(), mode=0o644)
     for line in _lines(new):
         say(line)
+    _note(path, new, passphrases)
+
+
+def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
+    """Let the project's release log say at once that the version of its trust store begins."""
+    import os
+    from datetime import UTC, datetime
+
+    from ...errors import RejectedError
+    from ...project.release import log_store
+
+    config = options.find_config()
+    if config.log is None or not config.signers or config.trust is None or not os.path.exists(config.log):
+        return
+    if os.path.realpath(path) != os.path.realpath(config.trust):
+        return
+    try:
+        signer = options.load_signers(config.signers[:1], passphrases)[0]
+        if log_store(config.log, trust=store, signer=signer, now=datetime.now(UTC)):
+            say(f"{config.log}: trust store version {store.version} begins")
+    except (KeyFileError, RejectedError, UsageError, FileNotFoundError) as error:
+        complain(f"warning: {config.log} does not say yet that version {store.version} begins: {error}; ")
+        complain(f"then: capseal log store -s KEY, with a release key of version {store.version}")
 
 
 def _path(file: str | None) -> str:
@@ -195,47 +307,58 @@ def _one_certificate(file: str, subject: str | None) -> "x509.Certificate":
     return found[0]
 
 
-def _without(store: "TrustStore", ids: list[str]) -> "TrustStore":
-    from dataclasses import replace
+def _day(text: str) -> "datetime":
+    from datetime import UTC, datetime
 
-    for wanted in ids:
-        keys = [t for t in store.keys if _matches(t.key.fingerprint, wanted)]
-        certificates = [t for t in store.certificates if _matches(_fingerprint(t.certificate), wanted)]
-        if len(keys) + len(certificates) != 1:
-            raise UsageError(f"{wanted}: names {len(keys) + len(certificates)} entries of the trust store, expected 1")
-        store = replace(
-            store,
-            keys=tuple(t for t in store.keys if t not in keys),
-            certificates=tuple(t for t in store.certificates if t not in certificates),
-        )
-    return store
-
-
-def _matches(fingerprint: str, wanted: str) -> bool:
-    return len(wanted) >= MIN_ID_CHARS and fingerprint.startswith(wanted.lower())
-
-
-def _fingerprint(certificate: "x509.Certificate") -> str:
-    from cryptography.hazmat.primitives import hashes
-
-    return certificate.fingerprint(hashes.SHA256()).hex()
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"--until {text}: not a day such as 2031-01-31") from None
 
 
 def _lines(store: "TrustStore") -> list[str]:
-    lines = [f"trust store version {store.version}, threshold {store.threshold}"]
+    from ...project.trust_edits import certificate_fingerprint
+
+    when = "" if store.created is None else f", epoch {store.epoch}, created {store.created:%Y-%m-%d}"
+    lines = [f"trust store version {store.version}, threshold {store.threshold}{when}"]
     lines += [f"  key          {t.key.fingerprint}  {t.role:<11}  RSA-{t.key.rsa.key_size}" for t in store.keys]
     lines += [
-        f"  certificate  {_fingerprint(t.certificate)}  {t.role:<11}  {t.certificate.subject.rfc4514_string()}, "
-        f"until {t.certificate.not_valid_after_utc:%Y-%m-%d}"
+        f"  certificate  {certificate_fingerprint(t.certificate)}  {t.role:<11}  "
+        f"{t.certificate.subject.rfc4514_string()}, until {t.certificate.not_valid_after_utc:%Y-%m-%d}"
         for t in store.certificates
     ]
     lines += [f"  revocations  of {crl.issuer.rfc4514_string()}, {counted(len(crl), 'entry')}" for crl in store.crls]
+    if store.root is None:
+        lines.append("  no root: devices take no update of this store")
+    else:
+        lines += _lines_of_set("root", store.root)
+    if store.heads is not None:
+        days = store.heads.max_age_s / 86400
+        lines.append(f"  heads        valid for at most {days:g} days, none after {store.heads.until:%Y-%m-%d}")
+        lines += _lines_of_set("head", store.heads.production, "production")
+        if store.heads.development is not None:
+            lines += _lines_of_set("head", store.heads.development, "development")
+    if store.restart is not None:
+        lines.append(f"  restart      at sequence {store.restart.sequence}, {store.restart.created:%Y-%m-%d %H:%M:%S}Z")
     return lines
+
+
+def _lines_of_set(what: str, keys: "KeySet", role: str = "") -> list[str]:
+    needed = f"{keys.threshold} of {len(keys.keys)}"
+    return [f"  {what:<11}  {key.fingerprint}  {role:<11}  RSA-{key.rsa.key_size}, {needed}" for key in keys.keys]
 
 
 COMMANDS = {
     "trust": Group(
         help="Who may vouch: show and change trust stores, sign and apply their updates.",
-        commands={"show": show, "add": add, "remove": remove, "cosign": cosign, "apply": apply},
+        commands={
+            "show": show,
+            "add": add,
+            "remove": remove,
+            "cosign": cosign,
+            "apply": apply,
+            "heads": heads,
+            "restart": restart,
+        },
     ),
 }
