@@ -99,8 +99,8 @@ MUTANTS = (
     ),
     Mutant(
         "project/_log_writer.py",
-        "time=now if self.last is None else max(now, self.last.time),",
-        "time=now,",
+        "        return now if self.last is None else max(now, self.last.time)\n",
+        "        return now\n",
         LOG + "test_an_entry_after_one_of_a_fast_clock_has_its_time",
     ),
     Mutant(
