@@ -2,6 +2,9 @@
 
     python bench/server_load.py --seconds 60              the load run of docs/server.md
     python bench/server_load.py --stalls --seconds 60     the same, every callback of the event loop timed
+    python bench/server_load.py --stalls --seconds 60 --releases 10000 --apps 500
+                                                          the same, in a store with so many releases of one channel and
+                                                          with so many apps of 20, listed and collected all the time
     python bench/server_load.py --ratios --seconds 5      verified against unverified, reads and uploads
 
 The server is a process of its own on loopback; the store is a folder, by default in memory (/dev/shm),
@@ -31,21 +34,28 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+if __package__:
+    from . import many_releases
+    from .loop_watch import LoopWatch
+else:
+    import many_releases
+    from loop_watch import LoopWatch
+
 APP = "com.example.load"
 READ_BYTES = 8 * 1024**2
 PUT_BYTES = 8 * 1024**2
 MIB = 1024**2
 
 
-# The server's side: `--serve STORE TRUST VERIFY TOKEN STALLS`.
+# The server's side: `--serve STORE TRUST VERIFY TOKEN STALLS COLLECT_S`.
 
 
-def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str) -> None:
+def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str, collect_s: str) -> None:
     """Serve until SIGTERM, then print what held the event loop.
 
     beat_late_ms: how late a timer of 1 ms came, whoever was to blame: on busy cores mostly the kernel's
-    scheduler. callback_cpu_ms: the longest that one callback worked, in processor time of the loop's
-    thread; needs asyncio's own loop in place of uvloop.
+    scheduler. With stalls, what loop_watch.py sees; it needs asyncio's own loop in place of uvloop.
+    collect_s: seconds from one collection to the next, 0: as by default.
     """
     import socket
 
@@ -57,7 +67,7 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str) -
     from capseal.server import Limits, Storage, create_app, make_server
 
     storage = Storage.open(store)
-    limits = Limits(uploads=64)
+    limits = Limits(uploads=64, **({"collect_interval_s": float(collect_s)} if float(collect_s) else {}))
     app = create_app(storage, load_trust(trust), verify_reads=verify == "1", token=token, limits=limits)
 
     async def put_plain(request: Request) -> Response:
@@ -80,16 +90,18 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str) -
     app.router.routes.append(Route("/plain/{name:path}", sync_plain, methods=["POST"]))
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     server = make_server(app, host="127.0.0.1", port=0, limits=limits)
-    stalls = {"beat_late_ms": 0.0}
-    callbacks = time_callbacks() if stalls_wanted == "1" else []
+    stalls: dict[str, Any] = {"beat_late_ms": 0.0}
+    watch = LoopWatch()
 
     async def beat() -> None:
         await asyncio.sleep(1)  # the start-up is not load
-        callbacks.clear()
+        if stalls_wanted == "1":
+            watch.begin()
         while True:
             before = time.perf_counter()
             await asyncio.sleep(0.001)
-            stalls["beat_late_ms"] = max(stalls["beat_late_ms"], (time.perf_counter() - before - 0.001) * 1e3)
+            late_ms = (time.perf_counter() - before - 0.001) * 1e3
+            stalls["beat_late_ms"] = max(stalls["beat_late_ms"], round(late_ms, 1))
 
     # uvicorn raises the signal again once it has stopped, and that would be the end of this process.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
@@ -103,28 +115,12 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str) -
     gc.freeze()  # as `capseal serve` does
     if stalls_wanted == "1":
         asyncio.run(main())
-        callbacks.sort()
-        stalls["callback_cpu_ms"] = callbacks[-1] * 1e3
-        stalls["callback_cpu_ms_p9999"] = callbacks[int(len(callbacks) * 0.9999)] * 1e3
+        stalls |= watch.result()
     else:
         import uvloop
 
         uvloop.run(main())
     print(json.dumps(stalls), flush=True)
-
-
-def time_callbacks() -> list[float]:
-    """Have the processor time of every callback of asyncio's loop put into the list, in seconds."""
-    seconds: list[float] = []
-    run = asyncio.Handle._run
-
-    def timed(handle: asyncio.Handle) -> None:
-        before = time.thread_time()
-        run(handle)
-        seconds.append(time.thread_time() - before)
-
-    asyncio.Handle._run = timed
-    return seconds
 
 
 @dataclass
@@ -134,7 +130,7 @@ class Server:
     port: int
     process: subprocess.Popen[str]
     token: str
-    stalls: dict[str, float]
+    stalls: dict[str, Any]
 
     def rss_bytes(self) -> int:
         """Return its resident memory."""
@@ -146,10 +142,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(folder: Path, *, verify: bool, stalls: bool = False) -> Iterator[Server]:
+def server(folder: Path, *, verify: bool, stalls: bool = False, collect_s: float = 0) -> Iterator[Server]:
     """Run a server process over FOLDER/store."""
     token = secrets.token_hex(16)
     arguments = ["--serve", str(folder / "store"), str(folder / "trust"), "01"[verify], token, "01"[stalls]]
+    arguments.append(str(collect_s))
     process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
     one = Server(int(process.stdout.readline()), process, token, {})
     wait_until_up(one.port)
@@ -199,6 +196,30 @@ def read_ranges(
         response.read()
         check(start, buffer[:wanted])
         total += wanted
+    connection.close()
+    return total
+
+
+def read_lists(one: Server, stop: threading.Event) -> int:
+    """Read the largest pages of all that is listed until told to stop; return their bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=60)
+    first = ["/v1/apps?limit=1000", "/v1/apps/com.example.many0/channels/production/releases?limit=1000"]
+    total, here = 0, 0
+    wanted: list[str] = []
+    while not stop.is_set():
+        if not wanted:
+            wanted.append(first[here % len(first)])
+            here += 1
+        connection.request("GET", wanted.pop())
+        response = connection.getresponse()
+        data = response.read()
+        if response.status != 200:
+            raise SystemExit(f"status {response.status}: {data[:300]!r}")
+        total += len(data)
+        following = json.loads(data).get("next")
+        if following:
+            wanted.append(following)
+        stop.wait(0.1)
     connection.close()
     return total
 
@@ -263,15 +284,24 @@ def prepare(folder: Path, size: int) -> tuple[Any, Any]:
     return signer, recipient
 
 
-def load(folder: Path, *, seconds: float, readers: int, publishers: int, size: int, stalls: bool) -> dict[str, Any]:
-    """Readers and publishers at once; every client verifies."""
+def load(
+    folder: Path, *, seconds: float, readers: int, publishers: int, size: int, stalls: bool, releases: int, apps: int
+) -> dict[str, Any]:
+    """Readers and publishers at once; every client verifies.
+
+    releases, apps: of one channel, and with 20 each, that are there besides, are listed and collected.
+    """
     from capseal import load_trust
     from capseal.client import Connection, open_release, publish
     from capseal.constants import SEGMENT_BYTES
     from capseal.embedding import accept
 
     keys = prepare(folder, size)
-    with server(folder, verify=True, stalls=stalls) as one:
+    is_full = bool(releases or apps)
+    if is_full:
+        many_releases.write(folder / "store", channels=1, releases=releases)
+        many_releases.write(folder / "store", channels=apps, releases=20, app="com.example.of20.")
+    with server(folder, verify=True, stalls=stalls, collect_s=5 if is_full else 0) as one:
         with Connection(one.url, token=one.token) as connection:
             publish(folder / "big.sealed", connection)
         (folder / "big.sealed").unlink()
@@ -287,17 +317,18 @@ def load(folder: Path, *, seconds: float, readers: int, publishers: int, size: i
         began = time.perf_counter()
         reading = on_threads(readers, lambda i: read_ranges(one, path, payload_bytes, stop, check))
         publishing = on_threads(publishers, lambda i: publish_bundles(one, folder, keys, f"p{i}", 24 * MIB, stop))
+        listing = on_threads(1 if releases else 0, lambda i: read_lists(one, stop))
         memory: list[int] = []
         while time.perf_counter() - began < seconds:
             time.sleep(min(1.0, seconds / 5))
             memory.append(one.rss_bytes())
-            if reading[2] or publishing[2]:
+            if reading[2] or publishing[2] or listing[2]:
                 break
         stop.set()
-        for thread in [*reading[0], *publishing[0]]:
+        for thread in [*reading[0], *publishing[0], *listing[0]]:
             thread.join(60)
         elapsed = time.perf_counter() - began
-    errors = [repr(error) for error in [*reading[2], *publishing[2]]]
+    errors = [repr(error) for error in [*reading[2], *publishing[2], *listing[2]]]
     settled = memory[len(memory) // 4 :]
     return {
         "seconds": round(elapsed, 1),
@@ -306,10 +337,11 @@ def load(folder: Path, *, seconds: float, readers: int, publishers: int, size: i
         "errors": errors,
         "verified_read_MBps": round(sum(reading[1]) / elapsed / 1e6),
         "published_MBps": round(sum(publishing[1]) / elapsed / 1e6, 1),
+        "listed_MB": round(sum(listing[1]) / 1e6, 1),
         "server_rss_MiB": {
             "after_a_quarter": settled[0] // MIB, "end": memory[-1] // MIB, "most": max(memory) // MIB
         },
-        "longest_stall": {name: round(value, 1) for name, value in one.stalls.items()},
+        "longest_stall": one.stalls,
     }  # fmt: skip
 
 
@@ -423,6 +455,8 @@ def main() -> None:
     parser.add_argument("--size-mib", type=int, default=256, help="of the bundle that is read")
     parser.add_argument("--ratios", action="store_true", help="compare with no verification instead")
     parser.add_argument("--stalls", action="store_true", help="time every callback of the event loop")
+    parser.add_argument("--releases", type=int, default=0, help="of one channel, in the store besides")
+    parser.add_argument("--apps", type=int, default=0, help="with 20 releases each, in the store besides")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where the store is made; default: in /dev/shm if there is one")
     options = parser.parse_args()
@@ -437,7 +471,7 @@ def main() -> None:
         else:
             result = load(
                 folder, seconds=options.seconds, readers=options.readers, publishers=options.publishers,
-                size=options.size_mib * MIB, stalls=options.stalls,
+                size=options.size_mib * MIB, stalls=options.stalls, releases=options.releases, apps=options.apps,
             )  # fmt: skip
     finally:
         shutil.rmtree(folder)

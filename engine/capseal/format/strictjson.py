@@ -40,8 +40,10 @@ def parse(data: bytes, where: str) -> Any:
     try:
         value = _DECODER.decode(text)
         _check_nesting(value)
-        # Escapes can spell lone surrogates, which no UTF-8 text can hold.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        # Escapes can spell lone surrogates, which no UTF-8 text can hold. Without them there are none, and of a
+        # large text the encoder would not let go of the interpreter's lock.
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise FormatError(f"{where} at character {error.pos}: {error.msg}", offset=error.pos) from None
     except UnicodeEncodeError:

@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from logging import Logger
 from time import monotonic
-from typing import TypeVar
 
 from ...errors import FormatError, TransferError
 from ...http.shapes import AppChannel
 from .._problems import busy
+from .._several import batched, each
 from ..storage import layout
 from ..storage.objects import Seen, Storage
 from ..storage.pointers import ChannelPointer, Entry
@@ -19,10 +19,11 @@ from ._kept import Kept
 
 MAX_POINTER_BYTES = 256 * 1024 * 1024
 MAX_RECORD_BYTES = 16 * 1024 * 1024
-READS_AT_ONCE = 16
 
-_KEPT_BYTES = 16 * 1024 * 1024
-"""Of pointers, and of records, as they are stored: in memory they take a few times as much."""
+_KEPT_POINTER_BYTES = 16 * 1024 * 1024
+_KEPT_RECORD_BYTES = 4 * 1024 * 1024
+"""As they are stored. In memory they take a few times as much, and of each object that is kept the interpreter's own
+collection looks at every part, while all waits."""
 _BYTES_BESIDE = 256
 
 _ATTEMPTS = 20
@@ -30,7 +31,7 @@ _PAUSE_S = 0.02
 _PARSED_IN_THREAD_BYTES = 16 * 1024
 """From this size on parsing would hold the event loop."""
 
-T = TypeVar("T")
+_RECORDS_AT_ONCE = 32
 
 Step = Callable[[ChannelPointer], ChannelPointer | None]
 """What changes a pointer: returns the new one, or None where nothing is to change; may raise."""
@@ -53,8 +54,8 @@ class Channels:
         self._storage = storage
         self._age_s = age_s
         self._log = log
-        self._pointers: Kept[AppChannel, _Read] = Kept(_KEPT_BYTES)
-        self._records: Kept[str, ReleaseRecord] = Kept(_KEPT_BYTES)
+        self._pointers: Kept[AppChannel, _Read] = Kept(_KEPT_POINTER_BYTES)
+        self._records: Kept[str, ReleaseRecord] = Kept(_KEPT_RECORD_BYTES)
         self._reading: dict[AppChannel, asyncio.Task[_Read]] = {}
         self._changing: dict[AppChannel, asyncio.Lock] = {}
         self._named: tuple[float, list[AppChannel]] = (-float("inf"), [])
@@ -71,7 +72,7 @@ class Channels:
 
     async def pointers(self, channels: Sequence[AppChannel], *, fresh: bool = False) -> list[ChannelPointer]:
         """Return several pointers, in order. Raises TransferError."""
-        return await _gathered([self.pointer(of, fresh=fresh) for of in channels])
+        return await each(channels, lambda of: self.pointer(of, fresh=fresh))
 
     async def pointer(self, of: AppChannel, *, fresh: bool = False) -> ChannelPointer:
         """Return the pointer of an app and channel; one without releases where there is none. Raises TransferError.
@@ -121,36 +122,47 @@ class Channels:
         path = layout.release_object(of, entry.sequence, entry.mark, layout.RECORD)
         record = self._records.get(path)
         if record is None:
-            record, size = await self._read_record(path)
-            if record.path != path or record.release.seal_digest != entry.seal:
-                raise FormatError(f"{path} is the record of {record.path}")
+            record, size = await self._read_record(path, entry)
             self._records.put(path, record, weight=size)
-        return (
-            replace(record, release=replace(record.release, withdrawn=entry.withdrawn)) if entry.withdrawn else record
-        )
+        return _as_pointed(record, entry)
 
-    async def readable_records(self, of: AppChannel, entries: Iterable[Entry]) -> list[ReleaseRecord]:
-        """Return the records of several releases, in order, without damaged ones. Raises TransferError."""
-        found = await _gathered([self.readable_record(of, entry) for entry in entries])
-        return [record for record in found if record is not None]
+    async def records(self, of: AppChannel, entries: Sequence[Entry]) -> list[ReleaseRecord | None]:
+        """Return the records of several releases, in order; None is a damaged one, which is logged. None is kept.
+
+        Raises TransferError.
+        """
+        records: list[ReleaseRecord | None] = []
+        for some in batched(entries, _RECORDS_AT_ONCE):
+            paths = [layout.release_object(of, entry.sequence, entry.mark, layout.RECORD) for entry in some]
+            found = await self._storage.get_several(paths, most=MAX_RECORD_BYTES)
+            for entry, record in zip(some, await asyncio.to_thread(_parsed_records, paths, some, found), strict=True):
+                if isinstance(record, FormatError):
+                    self._log_damaged(of, entry, record)
+                    records.append(None)
+                else:
+                    records.append(record)
+        return records
 
     async def readable_record(self, of: AppChannel, entry: Entry) -> ReleaseRecord | None:
         """Return a release's record, or None where it is damaged, which is logged. Raises TransferError."""
         try:
             return await self.record(of, entry)
         except FormatError as error:
-            members = {"app": of.app, "channel": of.channel, "sequence": entry.sequence, "error": str(error)}
-            self._log.error("record ignored", extra={"members": members})
+            self._log_damaged(of, entry, error)
             return None
 
-    async def _read_record(self, path: str) -> tuple[ReleaseRecord, int]:
+    def _log_damaged(self, of: AppChannel, entry: Entry, error: FormatError) -> None:
+        members = {"app": of.app, "channel": of.channel, "sequence": entry.sequence, "error": str(error)}
+        self._log.error("record ignored", extra={"members": members})
+
+    async def _read_record(self, path: str, entry: Entry) -> tuple[ReleaseRecord, int]:
         try:
             data = await self._storage.get(path, most=MAX_RECORD_BYTES)
         except FileNotFoundError as error:
             raise FormatError(f"{path} is gone") from error
         if len(data) < _PARSED_IN_THREAD_BYTES:
-            return ReleaseRecord.parse(data), len(data)
-        return await asyncio.to_thread(ReleaseRecord.parse, data), len(data)
+            return _parsed_record(path, entry, data), len(data)
+        return await asyncio.to_thread(_parsed_record, path, entry, data), len(data)
 
     async def _read(self, of: AppChannel) -> _Read:
         began = monotonic()
@@ -180,11 +192,27 @@ class Channels:
             raise TransferError(f"storage: {layout.channel_pointer(of)}: {error}") from error
 
 
-async def _gathered(every: Sequence[Coroutine[object, object, T]]) -> list[T]:
-    gate = asyncio.Semaphore(READS_AT_ONCE)
+def _parsed_record(path: str, entry: Entry, data: bytes) -> ReleaseRecord:
+    record = ReleaseRecord.parse(data)
+    if record.path != path or record.release.seal_digest != entry.seal:
+        raise FormatError(f"{path} is the record of {record.path}")
+    return record
 
-    async def one(coroutine: Coroutine[object, object, T]) -> T:
-        async with gate:
-            return await coroutine
 
-    return await asyncio.gather(*map(one, every))
+def _parsed_records(
+    paths: Sequence[str], entries: Sequence[Entry], found: Sequence[bytes | None]
+) -> list[ReleaseRecord | FormatError]:
+    records: list[ReleaseRecord | FormatError] = []
+    for path, entry, data in zip(paths, entries, found, strict=True):
+        try:
+            if data is None:
+                raise FormatError(f"{path} is gone")
+            records.append(_as_pointed(_parsed_record(path, entry, data), entry))
+        except FormatError as error:
+            records.append(error)
+    return records
+
+
+def _as_pointed(record: ReleaseRecord, entry: Entry) -> ReleaseRecord:
+    """Return a record, withdrawn where the pointer says so."""
+    return replace(record, release=replace(record.release, withdrawn=entry.withdrawn)) if entry.withdrawn else record

@@ -1,32 +1,28 @@
 """The collector of what nobody needs: orphans, what was withdrawn, and uploads that went stale."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from logging import Logger
-from typing import TypeVar
 
 from ...errors import RejectedError
 from ...format.statement import Statement
 from ...http.shapes import AppChannel
 from .._limits import ServerLimits
+from .._several import batched
 from ..storage import layout
 from ..storage.objects import Storage
-from ..storage.pointers import ChannelPointer, Entry
 from ..storage.records import ReleaseRecord
-from ._channels import READS_AT_ONCE, Channels
+from ._channels import Channels
 from ._condemned import MAX_NAMES, Condemned
 from ._kept import Kept
 from ._lease import CollectorLease, LeaseLostError
 from ._seals import SealReader
 from ._uploads import OpenUpload, Uploads
 
-T = TypeVar("T")
-
 _DELETED_BETWEEN_LOOKS = 256
-_RECORDS_BETWEEN_LOOKS = 1024
+_RECORDS_BETWEEN_LOOKS = 256
 _KEPT_UPLOADS = 1024
 
 
@@ -138,23 +134,14 @@ class Collector:
         damaged = releases = 0
         for of in await self._channels.named(fresh=True):
             pointer = await self._channels.pointer(of, fresh=True)
-            for entries in _batched(pointer.entries.values(), _RECORDS_BETWEEN_LOOKS):
+            for entries in batched(pointer.entries.values(), _RECORDS_BETWEEN_LOOKS):
                 await self._lease.keep()
-                records = await self._records(pointer, entries)
+                records = await self._channels.records(of, entries)
                 damaged += records.count(None)
                 found = [record for record in records if record is not None]
                 releases += sum(record.release.withdrawn is None for record in found)
                 needed |= await asyncio.to_thread(_names_in, found)
         return needed, damaged, releases
-
-    async def _records(self, pointer: ChannelPointer, entries: Iterable[Entry]) -> list[ReleaseRecord | None]:
-        gate = asyncio.Semaphore(READS_AT_ONCE)
-
-        async def read(entry: Entry) -> ReleaseRecord | None:
-            async with gate:
-                return await self._channels.readable_record(pointer.of, entry)
-
-        return await asyncio.gather(*map(read, entries))
 
     async def _close_stale(self, listed: _Listed, now: datetime) -> set[str]:
         """Close the uploads that received nothing for long; return the digests that the others need."""
@@ -188,17 +175,11 @@ class Collector:
         )
 
     async def _delete(self, names: list[str]) -> int:
-        for some in _batched(names, _DELETED_BETWEEN_LOOKS):
+        for some in batched(names, _DELETED_BETWEEN_LOOKS):
             # A deletion that is late in spite of this hits a name that nobody uses any more.
             await self._lease.keep()
             await self._storage.delete(some)
         return len(names)
-
-
-def _batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while some := list(islice(rest, most)):
-        yield some
 
 
 def _names_in(records: Iterable[ReleaseRecord]) -> set[str]:

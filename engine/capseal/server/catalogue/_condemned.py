@@ -6,6 +6,7 @@ there is and is done well within that period. And no name is ever used again (la
 comes hours late hits nothing else.
 """
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +17,8 @@ from ..storage import layout
 from ..storage.objects import Storage
 from ._kept import Kept
 
-MAX_NAMES = 50_000
-"""In one list; what is more waits for the next collection."""
+MAX_NAMES = 16_384
+"""In one list, which is parsed in one go; what is more waits for the next collection."""
 
 _MAX_BYTES = 64 * 1024 * 1024
 _KEPT_LISTS = 64
@@ -48,7 +49,8 @@ class Condemned:
             names = self._kept.get(one.path)
             if names is None:
                 try:
-                    names = _parse(one.path, await self._storage.get(one.path, most=_MAX_BYTES))
+                    data = await self._storage.get(one.path, most=_MAX_BYTES)
+                    names = await asyncio.to_thread(_parse, one.path, data)
                 except FileNotFoundError:
                     continue  # all that it names is gone
                 self._kept.put(one.path, names)
@@ -62,7 +64,8 @@ class Condemned:
     async def add(self, number: int, names: Collection[str]) -> None:
         """Condemn names, under the number of the lease that the collector has. Raises TransferError."""
         path = layout.condemned_list(number)
-        if not await self._storage.put_new(path, strictjson.encode(sorted(names))):
+        data = await asyncio.to_thread(strictjson.encode, list(names))
+        if not await self._storage.put_new(path, data):
             raise TransferError(f"storage: {path} was written by another collector")
         await self._storage.sync([path])
 

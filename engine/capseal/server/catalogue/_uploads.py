@@ -18,7 +18,7 @@ from ...trust.store import TrustStore
 from .._limits import ServerLimits
 from .._problems import Problem, busy
 from ..storage import layout
-from ..storage.objects import Storage
+from ..storage.objects import Storage, StoredObject
 from ..storage.stored_runs import StoredRun
 from ._condemned import Condemned
 from ._kept import Kept
@@ -147,8 +147,7 @@ class Uploads:
         condemned = await self._condemned.names()
         for one in upload.payloads:
             usable = [found for found in listed[one.digest] if found.path not in condemned]
-            runs = [StoredRun.parse(found.path, found.size, one.signed.size) for found in usable]
-            one.runs = [run for run in runs if run is not None]
+            one.runs = await asyncio.to_thread(_runs_in, usable, one.signed.size)
         for one in upload.companions.values():
             await self._look_up_index(one, [found.path for found in listed[one.digest] if found.path not in condemned])
 
@@ -229,6 +228,11 @@ class Uploads:
         weight = upload.index_bytes + _BYTES_BESIDE_INDEXES
         self._kept.put(upload.id, _Known(upload, trust, self._clock()), weight=weight)
         return upload
+
+
+def _runs_in(found: list[StoredObject], payload_bytes: int) -> list[StoredRun]:
+    runs = [StoredRun.parse(one.path, one.size, payload_bytes) for one in found]
+    return [run for run in runs if run is not None]
 
 
 def no_upload(id: str) -> Problem:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from logging import Logger
 from time import monotonic
 
@@ -104,8 +105,9 @@ class Catalogue:
         pointer = await self.channels_read.pointer(of)
         if not pointer.entries:
             pointer = await self.channels_read.pointer(of, fresh=True)
-        entries = [one for one in reversed(pointer.entries.values()) if below is None or one.sequence < below]
-        return [record.release for record in await self.channels_read.readable_records(of, entries[:most])]
+        entries = list(islice(pointer.entries.newest_first(below=below), most))
+        records = await self.channels_read.records(of, entries)
+        return [record.release for record in records if record is not None]
 
     async def release(self, of: AppChannel, sequence: int) -> ReleaseDescription | None:
         entry = await self.channels_read.entry(of, sequence)
@@ -145,7 +147,7 @@ class Catalogue:
     async def count(self) -> int:
         """Return how many releases are published and not withdrawn."""
         pointers = await self.channels_read.pointers(await self.channels_read.named())
-        return sum(1 for pointer in pointers for _ in pointer.listed())
+        return await asyncio.to_thread(lambda: sum(one.entries.count_listed() for one in pointers))
 
     async def _latest_record(self, of: AppChannel) -> ReleaseRecord | None:
         for fresh in (False, True):
@@ -240,10 +242,10 @@ class Catalogue:
         seal = upload.verified.seal.encode()
         trust = self.seals.trust
         upload.verified = await self.seals.accept(seal)
-        record = _record_of(upload, seal)
+        record = await asyncio.to_thread(_record_of, upload, seal)
         await self.storage.put(record.seal_path, seal)
-        await self.storage.put(record.path, record.encode())
-        await self.storage.sync([*record.paths, record.seal_path, record.path])
+        await self.storage.put(record.path, await asyncio.to_thread(record.encode))
+        await self.storage.sync([*await asyncio.to_thread(lambda: record.paths), record.seal_path, record.path])
         entry = Entry(statement.sequence, upload.id, record.mark, record.release.published, None)
         before = ChannelPointer(of)
 

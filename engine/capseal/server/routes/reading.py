@@ -1,5 +1,6 @@
 """What devices ask for: latest, releases, seals, and payloads and attachments by range."""
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -16,6 +17,7 @@ from .._outlet import PIECE
 from .._problems import Problem
 from .._ranges import wanted_spans
 from .._release_store import Chunks, Pieces, ReadablePayload, SendablePayload
+from .._several import each
 from ._payload_response import PayloadResponse
 from .context import (
     mount_of,
@@ -40,10 +42,26 @@ MAX_PAGE_ITEMS = 1000
 """Of a list, in one answer."""
 
 
-def _json(request: Request, value: object) -> Response:
+def _json(request: Request, body: bytes) -> Response:
     """Answer with JSON that is revalidated by its digest."""
-    body = json.dumps(value).encode()
     return _document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', "application/json", REVALIDATE)
+
+
+def _encoded(release: ReleaseDescription, mount: str) -> bytes:
+    return json.dumps(release.to_json(mount)).encode()
+
+
+async def _page(request: Request, name: str, releases: Sequence[ReleaseDescription], following: str | None) -> bytes:
+    """Return a page of releases as JSON. following: where the others are."""
+    mount = mount_of(request)
+
+    def encode() -> bytes:
+        # One by one: the encoder lets go of the interpreter's lock only in between.
+        items = b", ".join(_encoded(release, mount) for release in releases)
+        rest = b"" if following is None else b', "next": ' + json.dumps(following).encode()
+        return b'{"%s": [%s]%s}' % (name.encode(), items, rest)
+
+    return await asyncio.to_thread(encode)
 
 
 def _document(request: Request, body: bytes, etag: str, media_type: str, caching: str) -> Response:
@@ -64,12 +82,11 @@ async def list_apps(request: Request) -> Response:
     store = server_state(request).releases
     most = _page_size(request)
     channels = await store.channels(after=page_after(request), most=most + 1)
-    latest = [await store.latest(of) for of in channels[:most]]
-    mount = mount_of(request)
-    page: dict[str, object] = {"latest": [release.to_json(mount) for release in latest if release]}
+    latest = [release for release in await each(channels[:most], store.latest) if release]
+    following = None
     if len(channels) > most:
-        page["next"] = f"{mount}{paths.APPS}?limit={most}&after={'/'.join(channels[most - 1])}"
-    return _json(request, page)
+        following = f"{mount_of(request)}{paths.APPS}?limit={most}&after={'/'.join(channels[most - 1])}"
+    return _json(request, await _page(request, "latest", latest, following))
 
 
 async def list_releases(request: Request) -> Response:
@@ -80,12 +97,11 @@ async def list_releases(request: Request) -> Response:
     releases = await server_state(request).releases.releases(of, below=below_sequence, most=most + 1)
     if not releases and below is None:
         raise _no_release(of)
-    mount = mount_of(request)
-    page: dict[str, object] = {"releases": [release.to_json(mount) for release in releases[:most]]}
+    following = None
     if len(releases) > most:
-        here = mount + paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
-        page["next"] = f"{here}?limit={most}&below={releases[most - 1].sequence}"
-    return _json(request, page)
+        here = mount_of(request) + paths.filled(paths.RELEASES, app=of.app, channel=of.channel)
+        following = f"{here}?limit={most}&below={releases[most - 1].sequence}"
+    return _json(request, await _page(request, "releases", releases[:most], following))
 
 
 def _page_size(request: Request) -> int:
@@ -102,12 +118,12 @@ async def get_latest(request: Request) -> Response:
     release = await server_state(request).releases.latest(of)
     if release is None:
         raise _no_release(of)
-    return _json(request, release.to_json(mount_of(request)))
+    return _json(request, _encoded(release, mount_of(request)))
 
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, (await named_release(request)).to_json(mount_of(request)))
+    return _json(request, _encoded(await named_release(request), mount_of(request)))
 
 
 async def get_seal(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """For people and for monitoring: the status page, /livez, /readyz and /metrics."""
 
+import asyncio
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ async def page(request: Request) -> Response:
     after = "/".join(named[_CHANNELS - 1]) if len(named) > _CHANNELS else None
     publishing: PublishingState | None = getattr(request.app.state, "publishing", None)
     uploads = [] if publishing is None else [one.verified.statement for one in publishing.catalogue.uploads.known()]
-    body = _template().render(channels=channels, uploads=uploads, after=after)
+    body = await asyncio.to_thread(lambda: _template().render(channels=channels, uploads=uploads, after=after))
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": _POLICY,
@@ -60,7 +61,7 @@ async def metrics(request: Request) -> Response:
     """GET /metrics: for Prometheus. Where tokens have names, for one that may read them."""
     check_token(request, Right.METRICS)
     own = server_state(request).metrics
-    return Response(own.text(), 200, {"Cache-Control": "no-store"}, own.content_type)
+    return Response(await asyncio.to_thread(own.text), 200, {"Cache-Control": "no-store"}, own.content_type)
 
 
 @cache

@@ -3,9 +3,9 @@
 It is replaced only as a whole and only by who has seen it last, so each change of it is decided on what is true.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...constants import MAX_INTEGER
 from ...errors import FormatError, RollbackError
@@ -14,10 +14,12 @@ from ...format.statement import Statement
 from ...format.strictjson import Members, check_fingerprint, check_name, shown_time
 from ...http.shapes import AppChannel
 from ...trust.expect import Succession
+from .._several import batched
 from .layout import channel_pointer, is_mark
 
 POINTER_TYPE = "capseal-channel-v1"
 _MAX_RELEASES = 1_000_000
+_ENTRIES_AT_ONCE = 256
 
 
 class Entry(NamedTuple):
@@ -34,6 +36,58 @@ class Entry(NamedTuple):
     withdrawn: str | None
 
 
+class Entries(Mapping[int, Entry]):
+    """Releases by ascending sequence.
+
+    They are kept as bare tuples of texts and numbers, the one thing that the interpreter's own collection does not look
+    at again and again: of ten thousand of whatever else it would hold up all threads for milliseconds.
+    """
+
+    __slots__ = ("_bare",)
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._bare: dict[int, tuple[Any, ...]] = {one[0]: tuple(one) for one in sorted(entries)}
+
+    def __getitem__(self, sequence: int) -> Entry:
+        return Entry._make(self._bare[sequence])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._bare)
+
+    def __len__(self) -> int:
+        return len(self._bare)
+
+    def __contains__(self, sequence: object) -> bool:
+        return sequence in self._bare
+
+    def newest_first(self, *, below: int | None = None) -> Iterator[Entry]:
+        """Yield them by descending sequence, those below that one."""
+        return (Entry._make(one) for one in reversed(self._bare.values()) if below is None or one[0] < below)
+
+    def listed(self, *, seal: str | None = None) -> Iterator[Entry]:
+        """Yield those that were not withdrawn, by descending sequence. seal: of them, those with that seal."""
+        bare = reversed(self._bare.values())
+        return (Entry._make(one) for one in bare if one[4] is None and (seal is None or one[1] == seal))
+
+    def count_listed(self) -> int:
+        """Return how many were not withdrawn."""
+        return sum(one[4] is None for one in self._bare.values())
+
+    def with_one(self, entry: Entry) -> "Entries":
+        """Return them with one that is new, or in place of the one with its sequence."""
+        changed = Entries()
+        changed._bare = {**self._bare, entry.sequence: tuple(entry)}
+        if entry.sequence not in self._bare and entry.sequence < max(self._bare, default=0):
+            changed._bare = dict(sorted(changed._bare.items()))
+        return changed
+
+    def without(self, sequences: Collection[int]) -> "Entries":
+        """Return them without some."""
+        changed = Entries()
+        changed._bare = {sequence: one for sequence, one in self._bare.items() if sequence not in sequences}
+        return changed
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelPointer:
     """Which releases of an app and channel there are, and which may follow.
@@ -45,7 +99,7 @@ class ChannelPointer:
     of: AppChannel
     revision: int = 0
     trusted: Succession = field(default_factory=Succession)
-    entries: dict[int, Entry] = field(default_factory=dict)
+    entries: Entries = field(default_factory=Entries)
     removed: frozenset[int] = frozenset()
 
     @property
@@ -55,7 +109,7 @@ class ChannelPointer:
 
     def listed(self) -> Iterator[Entry]:
         """Yield the releases that were not withdrawn, by descending sequence."""
-        return (one for one in reversed(self.entries.values()) if one.withdrawn is None)
+        return self.entries.listed()
 
     def latest(self) -> Entry | None:
         """Return the release with the highest sequence that was not withdrawn."""
@@ -63,7 +117,7 @@ class ChannelPointer:
 
     def with_seal(self, digest: str) -> Entry | None:
         """Return the release that has a seal, unless it was withdrawn. digest: its SHA-256, in hex."""
-        return next((one for one in self.listed() if one.seal == digest), None)
+        return next(self.entries.listed(seal=digest), None)
 
     def check(self, statement: Statement) -> None:
         """Raise RollbackError where a bundle may not be published after all that was.
@@ -90,13 +144,12 @@ class ChannelPointer:
         """Return it with one release more. Raises RollbackError, as check() does."""
         self.check(statement)
         trusted = self.trusted.after(statement.sequence, shown_time(statement.created))
-        entries = dict(sorted([*self.entries.items(), (entry.sequence, entry)]))
-        return replace(self, revision=self.revision + 1, trusted=trusted, entries=entries)
+        return replace(self, revision=self.revision + 1, trusted=trusted, entries=self.entries.with_one(entry))
 
     def withdrawn(self, sequence: int, when: str) -> "ChannelPointer":
         """Return it with one of its releases withdrawn."""
         entry = self.entries[sequence]._replace(withdrawn=when)
-        return replace(self, revision=self.revision + 1, entries={**self.entries, sequence: entry})
+        return replace(self, revision=self.revision + 1, entries=self.entries.with_one(entry))
 
     def unpublished(self, entry: Entry, *, before: "ChannelPointer") -> "ChannelPointer | None":
         """Return it without a release that nobody was told of; None where it has none such.
@@ -105,18 +158,18 @@ class ChannelPointer:
         """
         if self.entries.get(entry.sequence) != entry:
             return None
-        entries = {sequence: one for sequence, one in self.entries.items() if sequence != entry.sequence}
+        entries = self.entries.without((entry.sequence,))
         trusted = before.trusted if self.revision == before.revision + 1 else self.trusted
         return replace(self, revision=self.revision + 1, trusted=trusted, entries=entries)
 
     def without(self, sequences: Collection[int]) -> "ChannelPointer":
         """Return it without those releases, whose sequences stay used."""
-        entries = {sequence: one for sequence, one in self.entries.items() if sequence not in sequences}
-        return replace(self, revision=self.revision + 1, entries=entries, removed=self.removed | frozenset(sequences))
+        entries, removed = self.entries.without(sequences), self.removed | frozenset(sequences)
+        return replace(self, revision=self.revision + 1, entries=entries, removed=removed)
 
     def encode(self) -> bytes:
         """Return the pointer."""
-        return strictjson.encode(
+        head = strictjson.encode(
             {
                 "type": POINTER_TYPE,
                 "app": self.of.app,
@@ -125,10 +178,12 @@ class ChannelPointer:
                 "floor": self.trusted.floor,
                 "highest": self.trusted.highest,
                 "newest": self.trusted.newest,
-                "releases": list(self.entries.values()),
-                "removed": sorted(self.removed),
             }
         )
+        # By parts: the encoder lets go of the interpreter's lock only in between.
+        entries = [strictjson.encode(some)[1:-1] for some in batched(self.entries.values(), _ENTRIES_AT_ONCE)]
+        removed = strictjson.encode(sorted(self.removed))
+        return b'%s,"releases":[%s],"removed":%s}' % (head[:-1], b",".join(entries), removed)
 
     @classmethod
     def parse(cls, of: AppChannel, data: bytes) -> "ChannelPointer":
@@ -143,8 +198,8 @@ class ChannelPointer:
         removed = members.array("removed", least=0, most=_MAX_RELEASES)
         if not all(type(one) is int and one >= 1 for one in removed):
             raise FormatError("pointer.removed: expected sequences")
-        by_sequence = {one.sequence: one for one in entries}
-        if list(by_sequence) != sorted(by_sequence) or len(by_sequence) != len(entries):
+        sequences = [one.sequence for one in entries]
+        if sequences != sorted(set(sequences)):
             raise FormatError("pointer.releases: sequences do not ascend")
         return cls(
             of,
@@ -152,7 +207,7 @@ class ChannelPointer:
             Succession(
                 members.integer("floor", least=0), members.integer("highest", least=0), members.take("newest", str)
             ),
-            by_sequence,
+            Entries(entries),
             frozenset(removed),
         )
 
