@@ -14,7 +14,6 @@ from ._founding import check_layout
 from .retention import Retention
 
 _ATTEMPTS = 20
-_RECORDS_AT_ONCE = 1024
 
 
 class _PublishedMeanwhileError(Exception):
@@ -95,10 +94,8 @@ class Pruner:
     async def _releases(self, pointer: ChannelPointer) -> dict[int, ReleaseDescription] | None:
         """Return the releases of a pointer by their sequences, or None where the record of one is damaged."""
         entries = list(pointer.entries.values())
-        found: list[ReleaseDescription] = []
-        for first in range(0, len(entries), _RECORDS_AT_ONCE):
-            some = entries[first : first + _RECORDS_AT_ONCE]
-            found += [record.release for record in await self._channels.readable_records(pointer.of, some)]
+        records = await self._channels.records(pointer.of, entries)
+        found = [record.release for record in records if record is not None]
         return {one.sequence: one for one in found} if len(found) == len(entries) else None
 
 

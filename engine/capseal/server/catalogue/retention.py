@@ -47,7 +47,7 @@ class Retention:
         before = None if self.keep_days is None else shown_time(now - timedelta(days=self.keep_days))
         found = []
         above = 0
-        for entry in reversed(pointer.entries.values()):
+        for entry in pointer.entries.newest_first():
             # Times of one spelling, which sort as texts.
             if above >= (self.keep or 1) and (before is None or entry.published < before):
                 found.append(entry.sequence)
