@@ -12,6 +12,7 @@ CLIENTS = "tests/server/test_clients.py::"
 TOKENS = "tests/server/test_tokens.py::"
 PROXIES = "tests/server/test_proxies.py::"
 OPERATION = "tests/server/test_operation.py::"
+PARTS = "tests/server/test_parts.py::"
 CORS = "tests/server/test_cors.py::"
 RETENTION = "tests/server/test_retention.py::"
 RELOADING = "tests/server/test_reloading.py::"
@@ -34,9 +35,21 @@ MUTANTS = (
     ),
     Mutant(
         "server/storage/payload_reader.py",
-        "if self._index is not None or not self._storage.is_local:",
-        "if not self._storage.is_local:",
+        "if self._index is not None and self._storage.is_local:",
+        "if False:",
         "tests/server/test_sending.py::test_what_many_ask_for_at_once_is_verified_once",
+    ),
+    Mutant(
+        "server/storage/payload_reader.py",
+        "                index.check_run(first // SEGMENT_BYTES, segment)\n",
+        "                if first <= start:\n                    index.check_run(first // SEGMENT_BYTES, segment)\n",
+        PARTS + "test_of_what_was_altered_no_byte_is_sent",
+    ),
+    Mutant(
+        "server/_outlet.py",
+        "        if not self._is_pushing:\n            self._release()",
+        "        self._release()",
+        PARTS + "test_an_outlet_that_is_closed_while_a_thread_sends_keeps_its_descriptor_until_that_has_ended",
     ),
     Mutant(
         "server/_outlet.py",

@@ -25,7 +25,7 @@ from capseal.server.catalogue import retention as retention_module
 from capseal.server.catalogue._founding import check_layout
 from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.storage import layout
-from capseal.server.storage.pointers import ChannelPointer, Entry
+from capseal.server.storage.pointers import ChannelPointer, Entries, Entry
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, collect, listed_files, live_server
 from support.store_steps import OF, publish, server_on
@@ -40,7 +40,7 @@ def pointer_of(*entries: tuple[int, int, bool]) -> ChannelPointer:
     for sequence, days, withdrawn in sorted(entries):
         when = shown_time(NOW - timedelta(days=days, seconds=1))
         made[sequence] = Entry(sequence, f"{sequence:064x}", f"{sequence:016x}", when, when if withdrawn else None)
-    return ChannelPointer(OF, revision=len(made), entries=made)
+    return ChannelPointer(OF, revision=len(made), entries=Entries(made.values()))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it lacks: of heads, their time, and connections of one client."""
 
 import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import service_unavailable
@@ -47,6 +49,8 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
     proxies: hold connections for many clients, so that no limit of one client is theirs.
     """
     connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
+    # As many as there are processors: more would only take turns, and lose what is in the caches.
+    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="push")
 
     class LimitedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -166,7 +170,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             """Send a PIECE of the body of a cycle's response."""
             if self._outlet is None and not cycle.disconnected:
                 self.transport.set_write_buffer_limits(high=0)  # whatever waits pauses the next one
-                self._outlet = Outlet(self.transport, self.loop, idle_s=limits.idle_s)
+                self._outlet = Outlet(self.transport, self.loop, idle_s=limits.idle_s, threads=threads)
             if self.flow.write_paused:  # the head goes first
                 async with asyncio.timeout(limits.idle_s):
                     await self.flow.drain()

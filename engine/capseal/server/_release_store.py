@@ -1,6 +1,6 @@
 """What the reading half of the server serves from: the seam for releases that are not in a Storage."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..http.shapes import AppChannel, ReleaseDescription
@@ -26,7 +26,17 @@ class FilePiece(NamedTuple):
     size: int
 
 
-Pieces = AsyncGenerator[bytes | memoryview | FilePiece, None]
+class Parts(NamedTuple):
+    """Bytes that are made in whatever thread asks for the next part, each good until then. size: of all, in bytes.
+
+    What next() raises is what reading a payload raises.
+    """
+
+    parts: Iterator[memoryview]
+    size: int
+
+
+Pieces = AsyncGenerator[bytes | memoryview | FilePiece | Parts, None]
 
 
 @runtime_checkable

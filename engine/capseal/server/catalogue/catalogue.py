@@ -14,6 +14,7 @@ from logging import Logger
 from time import monotonic
 
 from ...bundle.reading_order import Verified
+from ...constants import SEGMENT_BYTES
 from ...errors import FormatError, RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...format.statement import Statement
@@ -24,6 +25,7 @@ from ...trust.store import TrustStore
 from .._limits import ServerLimits
 from .._problems import Problem, busy, too_large
 from ..storage import layout
+from ..storage.buffers import Buffers
 from ..storage.objects import Storage
 from ..storage.payload_reader import PayloadReader
 from ..storage.pointers import ChannelPointer, Entry
@@ -39,6 +41,9 @@ from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
 from .pruning import Pruned, Pruner
 from .retention import KEEP_ALL, Retention
+
+_SPARE_SEGMENTS = 64
+"""Buffers that stay for who reads next."""
 
 
 class Catalogue:
@@ -70,6 +75,7 @@ class Catalogue:
         self._log = log
         self._verify_reads = verify_reads
         self._verified = VerifiedCache(limits.verified_bytes)
+        self._segments = Buffers(SEGMENT_BYTES, most=_SPARE_SEGMENTS)
         self._retention = retention
         self._pruner = Pruner(self.channels_read, log=log)
         self._collector = Collector(
@@ -125,7 +131,7 @@ class Catalogue:
         record = await self._record(release)
         stored = record.payload if attachment is None else record.companions[attachment]
         index = await self.seals.index(record, attachment) if self._verify_reads else None
-        return PayloadReader(self.storage, stored, index, self._verified)
+        return PayloadReader(self.storage, stored, index, self._verified, self._segments)
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
         return (await self.seals.index(await self._record(release), name)).entries

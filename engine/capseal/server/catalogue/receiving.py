@@ -1,7 +1,6 @@
 """Receiving payload: every segment is verified before it is stored, at most a few are in flight."""
 
 import asyncio
-import mmap
 from collections.abc import AsyncIterable, Awaitable, Callable
 
 from ...constants import SEGMENT_BYTES
@@ -10,30 +9,18 @@ from ...embedding import Chunk
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...http.limits import RUN_BYTES as STORED_RUN_BYTES
+from ..storage.buffers import Buffers
 from ..storage.stored_runs import StoredRun
 
 PutRun = Callable[[StoredRun, memoryview], Awaitable[None]]
 """Stores a verified run of segments; the bytes are its own until it returns."""
 
 
-class RunBuffers:
-    """Buffers of one stored run each, kept: the first touch of fresh memory costs as much as hashing it."""
+class RunBuffers(Buffers):
+    """Buffers of one stored run each."""
 
     def __init__(self, most: int) -> None:
-        """most: how many are kept while nobody uses them."""
-        self._most = most
-        self._spare: list[memoryview] = []
-
-    def take(self) -> memoryview:
-        """Return a buffer of STORED_RUN_BYTES whose content is whatever it was."""
-        # Neither a bytearray, which is zeroed at once, nor NumPy's huge pages, each zeroed when it is first
-        # touched: both hold the event loop for milliseconds.
-        return self._spare.pop() if self._spare else memoryview(mmap.mmap(-1, STORED_RUN_BYTES))
-
-    def give(self, buffer: memoryview) -> None:
-        """Take a buffer back that nobody else reads any more."""
-        if len(self._spare) < self._most:
-            self._spare.append(buffer)
+        super().__init__(STORED_RUN_BYTES, most=most)
 
 
 class Receiver:

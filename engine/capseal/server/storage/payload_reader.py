@@ -5,12 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain, groupby
 
+from ...constants import SEGMENT_BYTES
 from ...embedding import RUN_BYTES, read_verified, read_verified_async
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...native import filehints
-from .._release_store import Chunks, FilePiece, Pieces
+from .._release_store import Chunks, FilePiece, Parts, Pieces
+from .buffers import Buffers
 from .objects import Storage
 from .stored_runs import StoredPayload, StoredRun, pieces
 from .verified_cache import VerifiedCache
@@ -20,12 +23,19 @@ class PayloadReader:
     """A payload in storage, read by range; verified on the way out where there is an index to check it against."""
 
     def __init__(
-        self, storage: Storage, stored: StoredPayload, index: SignedIndex | None, cache: VerifiedCache
+        self,
+        storage: Storage,
+        stored: StoredPayload,
+        index: SignedIndex | None,
+        cache: VerifiedCache,
+        buffers: Buffers,
     ) -> None:
+        """cache: keeps what many ask for; buffers: of a segment each, for what is not kept."""
         self._storage = storage
         self._stored = stored
         self._index = index
         self._cache = cache
+        self._buffers = buffers
 
     async def chunks(self, start: int, stop: int) -> Chunks:
         """Yield bytes [start, stop). Raises RejectedError, TransferError: nothing wrong was yielded then."""
@@ -35,21 +45,19 @@ class PayloadReader:
                     yield await self._read_run(stored, offset + at, min(RUN_BYTES, size - at))
             return
         for first in range(start - start % RUN_BYTES, stop, RUN_BYTES):
-            wanted = max(start, first), min(stop, first + RUN_BYTES)
-            try:
-                make = partial(self._checked, self._index, first)
-                run = await self._cache.get((self._stored.digest, first), make)
-                yield run[wanted[0] - first : wanted[1] - first]
-            except (RejectedError, TransferError):  # perhaps in a segment of the run that nobody asked for
-                async for piece in read_verified_async(self._index, self._read, *wanted):
-                    yield piece
+            async for chunk in self._kept(self._index, max(start, first), min(stop, first + RUN_BYTES)):
+                yield chunk
 
     async def pieces(self, start: int, stop: int) -> Pieces:
         """Yield bytes [start, stop), where they need not be checked as parts of files in the page cache.
 
-        Raises as chunks() does.
+        Where they must be, and are not kept, as parts that a thread reads and checks. Raises as chunks() does.
         """
-        if self._index is not None or not self._storage.is_local:
+        if self._index is not None and self._storage.is_local:
+            async for piece in self._verified_pieces(self._index, start, stop):
+                yield piece
+            return
+        if not self._storage.is_local:
             async for chunk in self.chunks(start, stop):
                 yield chunk
             return
@@ -64,6 +72,56 @@ class PayloadReader:
             # A disk would hold up the event loop. The kernel reads ahead, so that the next run is there already.
             for at in range(0, size, RUN_BYTES):
                 yield await self._read_run(stored, offset + at, min(RUN_BYTES, size - at))
+
+    async def _kept(self, index: SignedIndex, start: int, stop: int) -> Chunks:
+        """Yield bytes [start, stop), which lie in one run of RUN_BYTES, from what is kept, or kept from now on."""
+        first = start - start % RUN_BYTES
+        try:
+            run = await self._cache.get((self._stored.digest, first), partial(self._checked, index, first))
+            yield run[start - first : stop - first]
+        except (RejectedError, TransferError):  # perhaps in a segment of the run that nobody asked for
+            async for piece in read_verified_async(index, self._read, start, stop):
+                yield piece
+
+    async def _verified_pieces(self, index: SignedIndex, start: int, stop: int) -> Pieces:
+        is_first = True
+        for run, offset, size in pieces(self._stored.runs, start, stop):
+            begin = run.first * SEGMENT_BYTES + offset
+            for is_kept, group in groupby(_blocks(begin, begin + size), self._is_worth_keeping):
+                spans = list(group)
+                if is_kept:
+                    for span in spans:
+                        async for chunk in self._kept(index, *span):
+                            yield chunk
+                else:
+                    begin, end = spans[0][0], spans[-1][1]
+                    parts = self._checked_parts(index, run, begin, end)
+                    if is_first:  # before anything is sent, so that a proper answer is still possible
+                        parts = chain([await asyncio.to_thread(next, parts)], parts)
+                    yield Parts(parts, end - begin)
+                is_first = False
+
+    def _is_worth_keeping(self, span: tuple[int, int]) -> bool:
+        return self._cache.is_worth((self._stored.digest, span[0] - span[0] % RUN_BYTES))
+
+    def _checked_parts(self, index: SignedIndex, run: StoredRun, start: int, stop: int) -> Iterator[memoryview]:
+        """Yield bytes [start, stop) of the payload, which lie in one stored run, segment by segment, each checked.
+
+        A part is good until the next one is asked for.
+        """
+        path = run.path(self._stored.digest)
+        fd = self._open_run(run)
+        buffer = self._buffers.take()
+        try:
+            for first in range(start - start % SEGMENT_BYTES, stop, SEGMENT_BYTES):
+                segment = buffer[: min(SEGMENT_BYTES, self._stored.size - first)]
+                offset = first - run.first * SEGMENT_BYTES
+                _checked_size(path, offset, len(segment), segment[: _fill(fd, offset, segment)])
+                index.check_run(first // SEGMENT_BYTES, segment)
+                yield segment[max(0, start - first) : stop - first]
+        finally:
+            os.close(fd)
+            self._buffers.give(buffer)
 
     def _open_run(self, run: StoredRun) -> int:
         path = run.path(self._stored.digest)
@@ -102,6 +160,22 @@ def _whole_object(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise TransferError(f"storage: {path} is gone") from error
+
+
+def _fill(fd: int, offset: int, buffer: memoryview) -> int:
+    """Read from a file until a buffer is full or the file ends; return how many bytes there were. Raises OSError."""
+    done = 0
+    while done < len(buffer) and (count := os.preadv(fd, [buffer[done:]], offset + done)):
+        done += count
+    return done
+
+
+def _blocks(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of [start, stop) that lie in one run of RUN_BYTES each."""
+    while start < stop:
+        end = min(stop, (start // RUN_BYTES + 1) * RUN_BYTES)
+        yield start, end
+        start = end
 
 
 def _checked_size(path: str, offset: int, size: int, data: memoryview) -> memoryview:
