@@ -247,6 +247,7 @@ REACHES = {
         "client/_environment.py": "proxies and certificates, as for every program",
         "delta/_making.py": "how many processors there are",
         "recipes/making.py": "how many processors there are",
+        "server/_http_limits.py": "how many processors there are",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
         "io/resumable.py": "whose files are ours",

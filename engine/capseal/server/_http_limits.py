@@ -50,7 +50,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
     """
     connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
     # As many as there are processors: more would only take turns, and lose what is in the caches.
-    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="push")
+    threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="push")
 
     class LimitedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
