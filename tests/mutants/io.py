@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     Mutant(
         "io/durable.py",
-        'f".{_shortened(name)}.{secrets.token_hex(8)}.part"',
+        'f".{_shortened(name)}.{os.urandom(8).hex()}.part"',
         'f".{_shortened(name)}.{len(name):016x}.part"',
         RESUMABLE + "test_two_attempts_have_names_that_nobody_can_foresee",
     ),

@@ -1,6 +1,6 @@
 """A sealing plan: what will be sealed and with which keys, before a byte is encrypted; and how it becomes the seal."""
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -39,7 +39,7 @@ class SealingPlan:
         statement: Statement,
         *,
         recipients: Sequence[PublicKey],
-        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        entropy: Callable[[int], bytes] = os.urandom,
     ) -> "SealingPlan":
         """Draw the key of a statement whose payload and encryption are open, and wrap it for its recipients.
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -74,7 +73,7 @@ def seal(
     companions: "Sequence[Companion | CompanionSource | CompanionMaker]" = (),
     custom: Mapping[str, Any] | None = None,
     created: datetime | None = None,
-    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    entropy: Callable[[int], bytes] = os.urandom,
     deflate: bool = False,
     unpackable: bool = True,
     overwrite: bool = False,

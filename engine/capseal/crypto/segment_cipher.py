@@ -4,7 +4,6 @@ The payload is a Tink AES-GCM-HKDF streaming ciphertext (docs/format.md, Payload
 `tink.streaming_aead` reads it.
 """
 
-import hmac
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -61,6 +60,8 @@ def commitment(session_key: bytes, header: Header, app: str) -> bytes:
 
 def check_commitment(session_key: bytes, header: Header, app: str, expected: bytes) -> None:
     """Raise TamperedError unless the session key is the one that was committed to."""
+    import hmac  # here, since it loads an OpenSSL beside cryptography's, which sealing does without
+
     if not hmac.compare_digest(commitment(session_key, header, app), expected):
         raise TamperedError("session key does not match the signed commitment; the wrapped key was altered")
 

@@ -10,7 +10,6 @@ import fcntl
 import io
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -470,7 +469,7 @@ def sync_tree(folder: str) -> None:
 def unforeseeable(path: str) -> str:
     """Return a name beside a path for what is under way to it."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{_shortened(name)}.{secrets.token_hex(8)}.part")
+    return os.path.join(folder, f".{_shortened(name)}.{os.urandom(8).hex()}.part")
 
 
 def is_part_of(name: str, final: str) -> bool:
