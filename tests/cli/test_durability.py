@@ -14,7 +14,7 @@ import pytest
 from capseal.cli._app import CAPSEAL
 from support.command import run
 from support.durable_tracing import Trace, leaves, traced
-from support.serving_command import serving
+from support.serving_command import free_port, serving
 
 # Each command that writes, with lines that make it write in every way that it has. In this order they make a story,
 # in a folder that `init` makes a project of. KEY, LOWER: fingerprints; URL: of a server that takes what is published.
@@ -63,6 +63,7 @@ WRITING: dict[str, list[str]] = {
     "device rollback": [""],
     "device prune": ["--keep 0"],
     "serve": [""],
+    "store export": ["store tree"],
     "store prune": ["store --keep 1"],
 }
 
@@ -103,7 +104,7 @@ class Story:
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, (name, said.decode())
         # obstore names what it wrote at once; the server's code syncs both before it says that it has them.
-        late = {"synced_late": r"/store/.*#[0-9]+$"} if topic == "store" else {}
+        late = {"synced_late": r"/(store|tree)/.*#[0-9]+$"} if topic == "store" else {}
         self.traces.setdefault(name, []).append(trace.judge(log.read_text(), **late))
 
 
@@ -144,11 +145,12 @@ def _serve(folder: Path) -> Trace:
     """Serve a new storage under strace, publish to it, and end it."""
     log = folder / "strace"
     trace = Trace.of(folder)
-    process = traced("serve", "served", "--trust", "trust.json", "--port", "18419", cwd=folder, log=log)
+    port = free_port()
+    process = traced("serve", "served", "--trust", "trust.json", "--port", port, cwd=folder, log=log)
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            published = run("publish", "sealed", "http://127.0.0.1:18419", cwd=folder)
+            published = run("publish", "sealed", f"http://127.0.0.1:{port}", cwd=folder)
             if not published.code:
                 break
             time.sleep(0.2)
@@ -171,7 +173,7 @@ def test_what_a_command_wrote_has_its_name_after_a_power_cut(name: str, story: S
 
 def test_files_under_way_have_names_that_nobody_can_foresee(story: Story) -> None:
     private = re.compile(r"\.[0-9a-f]{16}\.part(\.old)?$|/\.release-\w{8}/|/device/staging/[0-9a-f]{16}$")
-    by_obstore = ("serve", "store prune")
+    by_obstore = ("serve", "store export", "store prune")
     traces = [trace for name in WRITING if name not in by_obstore for trace in story.traces[name]]
     namings = [naming for trace in traces for naming in trace.namings]
     assert namings

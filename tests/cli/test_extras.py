@@ -47,6 +47,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("fetch", "http://127.0.0.1:9 -o .", "client"),
     ("withdraw", "http://127.0.0.1:9 --sequence 1", "client"),
     ("serve", "store", "server"),
+    ("store export", "store tree", "server"),
     ("store prune", "store --keep 1", "server"),
     ("dev", "", "dev-server"),
     ("delta make", "www www -o w.recipe", "delta"),

@@ -292,6 +292,7 @@ REACHES = {
         "server/_tokens.py": "the file of tokens",
         "server/_workers.py": "a pipe that ends with the process that watches, and the ends of processes",
         "server/_outlet.py": "the number of a socket, and files that are sent as they are",
+        "server/catalogue/exporting.py": "whether a tree would lie in its store",
         "server/storage/objects.py": "a folder as storage",
         "server/storage/payload_reader.py": "closes files that were sent",
         "trust/": "stores, certificates and signers' files",

@@ -116,8 +116,8 @@ MUTANTS = (
     ),
     Mutant(
         "client/_remote.py",
-        "            if statement.payload.size != self._payload_bytes:\n",
-        "            if statement.payload.size < self._payload_bytes:\n",
+        "described_bytes is not None and statement.payload.size != described_bytes:",
+        "described_bytes is not None and statement.payload.size < described_bytes:",
         "tests/client/test_answers.py::test_of_a_seal_without_end_no_more_is_read_than_it_justifies",
     ),
 )

@@ -15,6 +15,7 @@ OPERATION = "tests/server/test_operation.py::"
 PARTS = "tests/server/test_parts.py::"
 CORS = "tests/server/test_cors.py::"
 RETENTION = "tests/server/test_retention.py::"
+EXPORT = "tests/server/test_export.py::"
 RELOADING = "tests/server/test_reloading.py::"
 SETTINGS = "tests/cli/test_serve_settings.py::"
 CAPGO = "tests/capgo/test_serving.py::"
@@ -452,5 +453,41 @@ MUTANTS = (
         "            if releases is None:\n                return None\n",
         "            if releases is None:\n                return []\n",
         RETENTION + "test_where_a_record_is_damaged_nothing_of_its_channel_goes",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "reader = PayloadReader(self._storage, stored, index, self._cache, self._buffers)",
+        "reader = PayloadReader(self._storage, stored, None, self._cache, self._buffers)",
+        EXPORT + "test_a_release_that_the_storage_altered_is_passed_over_and_no_wrong_byte_leaves",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "known = release.sequence in pointer.removed if entry is None else entry.seal == release.seal_digest",
+        "known = release.sequence in pointer.removed if entry is None else bool(release.seal_digest)",
+        EXPORT + "test_a_tree_of_another_store_or_of_a_later_state_is_left_alone",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "if sequence.isascii() and sequence.isdigit() and _is_leaf(name):",
+        "if sequence.isascii() and sequence.isdigit():",
+        EXPORT + "test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "if (await self._channels.pointer(of, fresh=True)).revision == pointer.revision:",
+        "if (await self._channels.pointer(of, fresh=True)).revision >= pointer.revision:",
+        EXPORT + "test_what_is_withdrawn_while_it_is_exported_is_not_there_at_the_end",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "        if SEAL in there:\n            await self._target.delete",
+        "        if SEAL not in there:\n            await self._target.delete",
+        EXPORT + "test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "if inner.startswith(outer) or outer.startswith(inner):",
+        "if inner == outer:",
+        EXPORT + "test_a_store_and_its_tree_are_never_in_one_another",
     ),
 )

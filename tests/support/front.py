@@ -36,13 +36,26 @@ http {{
 @contextlib.contextmanager
 def nginx(folder: Path, target: int) -> Iterator[str]:
     """Run nginx with the recipe, but for TLS and paths, in front of a port; yield its URL."""
+    places = ((r"127\.0\.0\.1:8417", f"127.0.0.1:{target}"), (r"/var/cache/nginx/capseal", str(folder / "cache")))
+    with _nginx("nginx.conf", folder, places) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def static_nginx(folder: Path, root: Path) -> Iterator[str]:
+    """Run nginx with the recipe for a tree of files, but for TLS and paths; yield its URL."""
+    with _nginx("nginx-static.conf", folder, ((r"/srv/bundles;", f"{root};"),)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _nginx(name: str, folder: Path, places: tuple[tuple[str, str], ...]) -> Iterator[str]:
     port = free_port()
-    recipe = (RECIPES / "nginx.conf").read_text()
+    recipe = (RECIPES / name).read_text()
     for old, new in (
         (r"listen 443 ssl;", f"listen 127.0.0.1:{port};"),
         (r"    ssl_certificate[^\n]*\n", ""),
-        (r"127\.0\.0\.1:8417", f"127.0.0.1:{target}"),
-        (r"/var/cache/nginx/capseal", str(folder / "cache")),
+        *places,
     ):
         recipe, count = re.subn(old, new, recipe)
         assert count, old

@@ -226,7 +226,8 @@ class Connection:
             )
         problem = _problem(response)
         detail = problem.get("detail")
-        text = f"{self.url}: {detail if detail and type(detail) is str else f'status {response.status_code}'}"
+        bare = f"status {response.status_code} for {response.request.url.path}"
+        text = f"{self.url}: {detail if detail and type(detail) is str else bare}"
         if problem.get("type") == problems.NOT_FOUND.urn:
             text = f"{text}: status {response.status_code}; the URL has to be the server's base, such as https://example.com"
         rejection = problems.rejection_in(problem, text)

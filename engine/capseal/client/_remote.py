@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from ..bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
 from ..constants import DIGEST_BYTES
 from ..errors import TransferError, TruncatedError
+from ..format.statement import Statement
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.shapes import ReleaseDescription
@@ -32,12 +33,14 @@ def open_release(
 
     Nothing is verified here and no payload byte is asked for before the source is read: authenticate
     the seal first (capseal.embedding.accept, or any verb with `seal=`). Of a seal no more is read than it says itself
-    that it has, and only if that is a seal of the payload that the server speaks of. Raises RejectedError where it
-    is not, TransferError, UsageError where there is no such release, FormatError for names that are none.
+    that it has, and of the latest only if that is a seal of the payload that the server speaks of. Raises
+    RejectedError where it is not, TransferError, UsageError where there is no such release, FormatError for names that
+    are none.
     """
     with Connection(url, timeout_s=timeout_s, attempts=attempts) as connection:
         found = find_release(connection, app=app, channel=channel, sequence=sequence)
-        yield found.read_seal(), found.payload()
+        seal, statement = found.read_seal()
+        yield seal, found.payload(statement.payload.size)
 
 
 @contextmanager
@@ -49,54 +52,67 @@ def stream_release(url: str, *, app: str, channel: str) -> Iterator[tuple[Binary
     open_release().
     """
     with Connection(url) as connection:
-        found = find_release(connection, app=app, channel=channel, sequence=None)
-        with closing(found.stream_seal()) as seal, closing(PayloadStream(found.payload())) as payload:
+        found, size = find_latest(connection, app=app, channel=channel)
+        with closing(found.stream_seal()) as seal, closing(PayloadStream(found.payload(size))) as payload:
             yield seal, cast(BinaryIO, payload)
 
 
 class FoundRelease:
-    """Where a release is, as far as its server's word goes."""
+    """Where a release is. described_bytes: how long its payload is by the server's word, where that was asked for."""
 
-    def __init__(self, connection: Connection, release: ReleaseDescription, *, app: str, channel: str) -> None:
+    def __init__(
+        self, connection: Connection, *, app: str, channel: str, sequence: int, described_bytes: int | None
+    ) -> None:
         self._connection = connection
-        self._payload_bytes = release.payload.size
+        self.described_bytes = described_bytes
         # By what was asked for: whatever the server's own links say.
-        self._names: dict[str, str | int] = {"app": app, "channel": channel, "sequence": release.sequence}
+        self._names: dict[str, str | int] = {"app": app, "channel": channel, "sequence": sequence}
         self._seal_path = paths.filled(paths.RELEASE_SEAL, **self._names)
 
-    def read_seal(self) -> bytes:
-        """Return the bytes of a seal that agrees with itself. Raises RejectedError, TransferError."""
+    def read_seal(self) -> tuple[bytes, Statement]:
+        """Return the bytes of a seal that agrees with itself, and what it says. Raises RejectedError, TransferError."""
         with closing(self.stream_seal()) as stream, closing(open_source(stream)) as source:
             envelope, statement = pull(parse_unverified(), source)
-            if statement.payload.size != self._payload_bytes:
+            described_bytes = self.described_bytes
+            if described_bytes is not None and statement.payload.size != described_bytes:
                 raise TruncatedError(
                     f"{self._connection.url}: the seal speaks of a payload of {statement.payload.size} bytes, "
-                    f"the server of {self._payload_bytes}",
-                    expected=self._payload_bytes,
+                    f"the server of {described_bytes}",
+                    expected=described_bytes,
                     actual=statement.payload.size,
                 )
             seal = pull(parse_rest(envelope, statement), source)
             check_seal_end(source, seal)
-        return seal.encode()
+        return seal.encode(), statement
 
     def stream_seal(self) -> BinaryIO:
         """Return the seal as a file that is read in order."""
         document = _Document(self._connection, self._seal_path)
         return cast(BinaryIO, AnswerStream(self._connection, document.chunks))
 
-    def payload(self) -> "RangeSource":
-        """Return the payload, as long as the server says that it is."""
-        return RangeSource(self._connection, paths.filled(paths.RELEASE_PAYLOAD, **self._names), self._payload_bytes)
+    def payload(self, size: int) -> "RangeSource":
+        """Return the payload, of that many bytes."""
+        return RangeSource(self._connection, paths.filled(paths.RELEASE_PAYLOAD, **self._names), size)
+
+
+def find_latest(connection: Connection, *, app: str, channel: str) -> tuple[FoundRelease, int]:
+    """Return the latest release and its payload's size in bytes. Raises TransferError, UsageError, FormatError."""
+    path = paths.filled(paths.LATEST, app=app, channel=channel)
+    release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
+    size = release.payload.size
+    found = FoundRelease(connection, app=app, channel=channel, sequence=release.sequence, described_bytes=size)
+    return found, size
 
 
 def find_release(connection: Connection, *, app: str, channel: str, sequence: int | None) -> FoundRelease:
-    """Return the latest release, or that of a sequence. Raises TransferError, UsageError, FormatError."""
+    """Return the latest release, or that of a sequence. Raises TransferError, UsageError, FormatError.
+
+    That of a sequence is not asked for: its seal says all that its description does, and in a tree of files (docs/
+    server.md, Static export) there is none, since its name is a folder's.
+    """
     if sequence is None:
-        path = paths.filled(paths.LATEST, app=app, channel=channel)
-    else:
-        path = paths.filled(paths.RELEASE, app=app, channel=channel, sequence=sequence)
-    release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
-    return FoundRelease(connection, release, app=app, channel=channel)
+        return find_latest(connection, app=app, channel=channel)[0]
+    return FoundRelease(connection, app=app, channel=channel, sequence=sequence, described_bytes=None)
 
 
 def fetch_index(connection: Connection, path: str, payload_bytes: int) -> bytes:

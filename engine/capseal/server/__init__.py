@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._run import log_as_json, log_to_stderr, make_server
     from ._tokens import Right, Token, load_tokens, parse_tokens
     from ._workers import share_work
+    from .catalogue.exporting import Exported, check_apart, export_store
     from .catalogue.pruning import Pruned, prune_store
     from .catalogue.retention import Retention
     from .storage.objects import Storage
@@ -32,6 +33,7 @@ _HOMES = {
     "_run": ("log_as_json", "log_to_stderr", "make_server"),
     "_tokens": ("Right", "Token", "load_tokens", "parse_tokens"),
     "_workers": ("share_work",),
+    "catalogue.exporting": ("Exported", "check_apart", "export_store"),
     "catalogue.pruning": ("Pruned", "prune_store"),
     "catalogue.retention": ("Retention",),
     "storage.objects": ("Storage",),
@@ -41,6 +43,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "CapgoUpdates",
     "Chunks",
+    "Exported",
     "Extension",
     "Limits",
     "LogFormat",
@@ -51,8 +54,10 @@ __all__ = [
     "Right",
     "Storage",
     "Token",
+    "check_apart",
     "create_app",
     "create_reading_app",
+    "export_store",
     "load_token",
     "load_tokens",
     "log_as_json",

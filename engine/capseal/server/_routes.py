@@ -18,6 +18,7 @@ _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.RELEASE_PAYLOAD, reading.get_payload),
     (paths.RELEASE_ATTACHMENT, reading.get_attachment),
     (paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
+    (paths.RELEASE_INDEX_BELOW, reading.get_attachment_index),
 )
 
 

@@ -12,6 +12,44 @@ from ..framework.titles import counted
 Store = Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")]
 
 
+def export(
+    store: Store,
+    target: Annotated[
+        str, argument("DEST", help="A folder, or an s3://, gs:// or az:// URL, that a web server or CDN gives out.")
+    ],
+    json: options.Json = False,
+) -> int:
+    """Make DEST say what STORE says, as files that 'fetch', devices and web views read as they read a server.
+
+    Again after each publishing or withdrawing, by cron or the publisher: only what changed is written.
+    """
+    need("server")
+    import asyncio
+    import logging
+    from contextlib import closing
+    from datetime import UTC, datetime
+
+    from ...server import Limits, Storage, check_apart, export_store
+
+    check_apart(store, target)
+    with closing(Storage.open(store, may_be_new=False)) as storage, closing(Storage.open(target)) as place:
+        log, most, now = logging.getLogger("capseal.server"), Limits().seal_bytes, datetime.now(UTC)
+        exported = asyncio.run(export_store(storage, place, now=now, log=log, most_seal_bytes=most))
+    added = [release.to_json() for release in exported.added]
+    if json:
+        removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
+        console.print_json({"added": added, "removed": removed, "failed": exported.failed})
+    else:
+        for release in added:
+            console.say(f"added {_line(release)}")
+        for of, number in exported.removed:
+            console.say(f"took away {of.app} (sequence {number}, {of.channel})")
+        console.say(f"{target}: {counted(len(added), 'release')} added, {len(exported.removed)} taken away")
+    for text in exported.failed:
+        console.complain(f"not exported: {text}")
+    return exit_codes.ENVIRONMENT if exported.failed else exit_codes.DONE
+
+
 def prune(
     store: Store,
     keep: Annotated[
@@ -77,4 +115,8 @@ def _line(release: Mapping[str, Any]) -> str:
     )
 
 
-COMMANDS = {"store": Group(help="What is done to a server's store beside its servers.", commands={"prune": prune})}
+COMMANDS = {
+    "store": Group(
+        help="What is done to a server's store beside its servers.", commands={"export": export, "prune": prune}
+    )
+}

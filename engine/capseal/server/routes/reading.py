@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...http import paths
+from ...http.answers import IMMUTABLE, JSON_TYPE, PAYLOAD_TYPE, REVALIDATE, SEAL_TYPE
 from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
 from ...http.ranges import precondition
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
@@ -30,13 +31,6 @@ from .context import (
     server_state,
 )
 
-# no-transform: a proxy that packed what is checked by its digest would only make it useless (RFC 9111, 5.2.2.6).
-IMMUTABLE = "public, max-age=31536000, immutable, no-transform"
-REVALIDATE = "no-cache, no-transform"
-
-PAYLOAD_TYPE = "application/octet-stream"
-SEAL_TYPE = "application/vnd.capseal.seal.v1"
-
 PAGE_ITEMS = 100
 MAX_PAGE_ITEMS = 1000
 """Of a list, in one answer."""
@@ -44,7 +38,7 @@ MAX_PAGE_ITEMS = 1000
 
 def _json(request: Request, body: bytes) -> Response:
     """Answer with JSON that is revalidated by its digest."""
-    return _document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', "application/json", REVALIDATE)
+    return _document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', JSON_TYPE, REVALIDATE)
 
 
 def _encoded(release: ReleaseDescription, mount: str) -> bytes:
@@ -153,7 +147,7 @@ async def get_attachment(request: Request) -> Response:
 
 
 async def get_attachment_index(request: Request) -> Response:
-    """GET .../releases/SEQUENCE/attachments/NAME/index: 32 bytes for each segment, which give the signed digest."""
+    """GET .../releases/SEQUENCE/indexes/NAME: 32 bytes for each segment, which give the signed digest."""
     release = await _readable(request)
     name = named_attachment(request)
     etag = f'"index-{_attachment(release, name).digest}"'

@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,10 +22,10 @@ from ...embedding import Chunk
 from ...errors import TransferError
 from ...io import durable
 from .._several import each
-from .pace import Pace, in_time, pages_in_time
+from .pace import Pace, in_time, pages_in_time, waited_for
 
 if TYPE_CHECKING:
-    from obstore import UpdateVersion
+    from obstore import Attributes, UpdateVersion
     from obstore.store import RetryConfig
 
 _UNFINISHED = re.compile(r".+#[0-9]+")
@@ -43,6 +43,11 @@ _PROBE = "readyz"
 _LOCK_TIMEOUT_S = 10.0
 _LOCK_PAUSE_S = 0.005
 _DELETED_AT_ONCE = 16
+
+_PART_BYTES = 8 * 1024**2
+_MOST_PARTS = 9_000
+"""Of one object: S3 takes 10,000."""
+_PARTS_AT_ONCE = 4
 
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 """Of requests to a bucket. Options of its client would displace those in the environment, such as plain HTTP."""
@@ -176,6 +181,28 @@ class Storage:
         with _failures(f"cannot put {path}"):
             await self._check_there()
             await obstore.put_async(self._store, path, self._own(data), use_multipart=False)
+
+    async def put_stream(self, path: str, pieces: AsyncIterable[Chunk], *, size: int, headers: "Attributes") -> None:
+        """Store what comes in pieces, in place of what has that name: whole, or not at all.
+
+        size: of all of it, at least about, in bytes. headers: what a bucket is to answer with wherever it serves the
+        object. Raises what the pieces do, and TransferError, where one takes too long, too.
+        """
+        wait_s = self.pace.timeout_s
+        with _failures(f"cannot put {path}"):
+            await self._check_there()
+            try:
+                async with asyncio.timeout(wait_s) as patience:
+                    await obstore.put_async(
+                        self._store,
+                        path,
+                        waited_for(pieces, patience, wait_s),
+                        attributes=None if self.is_local else headers,
+                        chunk_size=max(_PART_BYTES, -(-size // _MOST_PARTS)),
+                        max_concurrency=_PARTS_AT_ONCE,
+                    )
+            except TimeoutError as error:
+                raise TransferError(f"storage: no answer to put {path} within {wait_s:g} s") from error
 
     @in_time
     async def put_new(self, path: str, data: Chunk) -> bool:
@@ -343,12 +370,12 @@ class Storage:
                 except FileNotFoundError as error:
                     raise TransferError(f"storage: {error.filename} is gone") from error
 
-    async def sweep(self, *, before: datetime) -> int:
-        """Delete what killed servers left half-written in a local folder before then; return how many files."""
+    async def sweep(self, *, before: datetime, below: str = "") -> int:
+        """Delete what was left half-written before then by who was killed, in a local folder; return how many files."""
         if self._folder is None:
             return 0
         with _failures("cannot sweep"):
-            return await asyncio.to_thread(_sweep, self._folder, before.timestamp())
+            return await asyncio.to_thread(_sweep, os.path.join(self._folder, below), before.timestamp())
 
 
 def _read_file(folder: str, path: str, most: int) -> bytes | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -51,6 +51,13 @@ async def pages_in_time(pages: AsyncIterator[T], pace: Pace) -> AsyncIterator[T]
         except StopAsyncIteration:
             return
         yield page
+
+
+async def waited_for(pieces: AsyncIterable[T], patience: asyncio.Timeout, wait_s: float) -> AsyncIterator[T]:
+    """Pass on the pieces of what is put, and have patience anew with each."""
+    async for piece in pieces:
+        patience.reschedule(asyncio.get_running_loop().time() + wait_s)
+        yield piece
 
 
 async def _bounded(answer: Awaitable[T], name: str, pace: Pace) -> T:
