@@ -1,8 +1,10 @@
 """Servers that share a store, killed at any moment: nothing acknowledged is lost, no rollback taken, no wrong byte."""
 
+import asyncio
 import contextlib
 import hashlib
 import importlib.metadata
+import logging
 import os
 import random
 import socket
@@ -13,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -20,7 +23,13 @@ import pytest
 
 from capseal import CapsealError, PrivateKey, RollbackError, TrustStore
 from capseal.client import Connection, fetch, publish, withdraw
+from capseal.http.shapes import AppChannel
+from capseal.server import Retention, Storage, prune_store
+from capseal.server.catalogue._channels import Channels
 from support.serving import APP, TOKEN, Bundle, make_bundle, some_bytes
+
+KEPT = 4
+"""Releases of each channel, when old ones are let go of."""
 
 SERVE = """
 import logging, socket, sys
@@ -115,6 +124,7 @@ class Cluster:
     """Server processes on ports that stay the same, whoever dies."""
 
     def __init__(self, place: str, trust: Path, count: int, log: Path) -> None:
+        self.place = place
         self._arguments = [place, str(trust), TOKEN]
         self._log = log
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -144,7 +154,10 @@ class Cluster:
 
 @dataclass
 class Course:
-    """What was done and is to be true. of each channel: sequences that were acknowledged, and those withdrawn."""
+    """What was done and is to be true. of each channel: sequences that were acknowledged, and those withdrawn.
+
+    missing: were not there any more when they were asked for, so that they must be among the pruned.
+    """
 
     cluster: Cluster
     folder: Path
@@ -155,6 +168,8 @@ class Course:
     published: dict[tuple[str, int], str] = field(default_factory=dict)
     withdrawing: set[tuple[str, int]] = field(default_factory=set)
     withdrawn: set[tuple[str, int]] = field(default_factory=set)
+    missing: set[tuple[str, int]] = field(default_factory=set)
+    pruned: set[tuple[str, int]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     resealing: threading.Lock = field(default_factory=threading.Lock)
@@ -224,21 +239,34 @@ class Course:
         if not self.published:
             time.sleep(0.05)
             return
-        channel, sequence = which = self.chance.choice(list(self.published))
+        channel, sequence = which = self.chance.choice([one for one in self.published if one not in self.pruned])
         url = f"{self.url()}/v1/apps/{APP}/channels/{channel}/releases/{sequence}/payload"
         answer = httpx.get(url, timeout=30)
         if answer.status_code == 200:
             self.counts["read"] += 1
             if hashlib.sha256(answer.content).hexdigest() != self.published[which]:
                 self.wrong.append(f"wrong bytes: {which}")
+        elif answer.status_code == 404:
+            self.missing.add(which)
         elif which not in self.withdrawing and answer.status_code < 500:
             self.wrong.append(f"lost: {which}: {answer.status_code} {answer.text[:200]}")
         elif answer.status_code == 503 and which not in self.withdrawing:
             self.counts["503 to a reader"] += 1
 
+    def prune(self) -> None:
+        """Let go of old releases beside the servers."""
+        self.stop.wait(1.5)
+        log = logging.getLogger("capseal.server")
+        with contextlib.closing(Storage.open(self.cluster.place)) as storage:
+            done = asyncio.run(prune_store(storage, Retention(keep=KEPT), now=datetime.now(UTC), log=log))
+        if done.damaged:
+            self.wrong.append(f"damaged: {done.damaged}")
+        self.pruned |= {(one.channel, one.sequence) for one in done.releases}
+        self.counts["pruned"] += len(done.releases)
+
     def withdraw(self) -> None:
         time.sleep(0.5)
-        left = [one for one in self.published if one not in self.withdrawing]
+        left = [one for one in self.published if one not in self.withdrawing | self.pruned]
         if len(left) < 4:
             return
         channel, sequence = which = self.chance.choice(left)
@@ -260,6 +288,7 @@ class Course:
             *(self.publisher(f"channel-{number}") for number in range(3)),
             *([self.read] * 3),
             self.withdraw,
+            self.prune,
             self.kill,
         ]
         threads = [threading.Thread(target=self.guarded, args=(step,)) for step in steps]
@@ -275,12 +304,17 @@ class Course:
         assert self.wrong == []
 
     def check_all(self) -> None:
-        """Read everything, at every server: it is there, verifies, and is what was published; or is withdrawn."""
+        """Read everything, at every server: it is there, verifies, is what was published; or withdrawn, or pruned."""
+        asyncio.run(self._check_pruned())
         for at, url in enumerate(self.cluster.urls):
             httpx.get(url + "/healthz", timeout=60).raise_for_status()
             for channel, sequence in self.published:
                 out = self.folder / f"out-{at}"
                 out.mkdir(exist_ok=True)
+                if (channel, sequence) in self.pruned:
+                    path = f"/v1/apps/{APP}/channels/{channel}/releases/{sequence}"
+                    assert httpx.get(url + path, timeout=60).status_code == 404
+                    continue
                 if (channel, sequence) in self.withdrawing:
                     path = f"/v1/apps/{APP}/channels/{channel}/releases/{sequence}"
                     shown = httpx.get(url + path, timeout=60).raise_for_status().json()
@@ -291,6 +325,23 @@ class Course:
                 data = Path(got.payload).read_bytes()
                 assert hashlib.sha256(data).hexdigest() == self.published[channel, sequence]
                 Path(got.payload).unlink()
+
+    async def _check_pruned(self) -> None:
+        """Ask the store what was let go of: what a killed prune took out, it told nobody."""
+        storage = Storage.open(self.cluster.place)
+        channels = Channels(storage, age_s=0, log=logging.getLogger("capseal.server"))
+        for channel in {channel for channel, _ in self.published}:
+            pointer = await channels.pointer(AppChannel(APP, channel))
+            self.pruned |= {(channel, sequence) for sequence in pointer.removed}
+            kept = [one.sequence for one in pointer.listed()]
+            assert all(
+                sum(one > sequence for one in kept) + self._withdrawn_above(channel, sequence) >= KEPT
+                for sequence in pointer.removed
+            )
+        assert self.missing <= self.pruned
+
+    def _withdrawn_above(self, channel: str, sequence: int) -> int:
+        return sum(one == channel and number > sequence for one, number in self.withdrawing)
 
 
 def survive(
