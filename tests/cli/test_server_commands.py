@@ -1,5 +1,6 @@
 """capseal serve, publish, fetch and withdraw, as people type them."""
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 from capseal import TrustStore
 from support.command import CAPSEAL, run
 from support.s3 import s3_server
+from support.server_fixtures import BundleMaker
 from support.serving import APP, TOKEN, Bundle
 from support.serving_command import serving, serving_pid
 
@@ -184,3 +186,35 @@ def test_the_log_is_json_lines(folder: Path) -> None:
     messages = [json.loads(line)["message"] for line in lines]
     assert "request" in messages
     assert any(re.match("Uvicorn running", message) for message in messages)
+
+
+# --- what is kept
+
+
+def test_prune_shows_what_would_go_and_a_server_lets_it_go(folder: Path, sealed: BundleMaker) -> None:
+    with serving(folder) as url:
+        for sequence in (1, 2, 3):
+            sealed(sequence=sequence, content=b"%d" % sequence)
+            run("publish", f"{sequence}.payload", url, "--seal", f"{sequence}.seal", cwd=folder).succeeded()
+        run("store", "prune", "store", cwd=folder).failed_with(2, "say what stays: --keep N, --keep-days DAYS, or both")
+        run("store", "prune", "store", "--keep", "0", cwd=folder).failed_with(2, "0 is not at least 1")
+        run("store", "prune", "none", "--keep", "1", cwd=folder).failed_with(3, "none is gone")
+        assert not (folder / "none").exists()
+        young = run("store", "prune", "store", "--keep-days", "1", cwd=folder).succeeded()
+        assert young.out == b"0 releases let go of\n"
+        shown = run("store", "prune", "store", "--keep", "2", "--dry-run", cwd=folder).succeeded().out.decode()
+        assert re.fullmatch(
+            rf"{APP} 1\.0\.1 \(sequence 1, production\), published \S+Z, \d+ bytes\n"
+            "1 release would go, nothing was changed\n",
+            shown,
+        )
+        as_json = json.loads(run("store", "prune", "store", "--keep", "1", "--dry-run", "--json", cwd=folder).out)
+        assert ([one["sequence"] for one in as_json["releases"]], as_json["damaged"]) == ([2, 1], [])
+        gone = run("store", "prune", "store", "--keep", "2", cwd=folder).succeeded().out
+        assert gone.endswith(b"1 release let go of\n")
+    releases = f"/v1/apps/{APP}/channels/production/releases"
+    with serving(folder, "--keep", "1", "--collect-interval-s", "1") as url:
+        deadline = time.monotonic() + 60
+        while [one["sequence"] for one in httpx.get(url + releases).json()["releases"]] != [3]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
