@@ -1,10 +1,11 @@
 /*
- * Tests of the hash library without Python: for sanitizers, for other compilers and for emulators.
+ * Tests of the C library without Python, hashing and the headers of zips: for sanitizers, for other compilers and for emulators.
  *
  * Sanitizers do not see into inline assembly, so every buffer here lies between two pages that
  * nobody may touch, once against the one in front and once against the one behind.
  */
 #define _DEFAULT_SOURCE
+#include "file/capseal_zipheaders.h"
 #include "sha256/capseal_hash.h"
 
 #include <errno.h>
@@ -164,6 +165,32 @@ static void test_refusals(void)
 }
 
 /* With "overrun" as argument it reads one byte too many, so that a caller can see the guards work. */
+/* Headers go exactly where they belong, into buffers of which every byte is theirs. */
+static void test_zip_headers(void)
+{
+    static const char names[] = "a.js\0b/\0b/c.bin";
+    static const int64_t name_at[] = {0, 5, 8, 16}, methods[] = {8, 0, 0}, packed[] = {3, 0, 0xfffffffe};
+    static const int64_t sizes[] = {9, 0, 0xfffffffe}, starts[] = {0, 37, 69}, crcs[] = {0x04030201, 0, 0xffffffff};
+    static const uint8_t fields[] = {8, 0, 'd', 'd', 'd', 'd', 1, 2, 3, 4, 3, 0, 0, 0, 9, 0, 0, 0, 4, 0};
+    const capseal_zip_entries entries = {names, name_at, methods, packed, sizes, starts};
+    char local[CAPSEAL_ZIP_LOCAL_BYTES], file[CAPSEAL_ZIP_CENTRAL_BYTES], folder[CAPSEAL_ZIP_CENTRAL_BYTES];
+    memset(local, 'd', sizeof local), memset(file, 'd', sizeof file), memset(folder, 'F', sizeof folder);
+    size_t central = 3 * CAPSEAL_ZIP_CENTRAL_BYTES + 4 + 2 + 7, last_at = central - CAPSEAL_ZIP_CENTRAL_BYTES - 7;
+    for (int at_end = 0; at_end < 2; at_end++) {
+        struct guarded first = guarded(34, at_end), last = guarded(37, at_end), all = guarded(central, at_end);
+        capseal_put_local_headers(&entries, 0, 1, crcs, local, 0, first.bytes);
+        CHECK(memcmp(first.bytes + 8, fields, sizeof fields) == 0, "the local header's fields");
+        CHECK(memcmp(first.bytes + CAPSEAL_ZIP_LOCAL_BYTES, "a.js", 4) == 0, "the first name");
+        capseal_put_local_headers(&entries, 2, 3, crcs + 2, local, 69, last.bytes);
+        CHECK(memcmp(last.bytes + CAPSEAL_ZIP_LOCAL_BYTES, "b/c.bin", 7) == 0, "the last name");
+        capseal_put_directory(&entries, 3, crcs, file, folder, all.bytes);
+        CHECK(memcmp(all.bytes + 10, fields, sizeof fields) == 0, "the directory's fields");
+        CHECK(all.bytes[0] == 'd' && all.bytes[50] == 'F' && all.bytes[98] == 'd', "which is a folder");
+        CHECK(all.bytes[last_at + 42] == 69 && all.bytes[last_at + 20] == 0xfe, "the last entry's place and size");
+        release(first), release(last), release(all);
+    }
+}
+
 int main(int argc, char **argv)
 {
     fill_pool();
@@ -173,6 +200,7 @@ int main(int argc, char **argv)
         return capseal_sha256_blocks(0, data.bytes + 1, 1, 4096, out);
     }
     test_refusals();
+    test_zip_headers();
     for (int k = 0; k < capseal_kernel_count(); k++) {
         if (!capseal_kernel_usable(k)) {
             printf("%s: not usable here\n", capseal_kernel_name(k));
