@@ -94,6 +94,33 @@ def test_git_would_not_take_the_private_parts(project):
     }
 
 
+def test_init_takes_keys_that_are_there_already_and_makes_the_others(tmp_path, signer, signer2, head_signer):
+    for name, key in (("s", signer), ("r", signer2), ("h", head_signer)):
+        key.save(tmp_path / f"{name}.pem")
+        (tmp_path / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    openssl = require_tool("openssl")
+    options = "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256"
+    root = f"command:r.pub.pem:{openssl} dgst {options} -sign r.pem"
+    words = ("--app", "com.example.game", "--signing-key", "s.pem", "--root-key", root)
+    assert "no key has two purposes" in run(tmp_path, "init", *words, "--head-key", "s.pem", code=2).stderr
+    assert not (tmp_path / "keys").exists()
+    said = run(tmp_path, "init", *words, "--head-key", "h.pem").stdout
+    assert "keys/recipient.pem" in said and "keys/root.pem" not in said and "keys/signing" not in said
+    made = {path.name for path in (tmp_path / "keys").iterdir()}
+    assert {"root.pub.pem", "development.pem"} <= made and not {"root.pem", "signing.pem", "head.pem"} & made
+    store = load_trust(tmp_path / "keys/trust.json")
+    assert (store.keys[0].key, store.root.keys, store.heads.production.keys) == (
+        signer.public_key,
+        (signer2.public_key,),
+        (head_signer.public_key,),
+    )
+    # What signs is what capseal.toml names: the root by its command.
+    run(tmp_path, "trust", "heads", "--max-age", "5", "--update", "2.json")
+    assert (
+        "is requested with what made it" in run(tmp_path, "init", "--app", "a.b", "--csr", *words[2:4], code=2).stderr
+    )
+
+
 def test_init_overwrites_nothing_and_leaves_nothing_behind(project, tmp_path):
     told = run(project, "init", code=2).stderr
     assert "exists already" in told and "this is a project already: 'capseal doctor' tells what it lacks" in told

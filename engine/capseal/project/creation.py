@@ -1,9 +1,11 @@
 """The making of a project: keys, certificates, trust stores, capseal.toml, and what git shall not see."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from ..constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
 from ..crypto.keys import PrivateKey, PublicKey
@@ -51,10 +53,22 @@ _IGNORED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """What was made. paper: the path of the signing key's certificate, or of the request for one."""
+class Given:
+    """A key that is there already. reference: what names its signer, as in capseal.toml."""
 
-    paper: str
+    reference: str
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What was made. paper: the path of the signing key's certificate, or of the request for one, or None.
+
+    made: the keys that were made, by the start of their files' names.
+    """
+
+    paper: str | None
+    made: tuple[str, ...]
 
 
 def create_project(
@@ -66,27 +80,33 @@ def create_project(
     days: int | None = None,
     csr: bool = False,
     passphrase: bytes | None = None,
+    given: Mapping[str, Given] = MappingProxyType({}),
 ) -> Created:
     """Make a project in a folder, all of its files or none; nothing is overwritten, .gitignore is added to.
 
     web: the web folder, relative; now: when the trust stores are created; days: how long the certificates are valid;
-    csr: make a request in place of the signing key's certificate; passphrase: encrypts the private keys. Raises
-    UsageError where a file exists, OSError.
+    csr: make a request in place of the signing key's certificate; passphrase: encrypts the private keys; given: keys
+    that are not made, since they are there already, such as in a hardware module: SIGNING, ROOT or HEAD; a signing key
+    that is given gets no certificate here. Raises UsageError where a file exists, KeyFileError where one key is given
+    for two purposes, OSError.
     """
-    paper = f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem"
+    if csr and SIGNING in given:
+        raise UsageError("a certificate for a key that is there already is requested with what made it, not with --csr")
+    paper = None if SIGNING in given else f"{SIGNING}.csr.pem" if csr else f"{SIGNING}.crt.pem"
     development_paper = f"{DEVELOPMENT}.crt.pem"
-    pairs = [f"{name}{end}" for name in _BITS for end in (".pem", ".pub.pem")]
-    made = [*pairs, paper, development_paper, TRUST, DEVELOPMENT_TRUST, FILE_NAME]
+    own = tuple(name for name in _BITS if name not in given)
+    pairs = [f"{name}.pub.pem" for name in _BITS] + [f"{name}.pem" for name in own]
+    papers = [development_paper] if paper is None else [paper, development_paper]
+    made = [*pairs, *papers, TRUST, DEVELOPMENT_TRUST, FILE_NAME]
     try:
         with NewFiles(os.path.join(folder, name) for name in made) as files:
-            papers = (paper, development_paper)
-            _fill(files, folder, app, web, now, days or DEFAULT_DAYS, passphrase, csr=csr, papers=papers)
+            _fill(files, folder, app, web, now, days or DEFAULT_DAYS, passphrase, given, csr=csr)
     except FileExistsError as error:
         there = os.path.exists(os.path.join(folder, FILE_NAME))
         hint = "; this is a project already: 'capseal doctor' tells what it lacks" if there else ""
         raise UsageError(f"{error.filename}: exists already, and is not overwritten{hint}") from None
     _ignore(os.path.join(folder, IGNORE))
-    return Created(paper)
+    return Created(paper, own)
 
 
 def _fill(
@@ -97,21 +117,26 @@ def _fill(
     now: datetime,
     days: int,
     passphrase: bytes | None,
+    given: Mapping[str, Given],
     *,
     csr: bool,
-    papers: tuple[str, str],
 ) -> None:
+    bits = {name: count for name, count in _BITS.items() if name not in given}
     # OpenSSL makes them without the interpreter's lock, so that two processors make six keys in half the time.
     with ThreadPoolExecutor() as pool:
-        keys = dict(zip(_BITS, pool.map(PrivateKey.generate, _BITS.values()), strict=True))
-    signing, development = keys[SIGNING], keys[DEVELOPMENT]
+        keys = dict(zip(bits, pool.map(PrivateKey.generate, bits.values()), strict=True))
+    public = {name: key.public_key for name, key in keys.items()} | {n: one.public_key for n, one in given.items()}
+
+    def signer(name: str) -> tuple[str]:
+        return (given[name].reference if name in given else f"{name}.pem",)
+
     config = Config(
         app=app,
         web=web,
-        signers=(f"{SIGNING}.pem",),
+        signers=signer(SIGNING),
         development_signers=(f"{DEVELOPMENT}.pem",),
-        root_signers=(f"{ROOT}.pem",),
-        head_signers=(f"{HEAD}.pem",),
+        root_signers=signer(ROOT),
+        head_signers=signer(HEAD),
         development_head_signers=(f"{DEVELOPMENT_HEAD}.pem",),
         recipients=(f"{RECIPIENT}.pub.pem",),
         identities=(f"{RECIPIENT}.pem",),
@@ -119,18 +144,23 @@ def _fill(
         development_trust=DEVELOPMENT_TRUST,
         log=LOG,
     )
-    trust, development_trust = _stores({name: key.public_key for name, key in keys.items()}, now)
+    trust, development_trust = _stores(public, now)
     files.make_folder(os.path.join(folder, KEYS), mode=0o700)
     ignore = os.path.join(folder, KEYS, IGNORE)
     if not os.path.lexists(ignore):
         files.write(ignore, _KEYS_IGNORED, mode=0o644)
     for name, key in keys.items():
         files.write(os.path.join(folder, f"{name}.pem"), key.pem(passphrase=passphrase), mode=0o600)
-        files.write(os.path.join(folder, f"{name}.pub.pem"), key.public_key.pem, mode=0o644)
-    certified = make_certificate(development, name=f"{app} development", days=days).pem
+    for name, public_key in public.items():
+        files.write(os.path.join(folder, f"{name}.pub.pem"), public_key.pem, mode=0o644)
+    if csr:
+        files.write(os.path.join(folder, f"{SIGNING}.csr.pem"), make_request(keys[SIGNING], name=app), mode=0o644)
+    elif SIGNING in keys:
+        certified = make_certificate(keys[SIGNING], name=app, days=days).pem
+        files.write(os.path.join(folder, f"{SIGNING}.crt.pem"), certified, mode=0o644)
+    certified = make_certificate(keys[DEVELOPMENT], name=f"{app} development", days=days).pem
     for path, data in (
-        (papers[0], make_request(signing, name=app) if csr else make_certificate(signing, name=app, days=days).pem),
-        (papers[1], certified),
+        (f"{DEVELOPMENT}.crt.pem", certified),
         (TRUST, trust.to_json()),
         (DEVELOPMENT_TRUST, development_trust.to_json()),
         (FILE_NAME, config.encode()),

@@ -1,11 +1,14 @@
 """capseal init: keys, certificates, trust stores and capseal.toml, once per project."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
-from ..framework import console
+from ..framework import console, options
 from ..framework.arguments import at_least, flag, option
 from ..framework.passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ...project.creation import Created
 
 
 def init(
@@ -26,6 +29,15 @@ def init(
     csr: Annotated[
         bool, flag("--csr", help="Make a certificate request for your company's CA in place of a certificate.")
     ] = False,
+    signing_key: Annotated[
+        str | None, option("--signing-key", metavar="FILE|URI", help="A signing key that is there already.")
+    ] = None,
+    root_key: Annotated[
+        str | None, option("--root-key", metavar="FILE|URI", help="A root key that is there already, as in an HSM.")
+    ] = None,
+    head_key: Annotated[
+        str | None, option("--head-key", metavar="FILE|URI", help="A head key that is there already.")
+    ] = None,
     passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the keys; asks for a passphrase.")] = False,
     *,
     passphrases: Passphrases,
@@ -33,12 +45,19 @@ def init(
     """Make keys, certificates, trust stores and capseal.toml in this folder. Nothing is overwritten."""
     from datetime import UTC, datetime
 
-    from ...project.creation import create_project
+    from ...project import creation
 
     app, web = _found(app, web)
     secret = passphrases.new() if passphrase or passphrases.given else None
-    made = create_project("", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret)
-    _tell(web, made.paper, csr=csr)
+    given = {}
+    for name, reference in ((creation.SIGNING, signing_key), (creation.ROOT, root_key), (creation.HEAD, head_key)):
+        if reference is not None:
+            signer = options.load_one_signer([reference], passphrases)
+            given[name] = creation.Given(reference, signer.public_key)
+    made = creation.create_project(
+        "", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret, given=given
+    )
+    _tell(web, made, csr=csr)
 
 
 def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
@@ -60,7 +79,7 @@ def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
     return app or str(found.app), web or found.web
 
 
-def _tell(web: str | None, paper: str, *, csr: bool) -> None:
+def _tell(web: str | None, made: "Created", *, csr: bool) -> None:
     from ...project import creation
     from ...project.config import FILE_NAME
     from ...project.git import has_repository
@@ -74,14 +93,16 @@ def _tell(web: str | None, paper: str, *, csr: bool) -> None:
         (f"{creation.DEVELOPMENT_HEAD}.pem", "secret: the same for development builds"),
         (creation.TRUST, "public: who may vouch in production builds; goes into them and to servers"),
         (creation.DEVELOPMENT_TRUST, "public: the same for development builds"),
-        (paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
+        (made.paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
         (FILE_NAME, "public: found by every capseal command in this folder and below"),
         (creation.IGNORE, "keeps the secret ones, and what capseal makes here, out of git"),
     ):
-        console.say(f"{path:<28} {what}")
+        if path is not None and (not what.startswith("secret") or path.removesuffix(".pem") in made.made):
+            console.say(f"{path:<28} {what}")
     if csr:
-        console.say(f"next: have {paper} signed, then 'capseal key import CHAIN.pem'")
-    console.say(f"keep {creation.ROOT}.pem offline: a stick in a safe, away from the other keys (docs/keys.md)")
+        console.say(f"next: have {made.paper} signed, then 'capseal key import CHAIN.pem'")
+    if creation.ROOT in made.made:
+        console.say(f"keep {creation.ROOT}.pem offline: a stick in a safe, away from the other keys (docs/keys.md)")
     if has_repository("."):
         console.say(f"next: git add {creation.IGNORE} {FILE_NAME} {creation.KEYS} && git commit -m capseal")
     console.say(f"next: capseal release{'' if web else ' WEBDIR'} --version 1.0.0")
