@@ -56,6 +56,10 @@ class LoopWatch:
             self._cpu.append(cpu)
             if held >= _NAMED_S:
                 self._long.append(Call(held, wall, cpu, _name(handle)))
+                if (
+                    len(self._long) > 2 * _MOST_NAMED
+                ):  # what is kept here is looked at by the collection of garbage, too
+                    self._long = sorted(self._long, reverse=True)[:_MOST_NAMED]
 
         asyncio.Handle._run = timed  # type: ignore[method-assign]
         gc.callbacks.append(self._on_gc)

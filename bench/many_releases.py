@@ -14,7 +14,7 @@ def write(store: Path, *, channels: int, releases: int, app: str = "com.example.
     """
     from capseal.format import strictjson
     from capseal.http.shapes import AppChannel, PayloadDescription, ReleaseDescription
-    from capseal.server.catalogue.catalogue import LAYOUT_TYPE
+    from capseal.server.catalogue._founding import LAYOUT_TYPE
     from capseal.server.storage import layout
     from capseal.server.storage.pointers import ChannelPointer, Entries, Entry
     from capseal.server.storage.records import ReleaseRecord

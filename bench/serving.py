@@ -1,6 +1,11 @@
-"""Processor seconds per GB that a server sends: capseal beside nginx and StaticFiles, in the same rounds."""
+"""Processor seconds per GB that a server sends: capseal beside nginx and StaticFiles, in the same rounds.
+
+And beside what can be asked of one that hashes all that it sends: nginx, and the hash kernel on top of it. Then the
+load of server_load.py, every callback of the event loop timed.
+"""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -24,6 +29,9 @@ CLIENTS = 8
 _MOST_BYTES = 192 * MIB
 """Of the resource: what --verify-reads keeps in memory by default holds all of it."""
 _PASSES = 16
+_NGINX_READS = "nginx, sendfile off"
+_HASHED_BYTES = 256 * MIB
+_LOAD = ("--stalls", "--seconds", "60", "--releases", "10000", "--apps", "500")
 _NGINX = """
 daemon off; worker_processes 1; {user} pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 256; }}
@@ -89,22 +97,66 @@ def run(plan: Plan, where: str) -> dict[str, Any]:
             if one.needs is not None and found[one.needs] is None
         ]
         everyone = [one for one in everyone if one.name not in {this["name"] for this in skipped}]
+        hashing = Contestant("SHA-256 tree, in memory", "floor", (), "", "one thread, one segment in its cache")
         for round_ in range(plan.rounds):
+            hashing.runs.append(_hash_alone())
             for one in everyone:
                 one.runs.append(_measure(one, site, size))
                 cpu, rate = one.runs[-1]
                 plan.say(f"  serve round {round_ + 1}: {cpu:6.3f} s cpu per GB {rate:6.2f} GB/s  {one.name}")
+    reading = next((one for one in everyone if one.name == _NGINX_READS), None)
+    floor = [] if reading is None else [_sum_of(reading, hashing)]
     return {
-        "commands": [one.record(size) for one in everyone],
-        "cpu_ratios": list(_ratios(everyone, size)),
+        "commands": [one.record(size) for one in [*everyone, hashing, *floor]],
+        "cpu_ratios": list(_ratios([*everyone, *floor], size)),
         "skipped": skipped,
+        "load": _load(plan, where),
     }
+
+
+def _hash_alone() -> tuple[float, float]:
+    """Return processor seconds per GB and GB per second of the kernel that verifies."""
+    from capseal.constants import SEGMENT_BYTES
+    from capseal.native.hashing import segment_digests
+
+    segment = memoryview(bytearray(os.urandom(SEGMENT_BYTES)))
+    before_cpu, before = time.process_time(), time.perf_counter()
+    for _ in range(_HASHED_BYTES // SEGMENT_BYTES):
+        segment_digests(segment)
+    gb = _HASHED_BYTES / 1e9
+    return (time.process_time() - before_cpu) / gb, gb / (time.perf_counter() - before)
+
+
+def _sum_of(reading: Contestant, hashing: Contestant) -> Contestant:
+    """Return what a server takes that does what both do: the least that reading, hashing and writing can take."""
+    both = Contestant(f"{reading.name}, and hashing", "floor", (), "", "a sum: no server that was measured")
+    both.runs += [(a[0] + b[0], a[1]) for a, b in zip(reading.runs, hashing.runs, strict=True)]
+    return both
+
+
+def _load(plan: Plan, where: str) -> dict[str, Any] | None:
+    """Return what server_load.py found, or None where so little is measured that it would be nearly all of it."""
+    if plan.size_bytes < _MOST_BYTES:
+        return None
+    script = os.path.join(os.path.dirname(__file__), "server_load.py")
+    done = subprocess.run(
+        [sys.executable, script, *_LOAD, "--folder", where], capture_output=True, text=True, check=False
+    )
+    if not done.stdout:
+        raise CommandError(f"server_load.py: {done.stderr.strip()[-400:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    plan.say(f"  serve load: {json.dumps({**result, 'longest_stall': _shown(result['longest_stall'])})}")
+    return result
+
+
+def _shown(stalls: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stalls.items() if name != "longest"}
 
 
 def _contestants(site: Site, path: str) -> list[Contestant]:
     serve = _serve_argv(site)
     return [
-        Contestant("nginx, sendfile off", "peer", _nginx_argv(site, "off"), "/static.bin", needs="nginx"),
+        Contestant(_NGINX_READS, "peer", _nginx_argv(site, "off"), "/static.bin", needs="nginx"),
         Contestant("nginx, sendfile on", "peer", _nginx_argv(site, "on"), "/static.bin", needs="nginx"),
         Contestant("capseal serve", "capseal", serve, path),
         Contestant("capseal serve --verify-reads", "capseal", [*serve, "--verify-reads"], path, "all of it in memory"),

@@ -142,9 +142,8 @@ def _folder(limit: float, place: str, group: str, versus: str, *, cpu: bool) -> 
     return Target(f"{what} on {place}: {'processor' if cpu else 'wall'} ≤ {limit:.2g} × {other}", find)
 
 
-def _served(limit: float, name: str) -> Target:
-    """A server takes at most `limit` times the processor seconds per GB of nginx that reads and writes."""
-    versus = "nginx, sendfile off"
+def _served(limit: float, name: str, *, versus: str = "nginx, sendfile off") -> Target:
+    """A server takes at most `limit` times the processor seconds per GB of another, by default nginx that reads."""
 
     def find(results: Results) -> Finding | None:
         for ratio in results.get("server", {}).get("cpu_ratios", ()):
@@ -155,6 +154,32 @@ def _served(limit: float, name: str) -> Target:
         return None
 
     return Target(f"{name}: processor seconds per GB ≤ {limit:.2g} × {versus}", find)
+
+
+def _of_load(text: str, measure: Callable[[Record], tuple[str, bool]]) -> Target:
+    def find(results: Results) -> Finding | None:
+        load = results.get("server", {}).get("load")
+        return Finding(*measure(load)) if load else None
+
+    return Target(f"64 readers, 4 publishers, lists and collections of 20,000 releases, 60 s: {text}", find)
+
+
+def _errors(load: Record) -> tuple[str, bool]:
+    return f"{len(load['errors'])} errors, {load['verified_read_MBps']} MB/s read", not load["errors"]
+
+
+def _memory(load: Record) -> tuple[str, bool]:
+    quarter, end = load["server_rss_MiB"]["after_a_quarter"], load["server_rss_MiB"]["end"]
+    return f"{quarter} MiB after a quarter, {end} MiB at the end", end < 1.25 * quarter
+
+
+def _callbacks(load: Record) -> tuple[str, bool]:
+    most = {name: load["longest_stall"][f"{name}_ms"]["most"] for name in ("cpu", "held", "wall")}
+    measured = (
+        f"{most['cpu']} ms of its processor time, {most['held']} ms with its waits for other threads of the process, "
+        f"{most['wall']} ms by the clock"
+    )
+    return measured, most["cpu"] <= 10
 
 
 def _deflated_size(results: Results) -> Finding | None:
@@ -243,6 +268,10 @@ TARGETS = (
     Target("verify 1 MiB: imports no module that it does not use", _unused_modules),
     _served(1.0, "capseal serve"),
     _served(1.6, "capseal serve --verify-reads"),
+    _served(1.6, "capseal serve --verify-reads, none kept"),
+    _of_load("no error", _errors),
+    _of_load("memory grows by at most a quarter", _memory),
+    _of_load("the longest callback takes ≤ 10 ms", _callbacks),
     Target("random read of 1 MiB from 4 GiB: touches ≤ 4 segments", _segments_touched),
     *DELTAS,
 )

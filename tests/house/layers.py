@@ -303,6 +303,7 @@ REACHES = {
     effects.TERMINAL: {
         "cli/": "its purpose",
         "server/_run.py": "log_to_stderr() writes where the process writes its messages",
+        "server/_terminal.py": "whether whoever started the server is there still",
     },
     effects.PROCESSES: {
         "__init__.py": "a child of fork() must not want a module that another thread was importing",

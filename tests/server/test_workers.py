@@ -93,3 +93,30 @@ def test_workers_that_cannot_start_end_with_the_cause(tmp_path: Path, trust: Tru
     told = (tmp_path / "log").read_text()
     assert "the store is of an earlier version" in told
     assert re.search("no worker starts: the first one ended with status 2", told.splitlines()[-1])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_ends_with_the_terminal_that_it_was_started_on(
+    tmp_path: Path, trust: TrustStore, workers: str
+) -> None:
+    trust.save(tmp_path / "trust")
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust", "--port", "18433", "--workers", workers]
+    ours, theirs = os.openpty()
+    in_session = ["setsid", "--ctty", *command]  # as a shell in a terminal's window does
+    with subprocess.Popen(in_session, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        try:
+            os.close(theirs)
+            with httpx.Client() as client:
+                up("http://127.0.0.1:18433", client)
+            children = workers_of(process.pid)
+            assert len(children) == (2 if workers == "2" else 0)
+            process.send_signal(signal.SIGHUP)  # the terminal is open: a reload
+            time.sleep(1)
+            assert process.poll() is None
+            assert workers_of(process.pid) == children
+            os.close(ours)
+            process.wait(20)
+            assert process.returncode == 0
+            assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        finally:
+            process.kill()

@@ -21,6 +21,7 @@ from ._http_limits import limited_protocol
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._logs import LogFormat, log_to
 from ._reloading import CertificatePair, Reloading
+from ._terminal import Terminal
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +37,7 @@ class _Server(uvicorn.Server):
         self._starting = starting
         self._reloading = reloading
         self._ignored = {number for number in _ENDING if signal.getsignal(number) is signal.SIG_IGN}
-        self._had_terminal = sys.stderr.isatty()
+        self._terminal = Terminal()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes, which is then raised again. Raises OSError, and what the application does."""
@@ -72,9 +73,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig in self._ignored:
             return
-        # A terminal that was closed says so by the same signal; nobody is there to reload for.
-        hung_up = self._had_terminal and not sys.stderr.isatty()
-        if sig == signal.SIGHUP and self._reloading is not None and not hung_up:
+        if sig == signal.SIGHUP and self._reloading is not None and not self._terminal.is_closed:
             self._reloading.ask()
         else:
             super().handle_exit(sig, frame)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
 
+from ._terminal import Terminal
+
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SETTLED_S = 5.0
 """Who ends before it is as old has not started; if nobody ever was, nobody will."""
@@ -54,6 +56,7 @@ class _Watch:
         self._began: dict[int, float] = {}
         self._ending = False
         self._hung_up = False
+        self._terminal = Terminal()
         self._is_worker = False
         self._alive = os.pipe()
         self.settled = False
@@ -118,6 +121,9 @@ class _Watch:
                 _restore(before)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and self._terminal.is_closed:
+            # Each worker would end by itself, and be followed by another one that nobody can see.
+            number = signal.SIGTERM
         self._ending = self._ending or number != signal.SIGHUP
         self._hung_up = self._hung_up or number == signal.SIGHUP
         for pid in self._began:

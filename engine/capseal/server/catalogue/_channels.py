@@ -21,7 +21,7 @@ MAX_POINTER_BYTES = 256 * 1024 * 1024
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 _KEPT_POINTER_BYTES = 16 * 1024 * 1024
-_KEPT_RECORD_BYTES = 4 * 1024 * 1024
+_KEPT_RECORD_BYTES = 2 * 1024 * 1024
 """As they are stored. In memory they take a few times as much, and of each object that is kept the interpreter's own
 collection looks at every part, while all waits."""
 _BYTES_BESIDE = 256
