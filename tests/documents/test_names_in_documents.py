@@ -21,7 +21,7 @@ SOURCES = sorted(
     if path.is_file() and "house" not in path.parts
 )
 FILE = re.compile(r"(?<![\w/.-])((?:engine|csrc|tests|bench|docs|examples)/[\w./-]*\w\.(?:py|c|h|md|txt|json|sh))\b")
-MODULE = re.compile(r"\bcapseal(?:\.[a-z_]+)+\b")
+MODULE = re.compile(r"(?<!vnd\.)\bcapseal(?:\.[a-z_]+)+\b")
 LINK = re.compile(r"\]\(([^)#\s:]*)(#[^)\s]*)?\)")
 
 
