@@ -26,6 +26,7 @@ from capseal.client import Connection, fetch, publish, withdraw
 from capseal.http.shapes import AppChannel
 from capseal.server import Retention, Storage, prune_store
 from capseal.server.catalogue._channels import Channels
+from support.azure import azure_server
 from support.serving import APP, TOKEN, Bundle, make_bundle, some_bytes
 
 KEPT = 4
@@ -76,6 +77,12 @@ def place_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Start what keeps the store; yield where it is."""
     if kind == "folder":
         yield str(folder / "store")
+        return
+    if kind == "azurite":
+        with azure_server(folder / "azure", "bundles") as environment:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            yield "az://bundles/cluster"
         return
     port = free_port()
     if kind == "moto":
@@ -384,7 +391,7 @@ def test_two_servers_on_a_folder_lose_nothing_when_they_are_killed(
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("kind", ["folder", "moto", "seaweedfs"])
+@pytest.mark.parametrize("kind", ["folder", "moto", "seaweedfs", "azurite"])
 def test_servers_on_one_store_lose_nothing_when_they_are_killed(
     kind: str,
     count: int,

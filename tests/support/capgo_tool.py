@@ -4,45 +4,23 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from support import npm_tools
 from support.tools import require_tool
 
 _LOCKED = Path(__file__).parent / "capgo_cli"
 VERSION = json.loads((_LOCKED / "package.json").read_text())["dependencies"]["@capgo/cli"]
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "capseal-tests" / f"capgo-cli-{VERSION}"
-_ENTRY = Path("node_modules") / "@capgo" / "cli" / "dist" / "index.js"
+_PACKAGE = "@capgo/cli"
 
 
 def installed() -> list[str]:
     """Return the command that starts it. Skips the test where it cannot be had; in CI that is a failure."""
     node = require_tool("node")
-    if not (_CACHE / _ENTRY).is_file():
-        _install(require_tool("npm"))
-    return [*_without_network(), node, str(_CACHE / _ENTRY)]
-
-
-def _install(npm: str) -> None:
-    _CACHE.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=_CACHE.parent))
-    try:
-        shutil.copytree(_LOCKED, part, dirs_exist_ok=True)
-        command = [npm, "install", "--prefix", str(part), "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            message = f"npm cannot install @capgo/cli@{VERSION}: {done.stderr.strip()[-300:]}"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-        if not _CACHE.exists():  # another process may have been faster
-            part.rename(_CACHE)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    entry = npm_tools.installed(_LOCKED, _PACKAGE) / _PACKAGE / "dist" / "index.js"
+    return [*_without_network(), node, str(entry)]
 
 
 def _without_network() -> list[str]:
