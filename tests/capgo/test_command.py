@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import capseal
 from capseal import capgo
 from support.capgo_tool import Project
 from support.places import VECTORS
-from support.zips import zip_of
+from support.zips import streamed, zip_of
 
 CONTENT = zip_of(("index.html", b"a zip, as everybody sees" * 100))
 
@@ -161,3 +162,15 @@ def test_capgos_command_reads_a_file_of_the_manifest(tmp_path: Path) -> None:
         tmp_path / "files" / "files" / "a.txt", made["session_key"], made["manifest"][0]["file_hash"]
     )
     assert found == CONTENT[:4000]
+
+
+def test_a_zip_that_java_cannot_read_in_order_is_refused_with_what_to_do(tmp_path: Path, key: capgo.PrivateKey) -> None:
+    key.save(tmp_path)
+    for name, data in (("folder/", b""), ("index.html", b"x" * 100)):
+        (tmp_path / "dist.zip").write_bytes(streamed((name, data), method=zipfile.ZIP_STORED))
+        complaint = run(tmp_path, "encrypt", "dist.zip", "-o", "out.zip", code=2)[1]
+        assert f"entry '{name.rstrip('/')}': stored with its size behind it" in complaint
+        assert "zip it again with the method deflate" in complaint
+        assert not (tmp_path / "out.zip").exists()
+    (tmp_path / "dist.zip").write_bytes(streamed(("index.html", b"x" * 100)))
+    run(tmp_path, "encrypt", "dist.zip", "-o", "out.zip")

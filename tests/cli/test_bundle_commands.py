@@ -318,5 +318,17 @@ def test_doctor_names_versions_and_kernels(tmp_path):
     from capseal.native import hashing as _hashing
 
     done = run("doctor", cwd=tmp_path).succeeded()
-    for fact in (capseal.__version__, "OpenSSL", *_hashing.kernels()):
+    for fact in (capseal.__version__, "OpenSSL", *_hashing.candidates()):
         assert fact in done.out.decode()
+    assert done.out.count(b"hash kernel") == len(_hashing.candidates())
+
+
+def test_a_folder_with_nothing_in_it_is_sealed_with_a_warning(promised):
+    folder, _ = promised
+    (folder / "void" / "inner").mkdir(parents=True)
+    sealing = ("-s", "signer.pem", "-r", "device.pub.pem", "--app", "com.example.game", "--version", "1")
+    done = run("seal", "void", "-o", "void.sealed", *sealing, cwd=folder)
+    assert done.code == 0
+    assert "capseal: warning: void has nothing in it that ships; devices would run an empty app\n" in done.err
+    (folder / "void" / "inner" / "file").touch()
+    assert "nothing in it" not in run("seal", "void", "-f", "-o", "void.sealed", *sealing, cwd=folder).err

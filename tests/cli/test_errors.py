@@ -18,8 +18,8 @@ MISTAKES = {
     "missing bundle": ("verify nix TRUSTING", ENVIRONMENT, "nix: no such file or directory"),
     "missing seal": ("verify @dist.zip --seal nix TRUSTING", ENVIRONMENT, "nix: no such file or directory"),
     "missing folder of the output": ("seal @dist.zip -o a/b SEALING", ENVIRONMENT, "a/b: no such file or directory"),
-    "missing signer": ("seal @dist.zip -o b -s nix -r @device.pub.pem --app a --version 1", USAGE, "nix: no such file"),
-    "missing trust": ("verify @dist.sealed --trust nix", USAGE, "nix: no such file or directory"),
+    "missing signer": ("seal @dist.zip -o b -s nix -r @device.pub.pem --app a --version 1", 3, "nix: no such"),
+    "missing trust": ("verify @dist.sealed --trust nix", ENVIRONMENT, "nix: no such file or directory"),
     "no signer": ("seal @dist.zip -o b -r @device.pub.pem --app a --version 1", USAGE, "no signer: give -s FILE"),
     "no recipient": ("seal @dist.zip -o b -s @signer.pem --app a --version 1", USAGE, "no recipient: give -r FILE"),
     "no app": ("seal @dist.zip -o b -s @signer.pem -r @device.pub.pem --version 1", USAGE, "no app: give --app ID"),
@@ -58,7 +58,7 @@ MISTAKES = {
         "unseal @dist.sealed -o b TRUSTING -i @locked.pem --passphrase-file empty", USAGE, "1 to 4096 bytes",
     ),
     "missing passphrase file": (
-        "unseal @dist.sealed -o b TRUSTING -i @locked.pem --passphrase-file nix", USAGE, "from nix: no such file",
+        "unseal @dist.sealed -o b TRUSTING -i @locked.pem --passphrase-file nix", ENVIRONMENT, "from nix: no such file",
     ),
     "closed passphrase descriptor": (
         "unseal @dist.sealed -o b TRUSTING -i @locked.pem --passphrase-fd 77", USAGE, "bad file descriptor",
@@ -159,7 +159,7 @@ def test_files_and_folders_without_permission_are_named(desk: Desk, tmp_path):
         (["seal", "secret.zip", *seal], ENVIRONMENT, "secret.zip: permission denied"),
         (["seal", "closed", *seal], ENVIRONMENT, "closed: permission denied"),
         (["seal", desk.path("dist.zip"), *desk.sealing, "-o", "readonly/b"], ENVIRONMENT, "readonly/b: permission"),
-        (["seal", desk.path("dist.zip"), *seal, "-s", "key.pem"], USAGE, "key.pem: permission denied"),
+        (["seal", desk.path("dist.zip"), *seal, "-s", "key.pem"], ENVIRONMENT, "key.pem: permission denied"),
         (["key", "generate", "recipient", "-o", "readonly/k"], ENVIRONMENT, "readonly/k.pem: permission denied"),
     ]
     before = names(tmp_path)
@@ -239,7 +239,7 @@ def test_a_reader_that_goes_away_is_told(desk: Desk, tmp_path):
 
 def test_names_that_could_steer_a_terminal_are_escaped_in_messages(tmp_path):
     result = run("verify", "\x1b[2J\n\u202egpj", "--trust", "x", cwd=tmp_path)
-    result.failed_with(USAGE, "x: no such file")
+    result.failed_with(ENVIRONMENT, "x: no such file")
     result = run("inspect", "\x1b[2J\n\u202egpj", cwd=tmp_path)
     result.failed_with(ENVIRONMENT, "\\x1b[2J\\n\\u202egpj: no such file or directory")
 

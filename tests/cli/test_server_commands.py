@@ -45,6 +45,10 @@ def test_publish_fetch_and_withdraw(folder: Path, bundle: Bundle) -> None:
         run("verify", payload, "--seal", seal, "--trust", "trust.json", cwd=folder).succeeded()
         withdrawn = run("withdraw", url, "--app", APP, "--sequence", 7, "--token-file", "token", cwd=folder)
         assert withdrawn.succeeded().out.startswith(b"withdrew ")
+        again = run("withdraw", url, "--app", APP, "--sequence", 7, "--token-file", "token", cwd=folder).succeeded()
+        assert re.fullmatch(
+            rf"nothing to do: {APP} 1\.0\.7 on production, sequence 7 was withdrawn at 20\S+Z\n", again.out.decode()
+        )
         gone = run("fetch", url, "--app", APP, "-o", "out", "--trust", "trust.json", cwd=folder)
         gone.failed_with(2, "no release of app")
     assert TOKEN not in (folder / "log").read_text()

@@ -249,6 +249,7 @@ REACHES = {
         "recipes/making.py": "how many processors there are",
         "server/_http_limits.py": "how many processors there are",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
+        "io/drafts.py": "whose files are ours",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
         "io/resumable.py": "whose files are ours",
         "archive/folder_zip.py": "the name of a folder given as `.`; how many processors there are",
@@ -298,6 +299,7 @@ REACHES = {
         "trust/": "stores, certificates and signers' files",
     },
     effects.DURABILITY: {
+        "io/drafts.py": "files get their names",
         "io/durable.py": "its purpose",
     },
     effects.TERMINAL: {

@@ -1,4 +1,4 @@
-"""Names are given to whole files only, by every function of io/durable, and nothing foreign is followed or replaced."""
+"""Names are given to whole files only, by all of io/durable and io/drafts; nothing foreign is followed or replaced."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ import pytest
 
 import capseal
 from capseal import PrivateKey, TrustStore
-from capseal.io import durable
+from capseal.io import drafts, durable
 from capseal.io.sink import FileSink
 
 
@@ -46,15 +46,15 @@ def test_where_there_are_no_links_a_new_file_is_named_all_the_same_and_replaces_
         raise OSError(refusal, os.strerror(refusal))
 
     monkeypatch.setattr(os, "link", refuse)
-    durable.write_new(tmp_path / "new", b"x", mode=0o644)
+    drafts.write_new(tmp_path / "new", b"x", mode=0o644)
     assert (tmp_path / "new").read_bytes() == b"x"
-    with durable.Draft(tmp_path / "late") as draft:
+    with drafts.Draft(tmp_path / "late") as draft:
         (tmp_path / "late").write_bytes(b"theirs")
         with pytest.raises(FileExistsError):
-            durable.commit_all([draft])
+            drafts.commit_all([draft])
     assert (tmp_path / "late").read_bytes() == b"theirs"
-    with durable.Draft(tmp_path / "new", overwrite=True) as one, durable.Draft(tmp_path / "other") as two:
-        durable.commit_all([one, two])
+    with drafts.Draft(tmp_path / "new", overwrite=True) as one, drafts.Draft(tmp_path / "other") as two:
+        drafts.commit_all([one, two])
     assert _names(tmp_path) == ["late", "new", "other"]
 
 
@@ -64,7 +64,7 @@ def test_another_refusal_to_link_is_told_with_the_name_that_the_user_knows(tmp_p
 
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(OSError, match="broken") as caught:
-        durable.write_new(tmp_path / "new", b"x", mode=0o644)
+        drafts.write_new(tmp_path / "new", b"x", mode=0o644)
     assert (caught.value.filename, _names(tmp_path)) == (str(tmp_path / "new"), [])
 
 
@@ -108,15 +108,15 @@ def test_an_unseal_that_was_killed_leaves_no_plaintext_that_others_can_read(
 
 def test_the_mode_is_what_was_asked_for_less_the_umask(tmp_path):
     for mode in (0o600, 0o644, 0o666):
-        durable.write_new(tmp_path / f"{mode:o}", b"", mode=mode)
-        durable.replace_file(tmp_path / f"{mode:o} again", b"", mode=mode)
+        drafts.write_new(tmp_path / f"{mode:o}", b"", mode=mode)
+        drafts.replace_file(tmp_path / f"{mode:o} again", b"", mode=mode)
         assert _mode(tmp_path / f"{mode:o}") == _mode(tmp_path / f"{mode:o} again") == mode & ~0o027
 
 
 def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path):
     (tmp_path / "victim").write_bytes(b"precious")
     (tmp_path / "link").symlink_to("victim")
-    durable.replace_file(tmp_path / "link", b"new", mode=0o644)
+    drafts.replace_file(tmp_path / "link", b"new", mode=0o644)
     assert (tmp_path / "victim").read_bytes() == b"precious"
     assert (tmp_path / "link").read_bytes() == b"new"
     assert not (tmp_path / "link").is_symlink()
@@ -124,26 +124,26 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path):
 
 def test_new_files_appear_together_with_their_folders_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RuntimeError), durable.NewFiles(["keys/a", "b"]) as files:
+    with pytest.raises(RuntimeError), drafts.NewFiles(["keys/a", "b"]) as files:
         files.make_folder("keys", mode=0o700)
         files.write("keys/a", b"a", mode=0o600)
         assert _names(tmp_path / "keys") == [_part(tmp_path / "keys").name]
         raise RuntimeError
     assert _names(tmp_path) == []
-    with pytest.raises(FileExistsError), durable.NewFiles(["keys/a", "b"]) as files:
+    with pytest.raises(FileExistsError), drafts.NewFiles(["keys/a", "b"]) as files:
         files.make_folder("keys", mode=0o700)
         files.write("keys/a", b"a", mode=0o600)
         files.write("b", b"b", mode=0o644)
         (tmp_path / "b").write_bytes(b"theirs")
     assert _names(tmp_path) == ["b"]
     (tmp_path / "b").unlink()
-    with durable.NewFiles(["keys/a", "b"]) as files:
+    with drafts.NewFiles(["keys/a", "b"]) as files:
         files.make_folder("keys", mode=0o700)
         files.write("keys/a", b"a", mode=0o600)
         files.write("b", b"b", mode=0o644)
     assert (_names(tmp_path), _names(tmp_path / "keys"), _mode(tmp_path / "keys")) == (["b", "keys"], ["a"], 0o700)
     with pytest.raises(FileExistsError):
-        durable.NewFiles(["b"])
+        drafts.NewFiles(["b"])
 
 
 def test_files_that_cannot_all_be_named_keep_their_former_names(tmp_path):
@@ -219,5 +219,68 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(durable.fcntl, "flock", no_locks)
-    durable.write_new(tmp_path / "a", b"x", mode=0o644)
+    drafts.write_new(tmp_path / "a", b"x", mode=0o644)
     assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def _leave(path: Path, *, age_s: float = 3600, make: Callable[[Path], object] = Path.touch) -> Path:
+    """Make what a process that was killed has left on its way to a path."""
+    left = Path(durable.unforeseeable(str(path)))
+    make(left)
+    past_s = left.lstat().st_mtime - age_s
+    os.utime(left, (past_s, past_s), follow_symlinks=False)
+    return left
+
+
+@pytest.mark.parametrize("name", ["out.sealed", "\n", "n" * 250])
+def test_what_a_killed_process_left_is_deleted_by_the_next_and_nothing_else(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    gone = [_leave(out), _leave(out)]
+    kept = [
+        _leave(out, age_s=10),  # perhaps not locked yet
+        _leave(tmp_path / "other"),
+        _leave(tmp_path / name[:-1]),
+        _leave(out, make=Path.mkdir),
+        _leave(out, make=os.mkfifo),
+        _leave(out, make=lambda left: left.symlink_to(tmp_path / "target")),
+        Path(f"{_leave(tmp_path / 'replaced')}.old"),
+    ]
+    kept[-1].touch()
+    (tmp_path / "target").touch()
+    if os.geteuid() == 0:
+        others = _leave(out)
+        os.chown(others, 1234, -1)
+        kept.append(others)
+    drafts.replace_file(out, b"x", mode=0o644)
+    assert [left for left in gone if left.exists()] == []
+    assert [left for left in kept if not os.path.lexists(left)] == []
+
+
+def test_what_a_living_process_has_under_way_stays(tmp_path: Path) -> None:
+    with drafts.Draft(tmp_path / "out", overwrite=True) as draft:
+        (part,) = tmp_path.glob(".*.part")
+        os.utime(part, (0, 0))
+        drafts.replace_file(tmp_path / "out", b"theirs", mode=0o644)
+        assert part.exists()
+        drafts.commit_all([draft])
+
+
+def test_where_a_folder_cannot_be_listed_or_has_no_locks_nothing_left_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    def unlisted(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "not yours to list")
+
+    left = _leave(tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.fcntl, "flock", no_locks)
+        drafts.replace_file(tmp_path / "out", b"1", mode=0o644)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", unlisted)
+        drafts.replace_file(tmp_path / "out", b"2", mode=0o644)
+    assert left.exists() and (tmp_path / "out").read_bytes() == b"2"
+    drafts.replace_file(tmp_path / "out", b"3", mode=0o644)
+    assert not left.exists()

@@ -22,8 +22,8 @@ MUTANTS = (
     ),
     Mutant(
         "io/durable.py",
-        "_OWNER_ONLY = 0o600",
-        "_OWNER_ONLY = 0o644",
+        "OWNER_ONLY = 0o600",
+        "OWNER_ONLY = 0o644",
         DURABLE + "test_a_file_under_way_is_its_owners_only_until_it_has_its_name",
     ),
     Mutant(
@@ -39,7 +39,7 @@ MUTANTS = (
         SINK + "test_a_dangling_link_counts_as_existing",
     ),
     Mutant(
-        "io/durable.py",
+        "io/drafts.py",
         "                os.unlink(self._part)\n",
         "                pass\n",
         SINK + "test_leaving_without_commit_leaves_no_trace",
@@ -57,13 +57,13 @@ MUTANTS = (
         "tests/project/test_log.py::test_who_adds_to_a_log_waits_for_whoever_does_already",
     ),
     Mutant(
-        "io/durable.py",
+        "io/drafts.py",
         "        draft.sync()\n",
         "        pass\n",
         "tests/cli/test_durability.py::test_what_a_command_wrote_has_its_name_after_a_power_cut[seal]",
     ),
     Mutant(
-        "io/durable.py",
+        "io/drafts.py",
         "            os.replace(self._kept, self.path)\n",
         "            pass\n",
         SINK + "test_a_pair_of_which_the_second_gets_no_name_gives_the_first_s_back",
@@ -105,7 +105,7 @@ MUTANTS = (
         RESUMABLE + "test_only_one_at_a_time_fills_a_file",
     ),
     Mutant(
-        "io/durable.py",
+        "io/drafts.py",
         "        replaces = last.set_replaced_aside()\n",
         "        replaces = last.keep_replaced()\n",
         "tests/cli/test_kills.py::test_a_pair_that_is_replaced_is_never_a_payload_beside_a_seal_of_another",
@@ -121,5 +121,23 @@ MUTANTS = (
         "~{sha256(raw).hexdigest()[:32]}",
         "~{sha256(raw[:200]).hexdigest()[:32]}",
         RESUMABLE + "test_long_names_that_begin_alike_are_not_taken_for_each_other",
+    ),
+    Mutant(
+        "io/drafts.py",
+        "found.st_uid == os.geteuid()",
+        "found.st_uid >= os.geteuid()",
+        DURABLE + "test_what_a_killed_process_left_is_deleted_by_the_next_and_nothing_else",
+    ),
+    Mutant(
+        "io/drafts.py",
+        "if is_ours and made_s - found.st_mtime > _LEFT_S and durable.try_lock(fd) and",
+        "if is_ours and made_s - found.st_mtime > _LEFT_S and",
+        DURABLE + "test_what_a_living_process_has_under_way_stays",
+    ),
+    Mutant(
+        "io/drafts.py",
+        'if left.endswith(".part") and durable.is_part_of(left, name):',
+        'if left.endswith(".part") and left.startswith("."):',
+        DURABLE + "test_what_a_killed_process_left_is_deleted_by_the_next_and_nothing_else",
     ),
 )

@@ -200,6 +200,9 @@ def test_measuring_covers_every_kernel_and_leaves_the_choice_alone(kernel: str) 
     assert tuple(s.kernel for s in speeds) == _hashing.kernels()
     assert all(s.bytes_per_s > 0 for s in speeds)
     assert [s.kernel for s in speeds if s.chosen] == [kernel] == [_hashing.kernel()]
+    assert [s.kernel for s in _hashing.measure(_hashing.candidates(), size_bytes=SEGMENT_BYTES, rounds=1)] == list(
+        _hashing.kernels()[: _hashing.kernels().index("hashlib") + 1]
+    )
 
 
 def test_threads_that_hash_at_once_get_their_own_results(kernel: str) -> None:

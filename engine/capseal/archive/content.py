@@ -16,7 +16,8 @@ from ._private_keys import (
     private_key_found,
     refuse_label,
 )
-from .check import ArchiveLimits, Look, check_archive, check_data
+from .check import Archive, ArchiveLimits, Look, check_archive, check_data
+from .directory import DEFLATED, DESCRIPTOR
 from .local_headers import Member
 from .names import check_path, shown
 
@@ -83,8 +84,10 @@ def refuse_key_file(source: Source) -> None:
         raise UsageError(f"{source.name}: a private key, which would be shipped")
 
 
-def check_content(source: Source, name: str, media_type: str) -> None:
+def check_content(source: Source, name: str, media_type: str, *, in_order: bool = False) -> None:
     """Check that devices will take it, before it is signed; a folder's zip was checked when it was listed.
+
+    in_order: devices unpack a zip as it comes, and have to know of each entry where it ends.
 
     A zip is read through: its data must unpack, and hold no private key. A stream cannot be read twice, so it is
     no zip. Raises UsageError, which says what to do; SourceChangedError, OSError.
@@ -101,10 +104,22 @@ def check_content(source: Source, name: str, media_type: str) -> None:
                 f"seal a file, or give the content type {ANY_MEDIA_TYPE} to ship it as one file, not unpacked"
             )
         archive = check_archive(source.peek, source.size, limits=_LIMITS)
+        if in_order:
+            _check_order(archive)
         check_data(source.peek, archive, look=_looking_for_keys(source.name))
     except FormatError as error:
         hint = "" if media_type != ZIP_MEDIA_TYPE else f" (content type {ANY_MEDIA_TYPE} ships it as one file)"
         raise UsageError(f"{source.name}: devices would refuse it: {error}{hint}") from None
+
+
+def _check_order(archive: Archive) -> None:
+    """Raise FormatError where Java's ZipInputStream refuses an entry, and Android's plugin with it."""
+    for entry in (member.entry for member in archive.members):
+        if entry.flags & DESCRIPTOR and entry.method != DEFLATED:
+            raise FormatError(
+                f"entry {shown(entry.path)}: stored with its size behind it, which ZipInputStream of Java and Android "
+                "refuses; zip it again with the method deflate, or not as a stream"
+            )
 
 
 def _looking_for_keys(name: str) -> Look:

@@ -52,7 +52,7 @@ def encrypt(
         open_sink(sink, overwrite=overwrite) as output,
     ):
         if unpackable and opened.name.lower().endswith(".zip"):
-            check_content(opened, opened.name, ZIP_MEDIA_TYPE)
+            check_content(opened, opened.name, ZIP_MEDIA_TYPE, in_order=True)
         digest, size = encrypt_stream(opened, output, session_key, progress=progress)
         output.commit()
     return CapgoBundle(

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ..crypto.keys import labels, read_pem
 from ..crypto.pem import hint_at
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
-from ..io.durable import NewFiles
+from ..io.drafts import NewFiles
 
 RSA_BITS = 2048
 """The only size that the plugin reads: it refuses values of other than 256 bytes."""

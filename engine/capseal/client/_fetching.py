@@ -18,7 +18,8 @@ from ..format.statement import Companion, Statement
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import RUN_SEGMENTS
-from ..io.durable import remove_file, replace_file, told_as
+from ..io.drafts import replace_file
+from ..io.durable import remove_file, told_as
 from ..io.resumable import ResumableFile, forget
 from ..trust.expect import Expect
 from ..trust.store import TrustStore

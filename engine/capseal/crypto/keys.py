@@ -157,7 +157,7 @@ class PrivateKey:
 
     def save(self, path: str | os.PathLike[str], *, passphrase: bytes | None = None) -> None:
         """Write PKCS#8 PEM to a new file that only its owner can read. Raises FileExistsError."""
-        from ..io.durable import write_new  # here, since few processes save keys
+        from ..io.drafts import write_new  # here, since few processes save keys
 
         write_new(path, self.pem(passphrase=passphrase), mode=0o600)
 

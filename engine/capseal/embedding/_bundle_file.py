@@ -10,7 +10,7 @@ from typing import Protocol, Self
 from ..bundle.opened import OpenedBundle, open_bundle
 from ..bundle.reading_order import Verified
 from ..errors import RejectedError, UsageError
-from ..io import durable
+from ..io import drafts, durable
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._answers import AsyncRangeAnswer, RangeAnswer, answer_range, answer_range_async, no_bundle
@@ -162,7 +162,7 @@ class Replacement:
     def __init__(self, bundle: BundleFile, path: str) -> None:
         self._bundle = bundle
         self._path = path
-        self._draft = durable.Draft(path, overwrite=True)
+        self._draft = drafts.Draft(path, overwrite=True)
 
     def write(self, data: bytes) -> None:
         """Add bytes that were verified. Raises OSError."""
@@ -185,12 +185,12 @@ class Replacement:
                 if isinstance(verified, Upload):
                     verified.refuse(refusal)
                 raise
-            with durable.Draft(_record_of(self._path), overwrite=True) as record:
+            with drafts.Draft(_record_of(self._path), overwrite=True) as record:
                 record.write(b"%d\n" % statement.sequence)
                 record.sync()  # so that a full disk is met before anything is replaced
                 # Not at once: a record without its bundle would refuse that for good, and nobody was told of it.
-                durable.commit_all([self._draft])
-                durable.commit_all([record])
+                drafts.commit_all([self._draft])
+                drafts.commit_all([record])
 
     def __enter__(self) -> Self:
         return self

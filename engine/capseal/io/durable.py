@@ -1,8 +1,8 @@
 """What gets a name is there whole or not at all, and stays after a power cut: files, sets of files, folders, locks.
 
-The only place that renames, links, syncs and locks. There is one way to a name: made beside it under one that
-nobody can foresee, exclusively, following no link, for its owner only; filled; synced; named; and then the folder is
-synced, which makes the name stay too. Only then does it get the mode that the umask gives.
+With drafts.py, the only place that renames, links, syncs and locks. There is one way to a name: made beside it under
+one that nobody can foresee, exclusively, following no link, for its owner only; filled; synced; named; and then the
+folder is synced, which makes the name stay too. Only then does it get the mode that the umask gives.
 """
 
 import errno
@@ -19,235 +19,21 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened that must not be a link."""
 
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OWNER_ONLY = 0o600
+OWNER_ONLY = 0o600
 _MAX_UNCUT_BYTES = 200
 
 # What is said where there are no hard links: by FAT, by Android's and containers' policies, by file systems that
 # do not know the call, and by those whose links are used up.
-_NO_LINKS = frozenset(
+NO_LINKS = frozenset(
     (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 )
-
-
-class Draft:
-    """A file under way to its name, open to its owner only until it has it. fd: what to write to.
-
-    A context manager: leaving it before commit_all() deletes the file. overwrite: replace what has that name, be it
-    a link. Otherwise FileExistsError is raised, when the draft is made, to say so before the work, and again when it
-    is named. mode: what the file gets in the end, less the umask. Raises OSError, with the name that the caller knows.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False, mode: int = 0o666) -> None:
-        self.path = os.fspath(path)
-        _check_no_folder(self.path)
-        if not overwrite:
-            _check_free(self.path)
-        self._overwrite = overwrite
-        self._open = False
-        with told_as(self.path):
-            self._mode = mode if mode == _OWNER_ONLY else _mode_of_new_file(self.path, mode)
-            self._part = unforeseeable(self.path)
-            self.fd = create(self._part)
-        with suppress(OSError):  # of file systems that have no locks
-            try_lock(self.fd)  # so that whoever tidies up sees that somebody is at it
-        self._kept = f"{self._part}.old"
-        self._open = True
-
-    @property
-    def folder(self) -> str:
-        """Where the file will appear."""
-        return _folder_of(self.path)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has neither got its name nor been deleted."""
-        return self._open
-
-    def write(self, data: bytes) -> None:
-        """Write all of data at the end."""
-        with told_as(self.path):
-            write_all(self.fd, data)
-
-    def reveal(self) -> None:
-        """Give the file the mode that it will have in the end, at once: for what is no secret."""
-        with told_as(self.path):
-            if stat.S_IMODE(os.fstat(self.fd).st_mode) != self._mode:
-                os.fchmod(self.fd, self._mode)
-
-    def sync(self) -> None:
-        """Have what was written on disk."""
-        with told_as(self.path):
-            os.fsync(self.fd)
-
-    def keep_replaced(self) -> bool:
-        """Give the file that publish() will replace a second name, where there is one; say whether there is."""
-        if not self._replaces():
-            return False
-        try:
-            os.link(self.path, self._kept)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise OSError(error.errno, error.strerror, self.path) from None
-            os.rename(self.path, self._kept)
-        return True
-
-    def set_replaced_aside(self) -> bool:
-        """Give the file that publish() will replace another name, for good; say whether there is one."""
-        if not self._replaces():
-            return False
-        _check_no_folder(self.path)  # else it would be set aside, too
-        with told_as(self.path):
-            os.rename(self.path, self._kept)
-            sync_folder(self.folder)
-        return True
-
-    def _replaces(self) -> bool:
-        return self._overwrite and os.path.lexists(self.path)
-
-    def publish(self) -> None:
-        """Give the file its name. It must have been synced; commit_all() does that before."""
-        if self._overwrite:
-            with told_as(self.path):
-                os.replace(self._part, self.path)
-        else:
-            _name_new(self._part, self.path)
-
-    def take_back(self) -> None:
-        """Take the file's name away, if it has it, and give it to what had it before."""
-        # By what is on disk: a signal may have come between any step and its record.
-        if os.path.lexists(self._kept):
-            os.replace(self._kept, self.path)
-            self.forget_replaced()  # where both names are the same file's, replacing does nothing
-        elif _leads_to(self.path, self.fd):
-            os.unlink(self.path)
-
-    def forget_replaced(self) -> None:
-        """Delete what publish() replaced."""
-        with told_as(self.path), suppress(FileNotFoundError):
-            os.unlink(self._kept)
-
-    def finish(self) -> None:
-        """Give the file, which has its name, its mode, and close it."""
-        self._open = False
-        try:
-            self.reveal()
-        finally:
-            os.close(self.fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._open:
-            self._open = False
-            os.close(self.fd)
-            # A signal may come between the renaming and its record.
-            with told_as(self.path), suppress(FileNotFoundError):
-                os.unlink(self._part)
-
-
-def commit_all(drafts: Iterable[Draft]) -> None:
-    """Make several files appear: all are synced before the first gets its name.
-
-    The last one is the one that gives the others their meaning: what had its name before loses it first, and it gets
-    its name when the others have theirs for good. So at every moment, whatever is killed and whenever the power goes,
-    the names have the old files, or the new ones, or the last one is nowhere: it never stands beside what it does not
-    belong to. What is replaced has a second name until all is done. Where naming one fails, the new names before it
-    are taken back, and what had them is there again. Raises OSError.
-    """
-    drafts = list(drafts)
-    for draft in drafts:
-        draft.sync()
-    try:
-        _name_in_order(drafts)
-    except BaseException:
-        for draft in drafts:
-            draft.take_back()
-        with suppress(OSError):  # there is an error already, and it says more
-            sync_folders(draft.folder for draft in drafts)
-        raise
-    for draft in drafts:
-        draft.forget_replaced()
-        draft.finish()
-    sync_folders(draft.folder for draft in drafts)
-
-
-def _name_in_order(drafts: Sequence[Draft]) -> None:
-    if len(drafts) > 1:
-        *others, last = drafts
-        replaces = last.set_replaced_aside()
-        for draft in others:
-            replaces |= draft.keep_replaced()
-            draft.publish()
-        if replaces:
-            sync_folders(draft.folder for draft in others)
-    for draft in drafts[-1:]:
-        draft.publish()
-
-
-def write_new(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
-    """Write a small file that must not exist yet. mode: less the umask. Raises FileExistsError, OSError."""
-    with Draft(path, mode=mode) as draft:
-        draft.write(data)
-        commit_all([draft])
-
-
-def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int) -> None:
-    """Put a small file in place of the one that is there, or of none. mode: less the umask. Raises OSError."""
-    with Draft(path, overwrite=True, mode=mode) as draft:
-        draft.write(data)
-        draft.reveal()  # whoever reads it may do so at every moment
-        commit_all([draft])
-
-
-class NewFiles:
-    """Several small new files, and folders for them, that appear when the block ends; or none of them.
-
-    Raises FileExistsError if one of the paths exists already: before any work is done for them, and at the end.
-    """
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            _check_free(path)
-        self._drafts: list[Draft] = []
-        self._folders: list[str] = []
-
-    def make_folder(self, path: str, *, mode: int) -> None:
-        """Make a folder unless it is there."""
-        try:
-            os.mkdir(path, mode)
-        except FileExistsError:
-            if not os.path.isdir(path):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-        else:
-            self._folders.append(path)
-
-    def write(self, path: str, data: bytes, *, mode: int) -> None:
-        """Write one file, which has no name yet. Raises FileExistsError where it appeared meanwhile, OSError."""
-        self._drafts.append(Draft(path, mode=mode))
-        self._drafts[-1].write(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *exception: object) -> None:
-        try:
-            if kind is None:
-                commit_all(self._drafts)
-                sync_folders(map(_folder_of, self._folders))
-                self._folders.clear()
-        finally:
-            for draft in self._drafts:
-                draft.__exit__()
-            for folder in reversed(self._folders):
-                os.rmdir(folder)
 
 
 def remove_file(path: str) -> None:
     """Delete a file, if it is there, for good. Raises OSError."""
     with suppress(FileNotFoundError):
         os.unlink(path)
-    sync_folder(_folder_of(path))
+    sync_folder(folder_of(path))
 
 
 def name_all(moves: Sequence[tuple[str, str]]) -> None:
@@ -259,14 +45,14 @@ def name_all(moves: Sequence[tuple[str, str]]) -> None:
     done: list[tuple[str, str]] = []
     try:
         for now, final in moves:
-            _name_new(now, final)
+            name_new(now, final)
             done.append((now, final))
     except BaseException:
         for now, final in reversed(done):
             os.rename(final, now)
         raise
     finally:
-        sync_folders(_folder_of(path) for move in moves for path in move)
+        sync_folders(folder_of(path) for move in moves for path in move)
 
 
 @contextmanager
@@ -276,7 +62,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
     The name must be free. Raises FileExistsError, OSError.
     """
     target = os.path.abspath(path)
-    _check_free(target)
+    check_free(target)
     with told_as(target):
         mode = _mode_of_new_folder(target)
         part = unforeseeable(target)
@@ -284,7 +70,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
     try:
         yield part
         sync_tree(part)
-        _check_free(target)
+        check_free(target)
         os.rename(part, target)  # onto a file, or a folder with something in it, this fails
     except BaseException as error:
         from shutil import rmtree  # here, since it takes 4 ms to import, and few make folders
@@ -294,27 +80,27 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
             error.filename = target + str(error.filename).removeprefix(part)
         raise
     os.chmod(target, mode)
-    sync_folder(_folder_of(target))
+    sync_folder(folder_of(target))
 
 
 def name_over(fd: int, part: str, path: str) -> None:
     """Give a file under way, open as fd, its final name in place of what has it. Raises OSError."""
     with told_as(path):
-        mode = _mode_of_new_file(path, 0o666)
+        mode = mode_of_new_file(path, 0o666)
         os.fsync(fd)
         os.replace(part, path)
         os.fchmod(fd, mode)
-        sync_folder(_folder_of(path))
+        sync_folder(folder_of(path))
 
 
 def keep_named(fd: int, path: str) -> None:
     """Leave a whole file, open as fd, as what has the final name already, for good. Raises OSError."""
     with told_as(path):
-        mode = _mode_of_new_file(path, 0o666)
+        mode = mode_of_new_file(path, 0o666)
         if stat.S_IMODE(os.fstat(fd).st_mode) != mode:  # it was named, and then its process was killed
             os.fchmod(fd, mode)
         os.fsync(fd)
-        sync_folder(_folder_of(path))
+        sync_folder(folder_of(path))
 
 
 def make_folders(path: str, *, mode: int = 0o777) -> None:
@@ -322,20 +108,20 @@ def make_folders(path: str, *, mode: int = 0o777) -> None:
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
-        path = _folder_of(path)
+        path = folder_of(path)
     for folder in reversed(missing):
         try:
             os.mkdir(folder, mode)
         except FileExistsError:
             if not os.path.isdir(folder):  # else it was made meanwhile
                 raise
-        sync_folder(_folder_of(folder))
+        sync_folder(folder_of(folder))
 
 
 def move_folder(folder: str, target: str) -> None:
     """Give a folder, all of which was synced, another place and sync the folders of both. Raises OSError."""
     os.rename(folder, target)
-    sync_folders((_folder_of(target), _folder_of(folder)))
+    sync_folders((folder_of(target), folder_of(folder)))
 
 
 def replace_in(folder: int, name: str, data: bytes) -> None:
@@ -382,7 +168,7 @@ def appending(path: str | os.PathLike[str], *, mode: int) -> Iterator[io.FileIO]
         with told_as(os.fspath(path)):
             os.fsync(fd)
         if was_empty:  # so perhaps it is new
-            sync_folder(_folder_of(os.fspath(path)))
+            sync_folder(folder_of(os.fspath(path)))
 
 
 class SyncedOneByOne:
@@ -420,7 +206,7 @@ def try_lock(fd: int) -> bool:
     return True
 
 
-def create(name: str, *, folder: int | None = None, mode: int = _OWNER_ONLY) -> int:
+def create(name: str, *, folder: int | None = None, mode: int = OWNER_ONLY) -> int:
     """Open a new file, in an open folder where one is given, following no link. Raises FileExistsError, OSError."""
     return os.open(name, _NEW_FILE, mode, dir_fd=folder)
 
@@ -488,16 +274,16 @@ def _shortened(name: str) -> str:
     return f"{os.fsdecode(raw[: _MAX_UNCUT_BYTES - 33])}~{sha256(raw).hexdigest()[:32]}"
 
 
-def _name_new(part: str, path: str) -> None:
+def name_new(part: str, path: str) -> None:
     try:
         # Unlike rename, link never replaces a file that appeared meanwhile.
         os.link(part, path)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise OSError(error.errno, error.strerror, path) from None  # FileExistsError and its like
         # Here a file that appears between the look and the renaming is replaced: where there are no links, no
         # call that every platform allows can tell. (Linux: renameat2(2) can, but old Androids kill who calls it.)
-        _check_free(path)
+        check_free(path)
         with told_as(path):
             os.rename(part, path)
     else:
@@ -505,17 +291,12 @@ def _name_new(part: str, path: str) -> None:
             os.unlink(part)
 
 
-def _check_no_folder(path: str) -> None:
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-
-
-def _check_free(path: str) -> None:
+def check_free(path: str) -> None:
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
 
 
-def _mode_of_new_file(path: str, mode: int) -> int:
+def mode_of_new_file(path: str, mode: int) -> int:
     """Return the mode that a new file beside that path gets, after umask and the folder's access list.
 
     By making an empty one: the umask can only be read by changing it, for all threads at once.
@@ -539,15 +320,8 @@ def _mode_of_new_folder(path: str) -> int:
         os.rmdir(probe)
 
 
-def _folder_of(path: str) -> str:
+def folder_of(path: str) -> str:
     return os.path.dirname(path) or "."
-
-
-def _leads_to(path: str, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager

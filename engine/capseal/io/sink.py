@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, runtime_checkable
 
 from ..errors import UsageError
-from . import durable
+from . import drafts
 
 if TYPE_CHECKING:
     from .memory import LargeOutput, Window
@@ -86,7 +86,7 @@ class FileSink:
     seekable = True
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self._draft = durable.Draft(os.path.realpath(path) if overwrite else path, overwrite=overwrite)
+        self._draft = drafts.Draft(os.path.realpath(path) if overwrite else path, overwrite=overwrite)
         self.folder: str | None = self._draft.folder
         self.fd = self._draft.fd
         self._writing = threading.Lock()
@@ -151,7 +151,7 @@ class FileSink:
     def commit(self) -> None:
         commit_all([self])
 
-    def finish(self) -> durable.Draft:
+    def finish(self) -> drafts.Draft:
         """Return the file, to which nothing more will be written; commit_all() gives it its name."""
         if self._large is not None:
             self._large.trim(self._end)
@@ -249,4 +249,4 @@ def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
 
 def commit_all(sinks: Iterable[FileSink]) -> None:
     """Make several files appear together, or none of them; the last one gives the others their meaning."""
-    durable.commit_all([sink.finish() for sink in sinks])
+    drafts.commit_all([sink.finish() for sink in sinks])

@@ -14,7 +14,8 @@ from ..errors import SignatureError, UsageError
 from ..format.dsse import Envelope
 from ..format.seal import Seal
 from ..format.strictjson import shown_time
-from ..io.durable import appending, remove_file, replace_file, sync, told_as
+from ..io.drafts import replace_file
+from ..io.durable import appending, remove_file, sync, told_as
 from ..trust.signing import sign
 from ..trust.store import TrustStore
 from .log import ENTRY_TYPE, FIRST, Entry, Pending, ReleaseEntry, chain, check_signed, load_pending, pending_path

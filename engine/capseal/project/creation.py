@@ -11,7 +11,7 @@ from ..constants import RECIPIENT_RSA_BITS, SIGNING_RSA_BITS
 from ..crypto.keys import PrivateKey, PublicKey
 from ..errors import UsageError
 from ..format.strictjson import Role
-from ..io.durable import NewFiles, replace_file
+from ..io.drafts import NewFiles, replace_file
 from ..trust.certificates import DEFAULT_DAYS, make_certificate, make_request
 from ..trust.key_sets import HeadPolicy, KeySet
 from ..trust.store import TrustedKey, TrustStore

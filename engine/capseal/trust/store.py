@@ -250,7 +250,7 @@ class TrustStore:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a new trust store file. Raises FileExistsError."""
-        from ..io.durable import write_new  # here, since few processes save trust stores
+        from ..io.drafts import write_new  # here, since few processes save trust stores
 
         write_new(path, self.to_json(), mode=0o644)
 

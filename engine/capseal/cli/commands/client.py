@@ -121,10 +121,13 @@ def withdraw(
 
     app, channel = _app_and_channel(app, channel)
     with _connect(url, token_file) as connection:
+        before = client.find_release(connection, app=app, channel=channel, sequence=sequence)
         release = client.withdraw(connection, app=app, channel=channel, sequence=sequence)
-    console.say(
-        f"withdrew {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
-    )
+    what = f"{release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
+    if before is not None and before["withdrawn"]:
+        console.say(f"nothing to do: {what} was withdrawn at {before['withdrawn']}")
+    else:
+        console.say(f"withdrew {what}")
 
 
 def _app_and_channel(app: str | None, channel: str | None) -> tuple[str, str]:

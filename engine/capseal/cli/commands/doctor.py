@@ -35,7 +35,7 @@ def _machine() -> None:
     say(f"python        {platform.python_version()} ({platform.python_implementation()}, {platform.machine()})")
     say(f"cryptography  {cryptography.__version__} ({backend.openssl_version_text()})")
     say(f"cpu           {' '.join(hashing.cpu_features()) or 'no instruction set that the kernels could use'}")
-    for speed in hashing.measure():
+    for speed in hashing.measure(hashing.candidates()):
         used = "  in use" if speed.chosen else ""
         say(f"hash kernel   {speed.kernel:<10} {speed.bytes_per_s / 1e9:5.2f} GB/s{used}")
     if hashing.kernels() == (hashing.FALLBACK,):

@@ -67,7 +67,7 @@ def import_(
 ) -> None:
     """Check the certificates that a CA issued for a key, and put them beside it as NAME.crt.pem."""
     from ...crypto.keys import load_public_key
-    from ...io.durable import replace_file, write_new
+    from ...io.drafts import replace_file, write_new
     from ...trust.certificates import load_chain
     from ...trust.signers import chain_file_of
 

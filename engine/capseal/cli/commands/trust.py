@@ -177,7 +177,7 @@ def cosign(
     passphrases: Passphrases,
 ) -> None:
     """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
-    from ...io.durable import replace_file
+    from ...io.drafts import replace_file
     from ...trust.updates import cosign_update
 
     one = options.load_one_signer(signer or options.find_config().root_signers, passphrases)
@@ -193,7 +193,7 @@ def apply(
     passphrases: Passphrases,
 ) -> None:
     """Check updates as a device does, and bring a trust store up to date."""
-    from ...io.durable import replace_file
+    from ...io.drafts import replace_file
     from ...trust.updates import follow, read_update
 
     path = _path(trust)
@@ -219,7 +219,7 @@ def _change(
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from ...io.durable import replace_file, write_new
+    from ...io.drafts import replace_file, write_new
     from ...trust.updates import make_update, next_epoch
 
     path = _path(trust)

@@ -33,6 +33,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _USAGE_ERRNOS = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
+# A file that is not there, or not ours to read: nothing is known of what is in it.
+_UNREAD_ERRNOS = (errno.ENOENT, errno.EACCES)
+
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a disk says that is full, or broken: by itself it tells neither which file, nor what that was wanted for."""
 
@@ -48,9 +51,12 @@ class Interrupted(BaseException):
 
 
 def code_for(error: CapsealError | OSError) -> int:
-    """Return the exit code of an error."""
+    """Return the exit code of an error: of a file that is not there or cannot be read the same, whatever it is for."""
     if isinstance(error, RejectedError):
         return REJECTED
+    cause = error.__cause__
+    if isinstance(error, KeyFileError) and isinstance(cause, OSError) and cause.errno in _UNREAD_ERRNOS:
+        return ENVIRONMENT  # as for every other file
     if isinstance(error, UsageError | KeyFileError):
         return USAGE
     if isinstance(error, OSError) and error.errno in _USAGE_ERRNOS:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ...errors import UsageError
-from ...io.durable import NewFiles
+from ...io.drafts import NewFiles
 
 
 @contextmanager
