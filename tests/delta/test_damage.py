@@ -109,6 +109,7 @@ def test_a_reader_declines_what_takes_more_memory_than_it_has(small):
     for limits in (
         delta.RecipeLimits(frame_bytes=head.frame_bytes - 1),
         delta.RecipeLimits(reference_bytes=head.reference_bytes - 1),
+        delta.RecipeLimits(memory_bytes=(64 << 20) + head.reference_bytes + 2 * head.frame_bytes - 1),
     ):
         with pytest.raises(capseal.NotForUsError, match="are taken here"):
             delta.apply_recipe(base, io.BytesIO(recipe), io.BytesIO(), limits=limits)

@@ -15,6 +15,7 @@ from support.device_course import CASES, Course, Point, survives
 from support.device_tracing import Injector, Worker
 from support.device_worker import DONE, OS_ERROR, REJECTED
 from support.device_world import World, make_world, sequence_of
+from support.local_release import seal_with_recipes
 
 
 def test_killed_at_every_change_of_the_disk_the_old_or_the_new_bundle_runs(
@@ -85,7 +86,8 @@ def _kill_at_random_times(world: World, folder: Path, kills: int, seed: int) -> 
         killed = confirmed = 0
         world.sealed(sequence)
         while killed < kills:
-            steps = _steps(choose.choice(("install", "stream")), sequence)
+            seal_with_recipes(world, sequence, base=floor)
+            steps = _steps(choose.choice(("install", "stream", "recipe")), sequence)
             code = worker.do(folder, *steps, kill_after_us=choose.randrange(1, duration_us))
             assert code in (0, -signal.SIGKILL, REJECTED), code
             killed += code == -signal.SIGKILL
@@ -98,7 +100,8 @@ def _kill_at_random_times(world: World, folder: Path, kills: int, seed: int) -> 
                 store.confirm()
                 floor = store.status().floor
                 confirmed += floor == sequence
-                (world.folder / f"{sequence}.sealed").unlink()
+                for path in world.folder.glob(f"{sequence - 1}.*"):
+                    path.unlink()  # what the next one is no update of
                 shutil.rmtree(world.folder / "sources" / str(sequence))
                 sequence += 1
                 world.sealed(sequence)

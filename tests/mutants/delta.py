@@ -20,6 +20,12 @@ MUTANTS = (
     ),
     Mutant(
         "delta/_rebuild.py",
+        "    if needed > limits.memory_bytes:",
+        "    if needed - head.frame_bytes > limits.memory_bytes:",
+        DAMAGE + "test_a_reader_declines_what_takes_more_memory_than_it_has",
+    ),
+    Mutant(
+        "delta/_rebuild.py",
         "if head.base_digest != base.digest or (head",
         "if (head",
         VECTOR,

@@ -4,6 +4,7 @@ import io
 import random
 import zipfile
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from capseal.bundle.companions import checked_index
 from capseal.constants import SEGMENT_BYTES
 from capseal.io.source import open_source
 from capseal.recipes import rebuilding
+from capseal.recipes._names import RECIPE_TYPE
 from capseal.recipes.bases import open_known_base
 from capseal.recipes.making import RecipeMaker
 from support.updates import copy_tree, make_update, write_versions
@@ -362,3 +364,23 @@ def test_a_sealed_base_is_authenticated_before_it_is_opened(update):
         )
     with ExitStack() as stack, pytest.raises(capseal.UsageError, match="takes a key"):
         open_known_base(made.old_sealed, stack)
+
+
+def test_what_is_called_a_recipe_and_is_not_sealed_is_none(update, tmp_path):
+    """Its plaintext would be public."""
+    made = update()
+    verified, session_key = made.opened
+    plain = tmp_path / "recipe-fresh"
+    plain.write_bytes(plaintext_of(made, "recipe-fresh"))
+    foreign = capseal.describe_companion(plain, media_type=RECIPE_TYPE)
+    statement = replace(verified.statement, companions=(foreign,))
+    asked = []
+    attempts = rebuilding.rebuild_missing(
+        replace(verified, seal=replace(verified.seal, statement=statement)),
+        session_key,
+        bases=[],
+        open_companion=asked.append,
+        missing={0, 1, 2, 3},
+        keep=lambda at, data: None,
+    )
+    assert (attempts, asked) == ([], [])

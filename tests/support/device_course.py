@@ -11,6 +11,7 @@ import pytest
 from capseal.device import DeviceStore
 from support.device_tracing import CHANGES, READS, Tracer, require_strace
 from support.device_world import MANY, World, check_clean, quick_folder, sequence_of, update
+from support.local_release import seal_with_recipes
 
 _NEXT = 6
 """The update that a device must take afterwards."""
@@ -50,6 +51,10 @@ CASES = {
     "first install": Case(lambda store, world: None, ("install 1",), (0,)),
     "install": Case(lambda store, world: update(store, world, [1]), ("install 2",), (1,)),
     "install from a stream": Case(lambda store, world: update(store, world, [1]), ("stream 2",), (1,)),
+    "install by a recipe": Case(lambda store, world: update(store, world, [1]), ("recipe 4",), (1,)),
+    "update by a recipe": Case(
+        lambda store, world: update(store, world, [1]), ("recipe 4", "activate", "boot", "confirm"), (1, 4)
+    ),
     "install of many files": Case(lambda store, world: update(store, world, [1]), (f"install {MANY}",), (1,)),
     "update to many files": Case(
         lambda store, world: update(store, world, [1]), (f"install {MANY}", "activate", "boot", "confirm"), (1, MANY)
@@ -69,6 +74,7 @@ CASES = {
 def saved_world(world: World) -> World:
     for sequence in (1, 2, 3, MANY, _NEXT):
         world.sealed(sequence)
+    seal_with_recipes(world, 4, base=1)
     world.save()
     return world
 

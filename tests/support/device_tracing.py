@@ -18,6 +18,7 @@ CHANGES = frozenset(
     {
         "openat",
         "write",
+        "pwrite64",
         "fsync",
         "syncfs",
         "rename",

@@ -21,6 +21,7 @@ from pathlib import Path
 from capseal import CapsealError
 from capseal.device import DeviceStore
 from support.device_world import World, load_world
+from support.local_release import serve_from
 
 DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
 
@@ -30,6 +31,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _FAILING: dict[str, Callable[[], object]] = {
     "openat": lambda: os.open(_NOWHERE, os.O_RDONLY),
     "write": lambda: os.write(_NO_FILE, b"x"),
+    "pwrite64": lambda: os.pwrite(_NO_FILE, b"x", 0),
     "fsync": lambda: os.fsync(_NO_FILE),
     "syncfs": lambda: _syncfs(_NO_FILE),
     "rename": lambda: os.rename(_NOWHERE, _NOWHERE),
@@ -55,6 +57,9 @@ def perform(store: DeviceStore, world: World, step: str) -> None:
         store.install(world.folder / f"{argument}.sealed")
     elif name == "stream":
         store.install(io.BytesIO((world.folder / f"{argument}.sealed").read_bytes()))
+    elif name == "recipe":
+        serve_from(world, int(argument))
+        store.install("https://device.example")
     elif name == "prune":
         store.prune(keep=int(argument))
     elif name == "check":

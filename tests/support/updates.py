@@ -125,6 +125,7 @@ def make_update(
     bases: Any = None,
     versions: Any = None,
     from_folder: bool = False,
+    sequence: int = 2,
     **keywords: Any,
 ) -> Update:
     """Seal an old folder, and a new one with its recipes. bases: paths, by default the old bundle, or its folder."""
@@ -142,7 +143,7 @@ def make_update(
             RecipeMaker(known, place=lambda name: f"{payload}.{name}", **{"keep_all": True, "jobs": 2} | keywords)
         )
         sink = capseal.Detached(seal, payload)
-        capseal.seal(new, sink, version="2", sequence=2, companions=[maker], **settings)
+        capseal.seal(new, sink, version="2", sequence=sequence, companions=[maker], **settings)
     return Update(folder, old, new, old_sealed, seal, payload, signer, recipient, maker.made)
 
 

@@ -4,14 +4,16 @@ from ..http.token import load_token
 from ._connection import Connection
 from ._fetching import Fetched, fetch
 from ._publishing import find_release, publish, withdraw
-from ._remote import PayloadStream, RangeSource, open_release, stream_release
+from ._remote import FoundRelease, PayloadStream, RangeSource, follow_latest, open_release, stream_release
 
 __all__ = [
     "Connection",
     "Fetched",
+    "FoundRelease",
     "PayloadStream",
     "RangeSource",
     "fetch",
+    "follow_latest",
     "find_release",
     "load_token",
     "open_release",

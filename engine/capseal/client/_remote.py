@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from ..bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
 from ..constants import DIGEST_BYTES
 from ..errors import TransferError, TruncatedError
-from ..format.statement import Statement
+from ..format.statement import Companion, Statement
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.shapes import ReleaseDescription
-from ..io.source import open_source
+from ..io.source import Source, open_source
 from ._connection import ATTEMPTS, TIMEOUT_S, Connection, FinalTransferError
 
 if TYPE_CHECKING:
@@ -51,10 +51,20 @@ def stream_release(url: str, *, app: str, channel: str) -> Iterator[tuple[Binary
     step (any verb with `seal=`) takes no more memory for it than what it has authenticated says. The rest is as for
     open_release().
     """
+    with (
+        follow_latest(url, app=app, channel=channel) as found,
+        closing(found.stream_seal()) as seal,
+        closing(found.stream_payload()) as payload,
+    ):
+        yield seal, payload
+
+
+@contextmanager
+def follow_latest(url: str, *, app: str, channel: str) -> Iterator["FoundRelease"]:
+    """Give the latest release: its seal and payload, and what travels beside it. Raises as open_release()."""
     with Connection(url) as connection:
-        found, size = find_latest(connection, app=app, channel=channel)
-        with closing(found.stream_seal()) as seal, closing(PayloadStream(found.payload(size))) as payload:
-            yield seal, cast(BinaryIO, payload)
+        found, _ = find_latest(connection, app=app, channel=channel)
+        yield found
 
 
 class FoundRelease:
@@ -89,6 +99,19 @@ class FoundRelease:
         """Return the seal as a file that is read in order."""
         document = _Document(self._connection, self._seal_path)
         return cast(BinaryIO, AnswerStream(self._connection, document.chunks))
+
+    def stream_payload(self) -> BinaryIO:
+        """Return the payload as a file that is read in order, as long as the server says that it is."""
+        return cast(BinaryIO, PayloadStream(self.payload(self.described_bytes or 0)))
+
+    def open_companion(self, companion: Companion) -> tuple[Source, bytes]:
+        """Return a companion's stored bytes, to be read in order, and its index; nothing of either is verified."""
+        names = {**self._names, "name": companion.name}
+        path = paths.filled(paths.RELEASE_ATTACHMENT_INDEX, **names)
+        index = fetch_index(self._connection, path, companion.size)
+        path = paths.filled(paths.RELEASE_ATTACHMENT, **names)
+        stored = PayloadStream(RangeSource(self._connection, path, companion.size))
+        return open_source(cast(BinaryIO, stored)), index
 
     def payload(self, size: int) -> "RangeSource":
         """Return the payload, of that many bytes."""

@@ -73,7 +73,8 @@ class Plan:
         self._copies: Rows = np.concatenate(copies)
         self._short: Rows = np.concatenate(short)
         ends = self._copies[:, 0] + self._copies[:, 2]
-        self._starts = np.concatenate(([0], ends))  # of what lies in front of each copy, and behind the last
+        self._header_bytes = header_bytes
+        self._starts = np.concatenate(([header_bytes], ends))  # of what lies in front of each copy, and behind the last
         self._stops = np.concatenate((self._copies[:, 0], [self._fresh_bytes]))
         self.residual_bytes = int((self._stops - self._starts).sum())
 
@@ -81,7 +82,11 @@ class Plan:
         """Cut blocks of that shape, all of about the same size."""
         count = max(1, -(-self.residual_bytes // shape.frame_bytes))
         room = -(-self.residual_bytes // count)
-        history = at = referred = 0
+        history = at = self._header_bytes
+        referred = 0
+        if at:
+            # By itself and without a reference: whatever the base is like, it comes out, and what follows can be told.
+            yield Planned([Range(0, at)], Instructions([], 0, [Operation(at, NOTHING)]))
         for pieces, gaps, operations in self._cut(room):
             size = sum(piece.size for piece in pieces)
             at += size + sum(operation.copy.size for operation in operations)

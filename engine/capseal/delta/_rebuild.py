@@ -16,15 +16,20 @@ from ._reading import Block, RecipeReader
 from ._recipe import MAX_FRAME_BYTES, MAX_REFERENCE_BYTES, Head, Instructions
 from ._zip_directory import DirectoryMaker
 
+LEAST_MEMORY_BYTES = 64 * 1024 * 1024
 _COPY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeLimits:
-    """What a reader has memory for, in bytes; by default all that the format allows."""
+    """What a reader has memory for, in bytes; by default all that the format allows.
+
+    memory_bytes: of all that it takes to apply a recipe: 64 MiB, its reference, and twice its frame.
+    """
 
     frame_bytes: int = MAX_FRAME_BYTES
     reference_bytes: int = MAX_REFERENCE_BYTES
+    memory_bytes: int = LEAST_MEMORY_BYTES + MAX_REFERENCE_BYTES + 2 * MAX_FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,9 @@ def check_head(head: Head, base: Base, limits: RecipeLimits) -> None:
             f"recipe: frames of {head.frame_bytes} bytes and references of {head.reference_bytes}, at most "
             f"{limits.frame_bytes} and {limits.reference_bytes} are taken here"
         )
+    needed = LEAST_MEMORY_BYTES + head.reference_bytes + 2 * head.frame_bytes
+    if needed > limits.memory_bytes:
+        raise NotForUsError(f"recipe: takes {needed} bytes of memory, {limits.memory_bytes} are taken here")
     if head.base_digest != base.digest or (head.base_entries, head.base_bytes) != (base.entries, base.layout.size):
         raise NotForUsError(
             f"recipe: made for the base {head.base_digest.hex()[:16]} of {head.base_entries} entries and "

@@ -22,10 +22,15 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """One file. size: bytes; digest: its SHA-256, hex."""
+    """One file. size: bytes; digest: its SHA-256, hex; crc: its CRC-32, None in manifests from before recipes."""
 
     size: int
     digest: str
+    crc: int | None = None
+
+    def to_json(self) -> list[str | int]:
+        """Return it as it stands behind its path."""
+        return [self.size, self.digest, *([] if self.crc is None else [self.crc])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class ContentManifest:
             {
                 "type": MANIFEST_TYPE,
                 "folders": sorted(self.folders),
-                "files": [[path, file.size, file.digest] for path, file in sorted(self.files.items())],
+                "files": [[path, *file.to_json()] for path, file in sorted(self.files.items())],
             }
         )
 
@@ -101,7 +106,9 @@ def _parse_file(entry: object) -> tuple[str, ContentFile]:
     match entry:
         case [str(path), int(size), str(digest)]:
             return path, ContentFile(size, digest)
-    raise FormatError("manifest.files: expected a path, a size and a digest each")
+        case [str(path), int(size), str(digest), int(crc)]:
+            return path, ContentFile(size, digest, crc)
+    raise FormatError("manifest.files: expected a path, a size, a digest and a CRC-32 each")
 
 
 def check_bundle(path: str, *, content: str, manifest: str, digest: str, progress: Progress | None = None) -> None:
@@ -112,8 +119,7 @@ def check_bundle(path: str, *, content: str, manifest: str, digest: str, progres
     try:
         bundle = os.open(path, FOLDER)
         try:
-            with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
-                expected = ContentManifest.parse(file.read(), digest=digest)
+            expected = _read(manifest, bundle, digest=digest)
             folder = os.open(content, FOLDER, dir_fd=bundle)
         finally:
             os.close(bundle)
@@ -125,6 +131,20 @@ def check_bundle(path: str, *, content: str, manifest: str, digest: str, progres
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise  # could not check
         raise TamperedError(f"{error.filename}: missing or replaced: {error.strerror}") from error
+
+
+def read_manifest(path: str, manifest: str, *, digest: str) -> ContentManifest:
+    """Return the manifest of a bundle. path, manifest, digest: as for check_bundle(). Raises RejectedError, OSError."""
+    bundle = os.open(path, FOLDER)
+    try:
+        return _read(manifest, bundle, digest=digest)
+    finally:
+        os.close(bundle)
+
+
+def _read(manifest: str, bundle: int, *, digest: str) -> ContentManifest:
+    with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
+        return ContentManifest.parse(file.read(), digest=digest)
 
 
 def check_present(path: str) -> None:

@@ -54,7 +54,7 @@ def take_run(read_at: ReadAt, run: Sequence[Member], modes: Sequence[int]) -> tu
         at, size = member.data - start, entry.packed
         file = view[at : at + size]
         check_content(entry, size, crc32(file))
-        content[entry.path] = ContentFile(size, hashlib.sha256(file).hexdigest())
+        content[entry.path] = ContentFile(size, hashlib.sha256(file).hexdigest(), entry.crc)
         names.append(entry.path.rpartition("/")[2].encode())
         data_at.append(at)
         sizes.append(size)

@@ -13,6 +13,7 @@ from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
 from ..trust.expect import Succession
+from ._download import Download
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -35,7 +36,8 @@ class InstalledBundle:
     """A bundle on this device.
 
     digest: its payload digest, hex; created: as the statement spells it; permit: the statement's
-    `allow_downgrade_to`; manifest: SHA-256 of the manifest of its unpacked content, hex.
+    `allow_downgrade_to`; manifest: SHA-256 of the manifest of its unpacked content, hex; download: what it took, where
+    it came from a server.
     """
 
     digest: str
@@ -44,6 +46,7 @@ class InstalledBundle:
     created: str
     permit: int | None
     manifest: str
+    download: Download | None = None
 
     @property
     def id(self) -> str:
@@ -51,7 +54,7 @@ class InstalledBundle:
         return f"{self.sequence}-{self.digest[:_ID_DIGEST_CHARS]}"
 
     @classmethod
-    def of(cls, verified: Verified, *, manifest: str) -> "InstalledBundle":
+    def of(cls, verified: Verified, *, manifest: str, download: Download | None = None) -> "InstalledBundle":
         """Return the bundle that a verified seal describes."""
         statement = verified.statement
         return cls(
@@ -61,6 +64,7 @@ class InstalledBundle:
             created=_created(statement),
             permit=statement.allow_downgrade_to,
             manifest=manifest,
+            download=download,
         )
 
 
@@ -286,6 +290,8 @@ def _bundle_json(bundle: InstalledBundle) -> dict[str, Any]:
     }
     if bundle.permit is not None:
         value["permit"] = bundle.permit
+    if bundle.download is not None:
+        value["download"] = bundle.download.to_json()
     return value
 
 
@@ -295,7 +301,7 @@ def _bundles(members: Members, name: str, *, most: int) -> tuple[InstalledBundle
 
 def _parse_bundle(value: object, place: str) -> InstalledBundle:
     required = ("digest", "sequence", "version", "created", "manifest")
-    members = Members(value, place, required=required, optional=("permit",))
+    members = Members(value, place, required=required, optional=("permit", "download"))
     return InstalledBundle(
         digest=members.text("digest", check_fingerprint),
         sequence=members.integer("sequence", least=1),
@@ -303,6 +309,9 @@ def _parse_bundle(value: object, place: str) -> InstalledBundle:
         created=members.text("created", check_text),
         permit=members.integer("permit", least=0) if "permit" in members else None,
         manifest=members.text("manifest", check_fingerprint),
+        download=Download.from_json(members.take("download", dict), f"{place}.download")
+        if "download" in members
+        else None,
     )
 
 

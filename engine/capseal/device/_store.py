@@ -8,67 +8,42 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from ..archive.check import ArchiveLimits
-from ..bundle.opened import OpenedBundle, SealInput, accept_detached, open_bundle
+from ..bundle.opened import SealInput, accept_detached, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
-from ..errors import CapsealError, FormatError, RejectedError, TamperedError, TruncatedError, UsageError
+from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
 from ..format.strictjson import Role
 from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._manifest import check_bundle, check_present
+from ._download import Download
+from ._manifest import check_bundle, check_present, read_manifest
+from ._sources import Means, checked_payload
 from ._state import BY_COPY, BY_TRIAL, Failure, InstalledBundle, State, Trial
+from ._told import Checked, Problem, Running, Status
 from ._unpack import name_of_check, unpack
 
-_DEFAULT_LIMITS = ArchiveLimits()
+if TYPE_CHECKING:
+    from ..client import FoundRelease
+    from ..recipes.bases import KnownBase
 
-Problem = OSError | CapsealError
+_DEFAULT_LIMITS = ArchiveLimits()
+_RECIPE_MEMORY_BYTES = 112 * 1024 * 1024
+"""What the largest recipe takes."""
+
 _BootChoice = tuple[State, InstalledBundle | None, Problem | None]
 """The state after a choice, what was chosen, and why it is not something better."""
 
 _CONTENT = "content"
 _MANIFEST = "manifest.json"
 _SEAL = "seal"
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What to run. path: the folder of its content; bundle: None for the built-in one.
-
-    problem: why it is not what it would have been, for the log.
-    """
-
-    path: str
-    bundle: InstalledBundle | None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One installed bundle, checked. problem: None where it is whole and still trusted."""
-
-    bundle: InstalledBundle
-    problem: OSError | RejectedError | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle."""
-
-    floor: int
-    current: InstalledBundle | None
-    staged: InstalledBundle | None
-    pending: InstalledBundle | None
-    starts: int
-    confirmed: tuple[InstalledBundle, ...]
-    failed: tuple[Failure, ...]
 
 
 class DeviceStore:
@@ -94,6 +69,7 @@ class DeviceStore:
         boots: int = 1,
         confirm_within_s: float = 10.0,
         limits: ArchiveLimits = _DEFAULT_LIMITS,
+        recipe_memory_bytes: int = _RECIPE_MEMORY_BYTES,
         lock_timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,8 +80,9 @@ class DeviceStore:
 
         builtin: path of what the app was shipped with, which runs where nothing else does;
         builtin_sequence: nothing at or below it is installed or run. A pending bundle fails unless it
-        is confirmed in one of its first `boots` starts, within confirm_within_s of it. clock: seconds
-        from any origin; one that no user can set is best.
+        is confirmed in one of its first `boots` starts, within confirm_within_s of it. recipe_memory_bytes: what a
+        recipe may take to be applied (docs/delta.md), at most; one that takes more is declined, and 0 declines all.
+        clock: seconds from any origin; one that no user can set is best.
         """
         if boots < 1 or not confirm_within_s > 0:
             raise UsageError(f"{boots} boots of {confirm_within_s:g} s, at least one of more than 0 s is needed")
@@ -121,6 +98,7 @@ class DeviceStore:
         self._boots = boots
         self._confirm_within_s = confirm_within_s
         self._limits = limits
+        self._recipe_memory_bytes = recipe_memory_bytes
         self._check_name = name_of_check(limits)
         self._clock = clock
         self._disk = Disk(root, lock_timeout_s=lock_timeout_s)
@@ -153,8 +131,9 @@ class DeviceStore:
         """Check a sealed bundle completely, unpack it, and stage it in place of what was staged.
 
         source: an attached sealed bundle or, with `seal`, a payload: a path or a readable binary file
-        object, such as a download; or the URL of a capseal server, for its latest release. A stream is
-        checked as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
+        object, such as a download; or the URL of a capseal server, for its latest release: there, recipes are
+        used where they are less than the payload (docs/delta.md). A stream is checked
+        as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
         staged or pending already is returned as it is. expecting is told how many bytes of payload are
         signed, and progress is given them as they are checked. Raises RejectedError, TransferError, OSError,
         UsageError, and what the stream raises.
@@ -163,10 +142,14 @@ class DeviceStore:
             return self._install(source, seal, progress, expecting)
         if seal is not None:
             raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
-        from ..client import stream_release  # the extra `client`, which files do not need
+        from ..client import follow_latest  # the extra `client`, which files do not need
 
-        with stream_release(source, app=self._app, channel=self._channel) as (served_seal, payload):
-            return self._install(payload, served_seal, progress, expecting)
+        with (
+            follow_latest(source, app=self._app, channel=self._channel) as found,
+            closing(found.stream_seal()) as served_seal,
+            closing(found.stream_payload()) as payload,
+        ):
+            return self._install(payload, served_seal, progress, expecting, release=found)
 
     def _install(
         self,
@@ -174,7 +157,15 @@ class DeviceStore:
         seal: SealInput | None,
         progress: Progress | None,
         expecting: Callable[[int], None] | None,
+        *,
+        release: "FoundRelease | None" = None,
     ) -> InstalledBundle:
+        means = Means(
+            identity=self._identity,
+            staging=self._disk.staging,
+            memory_bytes=self._recipe_memory_bytes,
+            bases=self._bases,
+        )
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
@@ -191,33 +182,27 @@ class DeviceStore:
                 if expecting is not None:
                     expecting(statement.payload.size)
                 with (
-                    self._checked_payload(opened, progress) as whole,
+                    checked_payload(opened, release, means, progress) as (whole, download),
                     SealedFile(whole, identity=self._identity) as content,
                     self._disk.unpacking() as folder,
                 ):
-                    return self._stage(content, folder)
+                    return self._stage(content, folder, download)
 
-    @contextmanager
-    def _checked_payload(self, opened: OpenedBundle, progress: Progress | None) -> Iterator[OpenedBundle]:
-        """Check all of a payload and give the bundle to unpack, under the same verdict.
+    def _bases(self, stack: ExitStack) -> "list[KnownBase]":
+        """Open the confirmed bundles for recipes, the latest first; one whose manifest is damaged is passed over."""
+        from ..recipes.bases import KnownBase
+        from ._installed_base import InstalledBase
 
-        A regular file is used where it is, through the handle that it was checked through: whoever reads it checks
-        each segment again. Raises SourceChangedError where it was changed after it was checked.
-        """
-        if opened.source.ordered:
-            from ._incoming import spooled_payload  # here, since a file needs none
+        bases = []
+        for bundle in self._load().confirmed:
+            folder = self._disk.bundle(bundle.id)
+            with suppress(OSError, RejectedError):
+                manifest = read_manifest(folder, _MANIFEST, digest=bundle.manifest)
+                base = stack.enter_context(InstalledBase(os.path.join(folder, _CONTENT), manifest))
+                bases.append(KnownBase(base, (bytes.fromhex(bundle.digest), base.digest), bundle.version))
+        return bases
 
-            with spooled_payload(opened, staging=self._disk.staging, progress=progress) as whole:
-                yield whole
-            return
-        opened.check_payload(progress=progress)
-        try:
-            yield opened
-        except (TamperedError, TruncatedError):
-            opened.source.check_unchanged()  # what passed a moment ago and does not now
-            raise
-
-    def _stage(self, content: SealedFile, folder: str) -> InstalledBundle:
+    def _stage(self, content: SealedFile, folder: str, download: Download | None) -> InstalledBundle:
         verified = content.verified
         statement = verified.statement
         try:
@@ -230,7 +215,7 @@ class DeviceStore:
             with self._disk.changing():
                 self._save(self._load().remember(failure))
             raise
-        bundle = InstalledBundle.of(verified, manifest=manifest)
+        bundle = InstalledBundle.of(verified, manifest=manifest, download=download)
         with self._disk.changing():
             state = self._load()
             state.check_bundle(bundle)  # the floor may have risen meanwhile

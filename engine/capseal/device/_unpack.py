@@ -9,9 +9,12 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+from zlib_ng.zlib_ng import crc32
 
 from ..archive.check import Archive, ArchiveLimits, check_archive
 from ..archive.directory import ReadAt
@@ -59,7 +62,15 @@ def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, li
             raise FormatError(f"content of {size} bytes, at most {limits.content_bytes} are allowed")
         _check_room(folder, [size], folders=0)
         synced = durable.SyncedOneByOne()
-        file = _write(folder, name, iter(lambda: reader.read(_CHUNK_BYTES), b""), _DEFAULT_MODE, synced)
+        crc = 0
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal crc
+            while chunk := reader.read(_CHUNK_BYTES):
+                crc = crc32(chunk, crc)
+                yield chunk
+
+        file = replace(_write(folder, name, chunks(), _DEFAULT_MODE, synced), crc=crc)
         synced.add_folder(folder)
         return ContentManifest(frozenset(), {name: file})
 
@@ -166,7 +177,8 @@ def _mode_of(member: Member) -> int:
 
 def _extract(read_at: ReadAt, member: Member, folders: _OpenFolders, synced: "_Syncing") -> ContentFile:
     parent, _, name = member.entry.path.rpartition("/")
-    return _write(folders.open(parent), name, content_of(read_at, member), _mode_of(member), synced)
+    written = _write(folders.open(parent), name, content_of(read_at, member), _mode_of(member), synced)
+    return replace(written, crc=member.entry.crc)  # which content_of() compared
 
 
 def _write(folder: int, name: str, chunks: Iterable[bytes], mode: int, synced: "_Syncing") -> ContentFile:

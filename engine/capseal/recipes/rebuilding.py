@@ -32,10 +32,14 @@ _ALL = RecipeLimits()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of a recipe. downloaded: bytes, its index counted; problem: why it did not give all; None: it did."""
+    """What came of a recipe. downloaded: bytes, its index counted; problem: why it did not give all; None: it did.
+
+    kept: segments that it gave.
+    """
 
     name: str
     downloaded: int
+    kept: int
     problem: str | None
 
 
@@ -60,6 +64,7 @@ def rebuild_missing(
     for companion, base in _recipes(verified, bases):
         if companion.size + DIGEST_BYTES * segment_count(companion.size) >= _bytes_of(missing, verified):
             continue
+        before = len(missing)
         attempt = _Attempting(verified, session_key, missing, keep, progress)
         problem = None
         try:
@@ -68,7 +73,7 @@ def rebuild_missing(
             problem = str(error)
         if missing and problem is None:
             problem = f"{len(missing)} segments came out otherwise than they were signed"
-        attempts.append(Attempt(companion.name, attempt.downloaded, problem))
+        attempts.append(Attempt(companion.name, attempt.downloaded, before - len(missing), problem))
     return attempts
 
 

@@ -1,7 +1,7 @@
 """capseal device: what a device does with updates, on this machine."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ...errors import UsageError
 from ..framework import console, options, progress
@@ -10,7 +10,7 @@ from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
 if TYPE_CHECKING:
-    from ...device import Bundle, DeviceStore, Running
+    from ...device import Bundle, DeviceStore, Download, Running
 
 
 class Device(NamedTuple):
@@ -42,6 +42,15 @@ class Device(NamedTuple):
         float,
         option("--confirm-within", metavar="SECONDS", type=at_least(0.0), help="Time to confirm after each of them."),
     ] = 10.0
+    recipe_memory_mib: Annotated[
+        int,
+        option(
+            "--recipe-memory",
+            metavar="MIB",
+            type=at_least(0),
+            help="Apply no recipe that takes more memory than that; 0: none at all.",
+        ),
+    ] = 112
     lock_timeout_s: Annotated[
         float,
         option("--lock-timeout", metavar="SECONDS", type=at_least(0.0), help="How long to wait for another process."),
@@ -72,6 +81,7 @@ class Device(NamedTuple):
             builtin_sequence=self.builtin_sequence,
             boots=self.boots,
             confirm_within_s=self.confirm_within_s,
+            recipe_memory_bytes=self.recipe_memory_mib * 1024 * 1024,
             lock_timeout_s=self.lock_timeout_s,
         )
 
@@ -90,6 +100,10 @@ def install(
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
         staged = store.install(source, seal=options.seal_of(bundle, seal), **bar)
     console.say(f"staged: {_told(staged)}")
+    if staged.download is not None:
+        if staged.download.problem is not None:
+            console.complain(f"warning: {staged.download.problem}")
+        console.say(f"downloaded: {_told_of(staged.download)}")
     console.say("next: capseal device ... activate")
 
 
@@ -169,11 +183,12 @@ def status(chosen: Device, as_json: options.Json = False) -> None:
     console.say(f"runs:      {_told(found.current)}")
     console.say(f"floor:     {found.floor}")
     if found.staged is not None:
-        console.say(f"staged:    {_told(found.staged)}")
+        console.say(f"staged:    {_told(found.staged)}{_downloaded(found.staged)}")
     if found.pending is not None:
-        console.say(f"pending:   {_told(found.pending)}, started {counted(found.starts, 'time')}")
+        started = f", started {counted(found.starts, 'time')}"
+        console.say(f"pending:   {_told(found.pending)}{started}{_downloaded(found.pending)}")
     for bundle in found.confirmed:
-        console.say(f"confirmed: {_told(bundle)}")
+        console.say(f"confirmed: {_told(bundle)}{_downloaded(bundle)}")
     for failed in found.failed:
         console.say(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
 
@@ -182,10 +197,24 @@ def _told(bundle: "Bundle | None") -> str:
     return "the built-in bundle" if bundle is None else f"{bundle.version} (sequence {bundle.sequence})"
 
 
-def _json(bundle: "Bundle | None") -> dict[str, str | int] | None:
+def _downloaded(bundle: "Bundle") -> str:
+    return "" if bundle.download is None else f"; downloaded {_told_of(bundle.download)}"
+
+
+def _told_of(download: "Download") -> str:
+    said = f"{download.bytes} bytes beside the seal, by its {download.source}"
+    return f"{said}; {download.saved_bytes} of {download.payload_bytes} saved" if download.saved_bytes else said
+
+
+def _json(bundle: "Bundle | None") -> dict[str, Any] | None:
     if bundle is None:
         return None
-    return {"id": bundle.id, "version": bundle.version, "sequence": bundle.sequence, "digest": bundle.digest}
+    told = {"id": bundle.id, "version": bundle.version, "sequence": bundle.sequence, "digest": bundle.digest}
+    download = bundle.download
+    if download is None:
+        return told
+    saved = {"source": download.source, "bytes": download.bytes, "saved_bytes": download.saved_bytes}
+    return told | {"download": saved}
 
 
 def _tell_running(running: "Running") -> None:

@@ -1,0 +1,135 @@
+"""Where the payload of an installation comes from: a file, a stream, or a server, of which as little as will do.
+
+From a server: the recipe from what is installed, else that from nothing, else the payload; and what a recipe did
+not give, by ranges of the payload.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..bundle.opened import OpenedBundle, unwrap_session_key
+from ..bundle.pipeline import Progress
+from ..constants import SEGMENT_BYTES
+from ..crypto.keys import Identity
+from ..errors import TamperedError, TruncatedError
+from ..format.tree import segment_count
+from ..io.source import open_source
+from ._download import Download
+from ._incoming import spooled_payload
+
+if TYPE_CHECKING:
+    from ..client import FoundRelease
+    from ..recipes.bases import KnownBase
+
+_RUN_SEGMENTS = 16
+PAYLOAD = "payload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a device has to rebuild a payload with.
+
+    staging: the folder for what is under way; memory_bytes: at most, 0 to use no recipe; bases: opens what is
+    installed, the best first, for as long as the stack is not left.
+    """
+
+    identity: Identity | Sequence[Identity]
+    staging: str
+    memory_bytes: int
+    bases: "Callable[[ExitStack], list[KnownBase]]"
+
+
+@contextmanager
+def checked_payload(
+    opened: OpenedBundle, release: "FoundRelease | None", means: Means, progress: Progress | None
+) -> Iterator[tuple[OpenedBundle, Download | None]]:
+    """Check all of a payload and give the bundle to unpack, under the same verdict, and what was downloaded for it.
+
+    A regular file is used where it is, through the handle that it was checked through: whoever reads it checks
+    each segment again. release: where the payload is streamed from, if that is a server. Raises RejectedError, OSError,
+    SourceChangedError where a file was changed after it was checked, and what the stream raises.
+    """
+    if not opened.source.ordered:
+        opened.check_payload(progress=progress)
+        try:
+            yield opened, None
+        except (TamperedError, TruncatedError):
+            opened.source.check_unchanged()  # what passed a moment ago and does not now
+            raise
+        return
+    problem = None
+    if release is not None and means.memory_bytes:
+        with tempfile.TemporaryFile(dir=means.staging, buffering=0) as spool:
+            download = _rebuild(opened, release, means, spool.fileno(), progress)
+            if download.source != PAYLOAD:
+                with OpenedBundle(open_source(spool), opened.verified) as whole:
+                    yield whole, download
+                return
+            problem = download.problem
+    with spooled_payload(opened, staging=means.staging, progress=progress) as whole:
+        size = opened.verified.statement.payload.size
+        wasted = download.bytes if problem is not None else 0
+        yield whole, None if release is None else Download(size + wasted, size, PAYLOAD, problem)
+
+
+def _rebuild(
+    opened: OpenedBundle, release: "FoundRelease", means: Means, spool: int, progress: Progress | None
+) -> Download:
+    """Fill a file with the payload, where a recipe gives a part of it; else say that it did not."""
+    verified = opened.verified
+    size = verified.statement.payload.size
+    try:
+        from ..delta import RecipeLimits
+        from ..recipes.rebuilding import rebuild_missing
+    except ModuleNotFoundError:  # the extra `delta`, without which all is downloaded
+        return Download(0, size, PAYLOAD)
+    missing = set(range(segment_count(size)))
+    segments = len(missing)
+    with ExitStack() as stack:
+        attempts = rebuild_missing(
+            verified,
+            unwrap_session_key(verified, means.identity),
+            bases=means.bases(stack),
+            open_companion=release.open_companion,
+            missing=missing,
+            keep=lambda at, data: _write_at(spool, at, data),
+            progress=progress,
+            limits=RecipeLimits(memory_bytes=means.memory_bytes),
+        )
+    downloaded = sum(attempt.downloaded for attempt in attempts)
+    problem = "; ".join(f"{attempt.name}: {attempt.problem}" for attempt in attempts if attempt.problem) or None
+    if len(missing) == segments:
+        return Download(downloaded, size, PAYLOAD, problem)
+    with closing(release.payload(size)) as source:
+        for run in _runs(sorted(missing)):
+            start, stop = run.start * SEGMENT_BYTES, min(run.stop * SEGMENT_BYTES, size)
+            data = memoryview(bytearray(stop - start))
+            count = source.read_into(start, data)
+            if count < len(data):
+                raise verified.payload_ended(start + count)
+            verified.check_run(run.start, data)
+            _write_at(spool, start, data)
+            downloaded += len(data)
+            if progress is not None:
+                progress(len(data))
+    best = max(attempts, key=lambda attempt: attempt.kept)
+    return Download(downloaded, size, best.name, problem)
+
+
+def _write_at(fd: int, at: int, data: memoryview) -> None:
+    while data:
+        count = os.pwrite(fd, data, at)
+        data, at = data[count:], at + count
+
+
+def _runs(segments: Sequence[int]) -> Iterator[range]:
+    """Join segments that follow one another, so many at most."""
+    start = 0
+    for end in range(1, len(segments) + 1):
+        if end == len(segments) or segments[end] != segments[end - 1] + 1 or end - start == _RUN_SEGMENTS:
+            yield range(segments[start], segments[end - 1] + 1)
+            start = end
