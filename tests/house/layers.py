@@ -170,6 +170,7 @@ ROOMS = {
             "crypto": "to tell private keys from public ones",
             "format": "names, seals, and the log's lines",
             "io": "sinks",
+            "recipes": "recipes from earlier releases",
             "trust": "signers, stores and certificates",
         },
     ),

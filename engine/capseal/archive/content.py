@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from ..constants import ANY_MEDIA_TYPE, ZIP_MEDIA_TYPE
 from ..errors import FormatError, UsageError
@@ -136,3 +137,13 @@ def _looking_for_keys(name: str) -> Look:
         return see
 
     return look
+
+
+def deflated_files(path: str) -> int:
+    """Return how many files of a zip are deflated; 0 of what is no zip. Raises OSError."""
+    with closing(open_source(path)) as source:
+        try:
+            archive = check_archive(source.peek, source.size or 0, limits=_LIMITS)
+        except FormatError:
+            return 0
+    return sum(member.entry.method == DEFLATED and member.entry.size > 0 for member in archive.files)

@@ -1,4 +1,4 @@
-"""Where the payload of an installation comes from: a file, a stream, or a server, of which as little as will do.
+"""Where a payload that is no file comes from: a stream, or a server, of which as little as will do.
 
 From a server: the recipe from what is installed, else that from nothing, else the payload; and what a recipe did
 not give, by ranges of the payload.
@@ -6,8 +6,8 @@ not give, by ranges of the payload.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,12 @@ from ..bundle.opened import OpenedBundle, unwrap_session_key
 from ..bundle.pipeline import Progress
 from ..constants import SEGMENT_BYTES
 from ..crypto.keys import Identity
-from ..errors import TamperedError, TruncatedError
+from ..errors import RejectedError
 from ..format.tree import segment_count
 from ..io.source import open_source
-from ._download import Download
 from ._incoming import spooled_payload
+from ._manifest import read_manifest
+from ._state import Download, InstalledBundle
 
 if TYPE_CHECKING:
     from ..client import FoundRelease
@@ -29,48 +30,53 @@ _RUN_SEGMENTS = 16
 PAYLOAD = "payload"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Means:
     """What a device has to rebuild a payload with.
 
-    staging: the folder for what is under way; memory_bytes: at most, 0 to use no recipe; bases: opens what is
-    installed, the best first, for as long as the stack is not left.
+    memory_bytes: at most, 0 to use no recipe; installed: bundles and their folders, the best base first; content,
+    manifest: what these are called in a folder.
     """
 
     identity: Identity | Sequence[Identity]
-    staging: str
     memory_bytes: int
-    bases: "Callable[[ExitStack], list[KnownBase]]"
+    installed: Sequence[tuple[str, InstalledBundle]]
+    content: str
+    manifest: str
+
+    def bases(self, stack: ExitStack) -> "list[KnownBase]":
+        """Open what is installed until the stack is left; what has a damaged manifest is passed over."""
+        from ..recipes.bases import KnownBase
+        from ._installed_base import InstalledBase
+
+        found = []
+        for folder, bundle in self.installed:
+            with suppress(OSError, RejectedError):
+                manifest = read_manifest(folder, self.manifest, digest=bundle.manifest)
+                base = stack.enter_context(InstalledBase(os.path.join(folder, self.content), manifest))
+                found.append(KnownBase(base, (bytes.fromhex(bundle.digest), base.digest), bundle.version))
+        return found
 
 
 @contextmanager
-def checked_payload(
-    opened: OpenedBundle, release: "FoundRelease | None", means: Means, progress: Progress | None
+def arriving_payload(
+    opened: OpenedBundle, release: "FoundRelease | None", means: Means, staging: str, progress: Progress | None
 ) -> Iterator[tuple[OpenedBundle, Download | None]]:
-    """Check all of a payload and give the bundle to unpack, under the same verdict, and what was downloaded for it.
+    """Give a bundle that arrives as a stream once all of it was checked, and what was downloaded for it.
 
-    A regular file is used where it is, through the handle that it was checked through: whoever reads it checks
-    each segment again. release: where the payload is streamed from, if that is a server. Raises RejectedError, OSError,
-    SourceChangedError where a file was changed after it was checked, and what the stream raises.
+    release: where it is streamed from, if that is a server. staging: the folder for what is under way. Raises
+    RejectedError, OSError, and what the stream raises.
     """
-    if not opened.source.ordered:
-        opened.check_payload(progress=progress)
-        try:
-            yield opened, None
-        except (TamperedError, TruncatedError):
-            opened.source.check_unchanged()  # what passed a moment ago and does not now
-            raise
-        return
     problem = None
     if release is not None and means.memory_bytes:
-        with tempfile.TemporaryFile(dir=means.staging, buffering=0) as spool:
+        with tempfile.TemporaryFile(dir=staging, buffering=0) as spool:
             download = _rebuild(opened, release, means, spool.fileno(), progress)
             if download.source != PAYLOAD:
                 with OpenedBundle(open_source(spool), opened.verified) as whole:
                     yield whole, download
                 return
             problem = download.problem
-    with spooled_payload(opened, staging=means.staging, progress=progress) as whole:
+    with spooled_payload(opened, staging=staging, progress=progress) as whole:
         size = opened.verified.statement.payload.size
         wasted = download.bytes if problem is not None else 0
         yield whole, None if release is None else Download(size + wasted, size, PAYLOAD, problem)

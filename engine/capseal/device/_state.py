@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..bundle.reading_order import Verified
-from ..errors import FormatError, RejectedError
+from ..errors import CapsealError, FormatError, RejectedError
 from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
 from ..trust.expect import Succession
-from ._download import Download
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -29,6 +28,37 @@ BY_COPY = "copy"
 _BY_UNKNOWN = ""
 _REASONS_OF_TRIALS = ("rolled back", "not confirmed in ", "confirmed ")
 """How the reasons began in state files that do not say what condemned a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """How much was downloaded of a bundle, beside its seal. source: the recipe that gave most of it, or `payload`.
+
+    bytes: of recipes, their indexes, and segments of the payload; payload_bytes: what all of the payload would have
+    been. problem: of the recipes that did not give all, for the log.
+    """
+
+    bytes: int
+    payload_bytes: int
+    source: str
+    problem: str | None = None
+
+    @property
+    def saved_bytes(self) -> int:
+        """How much less was downloaded than the payload; 0 where it was more."""
+        return max(0, self.payload_bytes - self.bytes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it stands in the state; problem is not kept."""
+        return {"bytes": self.bytes, "of": self.payload_bytes, "source": self.source}
+
+    @classmethod
+    def from_json(cls, value: object, place: str) -> "Download":
+        """Parse it. Raises FormatError."""
+        members = Members(value, place, required=("bytes", "of", "source"))
+        return cls(
+            members.integer("bytes", least=0), members.integer("of", least=0), members.text("source", check_text)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +302,42 @@ class State:
             confirmed=_bundles(members, "confirmed", most=_MAX_CONFIRMED),
             failed=tuple(_parse_failure(value) for value in members.array("failed", least=0, most=_MAX_FAILURES)),
         )
+
+
+Problem = OSError | CapsealError
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What to run. path: the folder of its content; bundle: None for the built-in one.
+
+    problem: why it is not what it would have been, for the log.
+    """
+
+    path: str
+    bundle: InstalledBundle | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One installed bundle, checked. problem: None where it is whole and still trusted."""
+
+    bundle: InstalledBundle
+    problem: OSError | RejectedError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle."""
+
+    floor: int
+    current: InstalledBundle | None
+    staged: InstalledBundle | None
+    pending: InstalledBundle | None
+    starts: int
+    confirmed: tuple[InstalledBundle, ...]
+    failed: tuple[Failure, ...]
 
 
 def _created(statement: Statement) -> str:

@@ -8,31 +8,39 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from ..archive.check import ArchiveLimits
-from ..bundle.opened import SealInput, accept_detached, open_bundle
+from ..bundle.opened import OpenedBundle, SealInput, accept_detached, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
-from ..errors import CapsealError, FormatError, RejectedError, TamperedError, UsageError
+from ..errors import CapsealError, FormatError, RejectedError, TamperedError, TruncatedError, UsageError
 from ..format.strictjson import Role
 from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._download import Download
-from ._manifest import check_bundle, check_present, read_manifest
-from ._sources import Means, checked_payload
-from ._state import BY_COPY, BY_TRIAL, Failure, InstalledBundle, State, Trial
-from ._told import Checked, Problem, Running, Status
+from ._manifest import check_bundle, check_present
+from ._state import (
+    BY_COPY,
+    BY_TRIAL,
+    Checked,
+    Download,
+    Failure,
+    InstalledBundle,
+    Problem,
+    Running,
+    State,
+    Status,
+    Trial,
+)
 from ._unpack import name_of_check, unpack
 
 if TYPE_CHECKING:
     from ..client import FoundRelease
-    from ..recipes.bases import KnownBase
 
 _DEFAULT_LIMITS = ArchiveLimits()
 _RECIPE_MEMORY_BYTES = 112 * 1024 * 1024
@@ -160,12 +168,6 @@ class DeviceStore:
         *,
         release: "FoundRelease | None" = None,
     ) -> InstalledBundle:
-        means = Means(
-            identity=self._identity,
-            staging=self._disk.staging,
-            memory_bytes=self._recipe_memory_bytes,
-            bases=self._bases,
-        )
         self._disk.create()
         with self._disk.installing():
             with self._disk.changing():
@@ -182,25 +184,35 @@ class DeviceStore:
                 if expecting is not None:
                     expecting(statement.payload.size)
                 with (
-                    checked_payload(opened, release, means, progress) as (whole, download),
+                    self._checked_payload(opened, release, progress) as (whole, download),
                     SealedFile(whole, identity=self._identity) as content,
                     self._disk.unpacking() as folder,
                 ):
                     return self._stage(content, folder, download)
 
-    def _bases(self, stack: ExitStack) -> "list[KnownBase]":
-        """Open the confirmed bundles for recipes, the latest first; one whose manifest is damaged is passed over."""
-        from ..recipes.bases import KnownBase
-        from ._installed_base import InstalledBase
+    @contextmanager
+    def _checked_payload(
+        self, opened: OpenedBundle, release: "FoundRelease | None", progress: Progress | None
+    ) -> Iterator[tuple[OpenedBundle, Download | None]]:
+        """Check all of a payload and give the bundle to unpack, under the same verdict, and what was downloaded for it.
 
-        bases = []
-        for bundle in self._load().confirmed:
-            folder = self._disk.bundle(bundle.id)
-            with suppress(OSError, RejectedError):
-                manifest = read_manifest(folder, _MANIFEST, digest=bundle.manifest)
-                base = stack.enter_context(InstalledBase(os.path.join(folder, _CONTENT), manifest))
-                bases.append(KnownBase(base, (bytes.fromhex(bundle.digest), base.digest), bundle.version))
-        return bases
+        A regular file is used where it is, through the handle that it was checked through: whoever reads it checks
+        each segment again. Raises SourceChangedError where it was changed after it was checked.
+        """
+        if opened.source.ordered:
+            from ._sources import Means, arriving_payload  # here, since a file needs none
+
+            installed = [(self._disk.bundle(bundle.id), bundle) for bundle in self._load().confirmed]
+            means = Means(self._identity, self._recipe_memory_bytes, installed, _CONTENT, _MANIFEST)
+            with arriving_payload(opened, release, means, self._disk.staging, progress) as arrived:
+                yield arrived
+            return
+        opened.check_payload(progress=progress)
+        try:
+            yield opened, None
+        except (TamperedError, TruncatedError):
+            opened.source.check_unchanged()  # what passed a moment ago and does not now
+            raise
 
     def _stage(self, content: SealedFile, folder: str, download: Download | None) -> InstalledBundle:
         verified = content.verified

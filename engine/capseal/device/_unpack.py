@@ -14,8 +14,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from zlib_ng.zlib_ng import crc32
-
 from ..archive.check import Archive, ArchiveLimits, check_archive
 from ..archive.directory import ReadAt
 from ..archive.local_headers import Member, content_of
@@ -62,6 +60,8 @@ def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, li
             raise FormatError(f"content of {size} bytes, at most {limits.content_bytes} are allowed")
         _check_room(folder, [size], folders=0)
         synced = durable.SyncedOneByOne()
+        from zlib_ng.zlib_ng import crc32  # here, since a zip says it
+
         crc = 0
 
         def chunks() -> Iterator[bytes]:

@@ -9,12 +9,14 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from shutil import rmtree
 
-from ..bundle.verify import verify
+from ..bundle.companions import checked_index
+from ..bundle.verify import inspect, verify
 from ..errors import RejectedError
 from ..io.durable import FOLDER, remove_file, try_lock
+from ..io.source import open_source
 from ..trust.store import TrustStore
 
 _PREFIX = ".release-"
@@ -73,13 +75,32 @@ def _can_lock(fd: int) -> bool:
 
 
 def _take_back_payload(folder: str, place: str, trust: TrustStore) -> None:
-    """Delete a payload that has its name while its seal has none."""
+    """Delete a payload, and what goes with it, that have their names while their seal has none."""
     for name in os.listdir(place):
         base, ending = os.path.splitext(name)
         seal, payload = os.path.join(folder, base + _SEAL), os.path.join(folder, base + _PAYLOAD)
+        if ending == _SEAL and not os.path.lexists(seal):
+            _take_back_companions(os.path.join(folder, base), os.path.join(place, name))
         if ending == _SEAL and not os.path.lexists(seal) and os.path.isfile(payload):
             try:
                 verify(payload, seal=os.path.join(place, name), trust=trust)
             except RejectedError:
                 continue  # it is another run's, or not whole: none of ours
             remove_file(payload)
+
+
+def _take_back_companions(base: str, seal: str) -> None:
+    """Delete what a seal vouches for beside its payload, where it is that. base: what the names begin with."""
+    try:
+        statement = inspect(seal)[1]
+    except RejectedError:
+        return  # the run was killed before it was whole: nothing had a name
+    for companion in statement.companions:
+        path = f"{base}.attachment.{companion.name}"
+        if os.path.isfile(path):
+            try:
+                with closing(open_source(path)) as source:
+                    checked_index(companion, source)
+            except RejectedError:
+                continue
+            remove_file(path)

@@ -66,6 +66,7 @@ class Config(NamedTuple):
     development_head_signers: _Signers = ()
     recipients: _Paths = ()
     identities: _Paths = ()
+    archive: _Path = None
     trust: _Path = None
     development_trust: _Path = None
     server: _Text = None
@@ -117,7 +118,7 @@ def nearest(folder: str = os.curdir) -> str | None:
 def files_of(path: str) -> list[str]:
     """Return every file that one configuration names. Raises UsageError, OSError."""
     config = load(path)
-    paths = [config.trust, config.development_trust, config.log, *config.recipients, *config.identities]
+    paths = [config.trust, config.development_trust, config.log, config.archive, *config.recipients, *config.identities]
     signers = [reference.removeprefix("command:") for reference in config.all_signers]
     return [*filter(None, paths), *(one.partition(":")[0] if ":" in one else one for one in signers)]
 

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -84,7 +85,9 @@ def _private_keys(config: Config) -> Iterator[Finding]:
     seen = set()
     roots = set(_files(config.root_signers))
     heads = _files((*config.head_signers, *config.development_head_signers))
-    for path in (*_key_files(config), *config.identities, *heads, *_files(config.root_signers)):
+    # In a clone, and in CI, an archive key need not be there.
+    archives = [config.archive] if config.archive is not None and os.path.exists(config.archive) else []
+    for path in (*_key_files(config), *config.identities, *archives, *heads, *_files(config.root_signers)):
         if path in seen:
             continue
         seen.add(path)
@@ -117,6 +120,33 @@ def _private_keys(config: Config) -> Iterator[Finding]:
     }
     for path in sorted(shared):
         yield _error(path, "signs for production and for development", "make a key of its own for development")
+    yield from _archive(config)
+
+
+def _archive(config: Config) -> Iterator[Finding]:
+    """Find an archive key that can sign, or opens nothing; in CI it need not be there."""
+    path = config.archive
+    key = None if path is None else _public_of(path)
+    if path is None or key is None:
+        return
+    for signer in (*config.signers, *config.development_signers):
+        if _public_of(signer) == key:
+            yield _error(
+                path, f"opens the whole history, and signs as {signer}", "make a key of its own for the archive"
+            )
+    if config.recipients and key not in _recipient_keys(config):
+        public = _sibling(path, ".pub.pem")
+        yield _warning(
+            path, "is no recipient: no recipe can be made from what is released", f"add {public} to recipients"
+        )
+
+
+def _recipient_keys(config: Config) -> set[PublicKey]:
+    keys: set[PublicKey] = set()
+    for path in config.recipients:
+        with suppress(CapsealError, OSError):  # reported elsewhere
+            keys.update(load_public_keys(path))
+    return keys
 
 
 def _whose(path: str, config: Config, error: OSError) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ from .log import Pending, ReleaseEntry, load_pending, pending_path
 
 if TYPE_CHECKING:
     from ..client import Connection
+    from ..recipes.bases import KnownBase
+    from ..recipes.making import MadeRecipe
 
 Steps = Callable[[str, str | os.PathLike[str]], Progress | None]
 """Told that a step begins, and which file or folder it goes through; returns what to report its bytes to."""
@@ -42,7 +45,8 @@ SEALING, VERIFYING, LOGGING, PUBLISHING = "Sealing", "Verifying", "Logging", "Pu
 class Released:
     """A release. seal, payload: paths; entry: what the log says of it; published: what the server says of it.
 
-    created: when it was made, by this machine's clock.
+    created: when it was made, by this machine's clock. recipes: what was made for devices to update by, those that
+    were no gain among them.
     """
 
     verified: Verified
@@ -51,6 +55,7 @@ class Released:
     created: datetime
     entry: ReleaseEntry | None = None
     published: dict[str, Any] | None = None
+    recipes: "tuple[MadeRecipe, ...]" = ()
 
 
 def release(
@@ -68,6 +73,7 @@ def release(
     log: str | os.PathLike[str] | None = None,
     connection: "Connection | None" = None,
     content: PathOrFile | Source | None = None,
+    bases: "Sequence[KnownBase] | None" = None,
     jobs: int | None = None,
     steps: Steps | None = None,
 ) -> Released:
@@ -75,10 +81,11 @@ def release(
 
     What earlier runs that were killed left in the folder is settled first: it did not come about (_unfinished.py).
 
-    content: what is read of the source, where it is open already. signers: all of them sign, the first one also
-    the log's entry. trust: the store of production builds; what it does not accept never gets its name, is not logged
-    and not published. sequence: by default Unix time, or what is above everything in the log and the folder if that
-    is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload.
+    content: what is read of the source, where it is open already. bases: of recipes, to which one from nothing is
+    added; those that are no gain are left out; by default there are none at all. signers: all of them sign, the first
+    one also the log's entry. trust: the store of production builds; what it does not accept never gets its name, is
+    not logged and not published. sequence: by default Unix time, or what is above everything in the log and the folder
+    if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each recipe.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
     the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
@@ -107,6 +114,15 @@ def release(
     with ExitStack() as stack:
         unfinished = stack.enter_context(unfinished_release(folder))
         parts = Detached(*(os.path.join(unfinished, os.path.basename(path)) for path in (final.seal, final.payload)))
+
+        def place(folder: str | os.PathLike[str], name: str) -> str:
+            return os.path.join(folder, release_file(app, channel, sequence, f"attachment.{name}"))
+
+        maker = []
+        if bases is not None:
+            from ..recipes.making import RecipeMaker  # here, since it needs the extra `delta`
+
+            maker = [stack.enter_context(RecipeMaker(bases, place=partial(place, unfinished), jobs=jobs))]
         with _noted(SEALING, folder):
             made = seal(
                 open_content(source if content is None else content, leave_out=written),
@@ -119,6 +135,7 @@ def release(
                 channel=channel,
                 requires=requires,
                 created=created,
+                companions=maker,
                 jobs=jobs,
                 progress=steps(SEALING, source),
             )
@@ -127,8 +144,12 @@ def release(
         progress = steps(VERIFYING, parts.payload)
         with _noted(VERIFYING, folder):
             verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
-        released = Released(verified, os.fspath(final.seal), os.fspath(final.payload), created)
-        moves = [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
+        recipes = maker[0].made if maker else ()
+        released = Released(verified, os.fspath(final.seal), os.fspath(final.payload), created, recipes=recipes)
+        kept = [one.name for one in recipes if one.kept]
+        # The seal last: what vouches for the others.
+        moves = [(place(unfinished, name), place(folder, name)) for name in kept]
+        moves += [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
         if log is None:
             name_all(moves)
             return _publish(released, connection, steps)

@@ -2,14 +2,18 @@
 
 import os
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, content, options, progress
 from ..framework.arguments import argument, at_least, flag, option
-from ..framework.extras import need
+from ..framework.bases import Opener
+from ..framework.extras import has, need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
+
+if TYPE_CHECKING:
+    from ...recipes.making import MadeRecipe
 
 FOLDER = "releases"
 
@@ -65,6 +69,27 @@ def release(
         str | None, option("--log", metavar="FILE", help="The release log to add to; default: 'log' in capseal.toml.")
     ] = None,
     exclude: content.Exclude = None,
+    recipes: Annotated[
+        bool, flag("--recipes", opposite="--no-recipes", help="Make no recipes for devices to update by.")
+    ] = True,
+    base: Annotated[
+        list[str] | None,
+        option(
+            "--base",
+            metavar="OLD|URL",
+            repeatable=True,
+            help="Make a recipe from this, too: a folder, zip, sealed bundle, or a server's latest release.",
+        ),
+    ] = None,
+    archive: Annotated[
+        str | None,
+        option(
+            "--archive",
+            metavar="FILE",
+            env="CAPSEAL_ARCHIVE",
+            help="The key that opens earlier releases, to make recipes from; default: 'archive' in capseal.toml.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
     ] = False,
@@ -108,15 +133,32 @@ def release(
             connection = stack.enter_context(Connection(server, token=token))
         written = [folder, *([] if log is None else [log, pending_path(log)])]
         opened = content.open_content(source, exclude=exclude, leave_out=written)
+        signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
+        recipients = options.load_recipients(recipient or config.recipients)
+        store = options.load_trust(trust or config.trust)
+        bases = None
+        if recipes and (base or has("delta")):
+            need("delta")
+            key = archive or (config.archive if config.archive and os.path.exists(config.archive) else None)
+            opener = Opener(
+                app=app,
+                channel=options.chosen_channel(channel, config),
+                folder=folder,
+                trust=store,
+                identity=None if key is None else options.load_private_key(key, passphrases),
+            )
+            bases = opener.open(base or (), sequence, signers, recipients, stack)
+            opener.warn_of_deflated(source)
         released = releasing.release(
             source,
             folder,
             content=opened,
-            signers=options.load_signers(signer or config.signers, passphrases, command=signer_command),
-            recipients=options.load_recipients(recipient or config.recipients),
+            signers=signers,
+            recipients=recipients,
+            bases=bases,
             app=app,
             version=version,
-            trust=options.load_trust(trust or config.trust),
+            trust=store,
             sequence=sequence,
             channel=options.chosen_channel(channel, config),
             requires=requirements.required(),
@@ -133,6 +175,10 @@ def release(
                 "seal": released.seal,
                 "payload": released.payload,
                 "published": released.published,
+                "recipes": [
+                    {"name": one.name, "base": one.base, "bytes": one.bytes, "kept": one.kept}
+                    for one in released.recipes
+                ],
             }
         )
         return
@@ -140,6 +186,8 @@ def release(
     console.say(
         f"verified with the production trust store: {counted(len(released.verified.signers), 'trusted signature')}"
     )
+    for one in released.recipes:
+        console.say(_told(one, statement.payload.size))
     if released.entry is not None and released.entry.time > released.created:
         times = f"{shown_time(released.entry.time)}, as the one before; this machine's clock says"
         console.complain(f"warning: {log}: the entry is of {times} {shown_time(released.created)}")
@@ -148,6 +196,14 @@ def release(
         console.say(f"not published; next: {publish_it}, or release with --server URL")
     else:
         console.say(f"published at {server}; next: devices install it from there (capseal device install {server})")
+
+
+def _told(recipe: "MadeRecipe", payload_bytes: int) -> str:
+    """Return what a device will download by a recipe."""
+    what = "from nothing" if recipe.base is None else f"from {recipe.base}"
+    if recipe.kept:
+        return f"devices download {recipe.bytes} of {payload_bytes} bytes {what}"
+    return f"no recipe {what}: {recipe.bytes} bytes would be no gain"
 
 
 COMMANDS = {"release": release}

@@ -22,6 +22,16 @@ def need(extra: str) -> None:
             raise UsageError(_told(module, extra))
 
 
+def has(extra: str) -> bool:
+    """Say whether the libraries of an extra are installed."""
+    import importlib.util
+
+    try:
+        return all(importlib.util.find_spec(module) is not None for module in MODULES_OF[extra])
+    except ModuleNotFoundError:  # who hides it may say it so
+        return False
+
+
 def missing_extra(error: BaseException) -> str | None:
     """Return what to tell where an error says that a library of an extra is not installed, or None."""
     if not isinstance(error, ModuleNotFoundError):

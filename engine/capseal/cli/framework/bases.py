@@ -1,0 +1,95 @@
+"""The bases of recipes that a release is given: earlier releases, and what --base names."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import UsageError
+from . import console
+from .extras import need
+
+if TYPE_CHECKING:
+    from ...crypto.keys import Identity, PublicKey, Signer
+    from ...recipes.bases import KnownBase
+    from ...trust.store import TrustStore
+
+
+class Opener(NamedTuple):
+    """Opens bases for a release. folder: of earlier releases; identity: the archive key, if there is one."""
+
+    app: str
+    channel: str
+    folder: str
+    trust: "TrustStore"
+    identity: "Identity | None"
+
+    def open(
+        self,
+        named: Sequence[str],
+        sequence: int | None,
+        signers: "Sequence[Signer]",
+        recipients: "Sequence[PublicKey]",
+        stack: ExitStack,
+    ) -> "list[KnownBase]":
+        """Open the last releases, with the archive key, and what is named; warn of what cannot be used.
+
+        Raises UsageError, RejectedError, TransferError, OSError where what is named cannot be used.
+        """
+        from ...project import bases
+
+        found: list[KnownBase] = []
+        if self.identity is not None:
+            warning = bases.check_archive_key(self.identity, signers, recipients)
+            if warning is not None:
+                console.complain(f"warning: {warning}")
+            found, problems = bases.bases_of_releases(
+                self.folder,
+                stack,
+                app=self.app,
+                channel=self.channel,
+                identity=self.identity,
+                trust=self.trust,
+                below=sequence,
+            )
+            for problem in problems:
+                console.complain(f"warning: {problem}")
+        return [*(self._named(one, stack) for one in named), *found]
+
+    def warn_of_deflated(self, source: str) -> None:
+        """Say so where what is to be released is a zip whose entries are deflated: recipes find little in it."""
+        from ...archive.content import deflated_files
+
+        count = deflated_files(source) if os.path.isfile(source) else 0
+        if count:
+            console.complain(
+                f"warning: {source}: {count} files in it are deflated, and a recipe finds nothing to copy in them: "
+                "release the folder, or a zip that stores them; recipes compress"
+            )
+
+    def _named(self, base: str, stack: ExitStack) -> "KnownBase":
+        from ...project import bases
+        from ...recipes.bases import open_known_base
+        from ...trust.expect import Expect
+
+        if not base.startswith(("https://", "http://")):
+            keys = [] if self.identity is None else [self.identity]
+            expect = Expect(app=self.app, channel=self.channel)
+            return open_known_base(base, stack, identity=keys, trust=self.trust, expect=expect)
+        if self.identity is None:
+            raise UsageError(f"{base}: a release takes an archive key to be opened; give --archive FILE")
+        need("client")
+        from ...client import Connection
+
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="capseal-base-"))
+        with Connection(base) as connection:
+            return bases.base_of_server(
+                connection,
+                place,
+                stack,
+                app=self.app,
+                channel=self.channel,
+                identity=self.identity,
+                trust=self.trust,
+            )

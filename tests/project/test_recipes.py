@@ -1,0 +1,206 @@
+"""Releases with recipes: from the last releases, from what --base names, and from nothing."""
+
+import json
+import random
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+
+import capseal
+from capseal.project.config import Config
+from capseal.project.doctor import diagnose
+from support.command import run
+from support.serving import live_server
+
+APP = "com.example.game"
+
+
+@pytest.fixture
+def project(tmp_path, signer, recipient, other_recipient):
+    """A project whose archive key is `other_recipient`."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for name, key in (("signing", signer), ("recipient", recipient), ("archive", other_recipient)):
+        key.save(keys / f"{name}.pem")
+        (keys / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    (keys / "trust.json").write_bytes(capseal.TrustStore.of(signer.public_key).to_json())
+    (tmp_path / "capseal.toml").write_text(
+        f'app = "{APP}"\nweb = "www"\nsigners = ["keys/signing.pem"]\ntrust = "keys/trust.json"\n'
+        'recipients = ["keys/recipient.pub.pem", "keys/archive.pub.pem"]\narchive = "keys/archive.pem"\n'
+    )
+    (tmp_path / "www").mkdir()
+    write(tmp_path, 0)
+    return tmp_path
+
+
+def write(project, number):
+    code = "".join(f"export const v{i} = {random.Random(i).random()};\n" for i in range(4000))
+    (project / "www" / "index.html").write_text(f"<h1>{number}</h1>")
+    (project / "www" / "main.js").write_text(code.replace("v77 ", f"w{number} "))
+
+
+def release(project, sequence, *words):
+    done = run(
+        *("release", "--version", f"1.{sequence}", "--sequence", str(sequence), "--allow-dirty", "--json"),
+        *words,
+        cwd=project,
+    )
+    assert done.code == 0, done.err
+    return json.loads(done.out), done.err
+
+
+def recipes(project, sequence):
+    seal = project / "releases" / f"{APP}@production-{sequence}.seal"
+    return [one.name for one in capseal.inspect(seal)[1].companions]
+
+
+def name_of(project, sequence):
+    seal = project / "releases" / f"{APP}@production-{sequence}.seal"
+    return f"recipe-{capseal.inspect(seal)[1].payload.digest.hex()[:16]}"
+
+
+def test_a_release_has_recipes_from_the_last_three_and_one_from_nothing(project):
+    for sequence in range(1, 6):
+        write(project, sequence)
+        told, _ = release(project, sequence, "--no-publish")
+    names = [name_of(project, sequence) for sequence in (4, 3, 2)]
+    assert recipes(project, 5) == ["recipe-fresh", *names]
+    assert recipes(project, 1) == ["recipe-fresh"]
+    files = {path.name for path in (project / "releases").iterdir()}
+    assert {f"{APP}@production-5.attachment.{name}" for name in recipes(project, 5)} < files
+    assert [(one["name"], one["base"], one["kept"]) for one in told["recipes"]] == [
+        ("recipe-fresh", None, True),
+        *((name, f"1.{sequence} ({sequence})", True) for name, sequence in zip(names, (4, 3, 2), strict=True)),
+    ]
+    assert all(one["bytes"] < 1000 for one in told["recipes"][1:])
+
+
+def test_what_a_device_will_download_is_shown(project):
+    release(project, 1, "--no-publish")
+    write(project, 2)
+    done = run("release", "--version", "2", "--sequence", "2", "--allow-dirty", "--no-publish", cwd=project)
+    assert done.code == 0
+    lines = [line for line in done.out.decode().splitlines() if line.startswith("devices download ")]
+    assert len(lines) == 2
+    assert lines[0].endswith(" bytes from nothing") and lines[1].endswith(" bytes from 1.1 (1)")
+
+
+def test_without_the_archive_key_there_is_a_recipe_from_nothing_only(project):
+    """As in CI, unless it is given there."""
+    release(project, 1, "--no-publish")
+    (project / "keys" / "archive.pem").rename(project / "elsewhere.pem")
+    release(project, 2, "--no-publish")
+    assert recipes(project, 2) == ["recipe-fresh"]
+    release(project, 3, "--no-publish", "--archive", "elsewhere.pem")
+    assert recipes(project, 3) == ["recipe-fresh", name_of(project, 2), name_of(project, 1)]
+    release(project, 4, "--no-publish", "--no-recipes")
+    assert recipes(project, 4) == []
+
+
+def test_an_archive_key_that_signs_is_refused(project):
+    done = run(
+        *("release", "--version", "1", "--allow-dirty", "--no-publish", "--archive", "keys/signing.pem"), cwd=project
+    )
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "signs as well" in done.err
+
+
+def test_a_release_that_cannot_be_opened_is_told_and_passed_over(project):
+    release(project, 1, "--no-publish")
+    release(project, 2, "--no-publish")
+    payload = project / "releases" / f"{APP}@production-1.payload"
+    payload.unlink()
+    seal = project / "releases" / f"{APP}@production-2.seal"
+    data = seal.read_bytes()
+    seal.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    _, err = release(project, 3, "--no-publish")
+    assert err.count("warning: no recipe from ") == 2
+    assert recipes(project, 3) == ["recipe-fresh"]
+
+
+def test_a_recipe_above_half_of_the_compressed_full_size_is_left_out(project):
+    release(project, 1, "--no-publish")
+    (project / "www" / "main.js").write_text(
+        "".join(f"let x{i} = {random.Random(10**6 + i).random()};" for i in range(4000))
+    )
+    told, _ = release(project, 2, "--no-publish")
+    assert [one["kept"] for one in told["recipes"]] == [True, False]
+    assert recipes(project, 2) == ["recipe-fresh"]
+    assert not list((project / "releases").glob(f"*-2.attachment.{name_of(project, 1)}"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "payload", "absent"])
+def test_a_base_that_is_named_is_used_or_refused(project, kind):
+    release(project, 1, "--no-publish")
+    base = {
+        "folder": "www",
+        "zip": "old.zip",
+        "payload": f"releases/{APP}@production-1.payload",
+        "absent": "absent",
+    }[kind]
+    if kind == "zip":
+        with zipfile.ZipFile(project / "old.zip", "w") as packed:
+            packed.write(project / "www" / "index.html", "index.html")
+            packed.write(project / "www" / "main.js", "main.js")
+    words = ("release", "--version", "2", "--sequence", "2", "--allow-dirty", "--no-publish", "--base", base)
+    done = run(*words, cwd=project)
+    if kind == "absent":
+        assert (done.code, done.err.count("\n")) == (3, 1)
+        return
+    assert done.code == 0, done.err
+    assert len(recipes(project, 2)) == (2 if kind == "payload" else 3)
+
+
+def test_a_base_from_a_server_is_verified_with_the_production_store_before_it_is_opened(project, trust, signer2):
+    with live_server(str(project / "store"), trust) as live:
+        told, _ = release(project, 1, "--server", live.url)
+        assert told["published"]["sequence"] == 1
+        for path in (project / "releases").iterdir():
+            path.unlink()
+        write(project, 2)
+        release(project, 2, "--base", live.url, "--server", live.url)
+        assert len(recipes(project, 2)) == 2
+        # Published with it, found beside the payload.
+        store = capseal.TrustStore.of(signer2.public_key)
+        (project / "other.json").write_bytes(store.to_json())
+        words = ("release", "--version", "3", "--allow-dirty", "--no-publish", "--base", live.url)
+        done = run(*words, "--trust", "other.json", "-o", "elsewhere", cwd=project)
+        assert done.code == 1 and "no trusted key matches" in done.err
+        assert not list((project / "elsewhere").glob("*.payload"))
+
+
+def test_a_zip_whose_entries_are_deflated_is_warned_of(project):
+    with zipfile.ZipFile(project / "new.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(project / "www" / "index.html", "index.html")
+        packed.write(project / "www" / "main.js", "main.js")
+    done = run("release", "new.zip", "--version", "1", "--allow-dirty", "--no-publish", cwd=project)
+    assert done.code == 0 and "warning: new.zip: 2 files in it are deflated" in done.err
+    done = run("release", "--version", "2", "--sequence", "9999999999", "--allow-dirty", "--no-publish", cwd=project)
+    assert done.code == 0 and "deflated" not in done.err
+
+
+def findings(project, **changes):
+    path = str(project / "keys" / "archive.pem")
+    settings = {
+        "app": APP,
+        "signers": (str(project / "keys" / "signing.pem"),),
+        "recipients": (str(project / "keys" / "archive.pub.pem"),),
+        "trust": str(project / "keys" / "trust.json"),
+        "archive": path,
+    } | changes
+    found = diagnose(Config(**settings), now=datetime.now(UTC))
+    return [(str(one.severity), one.what) for one in found if one.where == settings["archive"]]
+
+
+def test_the_doctor_looks_at_the_archive_key(project, recipient):
+    assert findings(project) == []
+    [shipped] = findings(project, web=str(project / "keys"))
+    assert shipped[0] == "error" and "is in the web folder" in shipped[1]
+    [signs] = findings(project, signers=(str(project / "keys" / "archive.pem"),))
+    assert signs[0] == "error" and "opens the whole history, and signs" in signs[1]
+    [useless] = findings(project, recipients=(str(project / "keys" / "recipient.pub.pem"),))
+    assert useless[0] == "warning" and "no recipient" in useless[1]
+    # In a clone, and in CI, it is not there.
+    (project / "keys" / "archive.pem").unlink()
+    assert findings(project) == []
