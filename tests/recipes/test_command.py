@@ -3,7 +3,9 @@
 import pytest
 
 import capseal
+from capseal.client import Connection, publish
 from support.command import run
+from support.serving import live_server
 from support.updates import APP, write_versions
 
 
@@ -57,3 +59,25 @@ def test_a_base_that_cannot_be_opened_leaves_nothing(project):
         assert (done.code != 0, done.err.count("\n")) == (True, 1), done.err
         assert said in done.err
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_what_is_mirrored_is_rebuilt_from_what_is_there(project, signer):
+    folder, seal = project
+    assert seal("new", "new.sealed", "--base", "old", "--sequence", "7").code == 0
+    with live_server(str(folder / "store"), capseal.TrustStore.of(signer.public_key)) as live:
+        with Connection(live.url) as connection:
+            publish(folder / "new.sealed", connection)
+        (folder / "mirror").mkdir()
+        words = ("fetch", live.url, "-o", "mirror", "--app", APP, "--trust", "trust.json")
+        done = run(*words, "--base", "old", "-i", "r.pem", cwd=folder)
+        assert done.code == 0, done.err
+        assert ": " in done.err and " segments of the payload" in done.err and done.err.count("\n") == 1
+        [payload] = (folder / "mirror").glob("*.payload")
+        assert (folder / "new.sealed").read_bytes().endswith(payload.read_bytes())
+        # What the base does not have comes by range, and what is there already is not made again.
+        payload.unlink()
+        (folder / "old" / "assets.bin").write_bytes(bytes((folder / "old" / "assets.bin").stat().st_size))
+        assert run(*words, "--base", "old", "-i", "r.pem", cwd=folder).code == 0
+        assert (folder / "new.sealed").read_bytes().endswith(payload.read_bytes())
+        done = run(*words, "--base", "old", "-i", "s.pem", cwd=folder)
+        assert (done.code, done.err) == (0, "")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..bundle.opened import accept_detached
 from ..bundle.pipeline import Progress
@@ -26,7 +27,16 @@ from ..trust.store import TrustStore
 from ._connection import Connection
 from ._parallel import Lanes, serialised
 from ._publishing import JOBS
-from ._remote import NoRangesError, RangeSource, fetch_index, find_release
+from ._remote import FoundRelease, NoRangesError, RangeSource, fetch_index, find_release
+
+Keep = Callable[[int, memoryview], None]
+"""Takes verified bytes of a payload, and the offset where they belong."""
+
+Rebuild = Callable[[Verified, FoundRelease, set[int], Keep, Progress], object]
+"""Makes segments of a payload in another way than by fetching them: is given the verdict, where the release is, which
+segments are missing, what takes those that are as they were signed, and what is told of their bytes; takes what it kept
+out of the missing ones.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ def fetch(
     expect: Expect = Expect(),
     sequence: int | None = None,
     companions: Iterable[str] = (),
+    rebuild: Rebuild | None = None,
     jobs: int = JOBS,
     progress: Progress | None = None,
     expecting: Callable[[int], None] | None = None,
@@ -64,8 +75,9 @@ def fetch(
     those names already keeps them until all is there. Where it is another release, its seal loses its name first: it
     never stands beside a payload that is not its own.
     A fetch that was killed goes on from what it left there, if that is ours alone: every segment on disk
-    is verified again, only the others are asked for. expect: floor and role; app and channel are demanded
-    in any case. expecting: told once, before any progress, how many bytes are signed of all that is fetched.
+    is verified again, only the others are asked for. rebuild: what is tried first for those, as by recipes. expect:
+    floor and role; app and channel are demanded in any case. expecting: told once, before any progress, how many bytes
+    are signed of all that is fetched.
     Raises RejectedError, TransferError, UsageError, OSError.
     """
     expect = replace(expect, app=app, channel=channel)
@@ -94,7 +106,8 @@ def fetch(
     # By what is signed, whatever the server's own links say.
     path = _path_of(paths.RELEASE_PAYLOAD, statement)
     with ExitStack() as stack:
-        arrived = [_fetch_payload(stack, connection, path, verified.index, result.payload, jobs, report)]
+        ways = None if rebuild is None else partial(rebuild, verified, found)
+        arrived = [_fetch_payload(stack, connection, path, verified.index, result.payload, jobs, report, ways)]
         indexes = []
         for one in wanted:
             path = _path_of(paths.RELEASE_ATTACHMENT, statement, name=one.name)
@@ -149,11 +162,16 @@ def _fetch_payload(
     target: str,
     jobs: int,
     report: Progress,
+    rebuild: Callable[[set[int], Keep, Progress], object] | None = None,
 ) -> "_Unfinished":
     """Fetch what is not on disk yet of one payload; it has no name yet. stack: of what is open until it has."""
     source = RangeSource(connection, path, index.payload.size)
     unfinished = stack.enter_context(_Unfinished(target))
     missing = unfinished.missing(index, report)
+    if rebuild is not None and missing:
+        left = set(missing)
+        rebuild(left, unfinished.write, report)
+        missing = sorted(left)
     arrival = _Arrival(connection, source, index, unfinished, missing, report)
     try:
         lanes = Lanes(connection, jobs)

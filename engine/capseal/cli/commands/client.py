@@ -1,11 +1,13 @@
 """capseal publish, fetch and withdraw: the way to a server of bundles, and from it."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, options, progress
 from ..framework.arguments import argument, at_least, between, option
 from ..framework.extras import need
+from ..framework.passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ...client import Connection
@@ -78,7 +80,19 @@ def fetch(
         list[str] | None,
         option("--attachment", metavar="NAME", repeatable=True, help="Fetch this attachment of the seal, too."),
     ] = None,
+    base: Annotated[
+        list[str] | None,
+        option(
+            "--base",
+            metavar="OLD",
+            repeatable=True,
+            help="Rebuild the payload by a recipe from this folder, zip or sealed bundle, with a recipient's key (-i).",
+        ),
+    ] = None,
+    identity: options.Identities = None,
     jobs: Transfers = 4,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Fetch a release, verified segment by segment. Goes on with what is on disk already."""
     need("client")
@@ -89,7 +103,16 @@ def fetch(
     expect = options.expectation(
         app=app, channel=channel, min_sequence=min_sequence, role=role, native=native, platform=platform
     )
-    with _connect(url, None) as connection, progress.transferred("Fetching") as bar:
+    with ExitStack() as stack:
+        rebuilder = None
+        if base:
+            need("delta")
+            from ..framework.bases import Rebuilder
+
+            keys = options.load_identities(identity or options.find_config().identities, passphrases)
+            rebuilder = Rebuilder(base, keys, store, stack)
+        connection = stack.enter_context(_connect(url, None))
+        bar = stack.enter_context(progress.transferred("Fetching"))
         got = client.fetch(
             connection,
             app=app,
@@ -99,9 +122,12 @@ def fetch(
             expect=expect,
             sequence=sequence,
             companions=attachment or (),
+            rebuild=rebuilder,
             jobs=jobs,
             **bar,
         )
+    for line in () if rebuilder is None else rebuilder.told:
+        console.complain(line)
     console.say(got.seal)
     console.say(got.payload)
     for path in got.companions.values():

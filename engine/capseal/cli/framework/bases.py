@@ -1,4 +1,4 @@
-"""The bases of recipes that a release is given: earlier releases, and what --base names."""
+"""The bases of recipes: of a release, earlier ones and what --base names; of what is fetched, the latter."""
 
 import os
 import tempfile
@@ -11,6 +11,11 @@ from . import console
 from .extras import need
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...bundle.pipeline import Progress
+    from ...bundle.reading_order import Verified
+    from ...client import FoundRelease
     from ...crypto.keys import Identity, PublicKey, Signer
     from ...recipes.bases import KnownBase
     from ...trust.store import TrustStore
@@ -93,3 +98,43 @@ class Opener(NamedTuple):
                 identity=self.identity,
                 trust=self.trust,
             )
+
+
+class Rebuilder:
+    """What fetch() tries first: recipes from the named bases. told: what came of them, for people."""
+
+    def __init__(
+        self, bases: Sequence[str], identity: "Sequence[Identity]", trust: "TrustStore", stack: ExitStack
+    ) -> None:
+        """Open the bases until the stack is left. Raises UsageError, RejectedError, OSError."""
+        from ...recipes.bases import open_known_base
+
+        self.told: list[str] = []
+        self._identity = identity
+        self._bases = [open_known_base(base, stack, identity=identity, trust=trust) for base in bases]
+
+    def __call__(
+        self,
+        verified: "Verified",
+        found: "FoundRelease",
+        missing: set[int],
+        keep: "Callable[[int, memoryview], None]",
+        report: "Progress",
+    ) -> None:
+        from ...bundle.opened import unwrap_session_key
+        from ...recipes.rebuilding import rebuild_missing
+
+        attempts = rebuild_missing(
+            verified,
+            unwrap_session_key(verified, self._identity),
+            bases=self._bases,
+            open_companion=found.open_companion,
+            missing=missing,
+            keep=keep,
+            progress=report,
+        )
+        for one in attempts:
+            problem = "" if one.problem is None else f"; {one.problem}"
+            self.told.append(f"{one.name}: {one.downloaded} bytes gave {one.kept} segments of the payload{problem}")
+        if not attempts:
+            self.told.append("no recipe of the release is for what --base names, or less than what is missing")
