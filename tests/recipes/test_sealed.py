@@ -311,13 +311,15 @@ def test_a_reader_declines_what_takes_more_memory_than_it_has_before_it_begins(u
 
 def test_the_session_keys_commitment_is_checked_before_anything_is_encrypted(update, monkeypatch):
     made = update()
-    monkeypatch.setattr(rebuilding, "SegmentCipher", None)
+    encrypted = []
+    monkeypatch.setattr(rebuilding.SegmentCipher, "encrypt_run", lambda *_: encrypted.append(1) or memoryview(b""))
 
     def refuse(*_):
         raise TamperedError("commitment")
 
     monkeypatch.setattr(rebuilding, "check_commitment", refuse)
     _, _, attempts = made.rebuild(bases=(made.old_sealed,))
+    assert encrypted == []
     assert [attempt.problem for attempt in attempts] == ["commitment", "commitment"]
 
 
@@ -375,11 +377,16 @@ def test_what_is_called_a_recipe_and_is_not_sealed_is_none(update, tmp_path):
     foreign = capseal.describe_companion(plain, media_type=RECIPE_TYPE)
     statement = replace(verified.statement, companions=(foreign,))
     asked = []
+
+    def open_companion(companion):
+        asked.append(companion)
+        raise capseal.TransferError("asked for")
+
     attempts = rebuilding.rebuild_missing(
         replace(verified, seal=replace(verified.seal, statement=statement)),
         session_key,
         bases=[],
-        open_companion=asked.append,
+        open_companion=open_companion,
         missing={0, 1, 2, 3},
         keep=lambda at, data: None,
     )
