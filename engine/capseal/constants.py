@@ -42,8 +42,16 @@ MAX_INTEGER: Final = 2**53 - 1  # RFC 8259, section 6: what every JSON reader ag
 MAX_TEXT_CHARS: Final = 255
 MAX_NESTING: Final = 32  # objects and arrays inside one another, the outermost counted
 
-# Heads.
+# Channel heads and recalls: what is signed, before the envelope's base64.
 MAX_HEAD_AGE_S: Final = 366 * 24 * 60 * 60  # a head that is valid for longer says nothing of the present
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_CURRENT: Final = 16
+MAX_WITHDRAWN: Final = 1024
+MAX_RECALLS: Final = 64
+MAX_RECALLED: Final = 64  # releases in one recall
+MAX_SHARE: Final = 1000  # thousandths
+ROLLOUT_SALT_BYTES: Final = 16
+ROLLOUT_SECRET_BYTES: Final = 32
 
 # RSA.
 MIN_RSA_BITS: Final = 3072

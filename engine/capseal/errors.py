@@ -7,7 +7,8 @@ CapsealError
 │   ├── TamperedError          a digest or tag does not match          .segment .offset
 │   ├── TruncatedError         ended early, or bytes after the end     .expected .actual
 │   ├── NotForUsError          wrong app, channel, role; no recipient key
-│   └── RollbackError          sequence at or below what was trusted   .floor .sequence
+│   ├── RollbackError          sequence at or below what was trusted   .floor .sequence
+│   └── StaleError             nothing fresh says that this is current
 ├── KeyFileError             a key, passphrase or trust store cannot be used
 ├── SourceChangedError       the input changed while it was being read
 ├── TransferError            network; safe to retry
@@ -73,6 +74,10 @@ class RollbackError(RejectedError):
         super().__init__(message)
         self.floor = floor
         self.sequence = sequence
+
+
+class StaleError(RejectedError):
+    """Nothing fresh says that this is current: the head has expired or is missing, or the bundle is too old."""
 
 
 class KeyFileError(CapsealError):

@@ -22,6 +22,8 @@ def check(out: str) -> Path:
     assert places == sorted(places)
     assert "REJECTED" in out
     assert "identical to the original" in out
+    assert "v4 withheld by a server: NOTICED, v3 runs" in out
+    assert "head 1 expired at" in out
     return Path(lines[0].split()[1].rstrip(","))
 
 

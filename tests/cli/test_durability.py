@@ -38,15 +38,12 @@ WRITING: dict[str, list[str]] = {
         "web --version 4 --sequence 4 --server URL",
         "web --version 5 --sequence 5 --server URL",
     ],
+    "head sign": ["--current 5 --server URL"],
+    "head renew": ["--server URL"],
+    "head recall": ["releases/com.example.game@production-3.seal -o recall.json", "5 --current 4 --server URL"],
+    "head cosign": ["recall.json -s extra.pem"],
     "fetch": ["URL -o fetched", "URL -o fetched", "URL -o interrupted"],
     "demo": ["web/large"],
-    "trust add": ["extra.pub.pem --threshold 1"],
-    "trust remove": ["KEY --update update.json"],
-    "trust cosign": ["update.json -s extra.pem"],
-    "trust apply": ["update.json --trust before.json"],
-    "trust heads": ["--max-age 7"],
-    "trust restart": ["7 --update restart.json"],
-    "log store": [""],
     "delta make": ["before web -o recipe", "before web -o recipe -f"],
     "delta apply": ["before recipe -o rebuilt.zip", "before recipe -o rebuilt.zip -f"],
     "capgo encrypt": ["web -o encrypted.zip -k capgo/.capgo_key_v2 --record record.json"],
@@ -62,6 +59,14 @@ WRITING: dict[str, list[str]] = {
     "device confirm": [""],
     "device rollback": [""],
     "device prune": ["--keep 0"],
+    "device refresh": ["URL"],
+    "trust add": ["extra.pub.pem --threshold 1"],
+    "trust remove": ["KEY --update update.json"],
+    "trust cosign": ["update.json -s extra.pem"],
+    "trust apply": ["update.json --trust before.json"],
+    "trust heads": ["--max-age 7"],
+    "trust restart": ["7 --update restart.json"],
+    "log store": [""],
     "serve": [""],
     "store export": ["store tree"],
     "store prune": ["store --keep 1"],
@@ -78,6 +83,7 @@ WRITING_NOTHING = {
         "key show",
         "trust show",
         "log verify",
+        "head show",
         "delta show",
     ),
     *("delta show", "capgo verify", "device current", "device verify", "device status"),
@@ -150,7 +156,7 @@ def _serve(folder: Path) -> Trace:
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            published = run("publish", "sealed", f"http://127.0.0.1:{port}", cwd=folder)
+            published = run("publish", "sealed", f"http://127.0.0.1:{port}", "--no-head", cwd=folder)
             if not published.code:
                 break
             time.sleep(0.2)
@@ -164,10 +170,14 @@ def _serve(folder: Path) -> Trace:
     return trace.judge(log.read_text(), synced_late=r"/served/.*#[0-9]+$")
 
 
+ADDING = ("head sign", "head renew", "head recall")
+"""Commands that may only add to a file that has its name."""
+
+
 @pytest.mark.parametrize("name", WRITING)
 def test_what_a_command_wrote_has_its_name_after_a_power_cut(name: str, story: Story) -> None:
     assert [trace.problems for trace in story.traces[name]] == [[]] * len(WRITING[name])
-    if not name.startswith("device"):
+    if not name.startswith("device") and name not in ADDING:
         assert all(trace.namings or trace.made for trace in story.traces[name])
 
 

@@ -13,6 +13,7 @@ from capseal.cli._app import CAPSEAL
 from capseal.cli.framework.arguments import Command, Group
 from capseal.cli.framework.extras import MODULES_OF
 from support.places import ROOT, TESTS
+from vectors.making import read
 
 # In the order of a project's life, in its folder. With the extra that a command lacks, or None where it does its work.
 LINES: list[tuple[str, str, str | None]] = [
@@ -43,6 +44,11 @@ LINES: list[tuple[str, str, str | None]] = [
     ("release", "--version 1 --allow-dirty --server http://127.0.0.1:9", "client"),
     ("log store", "", None),
     ("log verify", "", None),
+    ("head sign", "--current 1 --server http://127.0.0.1:9", "client"),
+    ("head renew", "--server http://127.0.0.1:9", "client"),
+    ("head recall", "a.seal -o recall.json", None),
+    ("head cosign", "recall.json -s other.pem", None),
+    ("head show", "{heads}", None),
     ("publish", "a.sealed http://127.0.0.1:9", "client"),
     ("fetch", "http://127.0.0.1:9 -o .", "client"),
     ("withdraw", "http://127.0.0.1:9 --sequence 1", "client"),
@@ -62,6 +68,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("capgo convert to-sealed", "a.capgo -o f.sealed --version 2 --record a.json", None),
     ("device install", "http://127.0.0.1:9", "client"),
     ("device install", "a.sealed", None),
+    ("device refresh", "http://127.0.0.1:9", "client"),
     ("device activate", "", None),
     ("device boot", "", None),
     ("device confirm", "", None),
@@ -121,7 +128,9 @@ def test_without_its_extra_a_command_names_it_in_one_line(tmp_path):
         text=True,
     )
     keys = TESTS / "vectors" / "keys"
-    texts = {"keys": keys, "signer2": load_public_key(keys / "signer2.pub.pem").fingerprint}
+    heads = tmp_path / "heads"
+    heads.write_bytes(read((TESTS / "vectors" / "heads" / "valid-head.txt").read_text())[1] + b"\n")
+    texts = {"heads": heads, "keys": keys, "signer2": load_public_key(keys / "signer2.pub.pem").fingerprint}
     lines = [_words(name, rest.format(**texts)) for name, rest, _ in LINES]
     out, _ = driver.communicate(json.dumps(lines), timeout=240)
     results = [json.loads(line) for line in out.splitlines() if line.startswith("[")]

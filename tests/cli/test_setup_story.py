@@ -155,9 +155,9 @@ def test_readmes_own_lines_lead_to_an_installed_update(is_git, installed, tmp_pa
     assert done.returncode == 0, done.stderr
     assert (tmp_path / done.stdout.splitlines()[-1] / "index.html").read_text() == "<h1>Hello</h1>"
     if is_git:
-        # Only the log is new: the next release is not stopped by what this one made.
+        # Only the log and the head are new: the next release is not stopped by what this one made.
         status = subprocess.run([git, "status", "--porcelain"], cwd=tmp_path, capture_output=True, text=True)
-        assert status.stdout == "?? releases.log\n"
+        assert status.stdout == "?? com.example.hello@production.heads\n?? releases.log\n"
         assert "node_modules\nserver.log\n# What capseal makes" in (tmp_path / ".gitignore").read_text()
         tracked = subprocess.run([git, "ls-files"], cwd=tmp_path, capture_output=True, text=True).stdout.split()
         assert not {"keys/signing.pem", "keys/development.pem", "keys/recipient.pem"} & set(tracked)

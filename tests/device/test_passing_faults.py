@@ -197,11 +197,11 @@ def bad(world: World) -> Iterator[bytes]:
 
 
 def _count_unpackings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    from capseal.device import _store
+    from capseal.device import _unpack
 
     begun: list[str] = []
-    unpack = _store.unpack
-    monkeypatch.setattr(_store, "unpack", lambda *args, **keywords: (begun.append(""), unpack(*args, **keywords))[1])
+    unpack = _unpack.unpack
+    monkeypatch.setattr(_unpack, "unpack", lambda *args, **keywords: (begun.append(""), unpack(*args, **keywords))[1])
     return begun
 
 

@@ -317,7 +317,7 @@ def test_a_bad_download_is_dropped_at_its_first_bad_segment(store: DeviceStore, 
 def test_nothing_is_unpacked_before_the_last_byte_is_checked(
     store: DeviceStore, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capseal.device._store.unpack", lambda *_, **__: pytest.fail("began to unpack"))
+    monkeypatch.setattr("capseal.device._unpack.unpack", lambda *_, **__: pytest.fail("began to unpack"))
     bundle = bytearray(world.seal(1, source=io.BytesIO(os.urandom(3_000_000)), name="model.bin"))
     bundle[-1] ^= 1
     path = tmp_path / "bundle"
@@ -460,7 +460,7 @@ def test_a_floor_that_rises_while_a_bundle_is_unpacked_counts(
         store.confirm()  # as another thread would, or another process
         return unpack(*arguments, **keywords)
 
-    monkeypatch.setattr("capseal.device._store.unpack", unpack_and_confirm)
+    monkeypatch.setattr("capseal.device._unpack.unpack", unpack_and_confirm)
     with pytest.raises(RollbackError, match="sequence 2 is not above 3"):
         store.install(world.sealed(2))
     assert store.status().staged is None

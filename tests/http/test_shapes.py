@@ -147,6 +147,7 @@ def test_an_answer_is_read_to_its_cap_and_no_further() -> None:
 REJECTIONS = [
     errors.FormatError("text", offset=3),
     errors.SignatureError("text"),
+    errors.StaleError("text"),
     errors.NotForUsError("text"),
     errors.RollbackError("text", floor=5, sequence=4),
     errors.TamperedError("text", segment=2, offset=1024),

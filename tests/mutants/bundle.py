@@ -12,9 +12,10 @@ DETACH = "tests/bundle/test_detach.py::"
 MUTANTS = (
     Mutant(
         "bundle/reading_order.py",
-        "    expect.check(statement)\n    return Verified((yield from parse_rest(envelope, statement)), signers)\n",
+        "    expect.check(statement, now=now)\n"
+        "    return Verified((yield from parse_rest(envelope, statement)), signers)\n",
         "    verified = Verified((yield from parse_rest(envelope, statement)), signers)\n"
-        "    expect.check(statement)\n"
+        "    expect.check(statement, now=now)\n"
         "    return verified\n",
         ALTERED + "test_all_that_a_reader_expects_is_judged_before_the_index_is_read",
     ),

@@ -3,9 +3,52 @@
 from .mutant import Mutant
 
 STORE = "tests/device/test_store.py::"
+HEADS = "tests/device/test_heads.py::"
 ARCHIVES = "tests/device/test_archives.py::"
 
 MUTANTS = (
+    Mutant(
+        "device/_heads.py",
+        "            check_store(self._trust, head)\n",
+        "            pass\n",
+        HEADS + "test_what_a_stolen_head_key_did_a_new_epoch_mends",
+    ),
+    Mutant(
+        "device/_heads.py",
+        "        check_follows(last, signed)\n",
+        "        check_follows(None, signed)\n",
+        HEADS + "test_a_replayed_head_is_refused_and_told",
+    ),
+    Mutant(
+        "device/_heads.py",
+        "        if found != digest:\n",
+        "        if not found:\n",
+        HEADS + "test_a_head_key_recalls_nothing_and_another_recall_is_not_the_one_that_is_named",
+    ),
+    Mutant(
+        "device/_heads.py",
+        "if self._use is HeadUse.USED and last is None:\n            return None",
+        "if self._use is HeadUse.USED:\n            return None",
+        HEADS + "test_a_used_head_counts_from_the_first_one_on",
+    ),
+    Mutant(
+        "device/_store.py",
+        "head=None if self._heads is None else self._heads.current(state))",
+        "head=None)",
+        HEADS + "test_only_what_a_fresh_head_names_is_installed",
+    ),
+    Mutant(
+        "device/_state.py",
+        "sequence in self.heads.withdrawn(epoch=self.epoch):",
+        "sequence in self.heads.withdrawn(epoch=0):",
+        HEADS + "test_activation_checks_withdrawals_again_and_not_freshness",
+    ),
+    Mutant(
+        "device/_head_memory.py",
+        "secret=self.secret or secret)",
+        "secret=secret)",
+        HEADS + "test_the_secret_is_drawn_once",
+    ),
     Mutant(
         "device/_runs.py",
         "entry.size <= _RUN_BYTES and not entry.flags & DESCRIPTOR:",
@@ -19,13 +62,13 @@ MUTANTS = (
         STORE + "test_a_store_takes_its_own_role_only",
     ),
     Mutant(
-        "device/_store.py",
-        "check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest, progress=progress)",
+        "device/_manifest.py",
+        "check_bundle(folder, content=CONTENT, manifest=MANIFEST, digest=bundle.manifest, progress=progress)",
         "pass",
         STORE + "test_what_was_changed_on_disk_fails_and_the_bundle_before_runs",
     ),
     Mutant(
-        "device/_store.py",
+        "device/_manifest.py",
         "if digest != bundle.digest:",
         "if digest[:0] != bundle.digest[:0]:",
         STORE + "test_the_seal_of_another_bundle_is_not_this_ones",
@@ -92,8 +135,8 @@ MUTANTS = (
     ),
     Mutant(
         "device/_state.py",
-        "if failure.digest == digest and failure.by in (BY_TRIAL, self.check):",
-        "if failure.digest == digest and failure.by == self.check:",
+        "if failure.digest == digest and failure.by in (BY_TRIAL, BY_RECALL, self.check):",
+        "if failure.digest == digest and failure.by in (BY_RECALL, self.check):",
         STORE + "test_a_bundle_that_is_not_confirmed_fails_and_is_never_tried_again",
     ),
     Mutant(

@@ -6,8 +6,52 @@ STATEMENT = "tests/format/test_statement.py::"
 STRICT = "tests/format/test_strictjson.py::"
 DSSE = "tests/format/test_dsse.py::"
 SEAL = "tests/format/test_seal.py::"
+HEADS = "tests/format/test_heads.py::"
+HEAD_VECTOR = HEADS + "test_the_document_of_a_vector_parses_unless_that_is_its_defect"
 
 MUTANTS = (
+    Mutant(
+        "format/head.py",
+        "if len(data) > MAX_HEAD_BYTES:",
+        "if len(data) > MAX_HEAD_BYTES + 1:",
+        HEADS + "test_nothing_of_a_document_over_its_cap_is_looked_at",
+    ),
+    Mutant(
+        "format/head.py",
+        "if before >= after:",
+        "if before > after:",
+        HEADS + "test_two_equal_items_do_not_ascend",
+    ),
+    Mutant(
+        "format/head.py",
+        "if head.expires <= head.issued:",
+        "if head.expires < head.issued:",
+        HEAD_VECTOR,
+    ),
+    Mutant(
+        "format/head.py",
+        "if release.sequence in head.withdrawn:",
+        "if release is head.candidate and release.sequence in head.withdrawn:",
+        HEAD_VECTOR,
+    ),
+    Mutant(
+        "format/head.py",
+        "head.candidate.release.sequence <= head.current[0].sequence:",
+        "head.candidate.release.sequence < head.current[0].sequence:",
+        HEAD_VECTOR,
+    ),
+    Mutant(
+        "format/recall.py",
+        "if releases and release.sequence >= releases[-1].sequence:",
+        "if releases and release.sequence == releases[-1].sequence:",
+        HEAD_VECTOR,
+    ),
+    Mutant(
+        "format/rollout.py",
+        "return place * MAX_SHARE < share << 8 * _PLACE_BYTES",
+        "return place * MAX_SHARE <= share << 8 * _PLACE_BYTES",
+        HEADS + "test_the_place_zero_is_in_no_share_of_nothing",
+    ),
     Mutant(
         "format/strictjson.py",
         "if _TIME.fullmatch(text):",

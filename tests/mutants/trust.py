@@ -7,8 +7,74 @@ CERTIFICATES = "tests/trust/test_certificates.py::"
 STORE = "tests/trust/test_store.py::"
 KEY_SETS = "tests/trust/test_key_sets.py::"
 ROTATION = "tests/trust/test_rotation.py::"
+HEADS = "tests/trust/test_heads.py::"
+HEAD_VECTOR = HEADS + "test_a_vector_is_judged_as_it_says"
 
 MUTANTS = (
+    Mutant("trust/heads.py", "if signed.head.role is not by:", "if signed.head.role is by is None:", HEAD_VECTOR),
+    Mutant("trust/heads.py", "if head.expires > policy.until:", "if head.issued > policy.until:", HEAD_VECTOR),
+    Mutant(
+        "trust/heads.py",
+        "if head.store != reference_to(store):",
+        "if head.store.version != store.version:",
+        HEAD_VECTOR,
+    ),
+    Mutant("trust/heads.py", "if head.epoch != store.epoch:", "if head.epoch < store.epoch:", HEAD_VECTOR),
+    Mutant("trust/heads.py", "if now >= head.expires:", "if now > head.expires:", HEAD_VECTOR),
+    Mutant(
+        "trust/heads.py",
+        "if role is Role.PRODUCTION or policy.development is None:",
+        "if policy.development is None:",
+        HEAD_VECTOR,
+    ),
+    Mutant(
+        "trust/heads.py",
+        "if taken is not None and taken.epoch == store.epoch:",
+        "if taken is not None:",
+        HEADS + "test_the_clock_is_never_behind_the_last_head_of_the_epoch_nor_the_store",
+    ),
+    Mutant(
+        "trust/heads.py",
+        "if new.number == old.number and before.digest != after.digest:",
+        "if new.number == old.number and before.head.current != after.head.current:",
+        HEADS + "test_two_heads_of_one_number_are_noticed",
+    ),
+    Mutant(
+        "trust/heads.py",
+        "lost = sorted(set(old.recalls) - set(new.recalls))",
+        "lost = sorted(set(old.recalls) - set(new.recalls))[1:]",
+        HEADS + "test_no_head_takes_back_role_time_recalls_log_or_salt",
+    ),
+    Mutant(
+        "trust/heads.py",
+        "store.check(envelope.message, envelope.signatures, role=Role.PRODUCTION, now=now)",
+        "store.check(envelope.message, envelope.signatures, role=role, now=now)",
+        HEADS + "test_a_development_key_recalls_nothing_in_a_development_build_either",
+    ),
+    Mutant(
+        "trust/heads.py",
+        "if any(named.digest == digest and named.sequence == statement.sequence for named in self.releases):",
+        "if any(named.sequence == statement.sequence for named in self.releases):",
+        HEADS + "test_a_head_names_a_payload_and_not_only_a_sequence",
+    ),
+    Mutant(
+        "trust/head_chain.py",
+        "if release.digest not in known and release.sequence <= highest:",
+        "if release.digest not in known and release.sequence < min(one.sequence for one in kept):",
+        HEADS + "test_what_is_current_is_never_lowered",
+    ),
+    Mutant(
+        "trust/head_chain.py",
+        "dropped = sorted(set(old.withdrawn) - set(new.withdrawn) - set(restored))",
+        "dropped = sorted(set(old.withdrawn) - set(new.withdrawn)) if not restored else []",
+        HEADS + "test_a_withdrawal_may_lower_what_is_current_and_stays_unless_asked",
+    ),
+    Mutant(
+        "trust/expect.py",
+        "if now - statement.created > most:",
+        "if now - statement.created > 2 * most:",
+        "tests/device/test_heads.py::test_a_reader_without_heads_may_demand_that_a_bundle_is_young",
+    ),
     Mutant(
         "trust/store.py",
         "return Role.PRODUCTION if development.isdisjoint(chain.fingerprints) else Role.DEVELOPMENT",

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from capseal import PrivateKey
 from capseal.device import DeviceStore
+from capseal.trust import head_chain as chain
 from support.device_tracing import CHANGES, READS, Tracer, require_strace
-from support.device_world import MANY, World, check_clean, quick_folder, sequence_of, update
+from support.device_world import HEADS_TRUST, MANY, World, check_clean, quick_folder, sequence_of, update
+from support.head_world import Publisher
 from support.local_release import seal_with_recipes
 
 _NEXT = 6
@@ -67,15 +70,24 @@ CASES = {
     "rollback of a pending one": Case(_started, ("rollback",), (1,)),
     "rollback of a confirmed one": Case(_many, ("rollback",), (2, 3)),
     "prune": Case(_many, ("prune 0",), (3,)),
+    "first head": Case(lambda store, world: update(store, world, [1]), ("head first",), (1,)),
+    "head that recalls": Case(_many, ("head first", "head recalling"), (3, 2)),
 }
 
 
 @pytest.fixture(scope="session")
-def saved_world(world: World) -> World:
+def saved_world(world: World, head_signer: PrivateKey) -> World:
     for sequence in (1, 2, 3, MANY, _NEXT):
         world.sealed(sequence)
     seal_with_recipes(world, 4, base=1)
     world.save()
+    publisher = Publisher(world, head_signer)
+    publisher.trust.save(world.folder / HEADS_TRUST)
+    (world.folder / "first.head").write_bytes(publisher.sign(publisher.head(3)))
+    digest, recall = publisher.recall(3)
+    (world.folder / f"{digest}.recall").write_bytes(recall)
+    head = chain.withdrawing(publisher.head(), [3], instead=[publisher.named(2)])
+    (world.folder / "recalling.head").write_bytes(publisher.sign(chain.with_recall(head, digest)))
     return world
 
 

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from capseal import CapsealError
+from capseal import CapsealError, load_trust
 from capseal.device import DeviceStore
-from support.device_world import World, load_world
+from support.device_world import HEADS_TRUST, World, load_world
 from support.local_release import serve_from
 
 DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
@@ -50,6 +50,11 @@ def _syncfs(fd: int) -> None:
         raise OSError(ctypes.get_errno(), "syncfs")
 
 
+def with_heads(world: World, store: DeviceStore) -> DeviceStore:
+    """Return the same device, whose app trusts head keys."""
+    return world.store(Path(store._disk.root), trust=load_trust(world.folder / HEADS_TRUST))
+
+
 def perform(store: DeviceStore, world: World, step: str) -> None:
     """Do one step: 'install 2', 'activate', 'boot', 'check' (a boot with verification), 'confirm', ..."""
     name, _, argument = step.partition(" ")
@@ -60,6 +65,11 @@ def perform(store: DeviceStore, world: World, step: str) -> None:
     elif name == "recipe":
         serve_from(world, int(argument))
         store.install("https://device.example")
+    elif name == "head":
+        with_heads(world, store).take_head(
+            (world.folder / f"{argument}.head").read_bytes(),
+            lambda digest: (world.folder / f"{digest}.recall").read_bytes(),
+        )
     elif name == "prune":
         store.prune(keep=int(argument))
     elif name == "check":

@@ -18,6 +18,8 @@ from capseal.device import DeviceStore, Running
 APP = "com.example.game"
 MANY = 5
 """Last digit of the sequences whose bundles have so many files that they are made durable together."""
+HEADS_TRUST = "heads-trust.json"
+"""The trust store of the app's build that takes heads, where a world was saved with heads."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 

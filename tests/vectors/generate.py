@@ -20,7 +20,7 @@ from capseal.crypto.segment_cipher import Header, SegmentCipher, commitment
 from capseal.format.dsse import pae
 from capseal.format.strictjson import to_base64
 from capseal.format.tree import digest, index_entries
-from vectors import making_recipes, making_trust
+from vectors import making_heads, making_recipes, making_trust
 from vectors.companions import companions
 from vectors.making import (
     APP,
@@ -679,6 +679,7 @@ def main() -> None:
         (FOLDER / f"{vector.name}.txt").write_text(text, encoding="ascii")
         total += 1
     making_trust.generate()
+    making_heads.generate()
     making_recipes.generate()
     print(f"{total} vectors, {sum(path.stat().st_size for path in FOLDER.glob('*.txt')) // 1024} KiB")
 

@@ -66,7 +66,7 @@ def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
     signers = trust.check(envelope.message, envelope.signatures, role=expect.role, now=now)
     statement = parse_statement(envelope)
     signers = trust.check_signed_at(signers, statement.created, role=expect.role)
-    expect.check(statement)
+    expect.check(statement, now=now)
     return Verified((yield from parse_rest(envelope, statement)), signers)
 
 

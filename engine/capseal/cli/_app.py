@@ -30,6 +30,7 @@ _TOPIC_OF = {
     "doctor": "doctor",
     "key": "keys",
     "trust": "trust",
+    "head": "heads",
     "log": "log",
     "delta": "delta",
     "capgo": "capgo",

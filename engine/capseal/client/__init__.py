@@ -1,23 +1,31 @@
 """The other end of a capseal server: publish, fetch, and releases as sources (extra `client`)."""
 
 from ..http.token import load_token
-from ._connection import Connection
+from ._connection import Connection, NotNextError
 from ._fetching import Fetched, fetch
+from ._heads import channel_head, fetch_head, fetch_recall, put_head, put_recall
 from ._publishing import find_release, publish, withdraw
-from ._remote import FoundRelease, PayloadStream, RangeSource, follow_latest, open_release, stream_release
+from ._remote import FoundRelease, PayloadStream, RangeSource, find_seal, follow_latest, open_release, stream_release
 
 __all__ = [
     "Connection",
     "Fetched",
     "FoundRelease",
+    "NotNextError",
     "PayloadStream",
     "RangeSource",
+    "channel_head",
     "fetch",
+    "fetch_head",
+    "fetch_recall",
     "find_release",
+    "find_seal",
     "follow_latest",
     "load_token",
     "open_release",
     "publish",
+    "put_head",
+    "put_recall",
     "stream_release",
     "withdraw",
 ]

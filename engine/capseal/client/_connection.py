@@ -59,6 +59,14 @@ class NoReleaseError(UsageError):
     """The server has no such release, and said so."""
 
 
+class NoHeadError(NoReleaseError):
+    """The server has no such head or recall, and said so."""
+
+
+class NotNextError(UsageError):
+    """The server has another head than the one that this was made from: fetch it, and build anew."""
+
+
 class Connection:
     """A connection pool to one server; a context manager, usable from any number of threads.
 
@@ -235,6 +243,10 @@ class Connection:
             return rejection
         if problem.get("type") in (problems.NO_UPLOAD.urn, problems.INCOMPLETE.urn):
             return StartOverError(text)
+        if problem.get("type") == problems.NO_HEAD.urn:
+            return NoHeadError(text)
+        if problem.get("type") == problems.NOT_NEXT.urn:
+            return NotNextError(text)
         if problem.get("type") == problems.NO_RELEASE.urn:
             return NoReleaseError(text)
         if response.status_code == _TOO_SLOW:

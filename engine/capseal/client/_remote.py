@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
 from ..constants import DIGEST_BYTES
@@ -44,15 +44,17 @@ def open_release(
 
 
 @contextmanager
-def stream_release(url: str, *, app: str, channel: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Give seal and payload of the latest release as binary files that are read in order, as they come.
+def stream_release(
+    url: str, *, app: str, channel: str, sequence: int | None = None
+) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Give seal and payload of the latest release, or of that sequence, as binary files that are read in order.
 
     Nothing is verified here, and nothing of either is asked for before it is read: what reads the seal step by
     step (any verb with `seal=`) takes no more memory for it than what it has authenticated says. The rest is as for
     open_release().
     """
     with (
-        follow_latest(url, app=app, channel=channel) as found,
+        follow_latest(url, app=app, channel=channel, sequence=sequence) as found,
         closing(found.stream_seal()) as seal,
         closing(found.stream_payload()) as payload,
     ):
@@ -60,11 +62,10 @@ def stream_release(url: str, *, app: str, channel: str) -> Iterator[tuple[Binary
 
 
 @contextmanager
-def follow_latest(url: str, *, app: str, channel: str) -> Iterator["FoundRelease"]:
-    """Give the latest release: its seal and payload, and what travels beside it. Raises as open_release()."""
+def follow_latest(url: str, *, app: str, channel: str, sequence: int | None = None) -> Iterator["FoundRelease"]:
+    """Give the latest release, or that of a sequence: seal, payload, and what is beside. Raises as open_release()."""
     with Connection(url) as connection:
-        found, _ = find_latest(connection, app=app, channel=channel)
-        yield found
+        yield _found(connection, app=app, channel=channel, sequence=sequence)
 
 
 class FoundRelease:
@@ -127,6 +128,17 @@ def find_latest(connection: Connection, *, app: str, channel: str) -> tuple[Foun
     return found, size
 
 
+def _found(connection: Connection, *, app: str, channel: str, sequence: int | None) -> FoundRelease:
+    """Return the latest release, or that of a sequence, whose payload is as long as its seal claims."""
+    if sequence is None:
+        return find_latest(connection, app=app, channel=channel)[0]
+    found = find_release(connection, app=app, channel=channel, sequence=sequence)
+    with closing(found.stream_seal()) as stream, closing(open_source(stream)) as source:
+        _, statement = pull(parse_unverified(), source)  # no more than the envelope
+    size = statement.payload.size
+    return FoundRelease(connection, app=app, channel=channel, sequence=sequence, described_bytes=size)
+
+
 def find_release(connection: Connection, *, app: str, channel: str, sequence: int | None) -> FoundRelease:
     """Return the latest release, or that of a sequence. Raises TransferError, UsageError, FormatError.
 
@@ -138,16 +150,21 @@ def find_release(connection: Connection, *, app: str, channel: str, sequence: in
     return FoundRelease(connection, app=app, channel=channel, sequence=sequence, described_bytes=None)
 
 
+def find_seal(connection: Connection, *, app: str, channel: str, sequence: int) -> BinaryIO:
+    """Return the seal of a release as a file that is read in order; nothing is verified here. Raises as above."""
+    return find_release(connection, app=app, channel=channel, sequence=sequence).stream_seal()
+
+
 def fetch_index(connection: Connection, path: str, payload_bytes: int) -> bytes:
     """Return the index of an attachment of that size; nothing is verified here. Raises TransferError."""
     most = DIGEST_BYTES * segment_count(payload_bytes)
-    return connection.retried(lambda: _read_small(connection, path, "index", most))
+    return connection.retried(lambda: read_small(connection, path, "index", most))
 
 
-def _read_small(connection: Connection, path: str, what: str, most: int) -> bytes:
+def read_small(connection: Connection, path: str, what: str, most: int, **keywords: Any) -> bytes:
     """Return what is at a path, of at most so many bytes."""
     data = bytearray()
-    with connection.stream("GET", path) as response:
+    with connection.stream("GET", path, **keywords) as response:
         for chunk in response.iter_raw():
             data += chunk
             if len(data) > most:

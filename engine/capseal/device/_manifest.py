@@ -9,13 +9,22 @@ import os
 import stat
 from dataclasses import dataclass
 
+from ..bundle.opened import accept_detached
 from ..bundle.pipeline import Progress
 from ..errors import FormatError, TamperedError
 from ..format import strictjson
 from ..format.strictjson import Members
 from ..io.durable import FOLDER
+from ..trust.expect import Expect
+from ..trust.store import TrustStore
+from ._state import InstalledBundle
 
 MANIFEST_TYPE = "capseal-manifest-v1"
+
+CONTENT = "content"
+MANIFEST = "manifest.json"
+SEAL = "seal"
+"""What is in the folder of a bundle: its content, the manifest of that, and the seal that vouched for it."""
 # A named pipe in place of a file must not hang the boot.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -145,6 +154,18 @@ def read_manifest(path: str, manifest: str, *, digest: str) -> ContentManifest:
 def _read(manifest: str, bundle: int, *, digest: str) -> ContentManifest:
     with os.fdopen(os.open(manifest, _FILE, dir_fd=bundle), "rb") as file:
         return ContentManifest.parse(file.read(), digest=digest)
+
+
+def check_copy(
+    folder: str, bundle: InstalledBundle, *, trust: TrustStore, expect: Expect, progress: Progress | None = None
+) -> None:
+    """Raise RejectedError where the copy of a bundle is damaged or its seal not trusted any more, OSError."""
+    check_bundle(folder, content=CONTENT, manifest=MANIFEST, digest=bundle.manifest, progress=progress)
+    path = os.path.join(folder, SEAL)
+    check_present(path)
+    digest = accept_detached(path, trust, expect).statement.payload.digest.hex()
+    if digest != bundle.digest:
+        raise TamperedError(f"{path}: is the seal of payload {digest[:16]}, expected {bundle.digest[:16]}")
 
 
 def check_present(path: str) -> None:

@@ -5,7 +5,8 @@ A bundle is staged, then pending, then confirmed; or it has failed, which is rem
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from ..bundle.reading_order import Verified
 from ..errors import CapsealError, FormatError, RejectedError
@@ -13,6 +14,9 @@ from ..format import strictjson
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_fingerprint, check_name, check_text
 from ..trust.expect import Succession
+
+if TYPE_CHECKING:
+    from ._head_memory import HeadMemory
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -24,6 +28,9 @@ BY_TRIAL = "trial"
 
 BY_COPY = "copy"
 """Its copy on this device was damaged, or did not fit any more: that says nothing of another copy."""
+
+BY_RECALL = "recall"
+"""Its publisher took it back: it is never tried again."""
 
 _BY_UNKNOWN = ""
 _REASONS_OF_TRIALS = ("rolled back", "not confirmed in ", "confirmed ")
@@ -111,7 +118,7 @@ class Trial:
 class Failure:
     """A bundle that failed. digest: its payload digest, hex.
 
-    by: what condemned it: BY_TRIAL, BY_COPY, or the name of the archive check, which a later one overrules.
+    by: what condemned it: BY_TRIAL, BY_RECALL, BY_COPY, or the name of the archive check, which a later one overrules.
     """
 
     digest: str
@@ -121,14 +128,75 @@ class Failure:
     by: str
 
 
+Problem = OSError | CapsealError
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What to run. path: the folder of its content; bundle: None for the built-in one.
+
+    problem: why it is not what it would have been, for the log.
+    """
+
+    path: str
+    bundle: InstalledBundle | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One installed bundle, checked. problem: None where it is whole and still trusted."""
+
+    bundle: InstalledBundle
+    problem: OSError | RejectedError | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenHead:
+    """The last head that a device accepted."""
+
+    epoch: int
+    number: int
+    issued: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """That a device cannot know what is current. since: from when on, or None where it never knew."""
+
+    since: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle.
+
+    head: None where none was accepted; uncertain: None where a fresh head says what is current, or none is looked for.
+    """
+
+    floor: int
+    current: InstalledBundle | None
+    staged: InstalledBundle | None
+    pending: InstalledBundle | None
+    starts: int
+    confirmed: tuple[InstalledBundle, ...]
+    failed: tuple[Failure, ...]
+    head: TakenHead | None = None
+    uncertain: Uncertainty | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that a device remembers.
 
     floor: the highest confirmed sequence, lowered only by a signed permit. highest: the same, never
     lowered. newest: the latest `created` of a confirmed statement, empty before the first. confirmed:
-    what ran well, the latest first. shipped: sequence of the built-in bundle, which no permit goes
-    below; check: name of the archive check. Both come with the app and are not saved.
+    what ran well, the latest first. heads: what is
+    remembered of them, None before the first one was looked for. shipped: sequence of the built-in bundle, which
+    no permit goes below; check: name of the archive check; epoch: of heads that count. These come with the app and are
+    not saved.
     """
 
     app: str
@@ -140,8 +208,10 @@ class State:
     pending: Trial | None = None
     confirmed: tuple[InstalledBundle, ...] = ()
     failed: tuple[Failure, ...] = ()
+    heads: "HeadMemory | None" = None
     shipped: int = field(default=0, compare=False)
     check: str = field(default="", compare=False)
+    epoch: int = field(default=1, compare=False)
 
     @property
     def current(self) -> InstalledBundle | None:
@@ -175,22 +245,25 @@ class State:
 
     def _check(self, digest: str, sequence: int, created: str, permit: int | None) -> None:
         for failure in self.failed:
-            if failure.digest == digest and failure.by in (BY_TRIAL, self.check):
+            if failure.digest == digest and failure.by in (BY_TRIAL, BY_RECALL, self.check):
                 raise RejectedError(
                     f"bundle {digest[:16]} with sequence {sequence} failed on this device before: {failure.reason}"
                 )
+        if self.heads is not None and sequence in self.heads.withdrawn(epoch=self.epoch):
+            raise RejectedError(f"bundle {digest[:16]} with sequence {sequence} was withdrawn by its publisher")
         Succession(self.floor, self.highest, self.newest).check(sequence, created, permit=permit, least=self.shipped)
 
-    def built_in(self, sequence: int, *, check: str) -> "State":
+    def built_in(self, sequence: int, *, check: str, epoch: int = 1) -> "State":
         """Return the state as an app sees it whose built-in bundle has that sequence: nothing older is left.
 
-        check: name of the app's archive check.
+        check: name of the app's archive check; epoch: of its trust store.
         """
         pending = self.pending
         return replace(
             self,
             shipped=sequence,
             check=check,
+            epoch=epoch,
             floor=max(self.floor, sequence),
             highest=max(self.highest, sequence),
             staged=self.staged if self.staged is not None and self.staged.sequence > sequence else None,
@@ -279,13 +352,13 @@ class State:
                 for f in self.failed
             ],
         }
-        return strictjson.encode(value)
+        return strictjson.encode(value if self.heads is None else value | {"heads": self.heads.to_json()})
 
     @classmethod
     def parse(cls, data: bytes) -> "State":
         """Parse a state file strictly. Raises FormatError."""
         names = ("type", "app", "channel", "floor", "highest", "newest", "staged", "pending", "confirmed", "failed")
-        members = Members(strictjson.parse(data, "state"), "state", required=names)
+        members = Members(strictjson.parse(data, "state"), "state", required=names, optional=("heads",))
         found = members.take("type", str)
         if found != STATE_TYPE:
             raise FormatError(f"state.type: {found[:64]!r} is unknown, expected {STATE_TYPE!r}")
@@ -301,43 +374,8 @@ class State:
             pending=trials[0] if trials else None,
             confirmed=_bundles(members, "confirmed", most=_MAX_CONFIRMED),
             failed=tuple(_parse_failure(value) for value in members.array("failed", least=0, most=_MAX_FAILURES)),
+            heads=_parse_heads(members),
         )
-
-
-Problem = OSError | CapsealError
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What to run. path: the folder of its content; bundle: None for the built-in one.
-
-    problem: why it is not what it would have been, for the log.
-    """
-
-    path: str
-    bundle: InstalledBundle | None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One installed bundle, checked. problem: None where it is whole and still trusted."""
-
-    bundle: InstalledBundle
-    problem: OSError | RejectedError | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What a device has. floor: no sequence at or below it is installed; starts: those of the pending bundle."""
-
-    floor: int
-    current: InstalledBundle | None
-    staged: InstalledBundle | None
-    pending: InstalledBundle | None
-    starts: int
-    confirmed: tuple[InstalledBundle, ...]
-    failed: tuple[Failure, ...]
 
 
 def _created(statement: Statement) -> str:
@@ -388,6 +426,14 @@ def _parse_trial(value: object) -> Trial:
         members.integer("starts", least=0),
         members.integer("started_ms", least=0),
     )
+
+
+def _parse_heads(members: Members) -> "HeadMemory | None":
+    if "heads" not in members:
+        return None
+    from ._head_memory import HeadMemory  # here, since most devices have seen no head yet
+
+    return HeadMemory.parse(members.take("heads", dict))
 
 
 def _parse_failure(value: object) -> Failure:

@@ -4,26 +4,33 @@ Whatever fails, the device runs what it ran before, or an older confirmed bundle
 built-in one.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..archive.check import ArchiveLimits
-from ..bundle.opened import OpenedBundle, SealInput, accept_detached, open_bundle
+from ..bundle.opened import OpenedBundle, SealInput, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
-from ..errors import CapsealError, FormatError, RejectedError, TamperedError, TruncatedError, UsageError
+from ..errors import (
+    CapsealError,
+    FormatError,
+    RejectedError,
+    StaleError,
+    TamperedError,
+    TruncatedError,
+    UsageError,
+)
 from ..format.strictjson import Role
-from ..io.durable import FOLDER, sync, write_in
 from ..io.source import PathOrFile
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._manifest import check_bundle, check_present
+from ._manifest import CONTENT, MANIFEST, check_copy, check_present
 from ._state import (
     BY_COPY,
     BY_TRIAL,
@@ -37,10 +44,12 @@ from ._state import (
     Status,
     Trial,
 )
-from ._unpack import name_of_check, unpack
+from ._unpack import fill, name_of_check
 
 if TYPE_CHECKING:
     from ..client import FoundRelease
+    from ..trust.heads import Current
+    from ._heads import Heads, RecallOf
 
 _DEFAULT_LIMITS = ArchiveLimits()
 _RECIPE_MEMORY_BYTES = 112 * 1024 * 1024
@@ -48,10 +57,6 @@ _RECIPE_MEMORY_BYTES = 112 * 1024 * 1024
 
 _BootChoice = tuple[State, InstalledBundle | None, Problem | None]
 """The state after a choice, what was chosen, and why it is not something better."""
-
-_CONTENT = "content"
-_MANIFEST = "manifest.json"
-_SEAL = "seal"
 
 
 class DeviceStore:
@@ -80,6 +85,8 @@ class DeviceStore:
         recipe_memory_bytes: int = _RECIPE_MEMORY_BYTES,
         lock_timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        head: str = "used",
+        wall_clock: Callable[[], datetime] | None = None,
     ) -> None:
         """Name the store in folder `root`; trust, app, channel and role are what its bundles must have.
 
@@ -91,6 +98,9 @@ class DeviceStore:
         is confirmed in one of its first `boots` starts, within confirm_within_s of it. recipe_memory_bytes: what a
         recipe may take to be applied (docs/delta.md), at most; one that takes more is declined, and 0 declines all.
         clock: seconds from any origin; one that no user can set is best.
+
+        head: `required` installs nothing but what a fresh head names, `used` does so once a first head was accepted,
+        `ignored` asks for none. wall_clock: gives the time, by which heads expire; the system's by default.
         """
         if boots < 1 or not confirm_within_s > 0:
             raise UsageError(f"{boots} boots of {confirm_within_s:g} s, at least one of more than 0 s is needed")
@@ -110,6 +120,20 @@ class DeviceStore:
         self._check_name = name_of_check(limits)
         self._clock = clock
         self._disk = Disk(root, lock_timeout_s=lock_timeout_s)
+        self._heads: Heads | None = None
+        if head != "ignored" and (head != "used" or trust.heads is not None):
+            from . import _heads as heads  # here, since most apps have no head keys yet
+
+            self._heads = heads.Heads(
+                head,
+                trust=trust,
+                app=app,
+                channel=channel,
+                role=role,
+                native=native,
+                platform=platform,
+                clock=wall_clock,
+            )
 
     def status(self) -> Status:
         """Return what the device has. Raises OSError, FormatError, UsageError."""
@@ -122,7 +146,34 @@ class DeviceStore:
             starts=state.pending.starts if state.pending else 0,
             confirmed=state.confirmed,
             failed=state.failed,
+            head=None if self._heads is None else self._heads.taken(state),
+            uncertain=None if self._heads is None else self._heads.uncertainty(state),
         )
+
+    def take_head(self, head: bytes | None, recall_of: "RecallOf" = lambda digest: None) -> None:
+        """Accept a channel's head in place of the last one, with the recalls that it names, all in one write.
+
+        head: None where none could be had, which is remembered as install() remembers it. recall_of: returns the
+        recall of a digest. Raises RejectedError, remembered too, where it does not count or goes back; OSError,
+        UsageError where heads are ignored.
+        """
+        if self._heads is None:
+            raise UsageError("heads are ignored here, or the app's trust store has no keys for them")
+        self._disk.create()
+        with self._disk.changing():
+            state = self._load()
+            after, problem = self._heads.after(state, head, recall_of)
+            if after != state:
+                self._save(after)
+        if problem is not None:
+            raise problem
+
+    def refresh(self, server: str) -> None:
+        """Take the head of a capseal server, by its URL. Raises as take_head() does, TransferError, UsageError."""
+        from ..client import channel_head
+
+        with channel_head(server, app=self._app, channel=self._channel) as (head, recall_of):
+            self.take_head(head, recall_of)
 
     def current(self) -> str:
         """Return the path of what the last boot() chose. Raises OSError, FormatError, UsageError."""
@@ -152,12 +203,27 @@ class DeviceStore:
             raise UsageError(f"{source}: a server gives its own seal, none can be given beside it")
         from ..client import follow_latest  # the extra `client`, which files do not need
 
+        sequence = self._sequence_at(source)
         with (
-            follow_latest(source, app=self._app, channel=self._channel) as found,
+            follow_latest(source, app=self._app, channel=self._channel, sequence=sequence) as found,
             closing(found.stream_seal()) as served_seal,
             closing(found.stream_payload()) as payload,
         ):
             return self._install(payload, served_seal, progress, expecting, release=found)
+
+    def _sequence_at(self, server: str) -> int | None:
+        """Return which release of a server is to be installed, or None where no head says so: its latest."""
+        if self._heads is None:
+            return None
+        problem: RejectedError | None = None
+        try:
+            self.refresh(server)
+        except RejectedError as error:
+            problem = error
+        try:
+            return self._heads.chosen(self._load())
+        except StaleError as error:
+            raise problem or error from problem
 
     def _install(
         self,
@@ -174,7 +240,7 @@ class DeviceStore:
                 self._disk.sweep_bundles({bundle.id for bundle in self._read().bundles()})
                 state = self._load()
             self._disk.sweep_staging()
-            expect = self._expect(state.floor)
+            expect = self._expect(state, state.floor, head=None if self._heads is None else self._heads.current(state))
             with open_bundle(source, trust=self._trust, expect=expect, seal=seal) as opened:
                 statement = opened.verified.statement
                 known = state.find(statement.payload.digest.hex())
@@ -203,7 +269,7 @@ class DeviceStore:
             from ._sources import Means, arriving_payload  # here, since a file needs none
 
             installed = [(self._disk.bundle(bundle.id), bundle) for bundle in self._load().confirmed]
-            means = Means(self._identity, self._recipe_memory_bytes, installed, _CONTENT, _MANIFEST)
+            means = Means(self._identity, self._recipe_memory_bytes, installed, CONTENT, MANIFEST)
             with arriving_payload(opened, release, means, self._disk.staging, progress) as arrived:
                 yield arrived
             return
@@ -218,7 +284,7 @@ class DeviceStore:
         verified = content.verified
         statement = verified.statement
         try:
-            manifest = self._unpack(content, folder)
+            manifest = fill(folder, content, limits=self._limits)
         except FormatError as error:
             # Proven from authenticated bytes, and from nothing else: this check will never find otherwise.
             failure = Failure(
@@ -234,25 +300,6 @@ class DeviceStore:
             self._disk.adopt(folder, bundle.id)
             self._save(state.stage(bundle))
         return bundle
-
-    def _unpack(self, content: SealedFile, folder: str) -> str:
-        """Fill a bundle's new folder, durably, and return the SHA-256 of its manifest, hex."""
-        verified = content.verified
-        described = verified.statement.content
-        fd = os.open(folder, FOLDER)
-        try:
-            os.mkdir(_CONTENT, 0o755, dir_fd=fd)
-            below = os.open(_CONTENT, FOLDER, dir_fd=fd)
-            try:
-                manifest = unpack(content, described.name, described.media_type, below, limits=self._limits).encode()
-            finally:
-                os.close(below)
-            write_in(fd, _MANIFEST, manifest)
-            write_in(fd, _SEAL, verified.seal.encode())
-            sync(fd)
-        finally:
-            os.close(fd)
-        return hashlib.sha256(manifest).hexdigest()
 
     def activate(self) -> InstalledBundle:
         """Make the staged bundle pending: the next boot() starts it. Raises RejectedError, UsageError, OSError."""
@@ -356,7 +403,7 @@ class DeviceStore:
 
     def _load(self) -> State:
         """Return the state as this app sees it: without what is older than its built-in bundle."""
-        return self._read().built_in(self._builtin_sequence, check=self._check_name)
+        return self._read().built_in(self._builtin_sequence, check=self._check_name, epoch=self._trust.epoch)
 
     def _read(self) -> State:
         data = self._disk.load()
@@ -382,12 +429,12 @@ class DeviceStore:
         return max(0, int(self._clock() * 1000))
 
     def _path(self, bundle: InstalledBundle | None) -> str:
-        return self._builtin if bundle is None else os.path.join(self._disk.bundle(bundle.id), _CONTENT)
+        return self._builtin if bundle is None else os.path.join(self._disk.bundle(bundle.id), CONTENT)
 
     def _running(self, state: State) -> Running:
         return Running(self._path(state.current), state.current)
 
-    def _expect(self, floor: int | None) -> Expect:
+    def _expect(self, state: State, floor: int | None, *, head: "Current | None" = None) -> Expect:
         return Expect(
             app=self._app,
             channel=self._channel,
@@ -395,20 +442,17 @@ class DeviceStore:
             role=self._role,
             native=self._native,
             platform=self._platform,
+            head=head,
+            now=None if self._heads is None else self._heads.time(state),
         )
 
     def _check(self, bundle: InstalledBundle, *, content: bool, progress: Progress | None = None) -> None:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
         folder = self._disk.bundle(bundle.id)
-        if not content:
-            check_present(os.path.join(folder, _CONTENT))
-            return
-        check_bundle(folder, content=_CONTENT, manifest=_MANIFEST, digest=bundle.manifest, progress=progress)
-        path = os.path.join(folder, _SEAL)
-        check_present(path)
-        digest = accept_detached(path, self._trust, self._expect(None)).statement.payload.digest.hex()
-        if digest != bundle.digest:
-            raise TamperedError(f"{path}: is the seal of payload {digest[:16]}, expected {bundle.digest[:16]}")
+        if content:
+            check_copy(folder, bundle, trust=self._trust, expect=self._expect(self._read(), None), progress=progress)
+        else:
+            check_present(os.path.join(folder, CONTENT))
 
     def _choose(self, state: State, *, verify: bool, record: bool, problem: Problem | None) -> Running:
         before = state

@@ -18,10 +18,12 @@ from ..archive.check import Archive, ArchiveLimits, check_archive
 from ..archive.directory import ReadAt
 from ..archive.local_headers import Member, content_of
 from ..archive.names import check_path
+from ..bundle.reader import SealedFile
 from ..constants import ZIP_MEDIA_TYPE
 from ..errors import FormatError
 from ..io import durable
-from ._manifest import ContentFile, ContentManifest
+from ..io.durable import FOLDER, sync, write_in
+from ._manifest import CONTENT, MANIFEST, SEAL, ContentFile, ContentManifest
 
 if TYPE_CHECKING:
     from ..io.many_files import SyncedTogether
@@ -41,6 +43,26 @@ _CHECK = 1
 def name_of_check(limits: ArchiveLimits) -> str:
     """Return what the state calls a refusal by this check with these limits."""
     return f"archive check {_CHECK}, {limits.content_bytes} bytes, {limits.entries} entries, ratio {limits.ratio}"
+
+
+def fill(folder: str, content: SealedFile, *, limits: ArchiveLimits) -> str:
+    """Fill a bundle's new folder, durably, and return the SHA-256 of its manifest, hex. Raises FormatError, OSError."""
+    verified = content.verified
+    described = verified.statement.content
+    fd = os.open(folder, FOLDER)
+    try:
+        os.mkdir(CONTENT, 0o755, dir_fd=fd)
+        below = os.open(CONTENT, FOLDER, dir_fd=fd)
+        try:
+            manifest = unpack(content, described.name, described.media_type, below, limits=limits).encode()
+        finally:
+            os.close(below)
+        write_in(fd, MANIFEST, manifest)
+        write_in(fd, SEAL, verified.seal.encode())
+        sync(fd)
+    finally:
+        os.close(fd)
+    return hashlib.sha256(manifest).hexdigest()
 
 
 def unpack(content: io.RawIOBase, name: str, media_type: str, folder: int, *, limits: ArchiveLimits) -> ContentManifest:

@@ -24,3 +24,6 @@ MISSING_BYTES: Final = 20
 
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 """Most that a client reads of a problem."""
+
+MAX_RESTORED: Final = 64
+"""Withdrawals that one head may drop."""

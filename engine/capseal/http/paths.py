@@ -16,6 +16,8 @@ RELEASE_ATTACHMENT_INDEX: Final = RELEASE + "/indexes/{name}"
 """Not below the attachment: in a tree of files no name is a file and a folder at once."""
 RELEASE_INDEX_BELOW: Final = RELEASE_ATTACHMENT + "/index"
 """The same, where servers alone have it."""
+CHANNEL_HEAD: Final = _CHANNEL + "/head"
+CHANNEL_RECALL: Final = _CHANNEL + "/recalls/{digest}"
 
 UPLOADS: Final = "/v1/uploads"
 UPLOAD: Final = UPLOADS + "/{id}"

@@ -10,6 +10,7 @@ from ..errors import (
     RejectedError,
     RollbackError,
     SignatureError,
+    StaleError,
     TamperedError,
     TruncatedError,
 )
@@ -35,6 +36,7 @@ FORMAT = ProblemType("format", 400, "The bundle does not parse")
 SIGNATURE = ProblemType("signature", 403, "No sufficient trusted signature")
 NOT_FOR_US = ProblemType("not-for-us", 403, "The bundle is not for this server")
 ROLLBACK = ProblemType("rollback", 409, "The sequence is not above the latest one")
+STALE = ProblemType("stale", 409, "It has expired")
 TAMPERED = ProblemType("tampered", 422, "The bytes do not match the signed index")
 TRUNCATED = ProblemType("truncated", 422, "The size is not the signed one")
 
@@ -52,8 +54,10 @@ NOT_FOUND = ProblemType("not-found", 404, "Not Found")
 NO_RELEASE = ProblemType("no-release", 404, "No such release")
 NO_UPLOAD = ProblemType("no-upload", 404, "No such upload")
 NO_ATTACHMENT = ProblemType("no-attachment", 404, "No such attachment")
+NO_HEAD = ProblemType("no-head", 404, "No such head or recall")
 METHOD = ProblemType("method", 405, "Method Not Allowed")
 TOO_SLOW = ProblemType("too-slow", 408, "The request came too slowly")
+NOT_NEXT = ProblemType("not-next", 409, "Not the head after the one that is here")
 INCOMPLETE = ProblemType("incomplete", 409, "Something is missing")
 NO_INDEX = ProblemType("no-index", 409, "The index is missing")
 WITHDRAWN = ProblemType("withdrawn", 410, "The release was withdrawn")
@@ -68,6 +72,7 @@ _REJECTED: Final[tuple[tuple[type[RejectedError], ProblemType, tuple[str, ...]],
     (SignatureError, SIGNATURE, ()),
     (NotForUsError, NOT_FOR_US, ()),
     (RollbackError, ROLLBACK, ("floor", "sequence")),
+    (StaleError, STALE, ()),
     (TamperedError, TAMPERED, ("segment", "offset")),
     (TruncatedError, TRUNCATED, ("expected", "actual")),
 )

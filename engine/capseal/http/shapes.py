@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from ..constants import MAX_ATTACHMENTS, MAX_SIGNATURES
 from ..errors import FormatError
+from ..format.requires import Requires
 from ..format.statement import Statement
 from ..format.strictjson import Members, check_file_name, check_fingerprint, check_name, check_text, shown_time
 from ..format.tree import segment_count
@@ -69,6 +70,7 @@ class ReleaseDescription:
     seal_bytes: int
     seal_digest: str
     signers: tuple[str, ...]
+    requires: Requires | None = None
 
     @classmethod
     def of(
@@ -97,6 +99,7 @@ class ReleaseDescription:
             seal_bytes=seal_bytes,
             seal_digest=seal_digest,
             signers=signers,
+            requires=statement.requires,
         )
 
     @property
@@ -137,6 +140,7 @@ class ReleaseDescription:
             },
             "seal": {"size": self.seal_bytes, "digest": {"sha256": self.seal_digest}},
             "signers": list(self.signers),
+            **({} if self.requires is None else {"requires": self.requires.to_json()}),
             "links": self.links(mount),
         }
 
@@ -163,6 +167,7 @@ class ReleaseDescription:
             seal_bytes=seal.integer("size", least=1),
             seal_digest=_digest(seal, "sha256"),
             signers=_fingerprints(members, "signers"),
+            requires=Requires.parse(value["requires"], members.place("requires")) if "requires" in value else None,
         )
 
 

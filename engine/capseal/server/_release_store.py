@@ -73,3 +73,14 @@ class ReleaseStore(Protocol):
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
         """Return an attachment's index: 32 bytes for each segment. Raises TransferError."""
+
+
+@runtime_checkable
+class HeadStore(Protocol):
+    """What says which releases are current, besides them. Everything may raise TransferError."""
+
+    async def head(self, of: AppChannel) -> bytes | None:
+        """Return the head of an app and channel, in its envelope."""
+
+    async def recall(self, of: AppChannel, digest: str) -> bytes | None:
+        """Return a recall of that digest, in its envelope."""

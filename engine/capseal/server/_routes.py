@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..http import paths
 from ._cors import METHODS
-from .routes import publishing, reading, status
+from .routes import heads, publishing, reading, status
 
 _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.APPS, reading.list_apps),
@@ -19,6 +19,8 @@ _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.RELEASE_ATTACHMENT, reading.get_attachment),
     (paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
     (paths.RELEASE_INDEX_BELOW, reading.get_attachment_index),
+    (paths.CHANNEL_HEAD, heads.get_head),
+    (paths.CHANNEL_RECALL, heads.get_recall),
 )
 
 
@@ -42,6 +44,8 @@ def publishing_routes() -> list[BaseRoute]:
     """Return the routes of publishers, which no page of another origin may use."""
     return [
         Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
+        Route(paths.CHANNEL_HEAD, heads.put_head, methods=["PUT"]),
+        Route(paths.CHANNEL_RECALL, heads.put_recall, methods=["PUT"]),
         Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
         Route(paths.UPLOAD, publishing.get_upload),
         Route(paths.UPLOAD, publishing.publish, methods=["POST"]),

@@ -1,11 +1,15 @@
 """What a reader demands beyond a trusted signature, and which release may follow which (docs/device.md)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from ..errors import FormatError, NotForUsError, RollbackError, UsageError
+from ..errors import FormatError, NotForUsError, RollbackError, StaleError, UsageError
 from ..format.statement import Statement
 from ..format.strictjson import Role, shown_time
+
+if TYPE_CHECKING:
+    from .heads import Current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +20,9 @@ class Expect:
     above the lower number that the statement's own signed downgrade permit names. role: PRODUCTION
     refuses what only a development key signed, and what was signed as meant for development. native,
     platform: the native app's version, 1 to 4 integers with dots between, and the platform that it runs
-    on, which must fit what the bundle requires. now: when certificates must be valid, by default the
-    time of the check. Raises UsageError where native is no such version.
+    on, which must fit what the bundle requires. head: what a fresh head names for this reader: nothing else will do.
+    max_age: how long ago the bundle may have been made, for readers without heads. now: when certificates must be
+    valid, by default the time of the check. Raises UsageError where native is no such version.
     """
 
     app: str | None = None
@@ -26,6 +31,8 @@ class Expect:
     role: Role = Role.PRODUCTION
     native: str | None = None
     platform: str | None = None
+    head: "Current | None" = None
+    max_age: timedelta | None = None
     now: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -37,8 +44,11 @@ class Expect:
             except FormatError as error:
                 raise UsageError(str(error)) from None
 
-    def check(self, statement: Statement) -> None:
-        """Raise NotForUsError or RollbackError."""
+    def check(self, statement: Statement, *, now: datetime | None = None) -> None:
+        """Raise NotForUsError, RollbackError or StaleError: the one rule of servers, readers and devices.
+
+        now: the time, where max_age is demanded and Expect does not say it.
+        """
         for name, wanted, found in (
             ("app", self.app, statement.app),
             ("channel", self.channel, statement.channel),
@@ -52,6 +62,18 @@ class Expect:
         misfit = statement.requires and statement.requires.misfit(native=self.native, platform=self.platform)
         if misfit:
             raise NotForUsError(misfit)
+        if self.head is not None:
+            self.head.check(statement)
+        if self.max_age is not None:
+            self._check_age(statement, self.max_age, self.now or now)
+
+    def _check_age(self, statement: Statement, most: timedelta, now: datetime | None) -> None:
+        if now is None:
+            raise UsageError("max_age: how old a bundle is takes the time, which is not told")
+        if now - statement.created > most:
+            raise StaleError(
+                f"bundle was made at {shown_time(statement.created)}, it is {shown_time(now)}: more than {most} ago"
+            )
 
 
 def check_floor(sequence: int, floor: int, *, permit: int | None, least: int = 0) -> None:

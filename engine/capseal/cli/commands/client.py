@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, options, progress
-from ..framework.arguments import argument, at_least, between, option
+from ..framework.arguments import argument, at_least, between, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
@@ -39,11 +39,21 @@ def publish(
         ),
     ] = None,
     token_file: options.TokenFile = None,
+    head: Annotated[
+        bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")
+    ] = True,
+    share: Annotated[
+        int | None,
+        option("--share", metavar="N", type=between(0, 1000), help="Only for so many of 1000 devices at first."),
+    ] = None,
     jobs: Transfers = 4,
+    *,
+    passphrases: Passphrases,
 ) -> None:
     """Upload a sealed bundle and make it the latest of its app and channel. Goes on where it was interrupted."""
     need("client")
     from ... import client
+    from ...bundle.verify import inspect
     from ...project.log import load_pending
 
     files = dict(map(_named_file, attachment or ()))
@@ -61,6 +71,13 @@ def publish(
         digest = release["seal"]["digest"]["sha256"]
         if log_published(config.log, digest, trust=options.load_trust(config.trust)):
             console.say(f"logged in {config.log}, where its entry was pending")
+    if head:
+        from . import heads
+
+        with _connect(url, token_file) as connection:
+            statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
+            sent = heads.send_after_publishing(config, connection, passphrases, statement, log=config.log, share=share)
+        heads.tell_after_publishing(sent)
 
 
 def fetch(

@@ -5,12 +5,23 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ...errors import UsageError
 from ..framework import console, options, progress
-from ..framework.arguments import Group, at_least, flag, option
+from ..framework.arguments import Choice, Group, argument, at_least, flag, option
+from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
 if TYPE_CHECKING:
-    from ...device import Bundle, DeviceStore, Download, Running
+    from datetime import datetime
+
+    from ...device import Bundle, DeviceStore, Download, Running, Status
+
+
+class HeadUse(Choice):
+    """How a device uses heads, named here so that --help need not import the library."""
+
+    USED = "used"
+    REQUIRED = "required"
+    IGNORED = "ignored"
 
 
 class Device(NamedTuple):
@@ -35,6 +46,12 @@ class Device(NamedTuple):
     role: options.ExpectRole = options.RoleName.PRODUCTION
     native: options.ExpectNative = None
     platform: options.ExpectPlatform = None
+    head: Annotated[
+        HeadUse,
+        option(
+            "--head", type=HeadUse, help="'required': install only what a fresh head names; 'ignored': ask for none."
+        ),
+    ] = HeadUse.USED
     boots: Annotated[
         int, option("--boots", metavar="N", type=at_least(1), help="Starts that a new bundle has to be confirmed in.")
     ] = 1
@@ -83,6 +100,7 @@ class Device(NamedTuple):
             confirm_within_s=self.confirm_within_s,
             recipe_memory_bytes=self.recipe_memory_mib * 1024 * 1024,
             lock_timeout_s=self.lock_timeout_s,
+            head=self.head.value,
         )
 
 
@@ -105,6 +123,16 @@ def install(
             console.complain(f"warning: {staged.download.problem}")
         console.say(f"downloaded: {_told_of(staged.download)}")
     console.say("next: capseal device ... activate")
+
+
+def refresh(
+    chosen: Device, server: Annotated[str, argument("URL", help="The server that shows the channel's head.")]
+) -> None:
+    """Take the channel's head: what is current, withdrawn and recalled. Nothing is installed."""
+    need("client")
+    store = chosen.store()
+    store.refresh(server)
+    _tell_head(store.status())
 
 
 def activate(chosen: Device) -> None:
@@ -158,6 +186,8 @@ def verify(chosen: Device) -> None:
 
 def status(chosen: Device, as_json: options.Json = False) -> None:
     """Show what is installed, and the sequence floor."""
+    from ...format.strictjson import shown_time
+
     found = chosen.store().status()
     if as_json:
         console.print_json(
@@ -177,6 +207,17 @@ def status(chosen: Device, as_json: options.Json = False) -> None:
                     }
                     for failed in found.failed
                 ],
+                "head": None
+                if found.head is None
+                else {
+                    "epoch": found.head.epoch,
+                    "number": found.head.number,
+                    "issued": shown_time(found.head.issued),
+                    "expires": shown_time(found.head.expires),
+                },
+                "uncertain": None
+                if found.uncertain is None
+                else {"since": _moment(found.uncertain.since), "why": found.uncertain.why},
             }
         )
         return
@@ -191,6 +232,23 @@ def status(chosen: Device, as_json: options.Json = False) -> None:
         console.say(f"confirmed: {_told(bundle)}{_downloaded(bundle)}")
     for failed in found.failed:
         console.say(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
+    _tell_head(found)
+
+
+def _tell_head(found: "Status") -> None:
+    from ...format.strictjson import shown_time
+
+    if found.head is not None:
+        console.say(f"head:      {found.head.number}, until {shown_time(found.head.expires)}")
+    if found.uncertain is not None:
+        since = _moment(found.uncertain.since)
+        console.say(f"uncertain: {'from the start' if since is None else f'since {since}'}: {found.uncertain.why}")
+
+
+def _moment(time: "datetime | None") -> str | None:
+    from ...format.strictjson import shown_time
+
+    return None if time is None else shown_time(time)
 
 
 def _told(bundle: "Bundle | None") -> str:
@@ -229,6 +287,7 @@ COMMANDS = {
         options=Device,
         commands={
             "install": install,
+            "refresh": refresh,
             "activate": activate,
             "boot": boot,
             "confirm": confirm,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, content, options, progress
-from ..framework.arguments import argument, at_least, flag, option
+from ..framework.arguments import argument, at_least, between, flag, option
 from ..framework.bases import Opener
 from ..framework.extras import has, need
 from ..framework.passphrases import Passphrases
@@ -93,6 +93,13 @@ def release(
     strict: Annotated[
         bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
     ] = False,
+    head: Annotated[
+        bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")
+    ] = True,
+    share: Annotated[
+        int | None,
+        option("--share", metavar="N", type=between(0, 1000), help="Only for so many of 1000 devices at first."),
+    ] = None,
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
@@ -105,6 +112,7 @@ def release(
     from ...project import release as releasing
     from ...project.discovery import START_PAGE, has_start_page
     from ...project.log import pending_path
+    from . import heads
 
     config = options.find_config()
     folder = folder or os.path.normpath(os.path.join(options.project_folder(), FOLDER))
@@ -116,8 +124,10 @@ def release(
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
     if server is not None:
         need("client")
+    chosen = options.chosen_channel(channel, config)
+    beside = [heads.kept_path(config, app, chosen), *([] if log is None else [log, pending_path(log)])]
     if not allow_dirty:
-        worktree.check_clean(".", except_for=[folder, *([] if log is None else [log, pending_path(log)])])
+        worktree.check_clean(".", except_for=[folder, *beside])
     if not has_start_page(source):
         missing = f"{source}: no {START_PAGE} at its root: web views would show nothing"
         if strict:
@@ -131,7 +141,7 @@ def release(
 
             token = None if token_file is None else load_token(token_file)
             connection = stack.enter_context(Connection(server, token=token))
-        written = [folder, *([] if log is None else [log, pending_path(log)])]
+        written = [folder, *beside]
         opened = content.open_content(source, exclude=exclude, leave_out=written)
         signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
         recipients = options.load_recipients(recipient or config.recipients)
@@ -160,14 +170,17 @@ def release(
             version=version,
             trust=store,
             sequence=sequence,
-            channel=options.chosen_channel(channel, config),
+            channel=chosen,
             requires=requirements.required(),
             log=log,
             connection=connection,
             jobs=jobs,
             steps=stack.enter_context(progress.in_steps()),
         )
-    statement = released.verified.statement
+        statement = released.verified.statement
+        sent = None
+        if connection is not None and head:
+            sent = heads.send_after_publishing(config, connection, passphrases, statement, log=log, share=share)
     if json:
         console.print_json(
             {
@@ -195,6 +208,7 @@ def release(
         publish_it = f"capseal publish {released.payload} URL --seal {released.seal}"
         console.say(f"not published; next: {publish_it}, or release with --server URL")
     else:
+        heads.tell_after_publishing(sent)
         console.say(f"published at {server}; next: devices install it from there (capseal device install {server})")
 
 

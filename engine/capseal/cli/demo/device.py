@@ -1,18 +1,23 @@
-"""The device's part of capseal demo: four updates, one of them tampered with, one that crashes, one replayed."""
+"""The device's part of capseal demo: updates that are tampered with, that crash, are replayed, and are withheld."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ...constants import RECIPIENT_RSA_BITS
 from ...errors import RejectedError, RollbackError, TamperedError
 from .scene import APP, DemoFailedError, Done, Scene
 
 if TYPE_CHECKING:
+    from ...crypto.keys import PrivateKey
     from ...device import DeviceStore, Running
+    from ...trust.heads import SignedHead
 
 _BUILT_IN = 0
+_WEEK_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +26,12 @@ class _Device:
 
     scene: Scene
 
-    def store(self) -> "DeviceStore":
-        """Open the store anew, as a started app does."""
+    def store(self, **keywords: Any) -> "DeviceStore":
+        """Open the store anew, as a started app does. keywords: of DeviceStore, beside what is usual."""
         from ...device import DeviceStore
 
-        return DeviceStore(
-            os.path.join(self.scene.folder, "device"),
-            trust=self.scene.trust,
-            identity=self.scene.device,
-            app=APP,
-            builtin=self.source(_BUILT_IN),
-        )
+        settings: dict[str, Any] = {"trust": self.scene.trust, "identity": self.scene.device, "app": APP} | keywords
+        return DeviceStore(os.path.join(self.scene.folder, "device"), builtin=self.source(_BUILT_IN), **settings)
 
     def source(self, version: int) -> str:
         """Return the folder of a version's content, which is made where it is missing."""
@@ -116,12 +116,69 @@ def _replay(device: _Device) -> Done:
     return Done("v2 replayed: REFUSED, v3 runs", note=device.refused(device.sealed(2), RollbackError, 3))
 
 
+def _withheld(device: _Device) -> Done:
+    """The publisher says what is current, for a week at a time; a server shows v4 and its head to nobody."""
+    from ...crypto.keys import PrivateKey
+
+    publisher = _Publisher(device, PrivateKey.generate(RECIPIENT_RSA_BITS))
+    store = publisher.store()
+    store.take_head(publisher.head(3))
+    publisher.clock += timedelta(seconds=_WEEK_S)
+    latest = publisher.head(4)
+    uncertain = publisher.store().status().uncertain
+    if uncertain is None or uncertain.since is None:
+        raise DemoFailedError("v4 was withheld, and nobody noticed")
+    device.expect(3, publisher.store().boot(verify=True))
+    note = f"uncertain since {uncertain.since:%Y-%m-%d}, in this story's future: {uncertain.why}"
+    publisher.store().take_head(latest)
+    publisher.store().install(device.sealed(4))
+    return Done("v4 withheld by a server: NOTICED, v3 runs; v4 installed from another", note=note)
+
+
+class _Publisher:
+    """Who says what is current, and the clock of that story."""
+
+    def __init__(self, device: _Device, key: "PrivateKey") -> None:
+        from ...trust.key_sets import HeadPolicy, KeySet
+
+        self._device = device
+        self._key = key
+        self.clock = datetime.now(UTC).replace(microsecond=0)
+        heads = HeadPolicy(_WEEK_S, self.clock + timedelta(days=365), KeySet.of(key.public_key))
+        self._trust = replace(device.scene.trust, heads=heads, created=self.clock)
+        self._last: SignedHead | None = None
+
+    def store(self) -> "DeviceStore":
+        """Open the device's store anew, in a build of the app that wants to know what is current."""
+        return self._device.store(trust=self._trust, head="required", wall_clock=lambda: self.clock)
+
+    def head(self, version: int) -> bytes:
+        """Return the head that names a version."""
+        import capseal
+
+        from ...format.head import NamedRelease
+        from ...format.strictjson import Role
+        from ...trust.head_chain import first_head, next_head, with_release
+        from ...trust.heads import SignedHead, sign_head
+
+        payload = capseal.inspect(self._device.sealed(version))[1].payload
+        named = NamedRelease(version, payload.digest.hex())
+        if self._last is None:
+            channel, role = "production", Role.PRODUCTION
+            said = first_head(self._trust, [named], app=APP, channel=channel, role=role, now=self.clock, age_s=_WEEK_S)
+        else:
+            said = with_release(next_head(self._last, self._trust, now=self.clock, age_s=_WEEK_S), named)
+        self._last = SignedHead(said, said.encode())
+        return sign_head(said, [self._key])
+
+
 _STORY: tuple[tuple[str, Callable[[_Device], Done]], ...] = (
     ("device: v1", _first),
     ("tampered v2", _tampered),
     ("crashing v2", _crash),
     ("device: v3", _next),
     ("replay of v2", _replay),
+    ("withheld v4", _withheld),
 )
 
 

@@ -36,6 +36,7 @@ from ._channels import Channels
 from ._collector import Collected, Collector
 from ._condemned import Condemned
 from ._founding import check_layout
+from ._heads import Heads
 from ._seals import SealReader
 from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
@@ -69,6 +70,7 @@ class Catalogue:
         self.seals = SealReader(storage, trust, role=role, most_bytes=limits.seal_bytes)
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
+        self.heads = Heads(self.channels_read, self.seals, role=role)
         self.uploads = Uploads(storage, self.seals, self._condemned, limits=limits, clock=monotonic, log=log)
         self.receiving = 0
         self._limits = limits
@@ -135,6 +137,15 @@ class Catalogue:
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
         return (await self.seals.index(await self._record(release), name)).entries
+
+    async def head(self, of: AppChannel) -> bytes | None:
+        return (await self.channels_read.pointer(of)).head
+
+    async def recall(self, of: AppChannel, digest: str) -> bytes | None:
+        pointer = await self.channels_read.pointer(of)
+        if digest not in pointer.recalls:
+            pointer = await self.channels_read.pointer(of, fresh=True)
+        return pointer.recalls.get(digest)
 
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
         try:  # whatever a client wrote would become the name of an object

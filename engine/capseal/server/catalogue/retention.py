@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ...errors import UsageError
 from ...format.strictjson import shown_time
 from ...http.shapes import ReleaseDescription
+from ...trust.heads import read_head
 from ..storage.pointers import ChannelPointer
 
 MAX_DAYS = 36_500
@@ -70,7 +71,12 @@ def _latest(pointer: ChannelPointer, releases: Releases) -> Iterable[int]:
     return [] if latest is None else [latest.sequence]
 
 
-KEEPERS: tuple[Keeper, ...] = (_latest,)
+def _named_by_head(pointer: ChannelPointer, releases: Releases) -> Iterable[int]:
+    """Keep what the channel's head says is current, or is a candidate."""
+    return [] if pointer.head is None else [release.sequence for release in read_head(pointer.head).head.releases]
+
+
+KEEPERS: tuple[Keeper, ...] = (_latest, _named_by_head)
 """What a release's retention must keep: whatever comes to name a release by its sequence adds its function here."""
 
 

@@ -43,14 +43,14 @@ async def begin_upload(request: Request) -> Response:
     if isinstance(begun, ReleaseDescription):
         return _published(request, begun, 200)
     upload, mount = _described(begun), mount_of(request)
-    return _answer(upload.to_json(mount), 201, {"Location": upload.links(mount)["self"]})
+    return answer(upload.to_json(mount), 201, {"Location": upload.links(mount)["self"]})
 
 
 async def get_upload(request: Request) -> Response:
     """GET /v1/uploads/ID: what is still missing."""
     upload = await _named_upload(request)
     await publishing_state(request).catalogue.uploads.look_up(upload)
-    return _answer(_described(upload).to_json(mount_of(request)), 200)
+    return answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def put_payload(request: Request) -> Response:
@@ -71,12 +71,12 @@ async def put_attachment_index(request: Request) -> Response:
     upload = await _named_upload(request)
     arriving = _named_companion(request, upload)
     with publishing.memory.share(client_of(request.scope.get("client"))) as share:
-        entries = await _whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size), share)
+        entries = await whole_body(request, "index", DIGEST_BYTES * segment_count(arriving.signed.size), share)
         try:
             await publishing.catalogue.put_index(upload, arriving, entries)
         except RejectedError as error:
             raise await _rejected(request, upload, error) from error
-    return _answer(_described(upload).to_json(mount_of(request)), 200)
+    return answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) -> Response:
@@ -107,7 +107,7 @@ async def _receive(request: Request, upload: Upload, arriving: ArrivingPayload) 
     finally:
         publishing.catalogue.receiving -= 1
         state.metrics.uploading.dec()
-    return _answer(_described(upload).to_json(mount_of(request)), 200)
+    return answer(_described(upload).to_json(mount_of(request)), 200)
 
 
 async def publish(request: Request) -> Response:
@@ -141,7 +141,7 @@ async def withdraw(request: Request) -> Response:
         if is_new:
             state.metrics.releases.dec()
             state.log.info("withdrawn", extra={"members": _told(release, token)})
-    return _answer(release.to_json(mount_of(request)), 200)
+    return answer(release.to_json(mount_of(request)), 200)
 
 
 async def _named_upload(request: Request) -> Upload:
@@ -183,7 +183,7 @@ def _check_length(request: Request, what: str, most: int) -> None:
         raise too_large(what, length, most)
 
 
-async def _whole_body(request: Request, what: str, most: int, share: MemoryShare) -> bytes:
+async def whole_body(request: Request, what: str, most: int, share: MemoryShare) -> bytes:
     """Return a body of at most so many bytes. Raises Problem 413, 503."""
     _check_length(request, what, most)
     body = bytearray()
@@ -230,10 +230,11 @@ def _missing(arriving: ArrivingPayload) -> tuple[Span, ...]:
 
 def _published(request: Request, release: ReleaseDescription, status: int) -> Response:
     mount = mount_of(request)
-    return _answer(shapes.published_to_json(release, mount), status, {"Location": release.links(mount)["self"]})
+    return answer(shapes.published_to_json(release, mount), status, {"Location": release.links(mount)["self"]})
 
 
-def _answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:
+def answer(value: object, status: int, headers: dict[str, str] | None = None) -> Response:
+    """Answer a publisher with JSON that nobody keeps."""
     caching = {"Cache-Control": "no-store, no-transform"}
     return Response(json.dumps(value), status, {**caching, **(headers or {})}, "application/json")
 

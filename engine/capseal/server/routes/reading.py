@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...errors import FormatError
+from ...format.requires import check_platform, check_version
 from ...http import paths
 from ...http.answers import IMMUTABLE, JSON_TYPE, PAYLOAD_TYPE, REVALIDATE, SEAL_TYPE
-from ...http.problems import NO_RELEASE, PAGE, WITHDRAWN
+from ...http.problems import NAME, NO_RELEASE, PAGE, WITHDRAWN
 from ...http.ranges import precondition
 from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, Span
 from .._outlet import PIECE
 from .._problems import Problem
 from .._ranges import wanted_spans
-from .._release_store import Chunks, Pieces, ReadablePayload, SendablePayload
+from .._release_store import Chunks, Pieces, ReadablePayload, ReleaseStore, SendablePayload
 from .._several import each
 from ._payload_response import PayloadResponse
 from .context import (
@@ -38,7 +40,7 @@ MAX_PAGE_ITEMS = 1000
 
 def _json(request: Request, body: bytes) -> Response:
     """Answer with JSON that is revalidated by its digest."""
-    return _document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', JSON_TYPE, REVALIDATE)
+    return document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', JSON_TYPE, REVALIDATE)
 
 
 def _encoded(release: ReleaseDescription, mount: str) -> bytes:
@@ -58,7 +60,8 @@ async def _page(request: Request, name: str, releases: Sequence[ReleaseDescripti
     return await asyncio.to_thread(encode)
 
 
-def _document(request: Request, body: bytes, etag: str, media_type: str, caching: str) -> Response:
+def document(request: Request, body: bytes, etag: str, media_type: str, caching: str) -> Response:
+    """Answer with a document that is as it is as long as its ETag is."""
     headers = {"ETag": etag, "Cache-Control": caching}
     status = precondition(request.headers, etag)
     if status is not None:
@@ -107,12 +110,38 @@ def _page_size(request: Request) -> int:
 
 
 async def get_latest(request: Request) -> Response:
-    """GET .../latest: the release with the highest sequence."""
+    """GET .../latest: the release with the highest sequence, or of those that fit `native` and `platform`."""
     of = named_channel(request)
-    release = await server_state(request).releases.latest(of)
+    store = server_state(request).releases
+    release = await store.latest(of)
+    if release is not None and request.query_params:
+        release = await _latest_fitting(request, store, release)
     if release is None:
         raise _no_release(of)
     return _json(request, _encoded(release, mount_of(request)))
+
+
+async def _latest_fitting(
+    request: Request, store: ReleaseStore, latest: ReleaseDescription
+) -> ReleaseDescription | None:
+    """Return the latest release that fits what a client says of its app. Raises Problem 400."""
+    native, platform = request.query_params.get("native"), request.query_params.get("platform")
+    try:
+        if native is not None:
+            check_version(native, "native")
+        if platform is not None:
+            check_platform(platform, "platform")
+    except FormatError as error:
+        raise Problem(NAME, str(error)) from error
+    page: Sequence[ReleaseDescription] = [latest]
+    while page:
+        for one in page:
+            if one.withdrawn is None and (
+                one.requires is None or one.requires.misfit(native=native, platform=platform) is None
+            ):
+                return one
+        page = await store.releases(latest.app_channel, below=page[-1].sequence, most=PAGE_ITEMS)
+    return None
 
 
 async def get_release(request: Request) -> Response:
@@ -130,7 +159,7 @@ async def get_seal(request: Request) -> Response:
         if unchanged is not None:
             return _conditional(unchanged, headers)
         return Response(None, 200, {**headers, "Content-Length": str(release.seal_bytes)}, SEAL_TYPE)
-    return _document(request, await server_state(request).releases.seal(release), etag, SEAL_TYPE, REVALIDATE)
+    return document(request, await server_state(request).releases.seal(release), etag, SEAL_TYPE, REVALIDATE)
 
 
 async def get_payload(request: Request) -> Response:
@@ -152,7 +181,7 @@ async def get_attachment_index(request: Request) -> Response:
     name = named_attachment(request)
     etag = f'"index-{_attachment(release, name).digest}"'
     index = await server_state(request).releases.attachment_index(release, name)
-    return _document(request, index, etag, PAYLOAD_TYPE, IMMUTABLE)
+    return document(request, index, etag, PAYLOAD_TYPE, IMMUTABLE)
 
 
 def _attachment(release: ReleaseDescription, name: str) -> PayloadDescription:

@@ -11,7 +11,7 @@ from ...constants import MAX_INTEGER
 from ...errors import FormatError, RollbackError
 from ...format import strictjson
 from ...format.statement import Statement
-from ...format.strictjson import Members, check_fingerprint, check_name, shown_time
+from ...format.strictjson import Members, check_fingerprint, check_name, from_base64, shown_time, to_base64
 from ...http.shapes import AppChannel
 from ...trust.expect import Succession
 from .._several import batched
@@ -93,7 +93,7 @@ class ChannelPointer:
     """Which releases of an app and channel there are, and which may follow.
 
     revision: counts the changes. entries: by ascending sequence. removed: sequences that were published and are kept
-    no more.
+    no more. head: the channel's, in its envelope; recalls: those that heads may name, in theirs, by digest.
     """
 
     of: AppChannel
@@ -101,6 +101,8 @@ class ChannelPointer:
     trusted: Succession = field(default_factory=Succession)
     entries: Entries = field(default_factory=Entries)
     removed: frozenset[int] = frozenset()
+    head: bytes | None = None
+    recalls: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -167,8 +169,19 @@ class ChannelPointer:
         entries, removed = self.entries.without(sequences), self.removed | frozenset(sequences)
         return replace(self, revision=self.revision + 1, entries=entries, removed=removed)
 
+    def with_head(self, head: bytes) -> "ChannelPointer":
+        """Return it with another head."""
+        return replace(self, revision=self.revision + 1, head=head)
+
+    def with_recall(self, digest: str, recall: bytes) -> "ChannelPointer":
+        """Return it with a recall, in place of what it had under that digest."""
+        return replace(self, revision=self.revision + 1, recalls={**self.recalls, digest: recall})
+
     def encode(self) -> bytes:
         """Return the pointer."""
+        heads: dict[str, object] = {} if self.head is None else {"head": to_base64(self.head)}
+        if self.recalls:
+            heads |= {"recalls": {digest: to_base64(recall) for digest, recall in self.recalls.items()}}
         head = strictjson.encode(
             {
                 "type": POINTER_TYPE,
@@ -178,6 +191,7 @@ class ChannelPointer:
                 "floor": self.trusted.floor,
                 "highest": self.trusted.highest,
                 "newest": self.trusted.newest,
+                **heads,
             }
         )
         # By parts: the encoder lets go of the interpreter's lock only in between.
@@ -189,7 +203,8 @@ class ChannelPointer:
     def parse(cls, of: AppChannel, data: bytes) -> "ChannelPointer":
         """Parse the pointer of an app and channel. Raises FormatError."""
         required = ("type", "app", "channel", "revision", "floor", "highest", "newest", "releases", "removed")
-        members = Members(strictjson.parse(data, "pointer"), "pointer", required=required)
+        optional = ("head", "recalls")
+        members = Members(strictjson.parse(data, "pointer"), "pointer", required=required, optional=optional)
         if members.take("type", str) != POINTER_TYPE:
             raise FormatError(f"pointer: not of type {POINTER_TYPE}")
         if (members.text("app", check_name), members.text("channel", check_name)) != of:
@@ -209,7 +224,14 @@ class ChannelPointer:
             ),
             Entries(entries),
             frozenset(removed),
+            members.base64("head") if "head" in members else None,
+            _parse_recalls(members.take("recalls", dict)) if "recalls" in members else {},
         )
+
+
+def _parse_recalls(value: Mapping[str, object]) -> dict[str, bytes]:
+    place = "pointer.recalls"
+    return {check_fingerprint(digest, place): from_base64(str(recall), place) for digest, recall in value.items()}
 
 
 _ENTRY_KINDS = [int, str, str, str]
