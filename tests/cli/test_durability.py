@@ -82,6 +82,7 @@ WRITING_NOTHING = {
         "doctor",
         "key show",
         "trust show",
+        "trust publish",
         "log verify",
         "head show",
         "delta show",

@@ -26,6 +26,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("trust show", "", None),
     ("trust cosign", "2.json -s other.pem", None),
     ("trust apply", "2.json", None),
+    ("trust publish", "2.json --server http://127.0.0.1:9", "client"),
     ("trust remove", "{signer2}", None),
     ("trust heads", "--max-age 7", None),
     ("trust restart", "7", None),

@@ -6,7 +6,33 @@ STORE = "tests/device/test_store.py::"
 HEADS = "tests/device/test_heads.py::"
 ARCHIVES = "tests/device/test_archives.py::"
 
+TRUST = "tests/device/test_trust_updates.py::"
+
 MUTANTS = (
+    Mutant(
+        "device/_trust_memory.py",
+        "            elif brought.version == builtin.version and brought.digest != builtin.digest:\n",
+        "            elif brought.version == builtin.version and brought.root != builtin.root and False:\n",
+        TRUST + "test_a_new_build_of_the_same_version_with_another_root_wins",
+    ),
+    Mutant(
+        "device/_state.py",
+        "if restart is None or restart == self.trust.restarted:",
+        "if restart is None:",
+        TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
+    ),
+    Mutant(
+        "device/_state.py",
+        "floor=max(self.shipped, min(self.floor, restart.sequence)),",
+        "floor=min(self.floor, restart.sequence),",
+        TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
+    ),
+    Mutant(
+        "device/_state.py",
+        "        return replace(self, trust=self.trust.with_update(update)).restarted_by(new), new",
+        "        return self.restarted_by(new), new",
+        TRUST + "test_a_stolen_release_key_is_rotated_out_and_cannot_come_back",
+    ),
     Mutant(
         "device/_heads.py",
         "            check_store(self._trust, head)\n",
@@ -57,8 +83,8 @@ MUTANTS = (
     ),
     Mutant(
         "device/_store.py",
-        "            role=self._role,\n",
-        "            role=Role.DEVELOPMENT,\n",
+        "            floor=floor,\n            role=self._role,\n",
+        "            floor=floor,\n            role=Role.DEVELOPMENT,\n",
         STORE + "test_a_store_takes_its_own_role_only",
     ),
     Mutant(

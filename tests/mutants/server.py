@@ -23,6 +23,18 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/catalogue/_trust_updates.py",
+        "        leads_here = version == trust.version and brought.digest == trust.digest",
+        "        leads_here = version == trust.version",
+        "tests/server/test_trust_updates.py::test_another_history_is_refused_whoever_has_the_token",
+    ),
+    Mutant(
+        "server/catalogue/_trust_updates.py",
+        "        leads_here = read_update(after)[0] == brought.digest",
+        "        leads_here = True",
+        "tests/server/test_trust_updates.py::test_another_history_is_refused_whoever_has_the_token",
+    ),
+    Mutant(
         "server/storage/objects.py",
         "        if self._folder is not None and self.cornerstone is not None:\n            await",
         "        if self._folder is None and self.cornerstone is not None:\n            await",

@@ -6,6 +6,7 @@ from ._fetching import Fetched, fetch
 from ._heads import channel_head, fetch_head, fetch_recall, put_head, put_recall
 from ._publishing import find_release, publish, withdraw
 from ._remote import FoundRelease, PayloadStream, RangeSource, find_seal, follow_latest, open_release, stream_release
+from ._trust_updates import fetch_update, put_update, trust_updates
 
 __all__ = [
     "Connection",
@@ -18,6 +19,7 @@ __all__ = [
     "fetch",
     "fetch_head",
     "fetch_recall",
+    "fetch_update",
     "find_release",
     "find_seal",
     "follow_latest",
@@ -26,6 +28,8 @@ __all__ = [
     "publish",
     "put_head",
     "put_recall",
+    "put_update",
     "stream_release",
+    "trust_updates",
     "withdraw",
 ]

@@ -12,11 +12,13 @@ from ..bundle.reading_order import Verified
 from ..errors import CapsealError, FormatError, RejectedError
 from ..format import strictjson
 from ..format.statement import Statement
-from ..format.strictjson import Members, check_fingerprint, check_name, check_text
+from ..format.strictjson import Members, check_fingerprint, check_name, check_text, shown_time
 from ..trust.expect import Succession
 
 if TYPE_CHECKING:
+    from ..trust.store import TrustStore
     from ._head_memory import HeadMemory
+    from ._trust_memory import TrustMemory
 
 STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
@@ -209,6 +211,7 @@ class State:
     confirmed: tuple[InstalledBundle, ...] = ()
     failed: tuple[Failure, ...] = ()
     heads: "HeadMemory | None" = None
+    trust: "TrustMemory | None" = None
     shipped: int = field(default=0, compare=False)
     check: str = field(default="", compare=False)
     epoch: int = field(default=1, compare=False)
@@ -269,6 +272,48 @@ class State:
             staged=self.staged if self.staged is not None and self.staged.sequence > sequence else None,
             pending=pending if pending is not None and pending.bundle.sequence > sequence else None,
             confirmed=tuple(bundle for bundle in self.confirmed if bundle.sequence > sequence),
+        )
+
+    def by_trust(self, builtin: "TrustStore") -> tuple["State", "TrustStore"]:
+        """Return the state as an app sees it whose built-in trust store that is, and the store to go by.
+
+        Where the kept updates do not fit it, it wins: they are dropped, and what was remembered of heads with them.
+        """
+        if self.trust is None:
+            return self.restarted_by(builtin), builtin
+        from ._trust_memory import TrustMemory, replayed  # here, since most devices have followed no update
+
+        store = replayed(builtin, self.trust)
+        if store is not None:
+            return self.restarted_by(builtin), store
+        fresh = replace(self, trust=TrustMemory(restarted=self.trust.restarted), heads=None)
+        return fresh.restarted_by(builtin), builtin
+
+    def follow(self, store: "TrustStore", update: bytes) -> tuple["State", "TrustStore"]:
+        """Return the state after one more update of the store, which is kept, and the store that it brings.
+
+        Raises RejectedError.
+        """
+        from ..trust.updates import accept_update
+        from ._trust_memory import TrustMemory
+
+        new = accept_update(store, update)
+        memory = self.trust or TrustMemory()
+        return replace(self, trust=memory.with_update(update)).restarted_by(new), new
+
+    def restarted_by(self, store: "TrustStore") -> "State":
+        """Return the state with floor, highest and newest lowered to what a store says, once and never raised."""
+        restart = store.restart
+        if restart is None or (self.trust is not None and restart == self.trust.restarted):
+            return self
+        from ._trust_memory import TrustMemory
+
+        return replace(
+            self,
+            floor=max(self.shipped, min(self.floor, restart.sequence)),
+            highest=max(self.shipped, min(self.highest, restart.sequence)),
+            newest=min(self.newest, shown_time(restart.created)),
+            trust=replace(self.trust or TrustMemory(), restarted=restart),
         )
 
     def stage(self, bundle: InstalledBundle) -> "State":
@@ -352,13 +397,14 @@ class State:
                 for f in self.failed
             ],
         }
-        return strictjson.encode(value if self.heads is None else value | {"heads": self.heads.to_json()})
+        memories = {"heads": self.heads, "trust": self.trust}
+        return strictjson.encode(value | {name: one.to_json() for name, one in memories.items() if one is not None})
 
     @classmethod
     def parse(cls, data: bytes) -> "State":
         """Parse a state file strictly. Raises FormatError."""
         names = ("type", "app", "channel", "floor", "highest", "newest", "staged", "pending", "confirmed", "failed")
-        members = Members(strictjson.parse(data, "state"), "state", required=names, optional=("heads",))
+        members = Members(strictjson.parse(data, "state"), "state", required=names, optional=("heads", "trust"))
         found = members.take("type", str)
         if found != STATE_TYPE:
             raise FormatError(f"state.type: {found[:64]!r} is unknown, expected {STATE_TYPE!r}")
@@ -375,6 +421,7 @@ class State:
             confirmed=_bundles(members, "confirmed", most=_MAX_CONFIRMED),
             failed=tuple(_parse_failure(value) for value in members.array("failed", least=0, most=_MAX_FAILURES)),
             heads=_parse_heads(members),
+            trust=_parse_trust(members),
         )
 
 
@@ -426,6 +473,14 @@ def _parse_trial(value: object) -> Trial:
         members.integer("starts", least=0),
         members.integer("started_ms", least=0),
     )
+
+
+def _parse_trust(members: Members) -> "TrustMemory | None":
+    if "trust" not in members:
+        return None
+    from ._trust_memory import TrustMemory
+
+    return TrustMemory.parse(members.take("trust", dict))
 
 
 def _parse_heads(members: Members) -> "HeadMemory | None":

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -120,20 +121,67 @@ class DeviceStore:
         self._check_name = name_of_check(limits)
         self._clock = clock
         self._disk = Disk(root, lock_timeout_s=lock_timeout_s)
+        self._builtin_trust = trust
+        self._head_use = head
+        self._wall_clock = wall_clock
         self._heads: Heads | None = None
-        if head != "ignored" and (head != "used" or trust.heads is not None):
+        self._go_by(trust)
+
+    def _go_by(self, trust: TrustStore) -> None:
+        """Go by a trust store from now on."""
+        self._trust = trust
+        self._heads = None
+        if self._head_use != "ignored" and (self._head_use != "used" or trust.heads is not None):
             from . import _heads as heads  # here, since most apps have no head keys yet
 
             self._heads = heads.Heads(
-                head,
+                self._head_use,
                 trust=trust,
-                app=app,
-                channel=channel,
-                role=role,
-                native=native,
-                platform=platform,
-                clock=wall_clock,
+                app=self._app,
+                channel=self._channel,
+                role=self._role,
+                native=self._native,
+                platform=self._platform,
+                clock=self._wall_clock,
             )
+
+    def trust(self) -> TrustStore:
+        """Return the trust store in force: the built-in one, and the updates that were followed.
+
+        Raises OSError, FormatError, UsageError.
+        """
+        self._load()
+        return self._trust
+
+    def follow(self, update_of: Callable[[int], bytes | None] | str) -> TrustStore:
+        """Follow updates of the trust store one after the other until there is none, and keep them; return the store.
+
+        update_of: returns the update that brings a version, or None; or the URL of a capseal server. What was
+        accepted before the first that is not acceptable stays. Raises RejectedError, TransferError, OSError,
+        UsageError.
+        """
+        self._load()
+        if self._trust.root is None:
+            return self._trust
+        if isinstance(update_of, str):
+            from ..client import trust_updates
+
+            with trust_updates(update_of, app=self._app) as update_of_server:
+                return self.follow(update_of_server)
+        while self._trust.root is not None:
+            version = self._trust.version + 1
+            update = update_of(version)  # without the lock, since it may take its time
+            if update is None:
+                break
+            self._disk.create()
+            with self._disk.changing():
+                state = self._load()
+                if self._trust.version + 1 != version:
+                    continue  # another process followed it meanwhile
+                state, trust = state.follow(self._trust, update)
+                self._save(state)
+                self._go_by(trust)
+        return self._trust
 
     def status(self) -> Status:
         """Return what the device has. Raises OSError, FormatError, UsageError."""
@@ -169,7 +217,11 @@ class DeviceStore:
             raise problem
 
     def refresh(self, server: str) -> None:
-        """Take the head of a capseal server, by its URL. Raises as take_head() does, TransferError, UsageError."""
+        """Follow a capseal server's updates of the trust store, then take its head. server: its URL.
+
+        Raises as follow() and take_head() do, TransferError, UsageError.
+        """
+        self.follow(server)
         from ..client import channel_head
 
         with channel_head(server, app=self._app, channel=self._channel) as (head, recall_of):
@@ -213,9 +265,11 @@ class DeviceStore:
 
     def _sequence_at(self, server: str) -> int | None:
         """Return which release of a server is to be installed, or None where no head says so: its latest."""
-        if self._heads is None:
-            return None
         problem: RejectedError | None = None
+        if self._heads is None:
+            self.follow(server)
+        if self._heads is None:  # no update brought keys of heads
+            return None
         try:
             self.refresh(server)
         except RejectedError as error:
@@ -403,7 +457,11 @@ class DeviceStore:
 
     def _load(self) -> State:
         """Return the state as this app sees it: without what is older than its built-in bundle."""
-        return self._read().built_in(self._builtin_sequence, check=self._check_name, epoch=self._trust.epoch)
+        state = self._read().built_in(self._builtin_sequence, check=self._check_name)
+        state, trust = state.by_trust(self._builtin_trust)
+        if trust != self._trust:
+            self._go_by(trust)
+        return replace(state, epoch=trust.epoch)
 
     def _read(self) -> State:
         data = self._disk.load()

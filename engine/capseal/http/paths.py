@@ -18,6 +18,7 @@ RELEASE_INDEX_BELOW: Final = RELEASE_ATTACHMENT + "/index"
 """The same, where servers alone have it."""
 CHANNEL_HEAD: Final = _CHANNEL + "/head"
 CHANNEL_RECALL: Final = _CHANNEL + "/recalls/{digest}"
+TRUST_UPDATE: Final = APPS + "/{app}/trust/{version}"
 
 UPLOADS: Final = "/v1/uploads"
 UPLOAD: Final = UPLOADS + "/{id}"

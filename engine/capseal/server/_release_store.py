@@ -84,3 +84,6 @@ class HeadStore(Protocol):
 
     async def recall(self, of: AppChannel, digest: str) -> bytes | None:
         """Return a recall of that digest, in its envelope."""
+
+    async def trust_update(self, app: str, version: int) -> bytes | None:
+        """Return the update that brings a version of an app's trust store."""

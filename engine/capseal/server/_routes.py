@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..http import paths
 from ._cors import METHODS
-from .routes import heads, publishing, reading, status
+from .routes import heads, publishing, reading, status, trust
 
 _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.APPS, reading.list_apps),
@@ -21,6 +21,7 @@ _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.RELEASE_INDEX_BELOW, reading.get_attachment_index),
     (paths.CHANNEL_HEAD, heads.get_head),
     (paths.CHANNEL_RECALL, heads.get_recall),
+    (paths.TRUST_UPDATE, trust.get_update),
 )
 
 
@@ -46,6 +47,7 @@ def publishing_routes() -> list[BaseRoute]:
         Route(paths.RELEASE, publishing.withdraw, methods=["DELETE"]),
         Route(paths.CHANNEL_HEAD, heads.put_head, methods=["PUT"]),
         Route(paths.CHANNEL_RECALL, heads.put_recall, methods=["PUT"]),
+        Route(paths.TRUST_UPDATE, trust.put_update, methods=["PUT"]),
         Route(paths.UPLOADS, publishing.begin_upload, methods=["POST"]),
         Route(paths.UPLOAD, publishing.get_upload),
         Route(paths.UPLOAD, publishing.publish, methods=["POST"]),

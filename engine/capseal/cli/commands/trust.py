@@ -7,6 +7,7 @@ from ...errors import KeyFileError, UsageError
 from ..framework import options
 from ..framework.arguments import Choice, Group, argument, at_least, option
 from ..framework.console import complain, say
+from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
@@ -209,6 +210,42 @@ def apply(
     _note(path, new, passphrases)
 
 
+def publish(
+    updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="Updates; the server keeps every one.")],
+    server: Annotated[
+        str | None, option("--server", metavar="URL", help="Where devices look; default: 'server' in capseal.toml.")
+    ] = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")] = None,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Bring updates to a server, before it goes by the new store itself, or after."""
+    need("client")
+    from ...client import Connection, load_token, put_update
+    from ...errors import NotForUsError
+    from ...trust.updates import read_update
+
+    config = options.find_config()
+    app, url = app or config.app, server or config.server
+    if app is None or url is None:
+        raise UsageError("no app or server: give --app ID and --server URL, or name them in capseal.toml")
+    waiting: dict[int, bytes] = {}
+    for path in updates:
+        with open(path, "rb") as opened:
+            data = opened.read(options.MAX_STORE_BYTES)
+        waiting[read_update(data)[1].version] = data
+    with Connection(url, token=None if token_file is None else load_token(token_file)) as connection:
+        # The server takes what is next to its store or to another update: from whichever end that begins.
+        for version in sorted(waiting):
+            try:
+                put_update(connection, waiting[version], app=app, version=version)
+            except NotForUsError:
+                continue
+            del waiting[version]
+        for version in sorted(waiting, reverse=True):
+            put_update(connection, waiting[version], app=app, version=version)
+    say(f"{url}: has {counted(len(updates), 'update')} of the trust store of {app}")
+
+
 def _change(
     trust: str | None,
     edit: Callable[["TrustStore"], "TrustStore"],
@@ -357,6 +394,7 @@ COMMANDS = {
             "remove": remove,
             "cosign": cosign,
             "apply": apply,
+            "publish": publish,
             "heads": heads,
             "restart": restart,
         },

@@ -38,6 +38,7 @@ from ._condemned import Condemned
 from ._founding import check_layout
 from ._heads import Heads
 from ._seals import SealReader
+from ._trust_updates import TrustUpdates
 from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
 from .pruning import Pruned, Pruner
@@ -71,6 +72,7 @@ class Catalogue:
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
         self.heads = Heads(self.channels_read, self.seals, role=role)
+        self.trust_updates = TrustUpdates(storage, self.seals)
         self.uploads = Uploads(storage, self.seals, self._condemned, limits=limits, clock=monotonic, log=log)
         self.receiving = 0
         self._limits = limits
@@ -146,6 +148,9 @@ class Catalogue:
         if digest not in pointer.recalls:
             pointer = await self.channels_read.pointer(of, fresh=True)
         return pointer.recalls.get(digest)
+
+    async def trust_update(self, app: str, version: int) -> bytes | None:
+        return await self.trust_updates.get(app, version)
 
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
         try:  # whatever a client wrote would become the name of an object

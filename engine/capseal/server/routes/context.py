@@ -72,6 +72,11 @@ def publishing_state(request: Request) -> PublishingState:
     return state
 
 
+def named_app(request: Request) -> str:
+    """Return the app of a path. Raises Problem 400."""
+    return _named(request, "app")
+
+
 def named_channel(request: Request) -> AppChannel:
     """Return the app and channel of a path. Raises Problem 400."""
     return AppChannel(_named(request, "app"), _named(request, "channel"))

@@ -5,6 +5,7 @@ name that ends with a mark of its own and is never used again, so that a deletio
 meant for.
 
     store.json                                        which layout this is
+    trust/APP/VERSION                                 the update that brings a version of the trust store, for ever
     channels/APP/CHANNEL                              the pointer: which releases there are
     releases/APP/CHANNEL/SEQUENCE/MARK/release.json   the record of a release
     releases/APP/CHANNEL/SEQUENCE/MARK/seal           its seal, as it was uploaded
@@ -23,6 +24,7 @@ from typing import Final, NamedTuple
 from ...http.shapes import AppChannel
 
 CHANNELS: Final = "channels"
+TRUST: Final = "trust"
 RELEASES: Final = "releases"
 PAYLOADS: Final = "payloads"
 UPLOADS: Final = "uploads"
@@ -68,6 +70,11 @@ def is_mark(text: str) -> bool:
 def channel_pointer(of: AppChannel) -> str:
     """Return the path of an app and channel's pointer."""
     return f"{CHANNELS}/{of.app}/{of.channel}"
+
+
+def trust_update(app: str, version: int) -> str:
+    """Return the path of the update that brings a version. It has no mark: nobody deletes it, and none replaces it."""
+    return f"{TRUST}/{app}/{version:016d}"
 
 
 def parse_channel_pointer(path: str) -> AppChannel | None:

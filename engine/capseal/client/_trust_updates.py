@@ -1,0 +1,41 @@
+"""Updates of a trust store, to a server and from it: bytes, which nobody here judges."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..constants import MAX_ENVELOPE_BYTES
+from ..http import paths
+from ._connection import Connection, NoHeadError
+from ._remote import read_small
+
+UpdateOf = Callable[[int], bytes | None]
+"""Returns the update that brings a version of a trust store, where there is one."""
+
+
+def fetch_update(connection: Connection, *, app: str, version: int) -> bytes | None:
+    """Return the update that brings a version, or None where the server has none.
+
+    Raises TransferError, TruncatedError for what is too long, UsageError.
+    """
+    path = paths.filled(paths.TRUST_UPDATE, app=app, version=version)
+    fresh = {"Cache-Control": "no-cache"}
+    try:
+        return connection.retried(
+            lambda: read_small(connection, path, "trust update", MAX_ENVELOPE_BYTES, headers=fresh)
+        )
+    except NoHeadError:
+        return None
+
+
+@contextmanager
+def trust_updates(url: str, *, app: str) -> Iterator[UpdateOf]:
+    """Give what fetches the updates of a server. Raises as fetch_update() does."""
+    with Connection(url) as connection:
+        yield lambda version: fetch_update(connection, app=app, version=version)
+
+
+def put_update(connection: Connection, update: bytes, *, app: str, version: int) -> None:
+    """Bring an update to where devices follow it. Raises RejectedError, NotNextError, TransferError, UsageError."""
+    path = paths.filled(paths.TRUST_UPDATE, app=app, version=version)
+    timeout = connection.answer_timeout
+    connection.retried(lambda: connection.ask("PUT", path, lambda value: None, content=update, timeout=timeout))
