@@ -128,6 +128,8 @@ def test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_res
     publisher.update(restart=Restart(0, EPOCH))
     device.follow(publisher.updates.get)
     assert device.status().floor == 2
+    built_so = replace(builtin, restart=Restart(0, EPOCH))
+    assert publisher.device(tmp_path / "other", built_so, builtin_sequence=2).status().floor == 2
 
 
 def test_one_of_three_root_keys_is_lost_and_replaced_by_the_others(

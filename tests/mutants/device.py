@@ -17,7 +17,7 @@ MUTANTS = (
     ),
     Mutant(
         "device/_state.py",
-        "if restart is None or restart == self.trust.restarted:",
+        "if restart is None or (self.trust is not None and restart == self.trust.restarted):",
         "if restart is None:",
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
     ),
@@ -29,7 +29,7 @@ MUTANTS = (
     ),
     Mutant(
         "device/_state.py",
-        "        return replace(self, trust=self.trust.with_update(update)).restarted_by(new), new",
+        "        return replace(self, trust=memory.with_update(update)).restarted_by(new), new",
         "        return self.restarted_by(new), new",
         TRUST + "test_a_stolen_release_key_is_rotated_out_and_cannot_come_back",
     ),
