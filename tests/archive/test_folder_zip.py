@@ -280,7 +280,9 @@ def test_a_store_json_of_an_app_ships(folder):
 
 
 @pytest.mark.parametrize("name", ["key.pem", "js/.capgo_key_v2", "innocent.txt", "no-ending"])
-@pytest.mark.parametrize("label", [b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY"])
+@pytest.mark.parametrize(
+    "label", [b"PRIVATE KEY", b"RSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"PGP PRIVATE KEY BLOCK"]
+)
 def test_a_private_key_is_an_error_whatever_it_is_called(folder, name, label):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"-----BEGIN %b-----\nMIIB\n" % label)

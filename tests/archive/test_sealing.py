@@ -60,6 +60,18 @@ def test_a_private_key_is_not_sealed_as_a_single_file(key, name, tmp_path, signe
         _seal(tmp_path / name, signer, recipient)
 
 
+@pytest.mark.parametrize("key", [KEY, KEY.replace(b"PRIVATE KEY", b"PGP PRIVATE KEY BLOCK")], ids=["PKCS8", "PGP"])
+def test_a_private_key_is_not_sealed_from_a_pipe(key, tmp_path, signer, recipient):
+    coming, going = os.pipe()
+    os.write(going, key)
+    os.close(going)
+    with (
+        open(coming, "rb", buffering=0) as pipe,
+        pytest.raises(UsageError, match="a private key, which would be shipped"),
+    ):
+        _seal(pipe, signer, recipient, media_type="application/octet-stream")
+
+
 def test_a_single_file_that_only_speaks_of_keys_is_sealed(tmp_path, signer, recipient):
     (tmp_path / "notes.txt").write_bytes(b"it begins with -----BEGIN PRIVATE KEY-----, and then?\n")
     assert _seal(tmp_path / "notes.txt", signer, recipient)

@@ -208,7 +208,9 @@ def test_what_took_longer_than_half_the_grace_period_is_not_published(
             await server.publish(begun.id)
         assert await server.latest(OF) is None
         written = [one["path"] for batch in memory.list() for one in batch]
-        assert not [path for path in written if path.startswith(f"{layout.CHANNELS}/")], "other servers saw it meanwhile"
+        assert not [path for path in written if path.startswith(f"{layout.CHANNELS}/")], (
+            "other servers saw it meanwhile"
+        )
         monkeypatch.setattr(server.storage, "put", put)
         assert (await server.publish(begun.id))[1]
 

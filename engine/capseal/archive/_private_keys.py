@@ -17,9 +17,9 @@ KEY_ENDINGS = (b".pem", b".key", b".p8", b".capgo_key_v2", b".capgo_key")
 MAX_KEY_BYTES = 64 * 1024
 """A larger file is more than a key, whatever its name is."""
 
-LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 _KEY = re.compile(
-    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY-----
+    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY(?:\ BLOCK)?-----
     (?: \s
         | \\+ (?: [rn\r\n] | u000[AaDd] | x0[AaDd] )  # line breaks in code, in JSON that is in JSON
         | ["'`] \s* (?: [+,.] \s* )? ["'`] | \$\{\w{0,64}\}  # what makes lines one text in code

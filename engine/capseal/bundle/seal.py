@@ -175,9 +175,10 @@ def seal(
 
 def _check_key_file(source: Source) -> None:
     """Refuse a small file that is a private key, by whatever name. Raises UsageError, OSError."""
-    if source.size is None or source.size > _MAX_KEY_BYTES or not source.seekable or hasattr(source, "left_out"):
+    if (source.size or 0) > _MAX_KEY_BYTES or hasattr(source, "left_out"):
         return
-    if _PRIVATE_KEY in source.peek(0, _MAX_KEY_BYTES).replace(b"\0", b""):
+    start = source.peek(0, _MAX_KEY_BYTES + 1)  # of a stream, too, whose size nobody knows before
+    if len(start) <= _MAX_KEY_BYTES and _PRIVATE_KEY in start.replace(b"\0", b""):
         from ..archive.content import refuse_key_file  # here, since few files speak of keys
 
         refuse_key_file(source)
