@@ -40,7 +40,7 @@ WRITING: dict[str, list[str]] = {
     ],
     "head sign": ["--current 5 --server URL"],
     "head renew": ["--server URL"],
-    "head recall": ["releases/com.example.game@production-3.seal -o recall.json", "5 --current 4 --server URL"],
+    "head recall": ["releases/com.example.game@production-3.seal -o recall.json", "4 --server URL"],
     "head cosign": ["recall.json -s extra.pem"],
     "fetch": ["URL -o fetched", "URL -o fetched", "URL -o interrupted"],
     "demo": ["web/large"],

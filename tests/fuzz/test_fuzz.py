@@ -75,7 +75,7 @@ def test_a_reader_that_forgets_a_check_is_found(tmp_path: Path, monkeypatch: pyt
     """Without this, an oracle that agrees with everything would pass as well."""
     from capseal.trust.expect import Expect
 
-    monkeypatch.setattr(Expect, "check", lambda self, statement: None)
+    monkeypatch.setattr(Expect, "check", lambda self, statement, now=None: None)
     campaign = Campaign(TARGETS["seal"](), tmp_path, seed=3)
     campaign.run(executions=600)
     assert any("independent reader refuses" in found.what for found in campaign.findings.values())
