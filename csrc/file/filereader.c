@@ -19,7 +19,7 @@ static int is_as_listed(int fd, int64_t size, int64_t changed_ns)
     if (fstat(fd, &now) < 0)
         return 0;
     return S_ISREG(now.st_mode) && now.st_size == size &&
-           (int64_t)now.CHANGED.tv_sec * 1000000000 + now.CHANGED.tv_nsec == changed_ns;
+           (int64_t)((uint64_t)now.CHANGED.tv_sec * 1000000000 + (uint64_t)now.CHANGED.tv_nsec) == changed_ns;
 }
 
 static int read_fully(int fd, uint8_t *out, int64_t size, int64_t offset)

@@ -48,7 +48,7 @@ int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, i
                  : S_ISDIR(now.st_mode) ? CAPSEAL_LISTED_FOLDER
                                         : CAPSEAL_LISTED_OTHER;
         row[1] = now.st_size;
-        row[2] = (int64_t)now.CHANGED.tv_sec * 1000000000 + now.CHANGED.tv_nsec;
+        row[2] = (int64_t)((uint64_t)now.CHANGED.tv_sec * 1000000000 + (uint64_t)now.CHANGED.tv_nsec);
         count++;
     }
     closedir(folder);

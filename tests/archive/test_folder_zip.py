@@ -120,6 +120,17 @@ def test_an_empty_folder_is_an_empty_zip(tmp_path):
     assert zipfile.ZipFile(io.BytesIO(_zip(tmp_path))).namelist() == []
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("time_s", [17_179_869_183, 1 << 34, -(1 << 31)])
+def test_a_time_that_64_bits_of_nanoseconds_do_not_hold_is_no_change(tmp_path, time_s, deflate, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(filereader, "_lib", None)
+    (tmp_path / "f").write_bytes(b"text " * 1000)
+    os.utime(tmp_path / "f", (time_s, time_s))
+    assert contents(_zip(tmp_path, deflate=deflate)) == {"f": b"text " * 1000}
+
+
 @pytest.mark.parametrize("change", ["grow", "grow quietly", "touch", "vanish"])
 def test_a_file_that_changes_between_the_passes_is_noticed(folder, change):
     stream = FolderZip(str(folder))

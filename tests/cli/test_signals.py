@@ -159,3 +159,128 @@ def test_the_demo_takes_its_folder_with_it(tmp_path):
         process.stdout.readline()
         end(process, signal.SIGTERM)
     assert not os.path.exists(folder)
+
+
+def ended_by_signals(program: str, *arguments: object, cwd: Path) -> tuple[int, str, str]:
+    """Run a program that sends itself signals; return its exit code, and what it wrote on both streams."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=heed_signals, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("command", [("export", "store", "tree"), ("prune", "store", "--keep", "1")])
+def test_a_signal_in_a_callback_of_a_loop_ends_the_command(command, number, tmp_path):
+    program = """if True:
+        import asyncio, os, sys
+        import capseal.server
+        from capseal.cli import main
+        async def endless(*_, **__):
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), int(number))
+            await asyncio.sleep(60)
+        number = sys.argv.pop(1)
+        capseal.server.export_store = capseal.server.prune_store = endless
+        main()
+    """
+    (tmp_path / "store").mkdir()
+    code, word = CODES[number]
+    done = ended_by_signals(program, int(number), "store", *command, cwd=tmp_path)
+    assert done == (code, "", f"capseal: {word}\n")
+
+
+COROUTINE = """if True:
+    import asyncio, os, signal, sys, time
+    from capseal.cli.framework.coroutines import run_coroutine
+    from capseal.cli.framework.exit_codes import SIGNALS, catch_signals, code_of
+    def say(*words):
+        print(*words, flush=True)
+    def stop():
+        os.kill(os.getpid(), signal.SIGTERM)
+%s
+    catch_signals()
+    def run():
+        say("returned", run_coroutine(main))
+    sys.exit(code_of(run, sys.stdout))
+"""
+
+
+def test_a_signal_ends_tasks_and_generators_before_the_command(tmp_path):
+    program = (
+        COROUTINE
+        % """
+    async def numbers():
+        try:
+            while True:
+                yield 1
+        finally:
+            await asyncio.sleep(0.01)
+            say("generator closed")
+    async def beside():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            say("task ended")
+            raise ValueError("told to nobody")
+    async def main():
+        global task, left
+        task, left = asyncio.create_task(beside()), numbers()
+        await anext(left)
+        asyncio.get_running_loop().call_soon(stop)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            say("cancelled")
+    """
+    )
+    said = "cancelled\ntask ended\ngenerator closed\n"
+    assert ended_by_signals(program, cwd=tmp_path) == (143, said, "capseal: terminated\n")
+
+
+def test_a_coroutine_that_swallows_its_cancellation_has_been_terminated_all_the_same(tmp_path):
+    program = (
+        COROUTINE
+        % """
+    async def main():
+        asyncio.get_running_loop().call_soon(stop)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "all is well"
+    """
+    )
+    assert ended_by_signals(program, cwd=tmp_path) == (143, "", "capseal: terminated\n")
+
+
+def test_a_second_signal_ends_a_coroutine_that_hangs_in_tidying_up(tmp_path):
+    program = (
+        COROUTINE
+        % """
+    async def main():
+        asyncio.get_running_loop().call_soon(stop)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stop()
+            say("not at once")
+            asyncio.get_running_loop().call_later(1.1, stop)
+            await asyncio.sleep(60)
+    """
+    )
+    assert ended_by_signals(program, cwd=tmp_path) == (143, "not at once\n", "")
+
+
+def test_after_a_coroutine_signals_are_handled_as_before(tmp_path):
+    program = (
+        COROUTINE
+        % """
+    before = None
+    async def main():
+        assert {signal.getsignal(one) for one in SIGNALS} != {before}
+        return 1
+    catch_signals()
+    before = signal.getsignal(signal.SIGTERM)
+    run_coroutine(main)
+    assert {signal.getsignal(one) for one in SIGNALS} == {before}
+    """
+    )
+    assert ended_by_signals(program, cwd=tmp_path) == (0, "returned 1\n", "")

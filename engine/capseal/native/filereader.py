@@ -25,7 +25,7 @@ FILE, FOLDER, OTHER = 0, 1, 2
 """Kinds of what a folder has: other is a link, which is not followed, or a special file."""
 
 Listed = tuple[list[bytes], list[int], list[int], list[int]]
-"""Names, kinds, sizes in bytes, times of the last change in nanoseconds."""
+"""Names, kinds, sizes in bytes, times of the last change in nanoseconds, as _changed_ns() has them."""
 
 _NAMES_BYTES = 8 * 1024
 _MAX_NAMES_BYTES = 1 << 30
@@ -60,8 +60,13 @@ def _list_folder(path: bytes) -> Listed:
             names.append(child.name)
             kinds.append(FILE if stat.S_ISREG(status.st_mode) else FOLDER if stat.S_ISDIR(status.st_mode) else OTHER)
             sizes.append(status.st_size)
-            changed_ns.append(status.st_mtime_ns)
+            changed_ns.append(_changed_ns(status))
     return names, kinds, sizes, changed_ns
+
+
+def _changed_ns(status: os.stat_result) -> int:
+    """Return the time of the last change as C has it, in 64 bits: what lies outside of 1677 to 2262 wraps around."""
+    return (status.st_mtime_ns + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class FileTable:
@@ -118,7 +123,7 @@ class FileTable:
         """Raise SourceChangedError where an open file is not as it was listed."""
         sizes, changed_ns, _ = self._fields
         now = os.fstat(fd)
-        if not stat.S_ISREG(now.st_mode) or (now.st_size, now.st_mtime_ns) != (sizes[number], changed_ns[number]):
+        if not stat.S_ISREG(now.st_mode) or (now.st_size, _changed_ns(now)) != (sizes[number], changed_ns[number]):
             self._fail(number, errno.ESTALE)
 
     def _read(self, number: int, start: int, stop: int, buffer: memoryview) -> None:

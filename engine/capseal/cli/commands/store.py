@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from ...errors import UsageError
 from ..framework import console, exit_codes, options
 from ..framework.arguments import Group, argument, at_least, flag, option
+from ..framework.coroutines import run_coroutine
 from ..framework.extras import need
 from ..framework.titles import counted
 
@@ -24,7 +25,6 @@ def export(
     Again after each publishing or withdrawing, by cron or the publisher: only what changed is written.
     """
     need("server")
-    import asyncio
     import logging
     from contextlib import closing
     from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def export(
     check_apart(store, target)
     with closing(Storage.open(store, may_be_new=False)) as storage, closing(Storage.open(target)) as place:
         log, most, now = logging.getLogger("capseal.server"), Limits().seal_bytes, datetime.now(UTC)
-        exported = asyncio.run(export_store(storage, place, now=now, log=log, most_seal_bytes=most))
+        exported = run_coroutine(lambda: export_store(storage, place, now=now, log=log, most_seal_bytes=most))
     added = [release.to_json() for release in exported.added]
     if json:
         removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
@@ -72,7 +72,6 @@ def prune(
     if keep is None and keep_days is None:
         raise UsageError("say what stays: --keep N, --keep-days DAYS, or both")
     need("server")
-    import asyncio
     import logging
     from contextlib import closing
     from datetime import UTC, datetime
@@ -83,8 +82,8 @@ def prune(
     retention = Retention(keep=keep, keep_days=keep_days)
     with closing(Storage.open(store, may_be_new=False)) as storage:
         now = datetime.now(UTC)
-        pruned = asyncio.run(
-            prune_store(storage, retention, now=now, log=logging.getLogger("capseal.server"), dry_run=dry_run)
+        pruned = run_coroutine(
+            lambda: prune_store(storage, retention, now=now, log=logging.getLogger("capseal.server"), dry_run=dry_run)
         )
     releases = [release.to_json() for release in pruned.releases]
     if json:

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -115,6 +115,31 @@ def catch_signals(hangups: Hangups | None = None) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _let_later_ones_end(_interrupt)
+    raise Interrupted(number)
+
+
+@contextmanager
+def signals_given_to(heed: Callable[[int], None]) -> Iterator[None]:
+    """Call heed with the number of the first signal, in place of unwinding what happens to run at that moment."""
+
+    def first(number: int, frame: FrameType | None) -> None:
+        _let_later_ones_end(first)
+        heed(number)
+
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
+    for number in heeded:
+        signal.signal(number, first)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            if signal.getsignal(number) is first:
+                signal.signal(number, _interrupt)
+
+
+def _let_later_ones_end(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Let what a handler handled end the process as it is, but not at once."""
     first_s = time.monotonic()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -123,9 +148,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             os._exit(SIGNALLED + number)
 
     for other in SIGNALS:
-        if signal.getsignal(other) is _interrupt:
+        if signal.getsignal(other) is handler:
             signal.signal(other, end)
-    raise Interrupted(number)
 
 
 def code_of(run: Callable[[], int | None], output: TextIO, *, verbose: bool = False) -> int:
