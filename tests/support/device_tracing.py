@@ -64,10 +64,15 @@ class Worker:
     """A running device_worker.py."""
 
     def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._prefix = prefix
+        self._start()
+
+    def _start(self) -> None:
         # The capseal that is tested here, wherever it is, is the one that the worker must use.
         paths = [str(_WORKER.parent), str(_WORKER.parent.parent), str(Path(capseal.__file__).parent.parent)]
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, str(_WORKER), str(folder)],
+            [*self._prefix, sys.executable, str(_WORKER), str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -90,6 +95,9 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -125,6 +133,7 @@ class Injector(Worker):
     def __init__(self, folder: Path, call: str, fault: str) -> None:
         self._call = call
         self._count = _FIXED_COUNT.get(call, _DEFAULT_COUNT)
+        self._jobs = 0
         name = f"?{call}"  # not every machine has every call
         inject = f"inject={name}:{fault}:when={self._count}"
         super().__init__(
@@ -134,4 +143,10 @@ class Injector(Worker):
 
     def do_with_fault(self, number: int, root: Path, *steps: str) -> int:
         """Let a child perform the steps, with the fault at its call of that number, from 1."""
+        self._jobs += 1
+        if (
+            self._jobs % (self._count // 4) == 0
+        ):  # the worker makes calls of its own for each, and must not come to that one
+            self._end()
+            self._start()
         return self.do(root, *steps, counted=True, call=self._call, skip=self._count - number)
