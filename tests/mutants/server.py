@@ -502,4 +502,16 @@ MUTANTS = (
         "if inner == outer:",
         EXPORT + "test_a_store_and_its_tree_are_never_in_one_another",
     ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "before=now if alone else now - _SWEPT_AFTER",
+        "before=now",
+        EXPORT + "test_the_next_export_takes_what_a_killed_one_left_but_not_what_another_may_be_writing",
+    ),
+    Mutant(
+        "server/storage/objects.py",
+        "for name in [*folders, *names]:",
+        "for name in names:",
+        EXPORT + "test_an_export_follows_no_link_in_its_tree",
+    ),
 )

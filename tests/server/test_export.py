@@ -34,6 +34,7 @@ from capseal.bundle.companions import describe_companion
 from capseal.client import Connection, fetch, open_release
 from capseal.embedding import accept
 from capseal.format.tree import index_entries
+from capseal.io import durable
 from capseal.server import Retention, Storage, export_store, prune_store
 from capseal.server.catalogue._founding import check_layout
 from support.command import run as run_command
@@ -648,14 +649,48 @@ def test_a_process_that_is_killed_leaves_no_half_of_a_file_and_the_next_one_ends
     withdraw(store, trust, 2)
     assert export_with_kills([1, 3, 5, 10**6])[-1] == 1
     left = [name for name in listed_files(tree) if "#" in name]
-    assert left  # what killed processes leave, a day later goes
-    assert not [name for name in listed_files(tree) if "releases/2/" in name and name not in left]
-    (tree / "mine#1").touch()
+    assert not left  # what killed processes left went when the next one began
+    assert not [name for name in listed_files(tree) if "releases/2/" in name]
+
+
+def test_the_next_export_takes_what_a_killed_one_left_but_not_what_another_may_be_writing(
+    filled: Fill, store: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    filled(1)
+    command = [sys.executable, "-c", EXPORT, str(store), str(tree), "2"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+
+    def halves() -> list[str]:
+        return [name for name in listed_files(tree) if "#" in name]
+
+    assert halves() == [release_path(1, "payload#1")]
+    mine = [f"{CHANNEL_PATH}/notes#1", "mine#1", release_path(1, "notes#2")]
+    for name in mine:
+        (tree / name).touch()
     storages = Storage.open(str(store)), Storage.open(str(tree))
-    asyncio.run(export(*storages, now=datetime.now(UTC) + timedelta(hours=23)))
-    assert [name for name in listed_files(tree) if "#" in name] == sorted([*left, "mine#1"])
-    asyncio.run(export(*storages, now=datetime.now(UTC) + timedelta(hours=25)))
-    assert [name for name in listed_files(tree) if "#" in name] == ["mine#1"]
+    other = os.open(tree, os.O_RDONLY)
+    try:
+        assert durable.try_share(other)
+        asyncio.run(export(*storages, now=datetime.now(UTC) + timedelta(hours=23)))
+        assert halves() == sorted([*mine, release_path(1, "payload#1")])
+    finally:
+        os.close(other)
+    asyncio.run(export(*storages, now=datetime.now(UTC)))
+    assert halves() == sorted(mine)
+
+
+@pytest.mark.parametrize("where", ["v1", CHANNEL_PATH, release_path(1, "payload"), f"{CHANNEL_PATH}/releases/9"])
+def test_an_export_follows_no_link_in_its_tree(where: str, filled: Fill, store: Path, tmp_path: Path) -> None:
+    tree, theirs = tmp_path / "tree", tmp_path / "theirs"
+    filled(1)
+    theirs.mkdir()
+    (theirs / "seal").write_bytes(b"precious")
+    (tree / where).parent.mkdir(parents=True)
+    (tree / where).symlink_to(theirs)
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        export_now(store, tree)
+    assert contents(theirs) == {"seal": b"precious"}
 
 
 def test_a_target_that_is_out_of_reach_ends_the_export(filled: Fill, store: Path, tmp_path: Path) -> None:

@@ -206,6 +206,15 @@ def try_lock(fd: int) -> bool:
     return True
 
 
+def try_share(fd: int) -> bool:
+    """Take the lock as one of several that share it, or return False where somebody has it alone."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def create(name: str, *, folder: int | None = None, mode: int = OWNER_ONLY) -> int:
     """Open a new file, in an open folder where one is given, following no link. Raises FileExistsError, OSError."""
     return os.open(name, _NEW_FILE, mode, dir_fd=folder)

@@ -43,7 +43,7 @@ from ._founding import check_layout
 
 _ROUNDS = 20
 _SWEPT_AFTER = timedelta(days=1)
-"""So old is what an export leaves half-written that was killed, and no export is under way any more."""
+"""So old is what a killed export left half-written, where another one may be under way."""
 
 SEAL: Final = "seal"
 """The last leaf of a release: where it is, the others are."""
@@ -88,9 +88,19 @@ async def export_store(
         raise UsageError(f"{target.place} is a store; export into a place of its own")
     channels = Channels(storage, age_s=0, log=log)
     exporter = _Exporter(storage, target, channels, most_seal_bytes)
-    for of in await channels.named(fresh=True):
-        await target.sweep(before=now - _SWEPT_AFTER, below=os.path.dirname(_latest_path(of)))
-        await exporter.export(of)
+    named = await channels.named(fresh=True)
+    folders = [os.path.dirname(_latest_path(of)) for of in named]
+
+    async def tidy(alone: bool) -> None:
+        for folder in folders:
+            if link := await target.link_in(folder):
+                raise UsageError(f"{link}: is a symbolic link; an export follows none in its tree")
+        for folder in folders:
+            await target.sweep(before=now if alone else now - _SWEPT_AFTER, below=folder, ours=_is_exported)
+
+    async with target.sharing(tidy):
+        for of in named:
+            await exporter.export(of)
     return exporter.done
 
 
@@ -277,6 +287,13 @@ def _latest_path(of: AppChannel) -> str:
 
 def _release_path(of: AppChannel, sequence: int) -> str:
     return _leaf(paths.RELEASE, app=of.app, channel=of.channel, sequence=sequence)
+
+
+def _is_exported(path: str) -> bool:
+    """Whether an export makes that path in the folder of an app and channel."""
+    folder, _, rest = path.partition("/")
+    sequence, _, name = rest.partition("/")
+    return path == "latest" or (folder == "releases" and sequence.isascii() and sequence.isdigit() and _is_leaf(name))
 
 
 def _is_leaf(name: str) -> bool:

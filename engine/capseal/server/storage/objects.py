@@ -8,8 +8,8 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ from ...embedding import Chunk
 from ...errors import TransferError
 from ...io import durable
 from .._several import each
+from ._sharing import sharing
 from .pace import Pace, in_time, pages_in_time, waited_for
 
 if TYPE_CHECKING:
@@ -370,12 +371,35 @@ class Storage:
                 except FileNotFoundError as error:
                     raise TransferError(f"storage: {error.filename} is gone") from error
 
-    async def sweep(self, *, before: datetime, below: str = "") -> int:
-        """Delete what was left half-written before then by who was killed, in a local folder; return how many files."""
+    async def sweep(self, *, before: datetime, below: str = "", ours: Callable[[str], bool] = lambda path: True) -> int:
+        """Delete what was left half-written before then by who was killed, in a local folder; return how many files.
+
+        ours: whether an object below there is one whose halves may go.
+        """
         if self._folder is None:
             return 0
         with _failures("cannot sweep"):
-            return await asyncio.to_thread(_sweep, os.path.join(self._folder, below), before.timestamp())
+            return await asyncio.to_thread(_sweep, os.path.join(self._folder, below), before.timestamp(), ours)
+
+    @asynccontextmanager
+    async def sharing(self, tidy: Callable[[bool], Awaitable[None]]) -> AsyncIterator[None]:
+        """Be one of those that write side by side.
+
+        tidy: is called first with whether it is known that there is no other; none begins before it ends then.
+        """
+        if self._folder is None:
+            await tidy(False)
+            yield
+            return
+        async with sharing(self._folder, tidy):
+            yield
+
+    async def link_in(self, below: str) -> str | None:
+        """Return a symbolic link on the way to a folder or below it, of a local folder, or None."""
+        if self._folder is None:
+            return None
+        with _failures(f"cannot list {below}"):
+            return await asyncio.to_thread(_link_in, self._folder, below)
 
 
 def _read_file(folder: str, path: str, most: int) -> bytes | None:
@@ -412,11 +436,25 @@ def _sync(folder: str, paths: list[str]) -> None:
         durable.sync_path(name)
 
 
-def _sweep(folder: str, before: float) -> int:
+def _link_in(folder: str, below: str) -> str | None:
+    way = folder
+    for name in below.split("/"):
+        way = os.path.join(way, name)
+        if os.path.islink(way):
+            return way
+    for parent, folders, names in os.walk(way):
+        for name in [*folders, *names]:
+            if os.path.islink(os.path.join(parent, name)):
+                return os.path.join(parent, name)
+    return None
+
+
+def _sweep(folder: str, before: float, ours: Callable[[str], bool]) -> int:
     swept = 0
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            if _UNFINISHED.fullmatch(name):
+            whole = os.path.relpath(os.path.join(parent, name), folder).rpartition("#")[0]
+            if _UNFINISHED.fullmatch(name) and ours(whole):
                 with suppress(FileNotFoundError):  # another process finished it, or swept it
                     if os.stat(os.path.join(parent, name)).st_mtime < before:
                         os.unlink(os.path.join(parent, name))
