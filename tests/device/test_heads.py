@@ -385,8 +385,9 @@ def test_what_a_stolen_head_key_did_a_new_epoch_mends(publisher, root, world, si
     rotated = Publisher(world, signer2, version=2, epoch=2, created=START + DAY)
     rotated.now = START + DAY
     device = rotated.device(root)
-    with pytest.raises(StaleError, match="none of the present trust store"):
+    with pytest.raises(RejectedError) as caught:
         device.install(world.sealed(3))
+    assert "none of the present trust store" in str(caught.value)
     with pytest.raises(SignatureError):
         device.take_head(publisher.sign(publisher.head()))
     device.take_head(rotated.sign(rotated.head(3)))

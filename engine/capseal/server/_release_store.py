@@ -85,5 +85,10 @@ class HeadStore(Protocol):
     async def recall(self, of: AppChannel, digest: str) -> bytes | None:
         """Return a recall of that digest, in its envelope."""
 
+
+@runtime_checkable
+class TrustUpdateStore(Protocol):
+    """What keeps the updates of apps' trust stores. Everything may raise TransferError."""
+
     async def trust_update(self, app: str, version: int) -> bytes | None:
         """Return the update that brings a version of an app's trust store."""

@@ -10,7 +10,7 @@ from ...http.answers import REVALIDATE
 from ...http.problems import NO_HEAD
 from .._clients import client_of
 from .._problems import Problem
-from .._release_store import HeadStore
+from .._release_store import TrustUpdateStore
 from .._tokens import Right
 from .context import check_token, named_app, parse_sequence, publishing_state, server_state
 from .publishing import answer, whole_body
@@ -23,7 +23,7 @@ async def get_update(request: Request) -> Response:
     """GET .../trust/VERSION: the update that brings that version of the trust store."""
     app, version = named_app(request), parse_sequence(request.path_params["version"])
     store = server_state(request).releases
-    update = await store.trust_update(app, version) if isinstance(store, HeadStore) else None
+    update = await store.trust_update(app, version) if isinstance(store, TrustUpdateStore) else None
     if update is None:
         raise Problem(NO_HEAD, f"no update of app {app} to version {version} of the trust store")
     return document(request, update, f'"{hashlib.sha256(update).hexdigest()}"', UPDATE_TYPE, REVALIDATE)
