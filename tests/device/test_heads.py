@@ -110,6 +110,7 @@ def test_a_used_head_counts_from_the_first_one_on(publisher, root, server):
     assert take(device, server.url) == 1
     assert device.status().uncertain is None
     server.shown_head = publisher.sign(publisher.head(2))
+    server.latest_sequence = 2
     assert take(device, server.url) == 2
     server.shown_head = None
     server.latest_sequence = 3
