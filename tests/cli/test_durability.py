@@ -171,7 +171,7 @@ def _serve(folder: Path) -> Trace:
     return trace.judge(log.read_text(), synced_late=r"/served/.*#[0-9]+$")
 
 
-ADDING = ("head sign", "head renew", "head recall")
+ADDING = ("head sign", "head renew", "head recall", "log store")
 """Commands that may only add to a file that has its name."""
 
 
