@@ -334,6 +334,7 @@ ENVIRONMENT = {
     "token_file": ("CAPSEAL_TOKEN_FILE", "token", "token"),
     "signer": ("CAPSEAL_SIGNER", " a.pem\tb.pem ", ["a.pem", "b.pem"]),
     "passphrase_file": ("CAPSEAL_PASSPHRASE_FILE", "pass phrase", "pass phrase"),
+    "archive": ("CAPSEAL_ARCHIVE", "archive key.pem", "archive key.pem"),
 }
 
 

@@ -236,7 +236,7 @@ def test_a_release_from_a_folder_below_lies_beside_the_configuration(work: Path)
     below.mkdir(parents=True)
     done = run("release", "--version", "1", "--no-publish", cwd=below)
     assert done.code == 0, done.err
-    assert sorted(path.suffix for path in (work / "releases").iterdir()) == [".payload", ".seal"]
+    assert sorted(path.suffix for path in (work / "releases").iterdir()) == [".payload", ".recipe-fresh", ".seal"]
     assert list(below.iterdir()) == []
 
 
@@ -279,4 +279,5 @@ def test_the_longest_names_can_be_sealed_and_released(work: Path) -> None:
     names = ("--app", "a" * 128, "--channel", "c" * 128)
     for _ in range(2):
         assert run("release", "--version", "1", "--no-publish", *names, cwd=work).code == 0
-    assert len(list((work / "releases").iterdir())) == 4
+    kinds = sorted(path.suffix for path in (work / "releases").iterdir())
+    assert kinds == [".payload", ".payload", ".recipe-fresh", ".recipe-fresh", ".seal", ".seal"]

@@ -75,7 +75,8 @@ class EngineCopy:
             "PYTHONPATH": os.pathsep.join([str(self.path), str(ROOT / "tests")]),
             OUTCOMES: str(self._outcomes),
         }
-        options = ["-p", "mutants.observed", "-p", "no:cacheprovider", "-q", "--tb=short"]
+        # Plain: what differs is told to nobody, and in CI large values would be told whole, which takes minutes.
+        options = ["-p", "mutants.observed", "-p", "no:cacheprovider", "-q", "--tb=short", "--assert=plain"]
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *tests],
             cwd=ROOT,
