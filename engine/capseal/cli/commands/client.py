@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, options, progress
-from ..framework.arguments import argument, at_least, between, flag, option
+from ..framework.arguments import argument, at_least, between, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
@@ -39,13 +39,8 @@ def publish(
         ),
     ] = None,
     token_file: options.TokenFile = None,
-    head: Annotated[
-        bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")
-    ] = True,
-    share: Annotated[
-        int | None,
-        option("--share", metavar="N", type=between(0, 1000), help="Only for so many of 1000 devices at first."),
-    ] = None,
+    head: options.SendHead = True,
+    share: options.Share = None,
     jobs: Transfers = 4,
     *,
     passphrases: Passphrases,

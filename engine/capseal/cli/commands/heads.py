@@ -364,13 +364,9 @@ def cosign(
     passphrases: Passphrases,
 ) -> None:
     """Add a signature to a recall."""
-    from ...io.drafts import replace_file
     from ...trust.heads import cosign_recall
 
-    one = options.load_one_signer(signer or options.find_config().signers, passphrases)
-    with open(file, "rb") as opened:
-        data = opened.read(options.MAX_STORE_BYTES)
-    replace_file(file, cosign_recall(data, one), mode=0o644)
+    options.cosign_file(file, cosign_recall, signer or options.find_config().signers, passphrases)
 
 
 def show(
@@ -424,8 +420,7 @@ def _send_recall(asked: "HeadSigning", file: str) -> tuple[str, list[int]]:
     from ...format.dsse import Envelope
     from ...format.recall import RECALL_TYPE, Recall
 
-    with open(file, "rb") as opened:
-        data = opened.read(options.MAX_STORE_BYTES)
+    data = options.read_document(file)
     found = Recall.parse(Envelope.parse(data).payload_of(RECALL_TYPE))
     return _put_recall(asked, data), [release.sequence for release in found.releases]
 

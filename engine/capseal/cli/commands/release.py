@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, content, options, progress
-from ..framework.arguments import argument, at_least, between, flag, option
+from ..framework.arguments import argument, at_least, flag, option
 from ..framework.bases import Opener
 from ..framework.extras import has, need
 from ..framework.passphrases import Passphrases
@@ -93,13 +93,8 @@ def release(
     strict: Annotated[
         bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
     ] = False,
-    head: Annotated[
-        bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")
-    ] = True,
-    share: Annotated[
-        int | None,
-        option("--share", metavar="N", type=between(0, 1000), help="Only for so many of 1000 devices at first."),
-    ] = None,
+    head: options.SendHead = True,
+    share: options.Share = None,
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,

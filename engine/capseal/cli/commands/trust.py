@@ -47,8 +47,7 @@ def show(
     from ...trust.updates import read_update
 
     path = _path(file)
-    with open(path, "rb") as opened:
-        data = opened.read(options.MAX_STORE_BYTES)
+    data = options.read_document(path)
     if b'"signatures"' in data:
         previous, store = read_update(data)
         say(f"UNVERIFIED: an update of trust store {previous}")
@@ -178,13 +177,9 @@ def cosign(
     passphrases: Passphrases,
 ) -> None:
     """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
-    from ...io.drafts import replace_file
     from ...trust.updates import cosign_update
 
-    one = options.load_one_signer(signer or options.find_config().root_signers, passphrases)
-    with open(update, "rb") as opened:
-        data = opened.read(options.MAX_STORE_BYTES)
-    replace_file(update, cosign_update(data, one), mode=0o644)
+    options.cosign_file(update, cosign_update, signer or options.find_config().root_signers, passphrases)
 
 
 def apply(
@@ -198,10 +193,7 @@ def apply(
     from ...trust.updates import follow, read_update
 
     path = _path(trust)
-    data = []
-    for update in updates:
-        with open(update, "rb") as opened:
-            data.append(opened.read(options.MAX_STORE_BYTES))
+    data = [options.read_document(update) for update in updates]
     old = options.load_trust(path)
     new = follow(old, sorted(data, key=lambda update: read_update(update)[1].version))
     if new != old:
@@ -230,8 +222,7 @@ def publish(
         raise UsageError("no app or server: give --app ID and --server URL, or name them in capseal.toml")
     waiting: dict[int, bytes] = {}
     for path in updates:
-        with open(path, "rb") as opened:
-            data = opened.read(options.MAX_STORE_BYTES)
+        data = options.read_document(path)
         waiting[read_update(data)[1].version] = data
     with Connection(url, token=None if token_file is None else load_token(token_file)) as connection:
         # The server takes what is next to its store or to another update: from whichever end that begins.
@@ -316,8 +307,7 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
 
     kind = Role(role.value)
     for file in files:
-        with open(file, "rb") as opened:
-            data = opened.read(options.MAX_STORE_BYTES)
+        data = options.read_document(file)
         try:
             data = as_pem(data)
         except KeyFileError as error:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
-from .arguments import Choice, argument, at_least, flag, option, together
+from .arguments import Choice, argument, at_least, between, flag, option, together
 from .console import output_path
 from .exit_codes import line_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_STORE_BYTES = 1024 * 1024
+_MAX_DOCUMENT_BYTES = 1024 * 1024
 _PAYLOAD = ".payload"
 _SET_ASIDE = ".old"
 """What follows the name of a seal under way where it names the seal that is to be replaced."""
@@ -80,6 +80,13 @@ MinSequence = Annotated[
 ]
 TokenFile = Annotated[
     str | None, option("--token-file", metavar="FILE", help="The publishers' bearer token, one line.")
+]
+SendHead = Annotated[
+    bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")
+]
+Share = Annotated[
+    int | None,
+    option("--share", metavar="N", type=between(0, 1000), help="Only for so many of 1000 devices at first."),
 ]
 
 
@@ -157,6 +164,25 @@ def load_one_signer(references: Sequence[str], passphrases: "Passphrases", *, co
     if len(signers) > 1:
         raise UsageError(f"{len(signers)} signers: a signature is added by one at a time")
     return signers[0]
+
+
+def read_document(path: str) -> bytes:
+    """Return the bytes of a small file: a trust store or what goes into one, its update, a recall. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read(_MAX_DOCUMENT_BYTES)
+
+
+def cosign_file(
+    path: str, cosign: "Callable[[bytes, Signer], bytes]", references: Sequence[str], passphrases: "Passphrases"
+) -> None:
+    """Put a document with one more signature in its file's place.
+
+    cosign: adds it; references: of the one key that signs. Raises UsageError, KeyFileError, RejectedError, OSError.
+    """
+    from ...io.drafts import replace_file
+
+    signer = load_one_signer(references, passphrases)
+    replace_file(path, cosign(read_document(path), signer), mode=0o644)
 
 
 def load_identities(paths: Sequence[str], passphrases: "Passphrases") -> list["PrivateKey"]:
