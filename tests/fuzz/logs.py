@@ -10,6 +10,7 @@ from capseal import Envelope, TrustedKey, TrustStore
 from capseal.format.strictjson import Role
 from capseal.project import log
 from support.independent_reader import Rejected, need, parse_json
+from support.independent_signatures import signers_of
 from vectors.making import dump
 
 from .bundles import modules
@@ -18,7 +19,7 @@ from .keys import fast_key
 from .mutating import mutate_bytes, mutate_json, often
 from .places import scratch
 from .running import Disagreement, Target
-from .trusting import opened_envelope, signers_of
+from .trusting import opened_envelope
 
 _ENTRY = json.dumps(
     {
@@ -76,7 +77,8 @@ def check_log(data: bytes) -> None:
             need((entry["number"], entry["previous"]) == (number, previous), "TamperedError", "chain")
             need(entry["time"] >= time, "TamperedError", "time")
             need(entry["trust"] == 1 and ("app" in entry or number == 1), "TamperedError", "store")
-            need(signers_of(signatures, message, {fast_key("signer").kid: key}) == 1, "SignatureError", "nobody")
+            kid = fast_key("signer").kid
+            need(signers_of(signatures, message, {kid: key}) == {kid}, "SignatureError", "nobody")
             previous, time = hashlib.sha256(line).hexdigest(), entry["time"]
     except (Rejected, KeyError, ValueError) as error:
         raise Disagreement(f"the independent check refuses: {error}") from error

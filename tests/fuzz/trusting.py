@@ -10,9 +10,8 @@ from random import Random
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -31,7 +30,8 @@ from capseal.trust import updates
 from capseal.trust.certificates import Chain
 from capseal.trust.key_sets import HeadPolicy, KeySet, Restart
 from support import company, independent_reader
-from support.independent_reader import ENVELOPE, MGF, Rejected, check_chain, check_shape, need, parse_json, unbase64
+from support.independent_reader import ENVELOPE, Rejected, check_chain, check_shape, need, parse_json, unbase64
+from support.independent_signatures import message_of, signers_of
 from support.places import VECTORS
 from vectors.making import dump
 
@@ -359,7 +359,8 @@ def _accept_independently(data: bytes) -> None:
     need(store["version"] == 2, "RollbackError", "version")
     old = json.loads(_base_json(False))
     for root in (old["root"], store["root"]):
-        need(signers_of(signatures, message, _independent_set(root)) >= root["threshold"], "SignatureError", "too few")
+        signers = signers_of(signatures, message, _independent_set(root))
+        need(len(signers) >= root["threshold"], "SignatureError", "too few")
     _check_purposes(store)
     same = _heads_of(old) == _heads_of(store)
     need(store.get("epoch", 1) == (1 if same else 2), "FormatError", "epoch")
@@ -378,22 +379,7 @@ def opened_envelope(data: bytes, payload_type: str) -> tuple[bytes, list[dict[st
     check_shape(envelope, ENVELOPE, "envelope")
     need(envelope["payloadType"] == payload_type, "FormatError", "payloadType")
     body = unbase64(envelope["payload"])
-    kind = payload_type.encode()
-    return body, envelope["signatures"], b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
-
-
-def signers_of(signatures: list[dict[str, Any]], message: bytes, keys: dict[str, Any]) -> int:
-    """Return how many of the keys signed."""
-    count = set()
-    for signature in signatures:
-        key = keys.get(signature["keyid"])
-        if key is not None:
-            try:
-                key.verify(unbase64(signature["sig"]), message, padding.PSS(MGF, 32), hashes.SHA256())
-            except InvalidSignature:
-                raise Rejected("SignatureError", "a signature does not fit") from None
-            count.add(signature["keyid"])
-    return len(count)
+    return body, envelope["signatures"], message_of(payload_type, body)
 
 
 def update_target() -> Target:

@@ -4,15 +4,11 @@ import hashlib
 from datetime import datetime
 from itertools import pairwise
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from support.independent_reader import (
     ENVELOPE,
     HEX,
-    MGF,
     NAME,
     Rejected,
     check_shape,
@@ -29,6 +25,7 @@ from support.independent_reader import (
     unbase64,
     whole,
 )
+from support.independent_signatures import message_of, signers_of
 
 ROLE = pattern("production|development")
 RELEASE = {"sequence": whole(1), "digest": HEX, "?requires": requires}
@@ -69,17 +66,8 @@ def open_envelope(data):
 
 def check_signatures(payload_type, body, signatures, pems, threshold):
     keys = {fingerprint(key): key for key in map(load_pem_public_key, pems)}
-    message = b"DSSEv1 %d %b %d %b" % (len(payload_type), payload_type.encode(), len(body), body)
-    signers = set()
-    for signature in signatures:
-        need("x5c" not in signature, "SignatureError", "certificates")
-        if signature["keyid"] in keys:
-            try:
-                key = keys[signature["keyid"]]
-                key.verify(unbase64(signature["sig"]), message, padding.PSS(MGF, 32), hashes.SHA256())
-            except InvalidSignature:
-                raise Rejected("SignatureError", "a signature does not fit") from None
-            signers.add(signature["keyid"])
+    need(not any("x5c" in signature for signature in signatures), "SignatureError", "certificates")
+    signers = signers_of(signatures, message_of(payload_type, body), keys)
     need(len(signers) >= threshold, "SignatureError", "threshold")
 
 

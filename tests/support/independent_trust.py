@@ -3,15 +3,11 @@
 import hashlib
 import json
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from support.independent_reader import (
     ENVELOPE,
     HEX,
-    MGF,
     NAME,
     Rejected,
     check_shape,
@@ -26,6 +22,7 @@ from support.independent_reader import (
     unbase64,
     whole,
 )
+from support.independent_signatures import message_of, signers_of
 
 ROLE = pattern("production|development")
 YEAR_S = 366 * 24 * 60 * 60
@@ -93,19 +90,9 @@ def opened(text, kind):
     need(compact(envelope) == text.encode(), "FormatError", "not canonical")
     need(envelope["payloadType"] == kind, "FormatError", "payloadType")
     body = unbase64(envelope["payload"])
-    message = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(body), body)
 
     def count(keys):
-        signers = set()
-        for signature in envelope["signatures"]:
-            key = keys.get(signature["keyid"])
-            if key is not None:
-                try:
-                    key.verify(unbase64(signature["sig"]), message, padding.PSS(MGF, 32), hashes.SHA256())
-                except InvalidSignature:
-                    raise Rejected("SignatureError", "a signature does not fit") from None
-                signers.add(signature["keyid"])
-        return len(signers)
+        return len(signers_of(envelope["signatures"], message_of(kind, body), keys))
 
     return parse_json(body), count
 
