@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import logging
 import os
 import pty
 import resource
@@ -59,6 +60,7 @@ def run(*arguments: object, cwd: Path, stdin: bytes = b"", stdout: int | None = 
     handlers = {number: signal.getsignal(number) for number in exit_codes.SIGNALS}
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(_logging_as_it_was())
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         for fd, file in ((0, stack.enter_context(_file_of(stdin))), (1, out if stdout is None else stdout), (2, err)):
             stack.enter_context(_in_place_of(fd, file))
@@ -71,6 +73,23 @@ def run(*arguments: object, cwd: Path, stdin: bytes = b"", stdout: int | None = 
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         return Result(code, _content_of(out), _content_of(err).decode())
+
+
+@contextlib.contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back where a command sent the logs of its process, since this process goes on."""
+
+    def loggers() -> dict[str, logging.Logger]:
+        known = logging.root.manager.loggerDict.items()
+        return {name: logger for name, logger in known if isinstance(logger, logging.Logger)}
+
+    before = {name: (list(one.handlers), one.propagate, one.level) for name, one in loggers().items()}
+    try:
+        yield
+    finally:
+        for name, logger in loggers().items():
+            logger.handlers[:], logger.propagate, level = before.get(name, ([], True, logging.NOTSET))
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager
