@@ -1,0 +1,6 @@
+package android.content.pm;
+
+public class PackageInfo {
+    public String packageName = "com.example.game";
+    public String versionName = "1.0.0";
+}

@@ -1,0 +1,6 @@
+package androidx.work;
+
+public enum ExistingWorkPolicy {
+    KEEP,
+    REPLACE
+}

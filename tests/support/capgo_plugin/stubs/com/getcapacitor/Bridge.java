@@ -1,0 +1,9 @@
+package com.getcapacitor;
+
+public class Bridge {
+    public Object getWebView() {
+        return null;
+    }
+
+    public void eval(String script, Object callback) {}
+}
