@@ -105,6 +105,34 @@ def test_the_plugin_goes_on_with_a_download(live: Live, opened: Opener, publishe
         assert Path(done["file"]).read_bytes() == pair.ciphertext
 
 
+def test_the_plugin_goes_back_to_the_apps_own_bundle_where_all_was_withdrawn(
+    live: Live, opened: Opener, published: Publisher
+) -> None:
+    published(1)
+    published(2, SMALL | {"index.html": b"bad"})
+    device = opened(live.url)
+    device.update()
+    assert device.start() == "1.0.2"
+    live.client.delete(live.release_url(2)).raise_for_status()
+    assert "folder" in device.update()
+    assert device.start() == "1.0.1"
+    live.client.delete(live.release_url(1)).raise_for_status()
+    assert device.update() == {"builtin": True}
+    assert device.start() == "builtin"
+    assert device.update() == {"refused": "already_on_builtin", "kind": "up_to_date"}
+    published(3)
+    assert "folder" in device.update()
+    assert device.start() == "1.0.3"
+
+
+def test_the_plugin_is_answered_at_a_url_that_ends_with_a_slash(
+    live: Live, opened: Opener, published: Publisher
+) -> None:
+    published(1)
+    device = opened(live.url)
+    assert device.latest("/v1/capgo/updates/") == device.latest()
+
+
 # What was tampered with.
 
 

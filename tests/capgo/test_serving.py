@@ -515,7 +515,37 @@ def test_the_latest_release_is_offered_and_after_it_was_withdrawn_the_one_before
     assert asked(live)["version"] == "1.0.1"
     assert live.client.get(live.release_url(2) + FILE).status_code == 410
     live.client.delete(live.release_url(1)).raise_for_status()
-    assert refused(asked(live)) == ("no_channel", "failed")
+    assert asked(live, version_name="1.0.1") == {"version": "builtin"}
+
+
+def test_where_all_was_withdrawn_a_plugin_goes_back_to_the_apps_own_bundle(live: Live, paired: PairMaker) -> None:
+    assert refused(asked(live, version_name="1.0.1")) == ("no_channel", "failed")
+    published(live, paired(sequence=1))
+    live.client.delete(live.release_url(1)).raise_for_status()
+    assert asked(live, version_name="1.0.1", plugin_version="6.2.0") == {"version": "builtin"}
+    too_old = ("revert_to_builtin_plugin_version_too_old", "failed")
+    assert refused(asked(live, version_name="1.0.1", plugin_version="6.1.9")) == too_old
+    for own in ("builtin", "1.0.0"):  # as older and as newer plugins name it
+        assert refused(asked(live, version_name=own)) == ("already_on_builtin", "up_to_date")
+    assert refused(asked(live, version_name="1.0.1", defaultChannel="beta")) == ("no_channel", "failed")
+    metrics = live.client.get("/metrics").text
+    assert 'capseal_capgo_updates_total{answer="builtin"} 1.0' in metrics
+    published(live, paired(sequence=2))
+    assert asked(live)["version"] == "1.0.2"
+
+
+def test_a_release_that_storage_damaged_was_not_withdrawn(store: Path, trust: TrustStore, pair: Pair) -> None:
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
+        published(live, pair)
+    (record,) = store.rglob("release.json")
+    record.write_bytes(b"{}")
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live:
+        assert asked(live, version_name="1.0.7").get("error") == "no_channel"
+
+
+def test_a_slash_at_the_end_of_the_url_is_no_other_url(offered: Live) -> None:
+    answer = offered.client.post(f"{UPDATES}/", json=REQUEST)
+    assert (answer.status_code, answer.json()) == (200, asked(offered))
 
 
 def test_withdrawing_deletes_the_capgo_file(live: Live, store: Path, trust: TrustStore, pair: Pair) -> None:

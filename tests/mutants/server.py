@@ -23,6 +23,12 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/catalogue/catalogue.py",
+        "        return bool(pointer.entries or pointer.removed) and pointer.latest() is None",
+        "        return bool(pointer.entries or pointer.removed)",
+        CAPGO + "test_a_release_that_storage_damaged_was_not_withdrawn",
+    ),
+    Mutant(
         "server/catalogue/_trust_updates.py",
         "        leads_here = version == trust.version and brought.digest == trust.digest",
         "        leads_here = version == trust.version",

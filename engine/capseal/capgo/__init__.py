@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
     from ._conversion import to_capgo, to_sealed
     from ._endpoint import CapgoRelease as Release
-    from ._endpoint import UpdateRequest, answer, bad_request
+    from ._endpoint import UpdateRequest, answer, back_to_builtin, bad_request
     from ._keys import CapgoPrivateKey as PrivateKey
     from ._keys import CapgoPublicKey as PublicKey
     from ._keys import load_private_key, load_public_key
@@ -27,7 +27,7 @@ _HOMES = {
     "_attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
     "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
     "_conversion": ("to_capgo", "to_sealed"),
-    "_endpoint": ("Release", "UpdateRequest", "answer", "bad_request"),
+    "_endpoint": ("Release", "UpdateRequest", "answer", "back_to_builtin", "bad_request"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
     "_serving": ("CapgoUpdates",),
@@ -55,6 +55,7 @@ __all__ = [
     "answer",
     "attach",
     "attached",
+    "back_to_builtin",
     "bad_request",
     "decrypt",
     "decrypt_v1",

@@ -27,12 +27,15 @@ _VERSION = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]
 _V3_SINCE: dict[int, Version] = {5: (5, 30, 0), 6: (6, 30, 0), 7: (7, 30, 0)}
 _MANIFEST_SINCE: dict[int, Version] = {5: (5, 10, 0), 6: (6, 25, 0), 7: (7, 0, 35)}
 _OLDEST_PLUGIN: Version = (5, 0, 0)
+_BACK_SINCE: Version = (6, 2, 0)
 
 _KINDS = {
     "no_new_version_available": "up_to_date",
+    "already_on_builtin": "up_to_date",
     "key_id_mismatch": "blocked",
     "disable_auto_update_under_native": "blocked",
     "unsupported_plugin_version": "failed",
+    "revert_to_builtin_plugin_version_too_old": "failed",
     "no_channel": "failed",
     "no_bundle": "failed",
     "invalid_json_body": "failed",
@@ -86,6 +89,11 @@ class UpdateRequest:
         )
 
     @property
+    def on_builtin(self) -> bool:
+        """Whether it runs what came with the app, which newer plugins name as the app, older ones `builtin`."""
+        return self.version_name == self.version_build
+
+    @property
     def checksum_version(self) -> ChecksumVersion:
         """Which checksum the plugin can read."""
         return ChecksumVersion.V3 if _since(self.plugin_version, _V3_SINCE) else ChecksumVersion.V2
@@ -134,6 +142,18 @@ def answer(request: UpdateRequest, release: CapgoRelease | None) -> dict[str, An
     if release.manifest and _since(request.plugin_version, _MANIFEST_SINCE):
         found["manifest"] = [entry.to_json(request.checksum_version) for entry in release.manifest]
     return found
+
+
+def back_to_builtin(request: UpdateRequest) -> dict[str, Any]:
+    """Return the answer where every release of the channel was withdrawn: the bundle that came with the app."""
+    if request.on_builtin:
+        return refusal("already_on_builtin", "every release was withdrawn, and the app runs its own bundle")
+    if request.plugin_version < _BACK_SINCE:
+        return refusal(
+            "revert_to_builtin_plugin_version_too_old",
+            "every release was withdrawn, and plugins before 6.2.0 cannot go back to the app's own bundle",
+        )
+    return {"version": BUILTIN}
 
 
 def bad_request(error: FormatError) -> dict[str, Any]:

@@ -15,7 +15,16 @@ from ..errors import FormatError, UsageError
 from ..format.statement import Statement
 from ..format.strictjson import check_name
 from ._attaching import attached
-from ._endpoint import MAX_REQUEST_BYTES, CapgoRelease, UpdateRequest, answer, bad_request, refusal
+from ._endpoint import (
+    BUILTIN,
+    MAX_REQUEST_BYTES,
+    CapgoRelease,
+    UpdateRequest,
+    answer,
+    back_to_builtin,
+    bad_request,
+    refusal,
+)
 
 PATH = "/v1/capgo/updates"
 
@@ -24,6 +33,8 @@ class _SignedReleases(Protocol):
     """What the server offers to extensions (capseal.server.Extension)."""
 
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None: ...
+
+    async def all_withdrawn(self, app: str, channel: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +63,12 @@ class CapgoUpdates:
         async def updates(request: Request) -> Response:
             """POST /v1/capgo/updates: a release or a refusal, both with status 200."""
             found = await self._answer(request, releases)
-            answers.labels(found.get("error", "update")).inc()
+            back = "builtin" if found.get("version") == BUILTIN else "update"
+            answers.labels(found.get("error", back)).inc()
             return Response(json.dumps(found), 200, {"Cache-Control": "no-store"}, "application/json")
 
-        return [Route(PATH, updates, methods=["POST"])]
+        # With a slash at its end, as some write it into an app, it would be another path.
+        return [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
 
     async def _answer(self, request: Request, releases: _SignedReleases) -> dict[str, Any]:
         """Raises TransferError where the storage failed."""
@@ -68,8 +81,11 @@ class CapgoUpdates:
             asked = UpdateRequest.parse(bytes(body))
         except FormatError as error:
             return bad_request(error)
-        latest = await releases.latest_signed(asked.app, asked.channel or self.default_channel)
+        channel = asked.channel or self.default_channel
+        latest = await releases.latest_signed(asked.app, channel)
         if latest is None:
+            if await releases.all_withdrawn(asked.app, channel):
+                return back_to_builtin(asked)
             return answer(asked, None)
         statement, paths = latest
         try:

@@ -19,6 +19,12 @@ class SignedReleases(Protocol):
         altered the seal.
         """
 
+    async def all_withdrawn(self, app: str, channel: str) -> bool:
+        """Return whether there were releases, none is offered any more, and each was withdrawn or is kept no more.
+
+        A release that storage lost or altered was not withdrawn. Raises TransferError.
+        """
+
 
 class Extension(Protocol):
     """Something that answers under paths of its own."""

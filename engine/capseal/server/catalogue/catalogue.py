@@ -153,11 +153,8 @@ class Catalogue:
         return await self.trust_updates.get(app, version)
 
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
-        try:  # whatever a client wrote would become the name of an object
-            of = AppChannel(check_name(app, "app"), check_name(channel, "channel"))
-        except FormatError:
-            return None
-        record = await self._latest_record(of)
+        of = _named(app, channel)
+        record = of and await self._latest_record(of)
         if record is None:
             return None
         statement = (await self.seals.verdict(record)).statement
@@ -165,6 +162,13 @@ class Catalogue:
         for name in release.attachments:
             self.seals.check_companion(record, statement, name)
         return statement, {name: release.attachment_link(name) for name in release.attachments}
+
+    async def all_withdrawn(self, app: str, channel: str) -> bool:
+        of = _named(app, channel)
+        if of is None:
+            return False
+        pointer = await self.channels_read.pointer(of)
+        return bool(pointer.entries or pointer.removed) and pointer.latest() is None
 
     async def count(self) -> int:
         """Return how many releases are published and not withdrawn."""
@@ -337,6 +341,14 @@ class Catalogue:
             counts = {"condemned": collected.condemned, "deleted": collected.deleted, "swept": collected.swept}
             self._log.info("collected", extra={"members": counts})
         return collected
+
+
+def _named(app: str, channel: str) -> AppChannel | None:
+    """Return what a client wrote as app and channel, None where it can be neither: it would become an object's name."""
+    try:
+        return AppChannel(check_name(app, "app"), check_name(channel, "channel"))
+    except FormatError:
+        return None
 
 
 def _too_slow() -> Problem:
