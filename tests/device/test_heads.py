@@ -127,7 +127,7 @@ def test_a_device_gets_the_highest_that_fits_its_app(publisher, root, world):
     for native, named in (("1.5", [2]), ("2.1", [3, 2])):
         device = publisher.device(root / native, native=native)
         device.take_head(data)
-        current = device._heads.current(device._load())
+        current = device._memory.heads.current(device._memory.load())
         assert [one.sequence for one in current.releases] == named
 
 
@@ -328,7 +328,7 @@ def test_a_clock_that_was_set_back_does_not_make_an_expired_head_fresh_again(pub
     device.take_head(old)
     device.take_head(new)
     publisher.now = START - 300 * DAY
-    assert device._heads.time(device._load()) == START + 20 * DAY
+    assert device._memory.heads.time(device._memory.load()) == START + 20 * DAY
     device.install(world.sealed(2))
     publisher.now = START + 27 * DAY
     with pytest.raises(StaleError):
@@ -339,7 +339,7 @@ def test_a_new_device_whose_clock_is_years_behind_takes_the_head_and_goes_by_its
     data = publisher.sign(publisher.head(1))
     publisher.now = START - 3000 * DAY
     device.take_head(data)
-    assert device._heads.time(device._load()) == START
+    assert device._memory.heads.time(device._memory.load()) == START
     assert take(device, world.sealed(1)) == 1
 
 
@@ -392,7 +392,7 @@ def test_what_a_stolen_head_key_did_a_new_epoch_mends(publisher, root, world, si
     with pytest.raises(SignatureError):
         device.take_head(publisher.sign(publisher.head()))
     device.take_head(rotated.sign(rotated.head(3)))
-    assert device._heads.time(device._load()) == START + DAY
+    assert device._memory.heads.time(device._memory.load()) == START + DAY
     assert take(device, world.sealed(3)) == 3
     assert device.status().head.epoch == 2
 
@@ -531,11 +531,11 @@ def test_a_tenth_of_the_devices_gets_the_candidate_and_everybody_else_what_is_cu
     data = publisher.sign(head)
     device = publisher.device(root)
     device.take_head(data)
-    state = device._load()
+    state = device._memory.load()
     counts = {1: 0, 2: 0}
     for _ in range(10_000):
         memory = replace(state.heads, secret=secrets.token_bytes(32))
-        current = device._heads.current(replace(state, heads=memory))
+        current = device._memory.heads.current(replace(state, heads=memory))
         counts[current.releases[0].sequence] += 1
     print(f"\n10,000 devices at 10 %: {counts[2] / 100:.2f} % get the candidate")
     assert 900 <= counts[2] <= 1100

@@ -21,6 +21,7 @@ from capseal.capgo._manifest import CapgoManifest
 from capseal.capgo._wire import CapgoBundle, ChecksumVersion, SessionKey, parse_crc32, recover_checksum
 from capseal.device._manifest import ContentManifest
 from capseal.device._state import State
+from capseal.device._state_file import encode_state, parse_state
 from capseal.format import strictjson
 from capseal.http.shapes import AppChannel
 from capseal.project.log import ENTRY_TYPE, verify_log
@@ -138,14 +139,14 @@ def targets(tmp_path_factory, signer, signer2, recipient, roots, head_signer, ca
 
     bundle_json = {"digest": "0" * 64, "sequence": 1, "version": "1", "created": "", "manifest": "1" * 64}
     bundle_json = bundle_json | {"created": "2026-11-22T21:30:00Z", "permit": 0}
-    state = State(app="a.b", channel="production").encode()
+    state = encode_state(State(app="a.b", channel="production"))
     state = json.dumps(
         json.loads(state)
         | {"newest": "2026-11-22T21:30:00Z", "staged": [bundle_json], "confirmed": [bundle_json]}
         | {"pending": [{"bundle": bundle_json, "starts": 1, "started_ms": 1}]}
         | {"failed": [{"digest": "0" * 64, "sequence": 1, "version": "1", "reason": "r"}]}
     ).encode()
-    add("device state", State.parse, state)
+    add("device state", parse_state, state)
     manifest = {"type": "capseal-manifest-v1", "folders": ["a"], "files": [["a/b", 1, "0" * 64]]}
     add(
         "device manifest",

@@ -12,8 +12,11 @@ import capseal
 from capseal import PrivateKey
 
 MOST_TO_SEAL = 19
-MOST_TO_INSTALL = 25
-"""Besides the archive room, of which a zip takes all that reads zips."""
+MOST_TO_INSTALL = 28
+"""Besides the archive room, of which a zip takes all that reads zips.
+
+Of the device room eight: what is remembered, its file, and how a bundle is installed change for reasons of their own.
+What starts bundles, follows servers and replays updates is left out."""
 
 REPORT = """
 import json, sys

@@ -10,27 +10,27 @@ TRUST = "tests/device/test_trust_updates.py::"
 
 MUTANTS = (
     Mutant(
-        "device/_trust_memory.py",
+        "device/_replaying.py",
         "            elif brought.version == builtin.version and brought.digest != builtin.digest:\n",
         "            elif brought.version == builtin.version and brought.root != builtin.root and False:\n",
         TRUST + "test_a_new_build_of_the_same_version_with_another_root_wins",
     ),
     Mutant(
-        "device/_state.py",
-        "if restart is None or (self.trust is not None and restart == self.trust.restarted):",
+        "device/_replaying.py",
+        "if restart is None or restart == memory.restarted:",
         "if restart is None:",
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
     ),
     Mutant(
-        "device/_state.py",
-        "floor=max(self.shipped, min(self.floor, restart.sequence)),",
-        "floor=min(self.floor, restart.sequence),",
+        "device/_replaying.py",
+        "floor=max(state.shipped, min(state.floor, restart.sequence)),",
+        "floor=min(state.floor, restart.sequence),",
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
     ),
     Mutant(
-        "device/_state.py",
-        "        return replace(self, trust=memory.with_update(update)).restarted_by(new), new",
-        "        return self.restarted_by(new), new",
+        "device/_replaying.py",
+        "    return _restarted_by(replace(state, trust=memory.with_update(update)), new), new",
+        "    return _restarted_by(state, new), new",
         TRUST + "test_a_stolen_release_key_is_rotated_out_and_cannot_come_back",
     ),
     Mutant(
@@ -58,9 +58,9 @@ MUTANTS = (
         HEADS + "test_a_used_head_counts_from_the_first_one_on",
     ),
     Mutant(
-        "device/_store.py",
-        "head=None if self._heads is None else self._heads.current(state))",
-        "head=None)",
+        "device/_installing.py",
+        "expect = memory.expect(state, state.floor, head=head)",
+        "expect = memory.expect(state, state.floor)",
         HEADS + "test_only_what_a_fresh_head_names_is_installed",
     ),
     Mutant(
@@ -82,8 +82,8 @@ MUTANTS = (
         "tests/device/test_runs.py::test_what_a_reader_in_order_would_end_elsewhere_is_refused_among_many_files_too",
     ),
     Mutant(
-        "device/_store.py",
-        "            floor=floor,\n            role=self._role,\n",
+        "device/_memory.py",
+        "            floor=floor,\n            role=app.role,\n",
         "            floor=floor,\n            role=Role.DEVELOPMENT,\n",
         STORE + "test_a_store_takes_its_own_role_only",
     ),
@@ -100,7 +100,7 @@ MUTANTS = (
         STORE + "test_the_seal_of_another_bundle_is_not_this_ones",
     ),
     Mutant(
-        "device/_store.py",
+        "device/_installing.py",
         "            state.check_bundle(bundle)  # the floor may have risen meanwhile\n",
         "",
         STORE + "test_a_floor_that_rises_while_a_bundle_is_unpacked_counts",
@@ -112,9 +112,9 @@ MUTANTS = (
         STORE + "test_a_staged_bundle_that_was_overtaken_is_not_activated",
     ),
     Mutant(
-        "device/_store.py",
-        "if trial.starts >= self._boots:",
-        "if trial.starts > self._boots:",
+        "device/_starting.py",
+        "if trial.starts >= boots:",
+        "if trial.starts > boots:",
         STORE + "test_a_bundle_that_is_not_confirmed_fails_and_is_never_tried_again",
     ),
     Mutant(
@@ -124,13 +124,13 @@ MUTANTS = (
         STORE + "test_a_confirmation_counts_for_ten_seconds",
     ),
     Mutant(
-        "device/_store.py",
-        "if (state.app, state.channel) != (self._app, self._channel):",
-        "if state.app != self._app:",
+        "device/_memory.py",
+        "if (state.app, state.channel) != (app.name, app.channel):",
+        "if state.app != app.name:",
         STORE + "test_a_store_of_another_app_or_channel_is_not_touched",
     ),
     Mutant(
-        "device/_store.py",
+        "device/_installing.py",
         "                state.check_statement(statement)\n",
         "",
         ARCHIVES + "test_a_refused_archive_is_not_even_read_again",

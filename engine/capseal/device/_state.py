@@ -6,24 +6,18 @@ A bundle is staged, then pending, then confirmed; or it has failed, which is rem
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..bundle.reading_order import Verified
-from ..errors import CapsealError, FormatError, RejectedError
-from ..format import strictjson
+from ..errors import CapsealError, RejectedError
 from ..format.statement import Statement
-from ..format.strictjson import Members, check_fingerprint, check_name, check_text, shown_time
 from ..trust.expect import Succession
 
 if TYPE_CHECKING:
-    from ..trust.store import TrustStore
     from ._head_memory import HeadMemory
     from ._trust_memory import TrustMemory
 
-STATE_TYPE = "capseal-device-v1"
 _ID_DIGEST_CHARS = 16
-_MAX_FAILURES = 1_000_000  # each one took a signature by a trusted key
-_MAX_CONFIRMED = 100_000
 
 BY_TRIAL = "trial"
 """It ran here, or should have, and was rolled back or not confirmed: it is never tried again."""
@@ -34,17 +28,13 @@ BY_COPY = "copy"
 BY_RECALL = "recall"
 """Its publisher took it back: it is never tried again."""
 
-_BY_UNKNOWN = ""
-_REASONS_OF_TRIALS = ("rolled back", "not confirmed in ", "confirmed ")
-"""How the reasons began in state files that do not say what condemned a bundle."""
-
 
 @dataclass(frozen=True, slots=True)
 class Download:
     """How much was downloaded of a bundle, beside its seal. source: the recipe that gave most of it, or `payload`.
 
     bytes: of recipes, their indexes, and segments of the payload; payload_bytes: what all of the payload would have
-    been. problem: of the recipes that did not give all, for the log.
+    been. problem: of the recipes that did not give all, for the log; it is not kept.
     """
 
     bytes: int
@@ -56,18 +46,6 @@ class Download:
     def saved_bytes(self) -> int:
         """How much less was downloaded than the payload; 0 where it was more."""
         return max(0, self.payload_bytes - self.bytes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in the state; problem is not kept."""
-        return {"bytes": self.bytes, "of": self.payload_bytes, "source": self.source}
-
-    @classmethod
-    def from_json(cls, value: object, place: str) -> "Download":
-        """Parse it. Raises FormatError."""
-        members = Members(value, place, required=("bytes", "of", "source"))
-        return cls(
-            members.integer("bytes", least=0), members.integer("of", least=0), members.text("source", check_text)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,48 +252,6 @@ class State:
             confirmed=tuple(bundle for bundle in self.confirmed if bundle.sequence > sequence),
         )
 
-    def by_trust(self, builtin: "TrustStore") -> tuple["State", "TrustStore"]:
-        """Return the state as an app sees it whose built-in trust store that is, and the store to go by.
-
-        Where the kept updates do not fit it, it wins: they are dropped, and what was remembered of heads with them.
-        """
-        if self.trust is None:
-            return self.restarted_by(builtin), builtin
-        from ._trust_memory import TrustMemory, replayed  # here, since most devices have followed no update
-
-        store = replayed(builtin, self.trust)
-        if store is not None:
-            return self.restarted_by(builtin), store
-        fresh = replace(self, trust=TrustMemory(restarted=self.trust.restarted), heads=None)
-        return fresh.restarted_by(builtin), builtin
-
-    def follow(self, store: "TrustStore", update: bytes) -> tuple["State", "TrustStore"]:
-        """Return the state after one more update of the store, which is kept, and the store that it brings.
-
-        Raises RejectedError.
-        """
-        from ..trust.updates import accept_update
-        from ._trust_memory import TrustMemory
-
-        new = accept_update(store, update)
-        memory = self.trust or TrustMemory()
-        return replace(self, trust=memory.with_update(update)).restarted_by(new), new
-
-    def restarted_by(self, store: "TrustStore") -> "State":
-        """Return the state with floor, highest and newest lowered to what a store says, once and never raised."""
-        restart = store.restart
-        if restart is None or (self.trust is not None and restart == self.trust.restarted):
-            return self
-        from ._trust_memory import TrustMemory
-
-        return replace(
-            self,
-            floor=max(self.shipped, min(self.floor, restart.sequence)),
-            highest=max(self.shipped, min(self.highest, restart.sequence)),
-            newest=min(self.newest, shown_time(restart.created)),
-            trust=replace(self.trust or TrustMemory(), restarted=restart),
-        )
-
     def stage(self, bundle: InstalledBundle) -> "State":
         """Return the state with that bundle staged, in place of what was."""
         return replace(self, staged=bundle, failed=self._failed_but(bundle.digest))
@@ -371,138 +307,8 @@ class State:
         """Return the state with the latest confirmed bundle and so many older ones."""
         return replace(self, confirmed=self.confirmed[: 1 + older])
 
-    def encode(self) -> bytes:
-        """Return the bytes of the state file."""
-        pending = self.pending
-        value: dict[str, Any] = {
-            "type": STATE_TYPE,
-            "app": self.app,
-            "channel": self.channel,
-            "floor": self.floor,
-            "highest": self.highest,
-            "newest": self.newest,
-            "staged": [_bundle_json(self.staged)] if self.staged is not None else [],
-            "pending": [
-                {
-                    "bundle": _bundle_json(pending.bundle),
-                    "starts": pending.starts,
-                    "started_ms": pending.started_ms,
-                }
-            ]
-            if pending is not None
-            else [],
-            "confirmed": [_bundle_json(bundle) for bundle in self.confirmed],
-            "failed": [
-                {"digest": f.digest, "sequence": f.sequence, "version": f.version, "reason": f.reason, "by": f.by}
-                for f in self.failed
-            ],
-        }
-        memories = {"heads": self.heads, "trust": self.trust}
-        return strictjson.encode(value | {name: one.to_json() for name, one in memories.items() if one is not None})
-
-    @classmethod
-    def parse(cls, data: bytes) -> "State":
-        """Parse a state file strictly. Raises FormatError."""
-        names = ("type", "app", "channel", "floor", "highest", "newest", "staged", "pending", "confirmed", "failed")
-        members = Members(strictjson.parse(data, "state"), "state", required=names, optional=("heads", "trust"))
-        found = members.take("type", str)
-        if found != STATE_TYPE:
-            raise FormatError(f"state.type: {found[:64]!r} is unknown, expected {STATE_TYPE!r}")
-        staged = _bundles(members, "staged", most=1)
-        trials = [_parse_trial(value) for value in members.array("pending", least=0, most=1)]
-        return cls(
-            app=members.text("app", check_name),
-            channel=members.text("channel", check_name),
-            floor=members.integer("floor", least=0),
-            highest=members.integer("highest", least=0),
-            newest=members.take("newest", str),
-            staged=staged[0] if staged else None,
-            pending=trials[0] if trials else None,
-            confirmed=_bundles(members, "confirmed", most=_MAX_CONFIRMED),
-            failed=tuple(_parse_failure(value) for value in members.array("failed", least=0, most=_MAX_FAILURES)),
-            heads=_parse_heads(members),
-            trust=_parse_trust(members),
-        )
-
 
 def _created(statement: Statement) -> str:
     # All have the same length, so text compares as time does.
     text: str = statement.to_json()["created"]
     return text
-
-
-def _bundle_json(bundle: InstalledBundle) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "digest": bundle.digest,
-        "sequence": bundle.sequence,
-        "version": bundle.version,
-        "created": bundle.created,
-        "manifest": bundle.manifest,
-    }
-    if bundle.permit is not None:
-        value["permit"] = bundle.permit
-    if bundle.download is not None:
-        value["download"] = bundle.download.to_json()
-    return value
-
-
-def _bundles(members: Members, name: str, *, most: int) -> tuple[InstalledBundle, ...]:
-    return tuple(_parse_bundle(value, members.place(name)) for value in members.array(name, least=0, most=most))
-
-
-def _parse_bundle(value: object, place: str) -> InstalledBundle:
-    required = ("digest", "sequence", "version", "created", "manifest")
-    members = Members(value, place, required=required, optional=("permit", "download"))
-    return InstalledBundle(
-        digest=members.text("digest", check_fingerprint),
-        sequence=members.integer("sequence", least=1),
-        version=members.text("version", check_text),
-        created=members.text("created", check_text),
-        permit=members.integer("permit", least=0) if "permit" in members else None,
-        manifest=members.text("manifest", check_fingerprint),
-        download=Download.from_json(members.take("download", dict), f"{place}.download")
-        if "download" in members
-        else None,
-    )
-
-
-def _parse_trial(value: object) -> Trial:
-    members = Members(value, "state.pending", required=("bundle", "starts", "started_ms"))
-    return Trial(
-        _parse_bundle(members.take("bundle", dict), "state.pending.bundle"),
-        members.integer("starts", least=0),
-        members.integer("started_ms", least=0),
-    )
-
-
-def _parse_trust(members: Members) -> "TrustMemory | None":
-    if "trust" not in members:
-        return None
-    from ._trust_memory import TrustMemory
-
-    return TrustMemory.parse(members.take("trust", dict))
-
-
-def _parse_heads(members: Members) -> "HeadMemory | None":
-    if "heads" not in members:
-        return None
-    from ._head_memory import HeadMemory  # here, since most devices have seen no head yet
-
-    return HeadMemory.parse(members.take("heads", dict))
-
-
-def _parse_failure(value: object) -> Failure:
-    required = ("digest", "sequence", "version", "reason")
-    members = Members(value, "state.failed", required=required, optional=("by",))
-    reason = members.text("reason", check_text)
-    if "by" in members:
-        by = members.take("by", str)
-    else:  # written when passing faults condemned bundles as well
-        by = BY_TRIAL if reason.startswith(_REASONS_OF_TRIALS) else _BY_UNKNOWN
-    return Failure(
-        members.text("digest", check_fingerprint),
-        members.integer("sequence", least=1),
-        members.text("version", check_text),
-        reason,
-        by,
-    )

@@ -1,17 +1,11 @@
-"""What a device remembers of its trust store: the updates that it followed, in its state file. No I/O, no clock.
-
-They are replayed from the built-in store at every start. Where they do not fit, a new build of the app has another
-store, and that wins.
-"""
+"""What a device remembers of its trust store: the updates that it followed, in its state file. No I/O, no clock."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import FormatError, RejectedError
+from ..errors import FormatError
 from ..format.strictjson import Members, from_base64, to_base64
 from ..trust.key_sets import Restart
-from ..trust.store import TrustStore
-from ..trust.updates import accept_update, read_update
 
 _MAX_UPDATES = 100_000  # each one took a signature by a root
 
@@ -51,24 +45,3 @@ class TrustMemory:
             tuple(updates),
             None if restarted is None else Restart.parse(restarted, members.place("restarted")),
         )
-
-
-def replayed(builtin: TrustStore, memory: TrustMemory) -> TrustStore | None:
-    """Return the store that the kept updates make of the built-in one, or None where they do not fit it."""
-    store = builtin
-    try:
-        for update in memory.updates:
-            _, brought = read_update(update)
-            if brought.version > builtin.version:
-                store = accept_update(store, update)
-            elif brought.version == builtin.version and brought.digest != builtin.digest:
-                return None
-        if memory.updates and brought.version < builtin.version and not _same_root(brought, builtin):
-            return None
-    except RejectedError:
-        return None
-    return store
-
-
-def _same_root(one: TrustStore, other: TrustStore) -> bool:
-    return one.root is not None and one.root.same_as(other.root)
