@@ -1,6 +1,17 @@
 """capseal: ship huge app updates that nobody on the way can read or alter.
 
-Names are imported when they are first used, so that importing capseal costs nothing.
+Seal and open: `seal`, `verify`, `unseal`, `open` (random access), `inspect`, `Verifier` (bytes as they arrive),
+`split` and `join` (seal and payload apart), `rewrap` (other recipients), `cosign`; they return a `Seal` or what was
+`Verified`.
+Keys: `PrivateKey`, `PublicKey`, `load_private_key`, `load_public_key`; elsewhere: `CommandSigner`, `Pkcs11Signer`,
+`CertifiedSigner` with its `Chain`, or anything that is a `Signer` or an `Identity`.
+Trust: `load_trust`, `TrustStore` of `TrustedKey` and `TrustedCertificate`; `Expect`: what is demanded besides.
+What is signed: `Statement`, `Role`, `Requires`, `Attachment`, `Companion`, in an `Envelope`.
+Outputs and inputs: `Detached`, `CompanionSource`, `describe_companion`, `unseal_companion`, `SealedFile`.
+On a device: `DeviceStore`. Errors: all that is raised on purpose is a `CapsealError`, or an OSError of the system's.
+
+Rooms of their own: `capseal.client`, `capseal.server`, `capseal.device`, `capseal.embedding`, `capseal.development`,
+`capseal.capgo`, `capseal.delta`. Names are imported when they are first used, so that importing capseal costs nothing.
 """
 
 import os
@@ -162,6 +173,10 @@ def __getattr__(name: str) -> Any:
         _first_uses.remove(module)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 _first_uses: list[str] = []

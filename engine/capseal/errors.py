@@ -21,6 +21,18 @@ A RejectedError says "this bundle is bad"; anything else, OSError included, says
 class CapsealError(Exception):
     """Base of every exception that capseal raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle an error with its members, as a pool of processes does to bring it home."""
+        return CapsealError._restored, (type(self), self.args, self.__dict__)
+
+    @staticmethod
+    def _restored(
+        kind: "type[CapsealError]", arguments: tuple[object, ...], members: dict[str, object]
+    ) -> "CapsealError":
+        error = kind.__new__(kind, *arguments)
+        error.__dict__.update(members)
+        return error
+
 
 class RejectedError(CapsealError):
     """The bundle is not acceptable; nothing of it may be used."""

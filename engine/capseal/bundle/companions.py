@@ -17,7 +17,7 @@ from ..io.source import PathOrFile, Source, open_source
 
 if TYPE_CHECKING:
     # Imported where a companion is opened: to check one takes neither keys nor cipher.
-    from ..crypto.keys import Identity
+    from ..crypto.keys import IdentityOrPath
     from ..crypto.segment_cipher import Header
     from .pipeline import Progress, Run
     from .reading_order import Verified
@@ -81,7 +81,7 @@ def unseal_companion(
     name: str,
     index: PathOrFile | bytes,
     verified: "Verified",
-    identity: "Identity | Sequence[Identity]",
+    identity: "IdentityOrPath | Sequence[IdentityOrPath]",
     payload_header: bytes | None = None,
     overwrite: bool = False,
     jobs: int | None = None,

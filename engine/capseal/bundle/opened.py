@@ -11,15 +11,15 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from ..constants import BLOCK_BYTES, SEGMENT_BYTES
+from ..crypto.keys import IdentityOrPath, identities_of
 from ..errors import NotForUsError
-from ..io.source import PathOrFile, Source, open_source
+from ..io.source import PathFileOrBytes, Source, open_source
 from ..trust.expect import Expect
-from ..trust.store import TrustStore
+from ..trust.store import TrustOrPath
 from .pipeline import InPlace, Layout, Progress, Pump, Run, Work, payload_layout
 from .reading_order import Verified, accept_seal, check_seal_end, pull
 
 if TYPE_CHECKING:
-    from ..crypto.keys import Identity
     from ..crypto.segment_cipher import Header, SegmentCipher
     from ..io.sink import Sink
 
@@ -106,7 +106,7 @@ class OpenedBundle:
 
         return check
 
-    def open_session_key(self, identity: "Identity | Sequence[Identity]") -> "tuple[bytes, Header]":
+    def open_session_key(self, identity: IdentityOrPath | Sequence[IdentityOrPath]) -> "tuple[bytes, Header]":
         """Return the session key and the payload's header; before check_payload(), where the source is a stream.
 
         identity: the recipient key, or several of which one fits. The header comes from the first segment,
@@ -127,7 +127,7 @@ class OpenedBundle:
         check_commitment(session_key, header, statement.app, statement.encryption.commitment)
         return session_key, header
 
-    def open_cipher(self, identity: "Identity | Sequence[Identity]") -> "SegmentCipher":
+    def open_cipher(self, identity: IdentityOrPath | Sequence[IdentityOrPath]) -> "SegmentCipher":
         """Return the payload's cipher; the rest is as for open_session_key()."""
         from ..crypto.segment_cipher import SegmentCipher
 
@@ -146,7 +146,7 @@ class OpenedBundle:
 
 
 def open_bundle(
-    bundle: PathOrFile, *, trust: TrustStore, expect: Expect = Expect(), seal: SealInput | None = None
+    bundle: PathFileOrBytes, *, trust: TrustOrPath, expect: Expect = Expect(), seal: SealInput | None = None
 ) -> OpenedBundle:
     """Open a bundle and authenticate its seal; no byte of the payload is read yet.
 
@@ -159,7 +159,7 @@ def open_bundle(
     return OpenedBundle(source, verified)
 
 
-def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verified:
+def accept_detached(seal: SealInput, trust: TrustOrPath, expect: Expect) -> Verified:
     """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
     with closing(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
         verified = pull(accept_seal(trust, expect), source)
@@ -167,10 +167,9 @@ def accept_detached(seal: SealInput, trust: TrustStore, expect: Expect) -> Verif
         return verified
 
 
-def unwrap_session_key(verified: Verified, identity: "Identity | Sequence[Identity]") -> bytes:
+def unwrap_session_key(verified: Verified, identity: IdentityOrPath | Sequence[IdentityOrPath]) -> bytes:
     """Return the session key, not yet checked against its commitment. Raises NotForUsError."""
-    identities = identity if isinstance(identity, Sequence) else [identity]
-    by_kid = {one.public_key.fingerprint: one for one in identities}
+    by_kid = {one.public_key.fingerprint: one for one in identities_of(identity)}
     recipients = verified.statement.encryption.recipients
     for recipient in recipients:
         if recipient.kid in by_kid:

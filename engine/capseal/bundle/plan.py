@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..constants import DIGEST_BYTES, KEY_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES
-from ..crypto.keys import PublicKey, Signer
+from ..crypto.keys import FilePath, PublicKey, Signer, public_keys_of
 from ..crypto.segment_cipher import Header, SegmentCipher, commitment
 from ..errors import FormatError, UsageError
 from ..format.seal import SEAL_TYPE, Seal, seal_bytes_of
@@ -38,7 +38,7 @@ class SealingPlan:
         cls,
         statement: Statement,
         *,
-        recipients: Sequence[PublicKey],
+        recipients: Sequence[PublicKey | FilePath],
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> "SealingPlan":
         """Draw the key of a statement whose payload and encryption are open, and wrap it for its recipients.
@@ -90,11 +90,11 @@ class SealingPlan:
         return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, index)
 
 
-def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey]) -> tuple[Recipient, ...]:
+def wrap_session_key(session_key: bytes, recipients: Sequence[PublicKey | FilePath]) -> tuple[Recipient, ...]:
     """Return the session key wrapped for each recipient. Raises UsageError where there is none."""
     if not recipients:
         raise UsageError("no recipient: nobody could open the bundle")
-    return tuple(Recipient(key.fingerprint, key.wrap(session_key)) for key in recipients)
+    return tuple(Recipient(key.fingerprint, key.wrap(session_key)) for key in public_keys_of(recipients))
 
 
 def acceptable(statement: Statement) -> Statement:

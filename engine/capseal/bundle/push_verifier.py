@@ -3,7 +3,7 @@
 from ..constants import SEGMENT_BYTES
 from ..errors import UsageError
 from ..trust.expect import Expect
-from ..trust.store import TrustStore
+from ..trust.store import TrustOrPath
 from .opened import SealInput, accept_detached
 from .reading_order import Steps, Verified, accept_seal, seal_ended
 
@@ -15,7 +15,7 @@ class Verifier:
     that no more will come. After an error the verifier stays failed.
     """
 
-    def __init__(self, *, trust: TrustStore, expect: Expect = Expect(), seal: SealInput | None = None) -> None:
+    def __init__(self, *, trust: TrustOrPath, expect: Expect = Expect(), seal: SealInput | None = None) -> None:
         """With a detached `seal`, what is fed is the payload alone. Raises RejectedError."""
         self._pending = bytearray()
         self._seal_bytes = 0

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..constants import SEGMENT_BYTES
-from ..crypto.keys import Identity
+from ..crypto.keys import IdentityOrPath
 from ..errors import UsageError
 from ..format.segment_layout import plain_offset, segment_at
 from ..format.tree import segment_count
-from ..io.source import PathOrFile
+from ..io.source import PathFileOrBytes
 from ..trust.expect import Expect
-from ..trust.store import TrustStore
+from ..trust.store import TrustOrPath
 from .opened import OpenedBundle, SealInput, open_bundle
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def open(
-    bundle: PathOrFile,
+    bundle: PathFileOrBytes,
     *,
-    identity: Identity | Sequence[Identity],
-    trust: TrustStore,
+    identity: IdentityOrPath | Sequence[IdentityOrPath],
+    trust: TrustOrPath,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
 ) -> "SealedFile":
@@ -50,7 +50,9 @@ _STREAK_SEGMENTS = 4
 class SealedFile(io.RawIOBase):
     """The plaintext of a sealed bundle, as a seekable binary file. Safe to share between threads."""
 
-    def __init__(self, opened: OpenedBundle, *, identity: Identity | Sequence[Identity], owned: bool = False) -> None:
+    def __init__(
+        self, opened: OpenedBundle, *, identity: IdentityOrPath | Sequence[IdentityOrPath], owned: bool = False
+    ) -> None:
         """owned: close the bundle in the end too, or at once where it cannot be read."""
         # First what close() needs: it runs even where opening fails.
         self._owned = ExitStack()

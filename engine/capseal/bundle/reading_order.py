@@ -18,7 +18,7 @@ from ..format.signed_index import SignedIndex, payload_ended
 from ..format.statement import Statement
 from ..format.tree import segment_count
 from ..trust.expect import Expect
-from ..trust.store import TrustedKey, TrustStore
+from ..trust.store import TrustedKey, TrustOrPath, trust_of
 
 if TYPE_CHECKING:
     from ..io.source import Source
@@ -59,8 +59,9 @@ class Verified:
         return payload_ended(self.statement.payload, actual)
 
 
-def accept_seal(trust: TrustStore, expect: Expect) -> Steps[Verified]:
+def accept_seal(trust: TrustOrPath, expect: Expect) -> Steps[Verified]:
     """Read a seal and authenticate it. Raises RejectedError."""
+    trust = trust_of(trust)
     envelope = yield from _read_envelope()
     now = expect.now or datetime.now(UTC)
     signers = trust.check(envelope.message, envelope.signatures, role=expect.role, now=now)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..constants import SEGMENT_BYTES
-from ..crypto.keys import Identity, PublicKey, Signer
+from ..crypto.keys import FilePath, IdentityOrPath, PublicKey
 from ..format.seal import SEAL_TYPE, Seal
 from ..io.sink import PathOrFile, open_sink
 from ..trust.expect import Expect
-from ..trust.signing import add_signature, sign
-from ..trust.store import TrustStore
+from ..trust.signing import SignerOrReference, add_signature, sign, signers_of
+from ..trust.store import TrustOrPath, trust_of
 from .opened import OpenedBundle, SealInput, open_bundle
 from .pipeline import Progress
 from .plan import acceptable, wrap_session_key
@@ -23,10 +23,10 @@ def rewrap(
     bundle: PathOrFile,
     sink: PathOrFile,
     *,
-    identity: Identity | Sequence[Identity],
-    signer: Signer | Sequence[Signer],
-    recipients: Sequence[PublicKey],
-    trust: TrustStore,
+    identity: IdentityOrPath | Sequence[IdentityOrPath],
+    signer: SignerOrReference | Sequence[SignerOrReference],
+    recipients: Sequence[PublicKey | FilePath],
+    trust: TrustOrPath,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
     overwrite: bool = False,
@@ -39,7 +39,7 @@ def rewrap(
     payload is only read. The recipients that could open the old seal still can: they have the session
     key, and whoever keeps the old seal can use it. Raises RejectedError, UsageError, OSError.
     """
-    signers = list(signer) if isinstance(signer, Sequence) else [signer]
+    signers = signers_of(signer)
 
     def make(opened: OpenedBundle) -> Seal:
         session_key, _ = opened.open_session_key(identity)
@@ -55,8 +55,8 @@ def cosign(
     bundle: PathOrFile,
     sink: PathOrFile,
     *,
-    signer: Signer,
-    trust: TrustStore,
+    signer: SignerOrReference,
+    trust: TrustOrPath,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
     overwrite: bool = False,
@@ -69,18 +69,20 @@ def cosign(
     for rewrap(). Raises RejectedError, UsageError, OSError.
     """
 
+    (one,) = signers_of(signer)
+
     def make(opened: OpenedBundle) -> Seal:
         old = opened.verified.seal
-        return replace(old, envelope=add_signature(old.envelope, signer, what="bundle"))
+        return replace(old, envelope=add_signature(old.envelope, one, what="bundle"))
 
-    return _reseal(bundle, sink, make, replace(trust, threshold=1), expect, seal, overwrite, jobs, progress)
+    return _reseal(bundle, sink, make, replace(trust_of(trust), threshold=1), expect, seal, overwrite, jobs, progress)
 
 
 def _reseal(
     bundle: PathOrFile,
     sink: PathOrFile,
     make: Callable[[OpenedBundle], Seal],
-    trust: TrustStore,
+    trust: TrustOrPath,
     expect: Expect,
     seal: SealInput | None,
     overwrite: bool,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from ..constants import ANY_MEDIA_TYPE, DIGEST_BYTES, NONCE_PREFIX_BYTES, SALT_BYTES, SEGMENT_BYTES, ZIP_MEDIA_TYPE
-from ..crypto.keys import PublicKey, Signer
+from ..crypto.keys import FilePath, PublicKey
 from ..crypto.segment_cipher import Header, SegmentCipher
 from ..errors import SourceChangedError, UsageError
 from ..format.seal import Seal
@@ -19,7 +19,8 @@ from ..format.statement import Attachment, Companion, Content, Statement
 from ..format.strictjson import Role
 from ..format.tree import digest, index_entries
 from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
-from ..io.source import Source, open_source
+from ..io.source import PathFileOrBytes, Source, open_source
+from ..trust.signing import SignerOrReference, signers_of
 from .pipeline import Progress, Pump, Run
 from .plan import OPEN_ENCRYPTION, OPEN_PAYLOAD, SealingPlan
 
@@ -55,11 +56,11 @@ CompanionMaker = Callable[[bytes, Source], Iterable[CompanionSource]]
 
 
 def seal(
-    source: PathOrFile | Source,
+    source: PathFileOrBytes | Source,
     sink: PathOrFile | Detached,
     *,
-    signer: Signer | Sequence[Signer],
-    recipients: Sequence[PublicKey],
+    signer: SignerOrReference | Sequence[SignerOrReference],
+    recipients: Sequence[PublicKey | FilePath],
     app: str,
     version: str,
     sequence: int | None = None,
@@ -97,7 +98,7 @@ def seal(
         created = (created or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     except (OverflowError, ValueError) as error:
         raise UsageError(f"created: {created} is no time that UTC has: {error}") from None
-    signers = list(signer) if isinstance(signer, Sequence) else [signer]
+    signers = signers_of(signer)
     outputs = [sink.seal, sink.payload] if isinstance(sink, Detached) else [sink]
     leave_out = [os.fspath(path) for path in outputs if isinstance(path, str | os.PathLike)]
     with closing(_open(source, deflate, leave_out, overwrite=overwrite)) as opened, ExitStack() as stack:
@@ -184,7 +185,7 @@ def _check_key_file(source: Source) -> None:
         refuse_key_file(source)
 
 
-def _open(source: PathOrFile | Source, deflate: bool, leave_out: Sequence[str], *, overwrite: bool) -> Source:
+def _open(source: PathFileOrBytes | Source, deflate: bool, leave_out: Sequence[str], *, overwrite: bool) -> Source:
     if isinstance(source, Source):
         return source
     if not (isinstance(source, str | os.PathLike) and os.path.isdir(source)):

@@ -2,23 +2,23 @@
 
 from collections.abc import Sequence
 
-from ..crypto.keys import Identity
+from ..crypto.keys import IdentityOrPath
 from ..format.segment_layout import plain_offset
 from ..io.sink import open_sink
-from ..io.source import PathOrFile
+from ..io.source import PathFileOrBytes, PathOrFile
 from ..trust.expect import Expect
-from ..trust.store import TrustStore
+from ..trust.store import TrustOrPath
 from .opened import SealInput, open_bundle
 from .pipeline import Progress, Run
 from .reading_order import Verified
 
 
 def unseal(
-    bundle: PathOrFile,
+    bundle: PathFileOrBytes,
     sink: PathOrFile,
     *,
-    identity: Identity | Sequence[Identity],
-    trust: TrustStore,
+    identity: IdentityOrPath | Sequence[IdentityOrPath],
+    trust: TrustOrPath,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
     overwrite: bool = False,

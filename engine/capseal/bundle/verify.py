@@ -4,18 +4,18 @@ from contextlib import closing
 
 from ..format.dsse import Envelope
 from ..format.statement import Statement
-from ..io.source import PathOrFile, open_source
+from ..io.source import PathFileOrBytes, open_source
 from ..trust.expect import Expect
-from ..trust.store import TrustStore
+from ..trust.store import TrustOrPath
 from .opened import SealInput, open_bundle
 from .pipeline import Progress
 from .reading_order import Verified, parse_unverified, pull
 
 
 def verify(
-    bundle: PathOrFile,
+    bundle: PathFileOrBytes,
     *,
-    trust: TrustStore,
+    trust: TrustOrPath,
     expect: Expect = Expect(),
     seal: SealInput | None = None,
     mapped: bool = False,
@@ -34,7 +34,7 @@ def verify(
         return opened.verified
 
 
-def inspect(bundle: PathOrFile) -> tuple[Envelope, Statement]:
+def inspect(bundle: PathFileOrBytes) -> tuple[Envelope, Statement]:
     """Return what a sealed bundle, or a detached seal, claims. Nothing of it is verified.
 
     Raises FormatError, TruncatedError, OSError.

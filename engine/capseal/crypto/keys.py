@@ -7,7 +7,7 @@ Likewise an Identity is whatever can unwrap a session key.
 import binascii
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -24,6 +24,9 @@ _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=PSS_SALT_BYTES
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 MAX_PEM_BYTES = 64 * 1024
+
+FilePath = str | os.PathLike[str]
+"""Where a key is expected: the PEM file that it is in, without passphrase."""
 
 # A SubjectPublicKeyInfo in PEM and in DER: what stands around the modulus (RFC 8017, A.1; RFC 7468, 13).
 _BEGIN_PUBLIC = b"-----BEGIN PUBLIC KEY-----\n"
@@ -65,6 +68,9 @@ class Identity(Protocol):
         """Return the 32-byte session key. Raises NotForUsError."""
 
 
+IdentityOrPath = Identity | FilePath
+
+
 @dataclass(frozen=True)
 class PublicKey:
     """An RSA public key of at least 3072 bits with exponent 65537."""
@@ -104,6 +110,9 @@ class PublicKey:
     def wrap(self, session_key: bytes) -> bytes:
         """Return the session key wrapped for this key (RSA-OAEP, SHA-256, empty label; RFC 8017, 7.1)."""
         return self.rsa.encrypt(session_key, _OAEP)
+
+    def __repr__(self) -> str:
+        return f"<PublicKey RSA-{self.rsa.key_size} {self.fingerprint[:16]}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicKey) and self.fingerprint == other.fingerprint
@@ -211,6 +220,20 @@ def load_public_key(source: str | os.PathLike[str] | bytes) -> PublicKey:
     if len(keys) != 1:
         raise KeyFileError(f"{read_pem(source)[0]}: {len(keys)} public keys found, expected 1")
     return keys[0]
+
+
+def public_keys_of(given: "FilePath | Sequence[PublicKey | FilePath]") -> list[PublicKey]:
+    """Return public keys, where paths stand for those of PEM files. Raises KeyFileError, OSError."""
+    if isinstance(given, str | os.PathLike):
+        return load_public_keys(given)
+    lists = [load_public_keys(one) if isinstance(one, str | os.PathLike) else [one] for one in given]
+    return [key for keys in lists for key in keys]
+
+
+def identities_of(given: "IdentityOrPath | Sequence[IdentityOrPath]") -> list[Identity]:
+    """Return whoever may unwrap, where paths stand for private keys in PEM. Raises KeyFileError, OSError."""
+    several = [given] if isinstance(given, str | os.PathLike) or not isinstance(given, Sequence) else given
+    return [load_private_key(one) if isinstance(one, str | os.PathLike) else one for one in several]
 
 
 def load_public_keys(source: str | os.PathLike[str] | bytes) -> list[PublicKey]:

@@ -168,7 +168,7 @@ class FileSink:
 
 
 class StreamSink:
-    """The caller's file object: what was written stays written, commit() only flushes.
+    """The caller's file object, or whatever has write(): what was written stays written, commit() only flushes.
 
     name: of the stream in errors, by default what the stream says.
     """
@@ -181,7 +181,7 @@ class StreamSink:
         self._name = name or _name_of(stream)
         self._owned = owned
         self._position = 0
-        self.seekable = stream.seekable() and not _appends(stream)
+        self.seekable = getattr(stream, "seekable", lambda: False)() and not _appends(stream)
         self._start = stream.tell() if self.seekable else 0
 
     def expect(self, size: int) -> None:
@@ -206,7 +206,8 @@ class StreamSink:
         self._position = offset + len(data)
 
     def commit(self) -> None:
-        self._stream.flush()
+        if hasattr(self._stream, "flush"):
+            self._stream.flush()
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 from ..errors import SourceChangedError, UsageError
 
 PathOrFile = str | os.PathLike[str] | BinaryIO
+PathFileOrBytes = PathOrFile | bytes | bytearray | memoryview
 
 
 @runtime_checkable
@@ -169,8 +170,13 @@ class StreamSource:
         self._peeked = b""
 
 
-def open_source(source: PathOrFile) -> Source:
-    """Open a path or a binary file object; of a file object, what follows its position is read. Raises OSError."""
+def open_source(source: PathFileOrBytes) -> Source:
+    """Open a path, a binary file object or bytes; of a file object, what follows its position is read.
+
+    Raises OSError.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return StreamSource(io.BytesIO(source), "bytes", close=_nothing)
     if isinstance(source, str | os.PathLike):
         return _open_path(os.fspath(source))
     name = source.name if isinstance(getattr(source, "name", None), str) else "stream"

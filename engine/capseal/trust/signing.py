@@ -1,13 +1,29 @@
 """Make signatures, of whatever type of payload, and add them to those that are there."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from ..constants import MAX_SIGNATURES
-from ..crypto.keys import Signer
+from ..crypto.keys import FilePath, Signer
 from ..errors import FormatError, KeyFileError, SignatureError, UsageError
 from ..format.dsse import Envelope, Signature
+
+SignerOrReference = Signer | FilePath
+"""A signer, or what names one for load_signer(): a PEM file without passphrase, a pkcs11: URI, a command."""
+
+
+def signers_of(given: "SignerOrReference | Sequence[SignerOrReference]") -> list[Signer]:
+    """Return signers, loading those that are only named. Raises KeyFileError, OSError."""
+    several = [given] if isinstance(given, str | os.PathLike) or not isinstance(given, Sequence) else given
+    return [_loaded(one) if isinstance(one, str | os.PathLike) else one for one in several]
+
+
+def _loaded(reference: FilePath) -> Signer:
+    from .signers import load_signer  # here, since most signers are loaded already
+
+    return load_signer(os.fspath(reference))
 
 
 @runtime_checkable

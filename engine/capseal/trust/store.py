@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..constants import MAX_SIGNATURES
-from ..crypto.keys import MAX_PEM_BYTES, PublicKey, load_public_key, load_public_keys, mended
+from ..crypto.keys import MAX_PEM_BYTES, FilePath, PublicKey, load_public_key, load_public_keys, mended
 from ..errors import FormatError, KeyFileError, NotForUsError, SignatureError
 from ..format import strictjson
 from ..format.dsse import Signature
@@ -253,6 +253,14 @@ class TrustStore:
         from ..io.drafts import write_new  # here, since few processes save trust stores
 
         write_new(path, self.to_json(), mode=0o644)
+
+
+TrustOrPath = TrustStore | FilePath
+
+
+def trust_of(given: TrustOrPath) -> TrustStore:
+    """Return a trust store, loading one that is only named. Raises KeyFileError, OSError."""
+    return load_trust(given) if isinstance(given, str | os.PathLike) else given
 
 
 def load_trust(path: str | os.PathLike[str]) -> TrustStore:
