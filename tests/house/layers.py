@@ -241,7 +241,8 @@ REACHES = {
         "server/storage/pace.py": "how long a call of the storage takes",
         "server/_slow_clients.py": "speed of a client",
         "server/_workers.py": "how long a worker lived",
-        "server/storage/objects.py": "how long a lock is waited for",
+        "server/storage/_folder.py": "how long a lock is waited for",
+        "server/storage/objects.py": "how long ago a store was seen to be there",
         "trust/certificates.py": "a certificate starts now unless it is given",
     },
     effects.ENVIRONMENT: {
@@ -302,6 +303,7 @@ REACHES = {
         "server/_outlet.py": "the number of a socket, and files that are sent as they are",
         "server/catalogue/exporting.py": "whether a tree would lie in its store",
         "server/storage/_sharing.py": "the lock on a folder",
+        "server/storage/_folder.py": "a folder as storage",
         "server/storage/objects.py": "a folder as storage",
         "server/storage/payload_reader.py": "closes files that were sent",
         "trust/": "stores, certificates and signers' files",

@@ -42,8 +42,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/storage/objects.py",
-        "        if self._folder is not None and self.cornerstone is not None:\n            await",
-        "        if self._folder is None and self.cornerstone is not None:\n            await",
+        "            await asyncio.to_thread(self._folder.check_has, self.cornerstone)",
+        "            await asyncio.to_thread(self._folder.check_there)",
         OPERATION + "test_nothing_is_written_where_the_store_was",
     ),
     Mutant(
@@ -515,7 +515,7 @@ MUTANTS = (
         EXPORT + "test_the_next_export_takes_what_a_killed_one_left_but_not_what_another_may_be_writing",
     ),
     Mutant(
-        "server/storage/objects.py",
+        "server/storage/_folder.py",
         "for name in [*folders, *names]:",
         "for name in names:",
         EXPORT + "test_an_export_follows_no_link_in_its_tree",

@@ -102,6 +102,57 @@ def test_no_rollback_is_accepted_between_looking_and_writing(
     asyncio.run(run())
 
 
+def test_a_bucket_that_was_emptied_takes_nothing_and_gives_no_floor_back(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        await server.check_layout()
+        old, newer = sealed(sequence=7), sealed(sequence=8)
+        release = await publish(server, newer, trust)
+        begun = await upload(server, sealed(sequence=9), trust)
+        kept = {one.path: memory.get(one.path).bytes() async for one in Storage(memory).list("")}
+        memory.delete(list(kept))
+        server.storage._stood_at = -float("inf")  # as long after as it may have been seen
+        for change in (
+            lambda: publish(server, old, trust),
+            lambda: server.publish(begun.id),
+            lambda: server.withdraw(release),
+            lambda: server.collect(grace_s=0),
+            lambda: server.storage.put("payloads/x", b"x"),
+            lambda: server.storage.put_new("trust/x/1", b"x"),
+            server.storage.probe,
+        ):
+            with pytest.raises(TransferError, match=r"the store is gone, or has lost its store\.json"):
+                await change()
+        assert [one.path async for one in Storage(memory).list("")] == []
+        for path, data in kept.items():
+            memory.put(path, bytes(data))
+        with pytest.raises(RollbackError):
+            await publish(server, old, trust)
+
+    asyncio.run(run())
+
+
+def test_what_decides_is_written_after_the_bucket_was_seen_to_be_there(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        await server.check_layout()
+        await server.storage.put("payloads/x", b"x")  # it has just been seen
+        memory.delete(layout.LAYOUT)
+        await server.storage.put("payloads/y", b"y")
+        for change in (
+            server.storage.swap("channels/x/y", b"x", None),
+            server.storage.put_new("trust/x/1", b"x"),
+        ):
+            with pytest.raises(TransferError, match=r"has lost its store\.json"):
+                await change
+
+    asyncio.run(run())
+
+
 def test_a_crowd_asks_the_store_once(memory: MemoryStore, trust: TrustStore, sealed: BundleMaker) -> None:
     async def run() -> None:
         server = server_on(Storage(memory), trust, Limits())

@@ -281,7 +281,7 @@ def test_unknown_paths_and_methods_are_problems(published: Live) -> None:
 
 
 def test_the_folder_shows_what_the_page_says(published: Live, bundle: Bundle) -> None:
-    names = kept_files(Path(published.app.state.publishing.catalogue.storage._folder))
+    names = kept_files(Path(published.app.state.publishing.catalogue.storage._folder.path))
     id = published.client.get(published.release_url(7)).json()["seal"]["digest"]["sha256"]
     assert [re.sub("(?<=[/-])[0-9a-f]{16}(?=/|$)", "MARK", name) for name in names] == [
         f"payloads/{bundle.digest}/0000000000-16-MARK",
@@ -290,4 +290,4 @@ def test_the_folder_shows_what_the_page_says(published: Live, bundle: Bundle) ->
         f"releases/{APP}/{CHANNEL}/MARK/MARK/seal",
         f"uploads/{id}/published",
     ]
-    assert Path(published.app.state.publishing.catalogue.storage._folder, names[0]).stat().st_size == 16 * S
+    assert Path(published.app.state.publishing.catalogue.storage._folder.path, names[0]).stat().st_size == 16 * S

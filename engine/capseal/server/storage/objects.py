@@ -6,22 +6,23 @@ replaces nothing but what was seen. Only names and bytes here; what they mean st
 
 import asyncio
 import os
-import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, NotModifiedError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from ...embedding import Chunk
 from ...errors import TransferError
 from ...io import durable
 from .._several import each
+from ._failures import failures
+from ._folder import Folder
 from ._sharing import sharing
 from .pace import Pace, in_time, pages_in_time, waited_for
 
@@ -29,20 +30,12 @@ if TYPE_CHECKING:
     from obstore import Attributes, UpdateVersion
     from obstore.store import RetryConfig
 
-_UNFINISHED = re.compile(r".+#[0-9]+")
-"""What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
-
-_OF_FILE_SYSTEM = "lost+found"
-"""What is in every new ext4."""
-
-_CAUSE = re.compile(r'\bmessage: "((?:[^"\\]|\\.)*)"|\b(TimedOut)\b')
-
 _LIST_PAGE = 250
 """Objects that are looked at in one go."""
 _PROBE = "readyz"
-"""The name that probe() asks for, which no object has."""
-_LOCK_TIMEOUT_S = 10.0
-_LOCK_PAUSE_S = 0.005
+"""The name that probe() asks for where nothing is known to be there, which no object has."""
+_STANDS_S = 5.0
+"""So long ago the cornerstone of a bucket may have been seen by whoever writes what decides nothing."""
 _DELETED_AT_ONCE = 16
 
 _PART_BYTES = 8 * 1024**2
@@ -84,31 +77,13 @@ class Seen:
         return said
 
 
-@contextmanager
-def _failures(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, AlreadyExistsError, NotModifiedError, PreconditionError):
-        raise
-    except (BaseError, OSError) as error:
-        raise TransferError(f"storage: {what}: {_whole_text(error)}") from error
-
-
-def _whole_text(error: Exception) -> str:
-    """Return the first line of an error and what caused it: obstore tells that below, in Rust's notation, alone."""
-    told = str(error)
-    first = told.partition("\n")[0]
-    causes = [message or "timed out" for message, _ in _CAUSE.findall(told)]
-    return f"{first}: {causes[-1]}" if causes and causes[-1] not in first else first
-
-
 class Storage:
     """A place for objects. Raises TransferError where it cannot do what it is told, or not in time.
 
     place: as it was opened; may_be_new: whether a store may be made there; pace: how long a call may take; bytes_in: of
-    a folder, what its last complete listing added up to; cornerstone: the object without which a local folder is not
-    the one that was opened any more, such as one whose disk was unmounted: nothing is written there then, and that
-    something is missing says nothing.
+    a folder, what its last complete listing added up to; cornerstone: the object without which this is not the place
+    that was opened any more, such as a folder whose disk was unmounted, or a bucket that was emptied: nothing is
+    written there then, and that something is missing says nothing.
     """
 
     def __init__(self, store: ObjectStore, place: str = "the store", *, may_be_new: bool = True) -> None:
@@ -117,9 +92,11 @@ class Storage:
         self.may_be_new = may_be_new
         self.pace = Pace()
         self.cornerstone: str | None = None
+        self._stood_at = -float("inf")
         self.bytes_in: dict[str, int] = {}
         self._in_memory = isinstance(store, MemoryStore)
-        self._folder = os.fspath(store.prefix) if isinstance(store, LocalStore) and store.prefix else None
+        folder = store.prefix if isinstance(store, LocalStore) else None
+        self._folder = Folder(os.fspath(folder)) if folder else None
 
     def close(self) -> None:
         """Give back what is held, which is nothing today: no lock outlives a call."""
@@ -132,7 +109,7 @@ class Storage:
         their usual environment variables. Raises TransferError.
         """
         scheme, separator, _ = place.partition("://")
-        with _failures(f"cannot open {place}"):
+        with failures(f"cannot open {place}"):
             if not separator:
                 folder = os.path.abspath(place)
                 if may_be_new:
@@ -150,37 +127,50 @@ class Storage:
     async def any_name(self) -> str | None:
         """Return a name of what is in there, or None; what file systems and killed servers leave does not count."""
         if self._folder is not None:
-            with _failures("cannot be listed"):
-                return await asyncio.to_thread(_any_name, self._folder)
+            with failures("cannot be listed"):
+                return await asyncio.to_thread(self._folder.any_name)
         async for one in self.list(""):
             return one.path
         return None
 
-    async def _check_there(self) -> None:
-        """Raise TransferError where the cornerstone of a local folder is gone."""
-        if self._folder is not None and self.cornerstone is not None:
-            await asyncio.to_thread(self._check_there_now, self._folder)
+    async def _check_there(self, *, age_s: float = 0) -> None:
+        """Raise TransferError where the cornerstone is gone.
 
-    def _check_there_now(self, folder: str) -> None:
-        if self.cornerstone is not None and not os.path.exists(os.path.join(folder, self.cornerstone)):
-            raise TransferError(f"storage: {folder} is gone, or has lost its {self.cornerstone}")
+        age_s: how long ago it may have been seen in a bucket, where it takes a request to look; a folder is looked at.
+        """
+        if self.cornerstone is None:
+            return
+        if self._folder is not None:
+            await asyncio.to_thread(self._folder.check_has, self.cornerstone)
+        elif time.monotonic() - self._stood_at > age_s:
+            await self._ask_for(self.cornerstone)
+
+    @in_time
+    async def _ask_for(self, cornerstone: str) -> None:
+        asked_at = time.monotonic()
+        with failures(f"cannot ask for {cornerstone}"):
+            try:
+                await obstore.head_async(self._store, cornerstone)
+            except FileNotFoundError as error:
+                raise TransferError(f"storage: {self.place} is gone, or has lost its {cornerstone}") from error
+        self._stood_at = asked_at
 
     @in_time
     async def probe(self) -> None:
         """Raise TransferError where the storage cannot be reached."""
         if self._folder is not None:
-            if not await asyncio.to_thread(os.path.isdir, self._folder):
-                raise TransferError(f"storage: {self._folder} is gone")
+            await asyncio.to_thread(self._folder.check_there)
+        if self.cornerstone is not None or self._folder is not None:
             await self._check_there()
             return
-        with _failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
+        with failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
             await obstore.head_async(self._store, _PROBE)
 
     @in_time
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
-        with _failures(f"cannot put {path}"):
-            await self._check_there()
+        with failures(f"cannot put {path}"):
+            await self._check_there(age_s=_STANDS_S)
             await obstore.put_async(self._store, path, self._own(data), use_multipart=False)
 
     async def put_stream(self, path: str, pieces: AsyncIterable[Chunk], *, size: int, headers: "Attributes") -> None:
@@ -190,8 +180,8 @@ class Storage:
         object. Raises what the pieces do, and TransferError, where one takes too long, too.
         """
         wait_s = self.pace.timeout_s
-        with _failures(f"cannot put {path}"):
-            await self._check_there()
+        with failures(f"cannot put {path}"):
+            await self._check_there(age_s=_STANDS_S)
             try:
                 async with asyncio.timeout(wait_s) as patience:
                     await obstore.put_async(
@@ -208,7 +198,7 @@ class Storage:
     @in_time
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
-        with _failures(f"cannot put {path}"):
+        with failures(f"cannot put {path}"):
             await self._check_there()
             try:
                 await obstore.put_async(self._store, path, self._own(data), mode="create")
@@ -225,7 +215,7 @@ class Storage:
         # A file's entity tag is made of its inode, size and time, all of which may come again within a tick of the
         # kernel's clock: files are compared by their content.
         known = unless if unless is not None and unless.e_tag is not None and not self.is_local else None
-        with _failures(f"cannot get {path}"):
+        with failures(f"cannot get {path}"):
             try:
                 result = await obstore.get_async(
                     self._store, path, options={"if_none_match": known.e_tag} if known else None
@@ -235,7 +225,7 @@ class Storage:
                     raise TransferError(f"storage: {path} has {meta['size']} bytes, at most {most} are expected")
                 data = bytes(await result.bytes_async())
             except FileNotFoundError:
-                await self._check_there()
+                await self._check_there(age_s=_STANDS_S)
                 return None
             except NotModifiedError:
                 return known
@@ -250,9 +240,11 @@ class Storage:
         False may be said, too, of what was put, where its answer was lost and it was sent again: look at it.
         On disk when it returns.
         """
-        with _failures(f"cannot put {path}"):
+        with failures(f"cannot put {path}"):
             if self._folder is not None:
                 return await asyncio.to_thread(self._swap_file, self._folder, path, data, seen)
+            # What is decided is decided in the store that was opened: where that was emptied, every floor is gone.
+            await self._check_there()
             mode: UpdateVersion | Literal["create"] = "create" if seen is None else seen.mode
             try:
                 await obstore.put_async(self._store, path, data, mode=mode)
@@ -260,15 +252,11 @@ class Storage:
                 return False
             return True
 
-    def _swap_file(self, folder: str, path: str, data: bytes, seen: Seen | None) -> bool:
-        """Do what swap() does, under the lock on a folder, which a killed process cannot keep."""
-        try:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise TransferError(f"storage: {folder} is gone") from error
-        try:
-            _wait_for_lock(fd, folder)
-            self._check_there_now(folder)
+    def _swap_file(self, folder: Folder, path: str, data: bytes, seen: Seen | None) -> bool:
+        """Do what swap() does, under the lock on a folder."""
+        with folder.locked():
+            if self.cornerstone is not None:
+                folder.check_has(self.cornerstone)
             try:
                 found = bytes(obstore.get(self._store, path).bytes())
             except FileNotFoundError:
@@ -276,10 +264,8 @@ class Storage:
             if found != (None if seen is None else seen.data):
                 return False
             obstore.put(self._store, path, data, use_multipart=False)
-            _sync(folder, [path])
+            folder.sync([path])
             return True
-        finally:
-            os.close(fd)
 
     def _own(self, data: Chunk) -> Chunk:
         # A store in memory keeps a view of what it is given, and buffers of runs are filled anew.
@@ -288,7 +274,7 @@ class Storage:
     @in_time
     async def get(self, path: str, *, most: int) -> bytes:
         """Return an object of at most so many bytes. Raises FileNotFoundError."""
-        with _failures(f"cannot get {path}"):
+        with failures(f"cannot get {path}"):
             result = await obstore.get_async(self._store, path)
             if result.meta["size"] > most:
                 raise TransferError(f"storage: {path} has {result.meta['size']} bytes, at most {most} are expected")
@@ -308,15 +294,15 @@ class Storage:
         return await each(paths, get)
 
     @in_time
-    async def _read_files(self, folder: str, paths: Sequence[str], most: int) -> Sequence[bytes | None]:
+    async def _read_files(self, folder: Folder, paths: Sequence[str], most: int) -> Sequence[bytes | None]:
         """Do what get_several() does with one thread: to wake one for each would cost more than to read them."""
-        with _failures(f"cannot get {len(paths)} objects"):
-            return await asyncio.to_thread(lambda: [_read_file(folder, path, most) for path in paths])
+        with failures(f"cannot get {len(paths)} objects"):
+            return await asyncio.to_thread(lambda: [folder.read(path, most) for path in paths])
 
     @in_time
     async def read(self, path: str, offset: int, size: int) -> memoryview:
         """Return bytes of an object: fewer where it ends before. Raises FileNotFoundError."""
-        with _failures(f"cannot read {size} bytes at {offset} of {path}"):
+        with failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(await obstore.get_range_async(self._store, path, start=offset, length=size))
 
     @property
@@ -326,17 +312,19 @@ class Storage:
 
     def read_now(self, path: str, offset: int, size: int) -> memoryview:
         """Do what read() does, in the calling thread."""
-        with _failures(f"cannot read {size} bytes at {offset} of {path}"):
+        with failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
 
     def open_now(self, path: str) -> int:
         """Return a descriptor of an object in a local folder, in the calling thread. Raises FileNotFoundError."""
-        with _failures(f"cannot open {path}"):
-            return os.open(os.path.join(self._folder or "", path), os.O_RDONLY | os.O_CLOEXEC)
+        if self._folder is None:
+            raise FileNotFoundError(path)
+        with failures(f"cannot open {path}"):
+            return self._folder.open(path)
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Yield the objects in a folder and all below it, in no order."""
-        with _failures(f"cannot list {prefix}"):
+        with failures(f"cannot list {prefix}"):
             size = 0
             async for page in pages_in_time(aiter(obstore.list(self._store, prefix, chunk_size=_LIST_PAGE)), self.pace):
                 for meta in page:
@@ -351,7 +339,7 @@ class Storage:
 
         async def delete(path: str) -> None:
             async with gate:
-                with suppress(FileNotFoundError), _failures(f"cannot delete {path}"):
+                with suppress(FileNotFoundError), failures(f"cannot delete {path}"):
                     await self._delete(path)
 
         for outcome in await asyncio.gather(*map(delete, paths), return_exceptions=True):
@@ -365,11 +353,8 @@ class Storage:
     async def sync(self, paths: Iterable[str]) -> None:
         """Make objects and their names survive a power cut, where the storage is a local folder."""
         if self._folder is not None:
-            with _failures("cannot sync"):
-                try:
-                    await asyncio.to_thread(_sync, self._folder, list(paths))
-                except FileNotFoundError as error:
-                    raise TransferError(f"storage: {error.filename} is gone") from error
+            with failures("cannot sync"):
+                await asyncio.to_thread(self._folder.sync, list(paths))
 
     async def sweep(self, *, before: datetime, below: str = "", ours: Callable[[str], bool] = lambda path: True) -> int:
         """Delete what was left half-written before then by who was killed, in a local folder; return how many files.
@@ -378,8 +363,8 @@ class Storage:
         """
         if self._folder is None:
             return 0
-        with _failures("cannot sweep"):
-            return await asyncio.to_thread(_sweep, os.path.join(self._folder, below), before.timestamp(), ours)
+        with failures("cannot sweep"):
+            return await asyncio.to_thread(self._folder.sweep, below, before, ours)
 
     @asynccontextmanager
     async def sharing(self, tidy: Callable[[bool], Awaitable[None]]) -> AsyncIterator[None]:
@@ -391,72 +376,12 @@ class Storage:
             await tidy(False)
             yield
             return
-        async with sharing(self._folder, tidy):
+        async with sharing(self._folder.path, tidy):
             yield
 
     async def link_in(self, below: str) -> str | None:
         """Return a symbolic link on the way to a folder or below it, of a local folder, or None."""
         if self._folder is None:
             return None
-        with _failures(f"cannot list {below}"):
-            return await asyncio.to_thread(_link_in, self._folder, below)
-
-
-def _read_file(folder: str, path: str, most: int) -> bytes | None:
-    try:
-        with open(os.path.join(folder, path), "rb", buffering=0) as file:
-            data = file.read(most + 1)
-    except FileNotFoundError:
-        return None
-    if len(data) > most:
-        raise TransferError(f"storage: {path} has more than {most} bytes")
-    return data
-
-
-def _any_name(folder: str) -> str | None:
-    names = (name for name in sorted(os.listdir(folder)) if name != _OF_FILE_SYSTEM)
-    return next((name for name in names if not _UNFINISHED.fullmatch(name)), None)
-
-
-def _wait_for_lock(fd: int, folder: str) -> None:
-    """Take the lock on a folder. Raises TransferError where others have it for too long."""
-    deadline = time.monotonic() + _LOCK_TIMEOUT_S
-    while not durable.try_lock(fd):
-        if time.monotonic() > deadline:
-            raise TransferError(f"storage: {folder} was locked by others for {_LOCK_TIMEOUT_S:.0f} s")
-        time.sleep(_LOCK_PAUSE_S)
-
-
-def _sync(folder: str, paths: list[str]) -> None:
-    files = [os.path.join(folder, path) for path in paths]
-    folders = {os.path.dirname(file) for file in files}
-    while missing := {os.path.dirname(one) for one in folders if one != folder} - folders:
-        folders |= missing
-    for name in [*files, *sorted(folders, reverse=True)]:
-        durable.sync_path(name)
-
-
-def _link_in(folder: str, below: str) -> str | None:
-    way = folder
-    for name in below.split("/"):
-        way = os.path.join(way, name)
-        if os.path.islink(way):
-            return way
-    for parent, folders, names in os.walk(way):
-        for name in [*folders, *names]:
-            if os.path.islink(os.path.join(parent, name)):
-                return os.path.join(parent, name)
-    return None
-
-
-def _sweep(folder: str, before: float, ours: Callable[[str], bool]) -> int:
-    swept = 0
-    for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            whole = os.path.relpath(os.path.join(parent, name), folder).rpartition("#")[0]
-            if _UNFINISHED.fullmatch(name) and ours(whole):
-                with suppress(FileNotFoundError):  # another process finished it, or swept it
-                    if os.stat(os.path.join(parent, name)).st_mtime < before:
-                        os.unlink(os.path.join(parent, name))
-                        swept += 1
-    return swept
+        with failures(f"cannot list {below}"):
+            return await asyncio.to_thread(self._folder.link_in, below)
