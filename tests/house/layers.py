@@ -148,6 +148,17 @@ ROOMS = {
             ),
         },
     ),
+    "fleet": Room(
+        "many workers, one result: bundles sealed, verified and opened by threads or a cluster",
+        uses={
+            "archive": "the check of what is sealed",
+            "bundle": "the plan of a seal, and its verdict",
+            "crypto": "the payload's key and cipher",
+            "format": "where segments lie, and their index",
+            "io": "a file under way to its name",
+            "trust": "whose signature counts",
+        },
+    ),
     "development": Room(
         "a folder served as a release, sealed again at every change",
         uses={
@@ -233,6 +244,7 @@ REACHES = {
         "native/hashing.py": "measures kernels by a clock that is an argument",
         "project/release.py": "a release is of now",
         "embedding/_uploads.py": "speed of an upload",
+        "fleet/_jobs.py": "a clock by default, an argument otherwise",
         "server/_observed.py": "how long a request took",
         "server/catalogue/_channels.py": "age of pointers",
         "server/catalogue/_heads.py": "a head must not have expired, nor come from the future",
@@ -254,6 +266,7 @@ REACHES = {
         "delta/_making.py": "how many processors there are",
         "recipes/making.py": "how many processors there are",
         "server/_http_limits.py": "how many processors there are",
+        "fleet/": "how many processors there are; the same path for every worker",
         "device/_disk.py": "the store's folder stays the same when the working folder changes",
         "io/drafts.py": "whose files are ours",
         "io/durable.py": "a new folder's place stays the same when the working folder changes",
@@ -269,6 +282,7 @@ REACHES = {
         "capgo/_cbc.py": "entropy by default, an argument otherwise",
         "capgo/_wire.py": "entropy by default, an argument otherwise",
         "cli/demo/": "a bundle that does not compress",
+        "fleet/_sealing.py": "entropy by default, an argument otherwise",
         "crypto/keys.py": "makes keys",
         "cli/commands/heads.py": "salts of candidates",
         "device/_disk.py": "unforeseeable names",
@@ -292,6 +306,7 @@ REACHES = {
         "crypto/keys.py": "key files",
         "delta/": "a base, and what of both contents waits in files without a name",
         "device/": "the store",
+        "fleet/": "sources and outputs, which workers open by their paths",
         "http/": "the token's file",
         "io/": "its purpose",
         "recipes/": "a base, and what of a recipe waits to be sealed",
@@ -331,6 +346,7 @@ REACHES = {
         "client/_connection.py": "its purpose",
         "client/_environment.py": "how servers are reached and checked",
         "client/_sockets.py": "ends what waits on a socket",
+        "fleet/_places.py": "reads and writes buckets",
         "server/": "its purpose",
     },
     effects.HIDDEN: {

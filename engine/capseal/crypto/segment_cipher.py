@@ -70,6 +70,30 @@ def _hkdf(session_key: bytes, salt: bytes, info: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(session_key)
 
 
+class StreamKey:
+    """The AES key of one stream: all that who encrypts or opens its segments needs, and no way to the session key.
+
+    It shows in no repr, since whoever runs a task elsewhere logs what it was given.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def of(cls, session_key: bytes, header: Header, app: str, *, companion: str | None = None) -> "StreamKey":
+        """Derive it. companion: the name of the companion whose stream it is, by default the payload's."""
+        info = ASSOCIATED_DATA_PREFIX + app.encode()
+        if companion is not None:
+            # Neither name holds a space, so no two companions, and no companion and payload, share it.
+            info = COMPANION_PREFIX + f"{app} {companion}".encode()
+        return cls(_hkdf(session_key, header.salt, info))
+
+    def __repr__(self) -> str:
+        return "StreamKey(...)"
+
+
 class SegmentCipher:
     """AES-256-GCM of whole segments under the key of one stream; safe to share between threads.
 
@@ -79,11 +103,17 @@ class SegmentCipher:
     __slots__ = ("_aead", "_prefix", "header")
 
     def __init__(self, session_key: bytes, header: Header, app: str, *, companion: str | None = None) -> None:
-        info = ASSOCIATED_DATA_PREFIX + app.encode()
-        if companion is not None:
-            # Neither name holds a space, so no two companions, and no companion and payload, share it.
-            info = COMPANION_PREFIX + f"{app} {companion}".encode()
-        self._aead = AESGCM(_hkdf(session_key, header.salt, info))
+        self._start(StreamKey.of(session_key, header, app, companion=companion), header)
+
+    @classmethod
+    def of_stream(cls, key: StreamKey, header: Header) -> "SegmentCipher":
+        """Return the cipher of a stream whose key was derived before."""
+        cipher = cls.__new__(cls)
+        cipher._start(key, header)
+        return cipher
+
+    def _start(self, key: StreamKey, header: Header) -> None:
+        self._aead = AESGCM(key._key)
         self._prefix = header.nonce_prefix
         self.header = header
 

@@ -39,23 +39,30 @@ class SignedIndex:
     def check_entries(self, first: int, found: bytes) -> None:
         """The same for segments whose index entries were computed already, 32 bytes each."""
         start = first * DIGEST_BYTES
-        expected = self.entries[start : start + len(found)]
-        if found == expected:
-            return
-        at = int(differing(found, expected)[0])
-        ours, signed = _shown(found[at * DIGEST_BYTES :]), _shown(expected[at * DIGEST_BYTES :])
-        segment = first + at
-        offset = segment * SEGMENT_BYTES
-        raise TamperedError(
-            f"segment {segment} at byte {offset}: digest {ours} differs from {signed} in the signed index; "
-            "the payload is corrupt or was altered",
-            segment=segment,
-            offset=offset,
-        )
+        compare_entries(first, found, self.entries[start : start + len(found)])
 
     def payload_ended(self, actual: int) -> TruncatedError:
         """Return the error for a payload of another size than the signed one."""
         return payload_ended(self.payload, actual)
+
+
+def compare_entries(first: int, found: bytes, expected: bytes) -> None:
+    """Raise TamperedError at the first of the segments from `first` on whose entry is not the expected one.
+
+    found, expected: 32 bytes for each.
+    """
+    if found == expected:
+        return
+    at = int(differing(found, expected)[0])
+    ours, signed = _shown(found[at * DIGEST_BYTES :]), _shown(expected[at * DIGEST_BYTES :])
+    segment = first + at
+    offset = segment * SEGMENT_BYTES
+    raise TamperedError(
+        f"segment {segment} at byte {offset}: digest {ours} differs from {signed} in the signed index; "
+        "the payload is corrupt or was altered",
+        segment=segment,
+        offset=offset,
+    )
 
 
 def payload_ended(payload: Payload, actual: int) -> TruncatedError:

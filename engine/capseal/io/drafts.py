@@ -47,6 +47,11 @@ class Draft:
         return durable.folder_of(self.path)
 
     @property
+    def part(self) -> str:
+        """What the file is called until it has its name, for other processes that write to it, too."""
+        return self._part
+
+    @property
     def is_open(self) -> bool:
         """Whether it has neither got its name nor been deleted."""
         return self._open

@@ -6,6 +6,7 @@ MODULES_OF = {
     "client": ("httpx", "tenacity"),
     "capgo": ("brotli",),
     "delta": ("zstandard",),
+    "fleet": ("distributed", "obstore"),
     "pkcs11": ("pkcs11",),
     "server": ("httptools", "httpx", "jinja2", "obstore", "prometheus_client", "starlette", "uvicorn"),
     "dev-server": ("segno", "starlette", "uvicorn", "watchfiles"),

@@ -1,0 +1,110 @@
+"""Who does the work: threads of this process, or the workers of a Dask cluster. Both are an Executor."""
+
+import ipaddress
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..errors import KeyFileError, TransferError, UsageError
+
+_CONNECT_S = 30.0
+_WHOLE_WINDOW = 2
+"""Tasks under way for each thread: the next one is there when one ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where tasks run. name: for reports; shared: other processes do, which may be killed and their tasks done again.
+
+    threads: says how many tasks run at once, now; lost: what is raised in place of a task's own error where it ended
+    with its worker.
+    """
+
+    name: str
+    executor: Executor
+    shared: bool
+    threads: Callable[[], int]
+    lost: tuple[type[BaseException], ...] = ()
+
+    @property
+    def window(self) -> int:
+        """How many tasks to have under way."""
+        return max(1, self.threads()) * _WHOLE_WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """How a cluster is reached: PEM files of who vouches for it, and of this client's certificate and key."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+@contextmanager
+def threads(jobs: int | None = None) -> Iterator[Engine]:
+    """Give an engine of this process's threads. jobs: how many, by default one for each processor."""
+    count = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    if count < 1:
+        raise UsageError(f"{count} jobs asked for, at least 1 is needed")
+    with ThreadPoolExecutor(count, thread_name_prefix="capseal-fleet") as executor:
+        yield Engine("threads", executor, False, lambda: count)
+
+
+@contextmanager
+def dask(address: str, *, tls: TlsFiles | None = None) -> Iterator[Engine]:
+    """Give an engine of a cluster's workers. address: of its scheduler, `tls://HOST:PORT`.
+
+    `tcp://`, where everybody on the way reads keys, only to this machine itself. Raises UsageError, KeyFileError,
+    TransferError.
+    """
+    check_address(address, tls)
+    from distributed import Client
+    from distributed.exceptions import WorkerStartTimeoutError
+    from distributed.scheduler import KilledWorker
+    from distributed.security import Security
+
+    security = None
+    if tls is not None:
+        for path in (tls.ca, tls.certificate, tls.key):
+            if not os.path.isfile(path):
+                raise KeyFileError(f"{path}: no such file")
+        security = Security(
+            tls_ca_file=tls.ca, tls_client_cert=tls.certificate, tls_client_key=tls.key, require_encryption=True
+        )
+    try:
+        client = Client(address, security=security, set_as_default=False, timeout=_CONNECT_S, name="capseal-fleet")
+    except (OSError, WorkerStartTimeoutError) as error:
+        raise TransferError(f"cannot reach the cluster at {address}: {error or type(error).__name__}") from error
+    with client:
+        # Never by what goes into a task: its digest would be the name of it, and of two equal ones one is done.
+        executor = client.get_executor(pure=False)
+        yield Engine("dask", executor, True, lambda: sum(client.nthreads().values()), (KilledWorker,))
+
+
+def check_address(address: str, tls: TlsFiles | None) -> None:
+    """Raise UsageError unless an address is one to send keys to."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in ("tls", "tcp") or not parts.hostname or port is None:
+        raise UsageError(f"{address}: not the address of a scheduler, such as tls://HOST:8786")
+    if parts.scheme == "tls":
+        if tls is None:
+            raise UsageError(f"{address}: needs a certificate of its authority, and one and a key of its own")
+    elif tls is not None:
+        raise UsageError(f"{address}: certificates are for tls://")
+    elif not _is_loopback(parts.hostname):
+        raise UsageError(f"{address}: without TLS everybody on the way reads the payload's key; use tls://")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: that one may lead elsewhere tomorrow, but for the one that is reserved
+        return host == "localhost"
