@@ -4,6 +4,7 @@ from .mutant import Mutant
 
 STORE = "tests/device/test_store.py::"
 HEADS = "tests/device/test_heads.py::"
+HOSTILE = "tests/device/test_hostile_server.py::"
 ARCHIVES = "tests/device/test_archives.py::"
 
 TRUST = "tests/device/test_trust_updates.py::"
@@ -32,6 +33,12 @@ MUTANTS = (
         "    return _restarted_by(replace(state, trust=memory.with_update(update)), new), new",
         "    return _restarted_by(state, new), new",
         TRUST + "test_a_stolen_release_key_is_rotated_out_and_cannot_come_back",
+    ),
+    Mutant(
+        "device/_following.py",
+        "            memory.save(doubted)\n",
+        "            pass\n",
+        HOSTILE + "test_an_update_that_is_skipped_forked_replayed_or_forged_is_refused_and_told",
     ),
     Mutant(
         "device/_heads.py",

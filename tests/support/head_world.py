@@ -1,7 +1,7 @@
-"""A publisher with head keys, and a server that shows whatever a test lets it show: any head, release and recall."""
+"""A publisher with head keys, and a server that shows whatever a test lets it: any head, release, recall, update."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from capseal.server import Chunks, create_reading_app, make_server
 from capseal.trust import head_chain as chain
 from capseal.trust.heads import SignedHead, sign_head, sign_recall
 from capseal.trust.key_sets import HeadPolicy, KeySet
+from capseal.trust.updates import make_update, next_epoch
 from support.device_world import APP, World
 from support.serving import running
 
@@ -73,6 +74,14 @@ class Publisher:
         recall = Recall(**said)
         return hashlib.sha256(recall.encode()).hexdigest(), sign_recall(recall, [by or self.world.signer])
 
+    def update(self, *, by: Sequence[PrivateKey], **changes: Any) -> bytes:
+        """Return the next update of the trust store, which is in force for this publisher from now on."""
+        new = replace(self.trust, version=self.trust.version + 1, **changes)
+        new = replace(new, epoch=next_epoch(self.trust, new))
+        update = make_update(self.trust, new, signers=by)
+        self.trust = new
+        return update
+
     def device(self, root: Path, **keywords: Any) -> DeviceStore:
         """Return a device of this app, whose clock is the publisher's."""
         settings = {"trust": self.trust, "head": "required", "wall_clock": lambda: self.now} | keywords
@@ -86,6 +95,7 @@ class Hostile:
         self.publisher = publisher
         self.shown_head: bytes | None = None
         self.recalls: dict[str, bytes] = {}
+        self.updates: dict[int, bytes] = {}
         self.latest_sequence: int | None = None
         self.hidden: set[int] = set()
         self.asked: list[str] = []
@@ -111,6 +121,10 @@ class Hostile:
 
     async def recall(self, of: AppChannel, digest: str) -> bytes | None:
         return self.recalls.get(digest)
+
+    async def trust_update(self, app: str, version: int) -> bytes | None:
+        self.asked.append(f"trust {version}")
+        return self.updates.get(version)
 
     async def channels(self, *, after: AppChannel | None, most: int) -> list[AppChannel]:
         return []

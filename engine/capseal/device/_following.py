@@ -6,6 +6,7 @@ from ..errors import RejectedError, StaleError, UsageError
 from ..trust.store import TrustStore
 from ._heads import RecallOf
 from ._memory import Memory
+from ._state import State
 
 UpdateOf = Callable[[int], bytes | None]
 """Returns the update that brings a version of the trust store, or None where there is none."""
@@ -14,8 +15,8 @@ UpdateOf = Callable[[int], bytes | None]
 def follow(memory: Memory, update_of: UpdateOf) -> TrustStore:
     """Follow updates of the trust store one after the other until there is none, and keep them; return the store.
 
-    What was accepted before the first that is not acceptable stays. Raises RejectedError, OSError, UsageError, and
-    what update_of raises.
+    What was accepted before the first that is not acceptable stays; that one is told by the status where heads have a
+    say. Raises RejectedError, OSError, UsageError, and what update_of raises.
     """
     memory.load()
     while memory.trust.root is not None:
@@ -27,8 +28,17 @@ def follow(memory: Memory, update_of: UpdateOf) -> TrustStore:
         with memory.disk.changing():
             state = memory.load()
             if memory.trust.version + 1 == version:  # else another process followed it meanwhile
-                memory.follow(state, update)
+                _follow_one(memory, state, update)
     return memory.trust
+
+
+def _follow_one(memory: Memory, state: State, update: bytes) -> None:
+    try:
+        memory.follow(state, update)
+    except RejectedError as error:
+        if memory.heads is not None and (doubted := memory.heads.doubted(state, error)) != state:
+            memory.save(doubted)
+        raise
 
 
 def follow_server(memory: Memory, server: str) -> TrustStore:

@@ -135,9 +135,13 @@ class Heads:
                 raise StaleError("no head was given")
             return self.accept(state, data, recall_of), None
         except RejectedError as error:
-            if self._use is HeadUse.USED and _memory(state).last is None:
-                return state, error
-            return replace(state, heads=_memory(state).uncertain(str(error), self.time(state))), error
+            return self.doubted(state, error), error
+
+    def doubted(self, state: State, problem: RejectedError) -> State:
+        """Return the state that remembers why it is uncertain what is current, where heads have a say."""
+        if self._use is HeadUse.USED and _memory(state).last is None:
+            return state
+        return replace(state, heads=_memory(state).uncertain(str(problem), self.time(state)))
 
     def chosen(self, state: State) -> int | None:
         """Return the sequence of the release to install, or None where heads have no say.
