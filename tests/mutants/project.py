@@ -8,6 +8,12 @@ DOCTOR = "tests/project/test_doctor.py::"
 
 MUTANTS = (
     Mutant(
+        "project/_unfinished.py",
+        "                    checked_index(companion, source)\n",
+        "                    pass\n",
+        "tests/project/test_release_kills.py::test_what_a_killed_release_left_of_its_recipes_is_taken_back",
+    ),
+    Mutant(
         "project/release.py",
         "if pending is None or not _is_of(pending, seal):\n        return False",
         "if pending is None:\n        return False\n    seal = pending.release.seal",

@@ -1,5 +1,6 @@
 """Killed at any step, a release is in the log if the server has it, and only then, once the next one was made."""
 
+import bisect
 import dataclasses
 import itertools
 import json
@@ -11,13 +12,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import capseal
 from capseal import PrivateKey, TransferError, TrustStore, UsageError
 from capseal.client import Connection, publish
-from capseal.project._unfinished import unfinished_release
+from capseal.project._unfinished import settle_unfinished, unfinished_release
 from capseal.project.log import load_pending, pending_path, verify_log
 from support.release_worker import release
 from support.serving import Live, live_server
@@ -35,6 +37,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipien
     (folder / "device.pub.pem").write_bytes(recipient.public_key.pem)
     (folder / "web").mkdir()
     (folder / "web" / "index.html").write_text("hello")
+    (folder / "much").mkdir()
+    (folder / "much" / "index.html").write_text("hello\n" * 20_000)
     return folder
 
 
@@ -47,8 +51,9 @@ def killed(place: Path) -> Iterator[Killed]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen(command, env=environment, **pipes) as process:
 
-        def killed(folder: Path, url: str | None, step: int, *, sequence: int | None = None, log: bool = True) -> int:
-            job = {"folder": str(folder), "url": url, "kill_at": step, "sequence": sequence, "log": log}
+        def killed(folder: Path, url: str | None, step: int, **keywords: Any) -> int:
+            job = {"folder": str(folder), "url": url, "kill_at": step}
+            job |= {"sequence": None, "log": True, "web": "web", "recipes": False} | keywords
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
             return os.waitstatus_to_exitcode(int(process.stdout.readline()))
@@ -105,6 +110,39 @@ def test_without_a_server_the_log_holds_what_is_in_the_folder_wherever_a_release
         outcomes.add((seals, len(named)))
         shutil.rmtree(folder)
     assert outcomes == {(0, 1), (1, 2)}
+
+
+def test_what_a_killed_release_left_of_its_recipes_is_taken_back(
+    killed: Killed, place: Path, trust: TrustStore, tmp_path: Path
+) -> None:
+    """Killed between the names of its recipe and of its seal; what the seal does not vouch for stays."""
+
+    def recipe_of(step: int) -> Path | None:
+        folder = tmp_path / str(step)
+        if not folder.exists():
+            folder.mkdir()
+            killed(folder, None, step, web="much", recipes=True)
+        return next((folder / "releases").glob("*.attachment.recipe-fresh"), None)
+
+    first = bisect.bisect_left(range(200), True, lo=1, key=lambda step: recipe_of(step) is not None)
+    left = 0
+    for step in itertools.count(first):
+        recipe = recipe_of(step)
+        assert recipe is not None
+        if list(recipe.parent.glob("*.seal")):
+            break
+        left += 1
+        whole = recipe.read_bytes()
+        recipe.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        settle_unfinished(recipe.parent, trust)
+        left_over = [path.name for path in recipe.parent.iterdir()]
+        assert left_over == [recipe.name]
+        shutil.rmtree(tmp_path / str(step))
+        again = recipe_of(step)
+        assert again is not None
+        settle_unfinished(again.parent, trust)
+        assert os.listdir(again.parent) == []
+    assert left
 
 
 @pytest.fixture(scope="module")

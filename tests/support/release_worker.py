@@ -19,12 +19,21 @@ from capseal.project import release as releasing
 from support.dying import die_at
 
 
-def release(place: Path, folder: Path, url: str | None, *, sequence: int | None = None, log: bool = True) -> None:
-    """Release in that folder, as the command does."""
+def release(
+    place: Path,
+    folder: Path,
+    url: str | None,
+    *,
+    sequence: int | None = None,
+    log: bool = True,
+    web: str = "web",
+    recipes: bool = False,
+) -> None:
+    """Release in that folder, as the command does. recipes: with one from nothing."""
     (folder / "releases").mkdir(exist_ok=True)
     with contextlib.nullcontext() if url is None else Connection(url, attempts=1) as connection:
         releasing.release(
-            place / "web",
+            place / web,
             folder / "releases",
             signers=[capseal.load_private_key(place / "signer.pem")],
             recipients=[capseal.load_public_key(place / "device.pub.pem")],
@@ -33,6 +42,7 @@ def release(place: Path, folder: Path, url: str | None, *, sequence: int | None 
             trust=capseal.load_trust(place / "trust.pem"),
             sequence=sequence,
             log=folder / "releases.log" if log else None,
+            bases=() if recipes else None,
             connection=connection,
             jobs=1,
         )
@@ -48,7 +58,8 @@ def main() -> None:
                 die_at(job["kill_at"])
             code = 1
             try:
-                release(place, Path(job["folder"]), job["url"], sequence=job["sequence"], log=job["log"])
+                asked = {name: job[name] for name in ("sequence", "log", "web", "recipes")}
+                release(place, Path(job["folder"]), job["url"], **asked)
                 code = 0
             finally:
                 if code:
