@@ -18,8 +18,9 @@ from capseal.errors import (
     RollbackError,
     SignatureError,
     StaleError,
+    TamperedError,
 )
-from capseal.format.head import Head
+from capseal.format.head import Head, LogReference
 from capseal.trust import head_chain as chain
 from capseal.trust.key_sets import KeySet, Restart
 from capseal.trust.updates import make_update
@@ -398,3 +399,27 @@ def test_a_recall_of_another_channel_is_no_recall_here_whatever_a_stolen_head_ke
     with pytest.raises(NotForUsError, match="recall is for app"):
         scene.device.refresh(scene.server.url)
     scene.refuses(RollbackError, runs=1)
+
+
+def test_a_release_log_that_goes_back_or_has_two_ends_is_refused_and_a_longer_one_is_taken_at_its_word(
+    scene: Scene,
+) -> None:
+    def show(log: LogReference | None) -> None:
+        scene.server.shown_head = scene.publisher.sign(replace(scene.publisher.head(), log=log))
+
+    kept = LogReference(5, "a" * 64)
+    show(kept)
+    scene.device.refresh(scene.server.url)
+    before = scene.publisher.last
+    shorter, other, longer = LogReference(4, "a" * 64), LogReference(5, "b" * 64), LogReference(6, "b" * 64)
+    refused: list[tuple[LogReference | None, type[RejectedError]]]
+    refused = [(None, RollbackError), (shorter, RollbackError), (other, TamperedError)]
+    for log, error in refused:
+        scene.publisher.last = before
+        show(log)
+        with pytest.raises(error):
+            scene.device.refresh(scene.server.url)
+    scene.publisher.last = before
+    show(longer)
+    scene.device.refresh(scene.server.url)
+    assert scene.device.status().uncertain is None
