@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,36 +12,13 @@ import pytest
 import capseal
 from capseal import TrustStore, capgo
 from capseal.server import CapgoUpdates
-from support.capgo_devices import Device, Driver, compiled, plugin_source
+from support.capgo_devices import DeviceOpener, plugin_source
 from support.capgo_pair import Pair, make_pair
 from support.serving import TOKEN, Live, live_server
 from support.zips import zip_of
 
 NAME = "game.capgo"
 SMALL = {"index.html": b"<html>game</html>", "js/app.js": b"play();" * 3000, "data/level.bin": bytes(range(256)) * 400}
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    folder = tmp_path_factory.mktemp("plugin")
-    driver = Driver(compiled(folder), folder / "log")
-    yield driver
-    driver.close()
-
-
-Opener = Callable[..., Device]
-
-
-@pytest.fixture
-def opened(driver: Driver, tmp_path: Path, capgo_key: capgo.PrivateKey) -> Opener:
-    """Return opened(url, **settings) -> a device whose app has the public key."""
-    numbers = count()
-
-    def opened(url: str, **settings: Any) -> Device:
-        root = tmp_path / f"device-{next(numbers)}"
-        return Device.opened(driver, root, url, **{"key": capgo_key.public_key.pem.decode()} | settings)
-
-    return opened
 
 
 @pytest.fixture
@@ -83,7 +59,7 @@ def files_of(folder: str | Path) -> dict[str, bytes]:
 # Installing.
 
 
-def test_the_plugin_installs_what_the_server_offers(live: Live, opened: Opener, published: Publisher) -> None:
+def test_the_plugin_installs_what_the_server_offers(live: Live, opened: DeviceOpener, published: Publisher) -> None:
     published(1)
     device = opened(live.url)
     done = device.update()
@@ -95,7 +71,9 @@ def test_the_plugin_installs_what_the_server_offers(live: Live, opened: Opener, 
     assert device.start() == "1.0.2"
 
 
-def test_the_plugin_goes_on_with_a_download(live: Live, opened: Opener, published: Publisher, tmp_path: Path) -> None:
+def test_the_plugin_goes_on_with_a_download(
+    live: Live, opened: DeviceOpener, published: Publisher, tmp_path: Path
+) -> None:
     pair = published(1)
     for there in (0, 1, len(pair.ciphertext) // 2, len(pair.ciphertext) - 1):
         (tmp_path / "begun").write_bytes(pair.ciphertext[:there])
@@ -106,7 +84,7 @@ def test_the_plugin_goes_on_with_a_download(live: Live, opened: Opener, publishe
 
 
 def test_the_plugin_goes_back_to_the_apps_own_bundle_where_all_was_withdrawn(
-    live: Live, opened: Opener, published: Publisher
+    live: Live, opened: DeviceOpener, published: Publisher
 ) -> None:
     published(1)
     published(2, SMALL | {"index.html": b"bad"})
@@ -126,7 +104,7 @@ def test_the_plugin_goes_back_to_the_apps_own_bundle_where_all_was_withdrawn(
 
 
 def test_the_plugin_is_answered_at_a_url_that_ends_with_a_slash(
-    live: Live, opened: Opener, published: Publisher
+    live: Live, opened: DeviceOpener, published: Publisher
 ) -> None:
     published(1)
     device = opened(live.url)
@@ -165,7 +143,7 @@ def altered() -> Iterator[tuple[type[_Altered], str]]:
 
 
 def test_the_plugin_installs_no_altered_file(
-    live: Live, opened: Opener, published: Publisher, altered: tuple[type[_Altered], str]
+    live: Live, opened: DeviceOpener, published: Publisher, altered: tuple[type[_Altered], str]
 ) -> None:
     whole = published(1).ciphertext
     handler, url = altered
@@ -184,7 +162,9 @@ def test_the_plugin_installs_no_altered_file(
     assert "folder" in device.do("offered", answer=answer | {"url": url})
 
 
-def test_the_plugin_installs_nothing_whose_texts_were_altered(live: Live, opened: Opener, published: Publisher) -> None:
+def test_the_plugin_installs_nothing_whose_texts_were_altered(
+    live: Live, opened: DeviceOpener, published: Publisher
+) -> None:
     published(1)
     device = opened(live.url)
     answer = device.latest()
@@ -201,7 +181,7 @@ def test_the_plugin_installs_nothing_whose_texts_were_altered(live: Live, opened
 
 
 def test_the_plugin_installs_nothing_of_another_key(
-    live: Live, opened: Opener, published: Publisher, tmp_path: Path
+    live: Live, opened: DeviceOpener, published: Publisher, tmp_path: Path
 ) -> None:
     published(1)
     other = capgo.PrivateKey.generate()
@@ -213,7 +193,7 @@ def test_the_plugin_installs_nothing_of_another_key(
 
 
 def test_rot_in_the_servers_storage_is_not_installed(
-    live: Live, store: Path, opened: Opener, published: Publisher
+    live: Live, store: Path, opened: DeviceOpener, published: Publisher
 ) -> None:
     pair = published(1)
     (run,) = (store / "payloads" / pair.digest).glob("0*")

@@ -94,6 +94,7 @@ ROOMS = {
             "bundle": "to convert from and to sealed bundles",
             "crypto": "keys of the sealed side",
             "format": "what a statement says of a file for Capgo",
+            "http": "where a part of an attachment is",
             "io": "sources and sinks",
             "trust": "whose signature counts",
         },
@@ -177,6 +178,7 @@ ROOMS = {
         uses={
             "archive": "the folder to release",
             "bundle": "to seal a release",
+            "capgo": "what a release has for Capgo's plugin",
             "client": "to publish it",
             "crypto": "to tell private keys from public ones",
             "format": "names, seals, and the log's lines",
@@ -260,6 +262,7 @@ REACHES = {
     effects.ENVIRONMENT: {
         "bundle/pipeline.py": "how many processors there are",
         "bundle/reader.py": "how many processors there are",
+        "capgo/_packing.py": "how many processors there are",
         "capgo/_single_files.py": "how many processors there are; the target's folder",
         "cli/": "arguments, the terminal, the working folder",
         "client/_environment.py": "proxies and certificates, as for every program",
@@ -300,6 +303,7 @@ REACHES = {
     effects.DISK: {
         "archive/": "a folder, and what of it waits deflated",
         "bundle/seal.py": "a payload that must wait for its seal",
+        "capgo/_packing.py": "what of a pack waits in files without a name",
         "capgo/_single_files.py": "writes a folder of files",
         "cli/": "files named in arguments",
         "client/": "what is fetched and published",

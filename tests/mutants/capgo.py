@@ -4,6 +4,7 @@ from .mutant import Mutant
 
 STREAMING = "tests/capgo/test_streaming.py::"
 WIRE = "tests/capgo/test_wire.py::"
+PACKING = "tests/capgo/test_packing.py::"
 ATTACHING = "tests/capgo/test_attaching.py::"
 
 MUTANTS = (
@@ -90,5 +91,35 @@ MUTANTS = (
         "        check_file_of_folder(path)\n",
         "",
         "tests/capgo/test_manifest.py::test_a_private_key_is_no_file_of_a_manifest",
+    ),
+    Mutant(
+        "capgo/_pack.py",
+        "not 0 <= offset <= pack_bytes - size",
+        "not 0 <= offset <= pack_bytes",
+        PACKING + "test_a_list_that_points_out_of_its_pack_or_folder_is_refused",
+    ),
+    Mutant(
+        "capgo/_pack.py",
+        'if any(part in ("", ".", "..") for part',
+        'if any(part in ("", ".") for part',
+        PACKING + "test_a_list_that_points_out_of_its_pack_or_folder_is_refused",
+    ),
+    Mutant(
+        "capgo/_attaching.py",
+        "        if files.pack_bytes != self.pack.size:",
+        "        if files.pack_bytes > self.pack.size:",
+        PACKING + "test_what_is_beside_another_bundle_is_not_attached",
+    ),
+    Mutant(
+        "capgo/_attaching.py",
+        "        if files.session_key != bundle.session_key:",
+        "        if files.session_key[:24] == bundle.session_key:",
+        PACKING + "test_what_is_beside_another_bundle_is_not_attached",
+    ),
+    Mutant(
+        "capgo/_deltas.py",
+        "        attached.check(files, bundle)\n",
+        "",
+        "tests/capgo/test_plugin_deltas.py::test_a_list_of_another_pack_offers_the_whole_file_only",
     ),
 )

@@ -23,6 +23,12 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/routes/reading.py",
+        "    if not start < stop <= described.size:",
+        "    if not start <= stop <= described.size:",
+        "tests/capgo/test_plugin_deltas.py::test_a_slice_is_a_resource_of_its_own",
+    ),
+    Mutant(
         "server/catalogue/catalogue.py",
         "        return bool(pointer.entries or pointer.removed) and pointer.latest() is None",
         "        return bool(pointer.entries or pointer.removed)",

@@ -6,7 +6,7 @@ Debian's okhttp and org.json stand for the app's, and libbrotlidec for its Java 
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,3 +158,7 @@ class Device:
     def start(self) -> str:
         """Start the app anew; return the version that runs, `builtin` for the app's own."""
         return str(self.do("start")["version"])
+
+
+DeviceOpener = Callable[..., Device]
+"""opened(url, **settings) -> a device whose app has the public key."""

@@ -8,7 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._attaching import CUSTOM_MEMBER, Attached, attach, attached
+    from ._attaching import (
+        CUSTOM_MEMBER,
+        FILES_MEMBER,
+        Attached,
+        AttachedFiles,
+        attach,
+        attach_files,
+        attached,
+        attached_files,
+    )
+    from ._beside import beside_release
     from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
     from ._conversion import to_capgo, to_sealed
     from ._endpoint import CapgoRelease as Release
@@ -18,35 +28,56 @@ if TYPE_CHECKING:
     from ._keys import load_private_key, load_public_key
     from ._manifest import CapgoManifest as Manifest
     from ._manifest import ManifestEntry
+    from ._pack import CapgoFiles as Files
+    from ._pack import PackedFile
+    from ._packing import encrypt_with_files
     from ._serving import CapgoUpdates
     from ._single_files import write_manifest
     from ._wire import CapgoBundle as Bundle
     from ._wire import ChecksumVersion, SessionKey
 
 _HOMES = {
-    "_attaching": ("CUSTOM_MEMBER", "Attached", "attach", "attached"),
+    "_attaching": (
+        "CUSTOM_MEMBER",
+        "FILES_MEMBER",
+        "Attached",
+        "AttachedFiles",
+        "attach",
+        "attach_files",
+        "attached",
+        "attached_files",
+    ),
+    "_beside": ("beside_release",),
     "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
     "_conversion": ("to_capgo", "to_sealed"),
     "_endpoint": ("Release", "UpdateRequest", "answer", "back_to_builtin", "bad_request"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
+    "_pack": ("Files", "PackedFile"),
+    "_packing": ("encrypt_with_files",),
     "_serving": ("CapgoUpdates",),
     "_single_files": ("write_manifest",),
     "_wire": ("Bundle", "ChecksumVersion", "SessionKey"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_NAMES_AT_HOME = {name: f"Capgo{name}" for name in ("Bundle", "Manifest", "PrivateKey", "PublicKey", "Release")}
+_NAMES_AT_HOME = {
+    name: f"Capgo{name}" for name in ("Bundle", "Files", "Manifest", "PrivateKey", "PublicKey", "Release")
+}
 """What names are called in their homes, where capseal has another idea of the same name."""
 
 __all__ = [
     "CUSTOM_MEMBER",
+    "FILES_MEMBER",
     "Attached",
+    "AttachedFiles",
     "Bundle",
     "CapgoUpdates",
     "ChecksumVersion",
+    "Files",
     "InsecureFormatWarning",
     "Manifest",
     "ManifestEntry",
+    "PackedFile",
     "PrivateKey",
     "PublicKey",
     "Release",
@@ -54,12 +85,16 @@ __all__ = [
     "UpdateRequest",
     "answer",
     "attach",
+    "attach_files",
     "attached",
+    "attached_files",
     "back_to_builtin",
     "bad_request",
+    "beside_release",
     "decrypt",
     "decrypt_v1",
     "encrypt",
+    "encrypt_with_files",
     "load_private_key",
     "load_public_key",
     "to_capgo",

@@ -16,6 +16,8 @@ from ._manifest import ManifestEntry
 from ._wire import CapgoBundle, ChecksumVersion
 
 MAX_REQUEST_BYTES = 64 * 1024
+MAX_SIZE_REQUEST_BYTES = 16 * 1024 * 1024
+"""Of a question for the size of files, which the plugin asks with the whole manifest."""
 BUILTIN = "builtin"
 """What the plugin names the version that came with the app."""
 
@@ -24,6 +26,7 @@ Version = tuple[int, int, int]
 _REQUEST_MEMBERS = ("app_id", "device_id", "platform", "version_name", "version_build", "plugin_version")
 _PLATFORMS = ("ios", "android", "electron")
 _VERSION = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
+_SLICE = re.compile(r"/slices/[^/]+/([0-9]{1,16})-([0-9]{1,16})\Z")
 _V3_SINCE: dict[int, Version] = {5: (5, 30, 0), 6: (6, 30, 0), 7: (7, 30, 0)}
 _MANIFEST_SINCE: dict[int, Version] = {5: (5, 10, 0), 6: (6, 25, 0), 7: (7, 0, 35)}
 _OLDEST_PLUGIN: Version = (5, 0, 0)
@@ -98,6 +101,11 @@ class UpdateRequest:
         """Which checksum the plugin can read."""
         return ChecksumVersion.V3 if _since(self.plugin_version, _V3_SINCE) else ChecksumVersion.V2
 
+    @property
+    def reads_manifests(self) -> bool:
+        """Whether the plugin can fetch single files."""
+        return _since(self.plugin_version, _MANIFEST_SINCE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapgoRelease:
@@ -139,9 +147,39 @@ def answer(request: UpdateRequest, release: CapgoRelease | None) -> dict[str, An
         "session_key": release.bundle.session_key,
         "checksum": release.bundle.checksum(request.checksum_version),
     }
-    if release.manifest and _since(request.plugin_version, _MANIFEST_SINCE):
+    if release.manifest and request.reads_manifests:
         found["manifest"] = [entry.to_json(request.checksum_version) for entry in release.manifest]
     return found
+
+
+def manifest_size(body: bytes) -> dict[str, Any]:
+    """Return the answer to a question for the size of files, which the addresses of slices say. Raises FormatError.
+
+    Entries whose addresses are others are unknown ones. What the device says of itself is not looked at.
+    """
+    if len(body) > MAX_SIZE_REQUEST_BYTES:
+        raise FormatError(f"request: {len(body)} bytes, at most {MAX_SIZE_REQUEST_BYTES} are allowed")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise FormatError("request: not JSON") from None
+    entries = value.get("manifest") if type(value) is dict else None
+    if type(entries) is not list or not all(type(one) is dict for one in entries):
+        raise FormatError("request.manifest: expected a list of objects")
+    files = [{**entry, **_size_of(entry.get("download_url"))} for entry in entries]
+    sizes = [one["size"] for one in files if "error" not in one]
+    return {
+        "totalSize": sum(sizes),
+        "knownFiles": len(sizes),
+        "unknownFiles": len(files) - len(sizes),
+        "files": files,
+    }
+
+
+def _size_of(url: Any) -> dict[str, Any]:
+    match = _SLICE.search(url) if type(url) is str else None
+    size = int(match[2]) - int(match[1]) if match else 0
+    return {"size": size} if size > 0 else {"size": 0, "error": "unknown"}
 
 
 def back_to_builtin(request: UpdateRequest) -> dict[str, Any]:

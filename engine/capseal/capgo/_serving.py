@@ -1,6 +1,9 @@
 """CapgoUpdates: Capgo's update endpoint as an extension of the server (docs/capgo.md, Serving the plugin)."""
 
+import asyncio
+import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,15 +17,18 @@ from starlette.routing import Route
 from ..errors import FormatError, UsageError
 from ..format.statement import Statement
 from ..format.strictjson import check_name
-from ._attaching import attached
+from ._attaching import attached, attached_files
+from ._deltas import DeltaAnswers
 from ._endpoint import (
     BUILTIN,
     MAX_REQUEST_BYTES,
+    MAX_SIZE_REQUEST_BYTES,
     CapgoRelease,
     UpdateRequest,
     answer,
     back_to_builtin,
     bad_request,
+    manifest_size,
     refusal,
 )
 
@@ -35,6 +41,8 @@ class _SignedReleases(Protocol):
     async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None: ...
 
     async def all_withdrawn(self, app: str, channel: str) -> bool: ...
+
+    async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,44 +67,97 @@ class CapgoUpdates:
     def routes(self, releases: _SignedReleases, registry: CollectorRegistry) -> Sequence[Route]:
         """Return the endpoint."""
         answers = Counter("capseal_capgo_updates", "Answers to Capgo's plugin.", ("answer",), registry=registry)
+        deltas = DeltaAnswers(releases)
 
         async def updates(request: Request) -> Response:
             """POST /v1/capgo/updates: a release or a refusal, both with status 200."""
-            found = await self._answer(request, releases)
-            back = "builtin" if found.get("version") == BUILTIN else "update"
-            answers.labels(found.get("error", back)).inc()
-            return Response(json.dumps(found), 200, {"Cache-Control": "no-store"}, "application/json")
+            answered = await self._answer(request, releases, deltas)
+            found = answered.found
+            what = "builtin" if found.get("version") == BUILTIN else "files" if answered.packed else "update"
+            answers.labels(found.get("error", what)).inc()
+            return await _response(request, answered)
+
+        async def sizes(request: Request) -> Response:
+            """POST /v1/capgo/updates/manifest_size: what the files of a manifest have in bytes."""
+            body = await _body(request, MAX_SIZE_REQUEST_BYTES)
+            try:
+                found = await asyncio.to_thread(manifest_size, body)
+            except FormatError as error:
+                return _json(bad_request(error), status=400)
+            return _json(found)
 
         # With a slash at its end, as some write it into an app, it would be another path.
-        return [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
+        here = [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
+        return [*here, Route(f"{PATH}/manifest_size", sizes, methods=["POST"])]
 
-    async def _answer(self, request: Request, releases: _SignedReleases) -> dict[str, Any]:
+    async def _answer(self, request: Request, releases: _SignedReleases, deltas: DeltaAnswers) -> "_Answered":
         """Raises TransferError where the storage failed."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_REQUEST_BYTES:
-                break  # more than any request may have, which is what the parser says
         try:
-            asked = UpdateRequest.parse(bytes(body))
+            asked = UpdateRequest.parse(await _body(request, MAX_REQUEST_BYTES))
         except FormatError as error:
-            return bad_request(error)
+            return _Answered(bad_request(error))
         channel = asked.channel or self.default_channel
         latest = await releases.latest_signed(asked.app, channel)
         if latest is None:
             if await releases.all_withdrawn(asked.app, channel):
-                return back_to_builtin(asked)
-            return answer(asked, None)
+                return _Answered(back_to_builtin(asked))
+            return _Answered(answer(asked, None))
         statement, paths = latest
         try:
-            found = attached(statement)
+            attachment = attached(statement)
+            files = attached_files(statement)
         except FormatError as error:
-            return refusal("no_bundle", f"what the latest release says of its Capgo file cannot be read: {error}")
-        if found is None:
-            return refusal("no_bundle", "the latest release has no Capgo file")
-        base = self.public_url or str(request.base_url)
-        url = base.rstrip("/") + paths[found.companion.name]
-        return answer(asked, CapgoRelease(version=statement.version, url=url, bundle=found.bundle))
+            message = f"what the latest release says of its Capgo file cannot be read: {error}"
+            return _Answered(refusal("no_bundle", message))
+        if attachment is None:
+            return _Answered(refusal("no_bundle", "the latest release has no Capgo file"))
+        base = (self.public_url or str(request.base_url)).rstrip("/")
+        url = base + paths[attachment.companion.name]
+        bundle = attachment.bundle
+        found = answer(asked, CapgoRelease(version=statement.version, url=url, bundle=bundle))
+        if "url" not in found or files is None or not asked.reads_manifests:
+            return _Answered(found)
+        version, pack_url = asked.checksum_version, base + paths[files.pack.name]
+        packed = await deltas.packed(found, statement, files, bundle, version=version, pack_url=pack_url)
+        return _Answered(found, packed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer. packed: the same with the list of files, as gzip."""
+
+    found: dict[str, Any]
+    packed: bytes | None = None
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Return a request's body, or so much of it that it has too much, which is what parsers say."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body)
+
+
+async def _response(request: Request, answered: _Answered) -> Response:
+    if answered.packed is None:
+        return _json(answered.found)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        return Response(answered.packed, 200, {**headers, "Content-Encoding": "gzip"}, "application/json")
+    return Response(await asyncio.to_thread(gzip.decompress, answered.packed), 200, headers, "application/json")
+
+
+def _json(found: dict[str, Any], *, status: int = 200) -> Response:
+    return Response(json.dumps(found), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _takes_gzip(header: str) -> bool:
+    """Whether a client takes gzip (RFC 9110, 12.5.3)."""
+    codings = dict(one.lower().replace(" ", "").partition(";")[::2] for one in header.split(","))
+    quality = codings.get("gzip", codings.get("*"))
+    return quality is not None and not re.fullmatch(r"q=0(\.0*)?", quality)
 
 
 def _is_base(url: str) -> bool:

@@ -20,26 +20,17 @@ from ..errors import SourceChangedError, UsageError
 from ..io.durable import new_folder
 from ..io.sink import StreamSink
 from ..io.source import FileSource, StreamSource, open_source
+from . import _brotli as brotli
 from ._cbc import encrypt_stream
 from ._keys import CapgoPrivateKey
 from ._manifest import CapgoManifest, ManifestEntry
 from ._wire import ChecksumVersion, SessionKey, sign_checksum
-
-try:
-    import brotli
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("delta updates need Brotli: install capseal[capgo]", name="brotli") from error
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 FILES_FOLDER = "files"
 MANIFEST_FILE = "manifest.json"
-BROTLI_SUFFIX = ".br"
-BROTLI_LEAST_BYTES = 8192
-"""Smaller files are stored as they are."""
-BROTLI_LEAST_GAIN_BYTES = 11
-"""A compressed file that saves less is stored as it is."""
 IGNORED_NAMES = frozenset((".DS_Store", ".git", ".gitignore", "node_modules", "package-lock.json", "tsconfig.json"))
 
 _READ_BYTES = 256 * 1024
@@ -132,16 +123,16 @@ def _write_file(path: str, folder: str, name: str, session_key: SessionKey, qual
             raise UsageError(f"{path}: not a regular file")
         check_file_of_folder(path)
         # What ends in `.br` is decompressed on the device, whoever compressed it: so it has to be.
-        always = name.endswith(BROTLI_SUFFIX)
-        if always or source.size >= BROTLI_LEAST_BYTES:
-            stored = os.path.join(folder, name + BROTLI_SUFFIX)
+        always = name.endswith(brotli.SUFFIX)
+        if always or source.size >= brotli.LEAST_BYTES:
+            stored = os.path.join(folder, name + brotli.SUFFIX)
             os.makedirs(os.path.dirname(stored), exist_ok=True)
             compressed = BrotliStream(source, quality)
             with open(stored, "xb", buffering=0) as file:
                 stream = StreamSource(compressed, path, close=compressed.close)
                 _, size = encrypt_stream(stream, StreamSink(file), session_key)
-            if always or size <= source.size - BROTLI_LEAST_GAIN_BYTES:
-                return name + BROTLI_SUFFIX, compressed.digest
+            if always or size <= source.size - brotli.LEAST_GAIN_BYTES:
+                return name + brotli.SUFFIX, compressed.digest
             os.unlink(stored)
         stored = os.path.join(folder, name)
         os.makedirs(os.path.dirname(stored), exist_ok=True)

@@ -155,27 +155,27 @@ class CapgoBundle:
             value, where, required=("session_key", "checksum_v2", "checksum_v3", "key_id", "size", "sha256")
         )
         return cls(
-            session_key=members.text("session_key", _check_session_key),
-            checksum_v2=members.text("checksum_v2", _check_v2),
-            checksum_v3=members.text("checksum_v3", _check_v3),
+            session_key=members.text("session_key", check_session_key),
+            checksum_v2=members.text("checksum_v2", check_v2),
+            checksum_v3=members.text("checksum_v3", check_v3),
             key_id=members.text("key_id", _check_key_id),
             size=members.integer("size", least=0),
             digest=bytes.fromhex(members.text("sha256", check_fingerprint)),
         )
 
 
-def _check_session_key(value: str, place: str) -> str:
+def check_session_key(value: str, place: str) -> str:
     iv, key = _split(value, place)
     if (len(iv), len(key)) != (BLOCK_BYTES, VALUE_BYTES):
         raise FormatError(f"{place}: {len(iv)} and {len(key)} bytes, expected {BLOCK_BYTES} and {VALUE_BYTES}")
     return value
 
 
-def _check_v2(value: str, place: str) -> str:
+def check_v2(value: str, place: str) -> str:
     return _check_value(value, place, from_base64(value, place))
 
 
-def _check_v3(value: str, place: str) -> str:
+def check_v3(value: str, place: str) -> str:
     if not _HEX.fullmatch(value) or len(value) % 2:
         raise FormatError(f"{place}: not hex")
     return _check_value(value, place, bytes.fromhex(value))

@@ -21,6 +21,7 @@ from ..errors import RejectedError, TransferError, UsageError
 from ..format.release_files import release_base, release_file
 from ..format.requires import Requires
 from ..format.seal import Seal
+from ..format.statement import Companion
 from ..io.durable import name_all
 from ..io.sink import Detached
 from ..io.source import PathOrFile, Source
@@ -31,6 +32,7 @@ from ._unfinished import settle_unfinished, unfinished_release
 from .log import Pending, ReleaseEntry, load_pending, pending_path
 
 if TYPE_CHECKING:
+    from ..capgo import PrivateKey as CapgoKey
     from ..client import Connection
     from ..recipes.bases import KnownBase
     from ..recipes.making import MadeRecipe
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 Steps = Callable[[str, str | os.PathLike[str]], Progress | None]
 """Told that a step begins, and which file or folder it goes through; returns what to report its bytes to."""
 
-SEALING, VERIFYING, LOGGING, PUBLISHING = "Sealing", "Verifying", "Logging", "Publishing"
+ENCRYPTING, SEALING, VERIFYING = "Encrypting", "Sealing", "Verifying"
+LOGGING, PUBLISHING = "Logging", "Publishing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def release(
     connection: "Connection | None" = None,
     content: PathOrFile | Source | None = None,
     bases: "Sequence[KnownBase] | None" = None,
+    capgo: "CapgoKey | None" = None,
     jobs: int | None = None,
     steps: Steps | None = None,
 ) -> Released:
@@ -82,10 +86,11 @@ def release(
     What earlier runs that were killed left in the folder is settled first: it did not come about (_unfinished.py).
 
     content: what is read of the source, where it is open already. bases: of recipes, to which one from nothing is
-    added; those that are no gain are left out; by default there are none at all. signers: all of them sign, the first
+    added; those that are no gain are left out; by default there are none at all. capgo: the key of apps with Capgo's
+    plugin; then the release has files for them, too. signers: all of them sign, the first
     one also the log's entry. trust: the store of production builds; what it does not accept never gets its name, is
     not logged and not published. sequence: by default Unix time, or what is above everything in the log and the folder
-    if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each recipe.
+    if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each companion.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
     the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
@@ -123,9 +128,23 @@ def release(
             from ..recipes.making import RecipeMaker  # here, since it needs the extra `delta`
 
             maker = [stack.enter_context(RecipeMaker(bases, place=partial(place, unfinished), jobs=jobs))]
+        opened = open_content(source if content is None else content, leave_out=written)
+        vouched: list[Companion] = []
+        custom = None
+        if capgo is not None:
+            from ..capgo import beside_release  # here, since it needs the extra `capgo`
+
+            with _noted(ENCRYPTING, folder):
+                vouched, custom = beside_release(
+                    opened,
+                    key=capgo,
+                    place=partial(place, unfinished),
+                    jobs=jobs,
+                    progress=steps(ENCRYPTING, source),
+                )
         with _noted(SEALING, folder):
             made = seal(
-                open_content(source if content is None else content, leave_out=written),
+                opened,
                 parts,
                 signer=signers,
                 recipients=recipients,
@@ -135,7 +154,8 @@ def release(
                 channel=channel,
                 requires=requires,
                 created=created,
-                companions=maker,
+                companions=[*vouched, *maker],
+                custom=custom,
                 jobs=jobs,
                 progress=steps(SEALING, source),
             )
@@ -146,7 +166,7 @@ def release(
             verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
         recipes = maker[0].made if maker else ()
         released = Released(verified, os.fspath(final.seal), os.fspath(final.payload), created, recipes=recipes)
-        kept = [one.name for one in recipes if one.kept]
+        kept = [*(one.name for one in vouched), *(one.name for one in recipes if one.kept)]
         # The seal last: what vouches for the others.
         moves = [(place(unfinished, name), place(folder, name)) for name in kept]
         moves += [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]

@@ -19,6 +19,13 @@ class SignedReleases(Protocol):
         altered the seal.
         """
 
+    async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes:
+        """Return all of an attachment of a release that latest_signed() told of, checked against its signed index.
+
+        It is read into memory: whoever asks has looked at its size. Raises TransferError where the release is gone, or
+        storage lost or altered what it has of it.
+        """
+
     async def all_withdrawn(self, app: str, channel: str) -> bool:
         """Return whether there were releases, none is offered any more, and each was withdrawn or is kept no more.
 

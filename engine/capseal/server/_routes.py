@@ -19,6 +19,7 @@ _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
     (paths.RELEASE_ATTACHMENT, reading.get_attachment),
     (paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
     (paths.RELEASE_INDEX_BELOW, reading.get_attachment_index),
+    (paths.RELEASE_SLICE, reading.get_slice),
     (paths.CHANNEL_HEAD, heads.get_head),
     (paths.CHANNEL_RECALL, heads.get_recall),
     (paths.TRUST_UPDATE, trust.get_update),

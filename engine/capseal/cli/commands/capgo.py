@@ -5,10 +5,13 @@ from typing import Annotated
 
 from ...errors import UsageError
 from ..framework import console, content, options, outputs, progress
-from ..framework.arguments import Choice, Group, argument, between, option
+from ..framework.arguments import Choice, Group, argument, between, flag, option
+from ..framework.extras import need
 from ..framework.titles import counted
 from . import capgo_texts as texts
 from .capgo_conversion import to_capgo, to_sealed
+
+Quality = Annotated[int, option("--quality", metavar="N", type=between(0, 11), help="Of the compression of files.")]
 
 
 class Read(Choice):
@@ -55,7 +58,13 @@ def encrypt(
     record: texts.NewRecord = None,
     deflate: content.Deflate = False,
     exclude: content.Exclude = None,
+    files: Annotated[
+        bool,
+        flag("--files", help="Also every file for itself, so that devices fetch what changed: FILE.pack, FILE.files."),
+    ] = False,
+    quality: Quality = 11,
     json: options.Json = False,
+    jobs: options.Jobs = None,
     force: options.Force = False,
 ) -> None:
     """Encrypt a zip for the plugin. With --json, prints what Capgo's own command prints."""
@@ -63,6 +72,28 @@ def encrypt(
 
     target = _output(source, output, key, "_encrypted.zip")
     loaded = texts.private_key(key)
+    if files:
+        need("capgo")
+        if console.STANDARD in (source, target):
+            raise UsageError("with --files, source and output must be files: the single files lie beside the output")
+        beside = [target + texts.PACK_SUFFIX, target + texts.FILES_SUFFIX]
+        outputs.check([target, *beside], [source, key])
+        with progress.shown("Encrypting", source, output=target) as advance:
+            bundle, packed = capgo.encrypt_with_files(
+                content.open_content(source, deflate=deflate, exclude=exclude, leave_out=[target, *beside]),
+                target,
+                key=loaded,
+                pack=beside[0],
+                files=beside[1],
+                quality=quality,
+                jobs=jobs,
+                overwrite=force,
+                progress=advance,
+            )
+        texts.report(bundle, target, record=record, format=format, json=json, force=force, files=True)
+        if not json:
+            console.say(f"{beside[0]}: {counted(len(packed.files), 'file')} in {counted(packed.pack_bytes, 'byte')}")
+        return
     with progress.shown("Encrypting", source, output=target) as advance:
         bundle = capgo.encrypt(
             content.open_content(source, deflate=deflate, exclude=exclude, leave_out=[target]),
@@ -101,7 +132,7 @@ def decrypt(
 
     target = _output(source, output, key, "_decrypted.zip")
     version = texts.Written.V3 if format is Read.V1 else texts.Written(format.value)
-    session_key, checksum, _ = texts.given(session_key, checksum, record, version)
+    session_key, checksum, _, _ = texts.given(session_key, checksum, record, version)
     opened = console.open_output(target)
     with progress.shown("Decrypting", source, output=target) as advance:
         if format is Read.V1:
@@ -143,7 +174,7 @@ def verify(
     """Check a bundle as 'decrypt' does, without writing anything."""
     from ... import capgo
 
-    session_key, checksum, _ = texts.given(session_key, checksum, record, format)
+    session_key, checksum, _, _ = texts.given(session_key, checksum, record, format)
     with progress.shown("Verifying", source) as advance:
         size = capgo.verify(
             console.open_input(source),
@@ -165,7 +196,7 @@ def manifest(
         str | None, option("--session-key", metavar="TEXT", help="That of the same release's zip, if it has one.")
     ] = None,
     format: texts.Format = texts.Written.V3,
-    quality: Annotated[int, option("--quality", metavar="N", type=between(0, 11), help="Of the compression.")] = 11,
+    quality: Quality = 11,
     jobs: options.Jobs = None,
     json: options.Json = False,
 ) -> None:

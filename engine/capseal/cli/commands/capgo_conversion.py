@@ -71,8 +71,8 @@ def to_sealed(
 
     config = options.find_config()
     app = options.chosen_app(app, config)
-    session_key, checksum, bundle = texts.given(session_key, checksum, record, format)
-    vouched = {} if bundle is None else _vouched(bundle, source)
+    session_key, checksum, bundle, files = texts.given(session_key, checksum, record, format)
+    vouched = {} if bundle is None else _vouched(bundle, source, files=files)
     signers = options.load_signers(signer or config.signers, passphrases)
     meant_for = options.chosen_role(None, signers, config)
     with progress.shown("Converting", source, output=output) as advance:
@@ -97,10 +97,16 @@ def to_sealed(
         )
 
 
-def _vouched(bundle: "Bundle", source: str) -> dict[str, object]:
+def _vouched(bundle: "Bundle", source: str, *, files: bool) -> dict[str, object]:
     from ... import capgo
 
     if source == console.STANDARD:
         raise UsageError("with --record, the Capgo bundle must be a file: the seal names it")
     companion, member = capgo.attach(bundle, source)
-    return {"companions": [companion], "custom": {capgo.CUSTOM_MEMBER: member}}
+    companions, custom = [companion], {capgo.CUSTOM_MEMBER: member}
+    if files:
+        packed, custom[capgo.FILES_MEMBER] = capgo.attach_files(
+            bundle, source + texts.PACK_SUFFIX, source + texts.FILES_SUFFIX
+        )
+        companions += packed
+    return {"companions": companions, "custom": custom}

@@ -33,18 +33,26 @@ NewRecord = Annotated[
 ]
 Ciphertext = Annotated[str, argument("FILE", help="An encrypted bundle; '-': stdin.")]
 
+PACK_SUFFIX = ".pack"
+FILES_SUFFIX = ".files"
+"""What `encrypt --files` writes beside a file."""
+_FILES_MEMBER = "files"
 PRIVATE_KEY_FILE = ".capgo_key_v2"
 PUBLIC_KEY_FILE = ".capgo_key_v2.pub"
 
 
-def report(bundle: "Bundle", target: str, *, record: str | None, format: Written, json: bool, force: bool) -> None:
+def report(
+    bundle: "Bundle", target: str, *, record: str | None, format: Written, json: bool, force: bool, files: bool = False
+) -> None:
+    """files: whether single files were made beside it."""
     if record is not None:
         from json import dumps
 
         from ...io.sink import FileSink
 
         with FileSink(record, overwrite=force) as file:
-            file.write_at(0, dumps(bundle.to_json(), indent=1).encode("ascii") + b"\n")
+            value = bundle.to_json() | ({_FILES_MEMBER: True} if files else {})
+            file.write_at(0, dumps(value, indent=1).encode("ascii") + b"\n")
             file.commit()
     checksum = bundle.checksum(checksum_version(format))
     if json:
@@ -58,12 +66,12 @@ def report(bundle: "Bundle", target: str, *, record: str | None, format: Written
 
 def given(
     session_key: str | None, checksum: str | None, record: str | None, format: Written
-) -> tuple[str, str, "Bundle | None"]:
-    """Return session key and checksum, and the record that they are from if they are."""
+) -> tuple[str, str, "Bundle | None", bool]:
+    """Return session key and checksum, the record that they are from if they are, and whether that has single files."""
     if record is None:
         if session_key is None or checksum is None:
             raise UsageError("give --session-key TEXT and --checksum TEXT, or --record FILE.json")
-        return session_key, checksum, None
+        return session_key, checksum, None, False
     if session_key is not None or checksum is not None:
         raise UsageError("give --record, or --session-key and --checksum, not both")
     from ... import capgo
@@ -72,10 +80,12 @@ def given(
     with open(record, "rb") as file:
         data = file.read()
     try:
-        bundle = capgo.Bundle.from_json(strictjson.parse(data, record), record)
+        value = strictjson.parse(data, record)
+        files = type(value) is dict and value.pop(_FILES_MEMBER, False) is True
+        bundle = capgo.Bundle.from_json(value, record)
     except FormatError as error:
         raise UsageError(str(error)) from None
-    return bundle.session_key, bundle.checksum(checksum_version(format)), bundle
+    return bundle.session_key, bundle.checksum(checksum_version(format)), bundle, files
 
 
 def checksum_version(format: Written) -> "ChecksumVersion":

@@ -11,6 +11,7 @@ from ..framework.bases import Opener
 from ..framework.extras import has, need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
+from . import capgo_texts as texts
 
 if TYPE_CHECKING:
     from ...recipes.making import MadeRecipe
@@ -90,6 +91,12 @@ def release(
             help="The key that opens earlier releases, to make recipes from; default: 'archive' in capseal.toml.",
         ),
     ] = None,
+    capgo: Annotated[
+        bool, flag("--capgo", help="Also for apps with Capgo's plugin: a zip, and every file for itself.")
+    ] = False,
+    capgo_key: Annotated[
+        str, option("--capgo-key", metavar="FILE", help="Capgo's private key for that.")
+    ] = texts.PRIVATE_KEY_FILE,
     strict: Annotated[
         bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
     ] = False,
@@ -119,6 +126,8 @@ def release(
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
     if server is not None:
         need("client")
+    if capgo:
+        need("capgo")
     chosen = options.chosen_channel(channel, config)
     beside = [heads.kept_path(config, app, chosen), *([] if log is None else [log, pending_path(log)])]
     if not allow_dirty:
@@ -161,6 +170,7 @@ def release(
             signers=signers,
             recipients=recipients,
             bases=bases,
+            capgo=texts.private_key(capgo_key) if capgo else None,
             app=app,
             version=version,
             trust=store,

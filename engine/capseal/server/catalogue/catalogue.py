@@ -163,6 +163,21 @@ class Catalogue:
             self.seals.check_companion(record, statement, name)
         return statement, {name: release.attachment_link(name) for name in release.attachments}
 
+    async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes:
+        release = await self.release(AppChannel(app, channel), sequence)
+        if release is None or name not in release.attachments:
+            raise TransferError(f"storage: attachment {name} of sequence {sequence} of {app} is gone")
+        record = await self._record(release)
+        index = await self.seals.index(record, name)
+        reader = PayloadReader(self.storage, record.companions[name], index, self._verified, self._segments)
+        data = bytearray()
+        try:
+            async for chunk in reader.chunks(0, release.attachments[name].size):
+                data += chunk
+        except RejectedError as error:
+            raise TransferError(f"storage: attachment {name} of sequence {sequence} of {app}: {error}") from error
+        return bytes(data)
+
     async def all_withdrawn(self, app: str, channel: str) -> bool:
         of = _named(app, channel)
         if of is None:

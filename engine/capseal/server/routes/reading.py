@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -36,6 +37,8 @@ from .context import (
 PAGE_ITEMS = 100
 MAX_PAGE_ITEMS = 1000
 """Of a list, in one answer."""
+_SLICE = re.compile(r"(?P<start>0|[1-9][0-9]{0,18})-(?P<stop>[1-9][0-9]{0,18})")
+"""One spelling of each: what lies between would keep every other one for itself."""
 
 
 def _json(request: Request, body: bytes) -> Response:
@@ -175,6 +178,18 @@ async def get_attachment(request: Request) -> Response:
     return await _send(request, release, _attachment(release, name), name)
 
 
+async def get_slice(request: Request) -> Response:
+    """GET .../releases/SEQUENCE/slices/NAME/START-STOP: those bytes of an attachment, in every way as a whole one."""
+    release = await _readable(request)
+    name = named_attachment(request)
+    described = _attachment(release, name)
+    match = _SLICE.fullmatch(request.path_params["span"])
+    start, stop = (int(match["start"]), int(match["stop"])) if match else (0, 0)
+    if not start < stop <= described.size:
+        raise no_attachment(f"{name} with bytes {request.path_params['span'][:40]}", f"release {release.sequence}")
+    return await _send(request, release, described, name, within=(start, stop))
+
+
 async def get_attachment_index(request: Request) -> Response:
     """GET .../releases/SEQUENCE/indexes/NAME: 32 bytes for each segment, which give the signed digest."""
     release = await _readable(request)
@@ -191,11 +206,19 @@ def _attachment(release: ReleaseDescription, name: str) -> PayloadDescription:
 
 
 async def _send(
-    request: Request, release: ReleaseDescription, described: PayloadDescription, attachment: str | None
+    request: Request,
+    release: ReleaseDescription,
+    described: PayloadDescription,
+    attachment: str | None,
+    *,
+    within: Span | None = None,
 ) -> Response:
-    """Answer with a release's payload, or its attachment of that name."""
+    """Answer with a release's payload, or its attachment of that name. within: with that part of it alone."""
     state = server_state(request)
-    size, etag = described.size, f'"{described.digest}"'
+    size, etag, base = described.size, f'"{described.digest}"', 0
+    if within is not None:
+        base, size = within[0], within[1] - within[0]
+        etag = f'"{described.digest}-{within[0]}-{within[1]}"'
     headers = {"ETag": etag, "Cache-Control": IMMUTABLE, "Accept-Ranges": "bytes"}
     unchanged = precondition(request.headers, etag)
     if unchanged is not None:
@@ -206,19 +229,19 @@ async def _send(
     payload = await state.releases.payload(release, attachment)
     chunks: Pieces
     if spans is None:
-        chunks = _pieces(request, payload, 0, size)
+        chunks = _pieces(request, payload, base, base + size)
         length, status = size, 200
         headers["Content-Type"] = PAYLOAD_TYPE
     elif len(spans) == 1:
         ((start, stop),) = spans
-        chunks = _pieces(request, payload, start, stop)
+        chunks = _pieces(request, payload, base + start, base + stop)
         length, status = stop - start, 206
         headers |= {"Content-Type": PAYLOAD_TYPE, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
     else:
         boundary = secrets.token_hex(16)
         heads = [_range_head(boundary, span, size) for span in spans]
         tail = f"\r\n--{boundary}--\r\n".encode()
-        chunks = _multipart(payload, spans, heads, tail)
+        chunks = _multipart(payload, [(base + start, base + stop) for start, stop in spans], heads, tail)
         length = sum(len(head) + stop - start for head, (start, stop) in zip(heads, spans, strict=True)) + len(tail)
         status = 206
         headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
