@@ -76,6 +76,13 @@ def test_checksum_comes_back(version: ChecksumVersion, key: PrivateKey) -> None:
     assert recover_checksum(sign_checksum(DIGEST, key, version), key.public_key, version) == DIGEST
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_checksum_is_told_as_that(text: str, key: PrivateKey) -> None:
+    for version in ChecksumVersion:
+        with pytest.raises(FormatError, match="checksum: empty"):
+            recover_checksum(text, key.public_key, version)
+
+
 def test_v3_checksum_is_hex_of_the_signed_digest(key: PrivateKey) -> None:
     assert raw_block(bytes.fromhex(sign_checksum(DIGEST, key, V3)), key).endswith(b"\x00" + DIGEST)
 

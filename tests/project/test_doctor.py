@@ -62,7 +62,7 @@ class Project:
 
     def findings(self, **changes):
         # The keys of the suite are short for speed: that one warning is looked at by a test of its own.
-        found = diagnose(Config(**(self.config | changes)), now=NOW)
+        found = diagnose(Config(**(self.config | changes)), now=NOW, folder=str(self.folder))
         return [
             f"{f.severity}: {os.path.basename(f.where)}: {f.what}" for f in found if "are the default" not in f.what
         ]
@@ -127,6 +127,21 @@ def test_a_private_key_that_git_tracks_is_found(project):
     assert project.findings() == []
     subprocess.run([git, "add", "signing.pem"], cwd=project.folder, check=True)
     assert project.findings() == ["error: signing.pem: the private key is tracked by git"]
+
+
+def test_capgos_private_key_is_looked_after_as_every_other(project, capgo_key):
+    git = require_tool("git")
+    assert project.findings() == []
+    capgo_key.save(project.folder)
+    subprocess.run([git, "init", "-q"], cwd=project.folder, check=True)
+    assert project.findings() == []
+    subprocess.run([git, "add", ".capgo_key_v2"], cwd=project.folder, check=True)
+    assert project.findings() == ["error: .capgo_key_v2: Capgo's private key is tracked by git"]
+    (project.folder / ".capgo_key_v2").chmod(0o640)
+    assert "error: .capgo_key_v2: others may read Capgo's private key (mode 0640)" in project.findings()
+    (project.folder / ".capgo_key_v2").rename(project.folder / "www" / ".capgo_key_v2")
+    shipped = "error: .capgo_key_v2: a private key is in the web folder, and would be shipped with it"
+    assert project.findings() == [shipped]
 
 
 def test_one_key_for_production_and_development_is_found(project):

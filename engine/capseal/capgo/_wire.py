@@ -85,6 +85,8 @@ def sign_checksum(digest: bytes, key: CapgoPrivateKey, version: ChecksumVersion)
 def recover_checksum(text: str, key: CapgoPublicKey, version: ChecksumVersion) -> bytes:
     """Return the SHA-256 that a checksum text vouches for. Raises FormatError, SignatureError."""
     text = text.strip()
+    if not text:
+        raise FormatError("checksum: empty; the server, or whoever stands between, left it out")
     found = ChecksumVersion.V3 if _HEX.fullmatch(text) else ChecksumVersion.V2
     if found is not version:
         spelled = {ChecksumVersion.V2: "base64", ChecksumVersion.V3: "hex"}

@@ -4,9 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from ..constants import SIGNING_RSA_BITS
 from ..crypto.keys import PublicKey, labels, load_public_key, load_public_keys
@@ -17,9 +15,13 @@ from ..trust.certificates import load_certificates, load_chain
 from ..trust.key_sets import KeySet
 from ..trust.signers import COMMAND_SCHEME, PKCS11_SCHEME, chain_file_of
 from ..trust.store import TrustStore, load_trust
+from ._capgo_key import capgo_key_findings, is_key_name
+from ._findings import Finding, Severity, error_at, warning_at
 from .config import FILE_NAME, Config
 from .discovery import START_PAGE, has_start_page
 from .git import is_tracked
+
+__all__ = ["Finding", "Severity", "diagnose"]
 
 SOON = timedelta(days=60)
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
@@ -27,41 +29,17 @@ _MAX_KEY_BYTES = 64 * 1024
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
-class Severity(StrEnum):
-    """ERROR: it does not work, or is not safe. WARNING: it will not stay so, or could be better."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong. where: the file, or the entry of the configuration; advice: what to do."""
-
-    severity: Severity
-    where: str
-    what: str
-    advice: str
-
-
-def diagnose(config: Config, *, now: datetime) -> list[Finding]:
-    """Return everything that is wrong with a project, errors first."""
+def diagnose(config: Config, *, now: datetime, folder: str = ".") -> list[Finding]:
+    """Return everything that is wrong with a project, errors first. folder: where its capseal.toml is."""
     findings = [
         *_missing(config),
         *_private_keys(config),
+        *capgo_key_findings(folder),
         *_recipients(config),
         *_certificates(config, now),
         *_stores(config, now),
     ]
     return sorted(findings, key=lambda finding: finding.severity is Severity.WARNING)
-
-
-def _error(where: str, what: str, advice: str) -> Finding:
-    return Finding(Severity.ERROR, where, what, advice)
-
-
-def _warning(where: str, what: str, advice: str) -> Finding:
-    return Finding(Severity.WARNING, where, what, advice)
 
 
 def _missing(config: Config) -> Iterator[Finding]:
@@ -72,11 +50,11 @@ def _missing(config: Config) -> Iterator[Finding]:
         ("trust", config.trust, "name the trust store of production builds"),
     ):
         if not value:
-            yield _error(FILE_NAME, f"{name} is missing", advice)
+            yield error_at(FILE_NAME, f"{name} is missing", advice)
     if config.web is not None and not os.path.isdir(config.web):
-        yield _warning(config.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
+        yield warning_at(config.web, "the web folder is not there", "build the app, or correct 'web' in capseal.toml")
     elif config.web is not None and not has_start_page(config.web):
-        yield _warning(
+        yield warning_at(
             config.web, f"has no {START_PAGE}: a web view would show nothing", "correct 'web' in capseal.toml, or build"
         )
 
@@ -96,18 +74,18 @@ def _private_keys(config: Config) -> Iterator[Finding]:
         except OSError as error:
             if path in roots and isinstance(error, FileNotFoundError):
                 continue  # kept elsewhere, as it should be
-            yield _error(path, f"the private key cannot be read: {error.strerror}", _whose(path, config, error))
+            yield error_at(path, f"the private key cannot be read: {error.strerror}", _whose(path, config, error))
             continue
         if stat.S_IMODE(status.st_mode) & _OTHERS_MAY:
-            yield _error(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
+            yield error_at(path, f"others may read it (mode {stat.S_IMODE(status.st_mode):04o})", f"chmod 600 {path}")
         if path in roots:
             yield from _root_at_hand(path, config)
         if config.web is not None and _is_below(path, config.web):
-            yield _error(
+            yield error_at(
                 path, f"the private key is in the web folder {config.web}, and would be shipped with it", "move it out"
             )
         if is_tracked(path):
-            yield _error(
+            yield error_at(
                 path,
                 "the private key is tracked by git",
                 f"git rm --cached {path}, add it to .gitignore, and replace the key: whoever has a clone has it",
@@ -119,7 +97,7 @@ def _private_keys(config: Config) -> Iterator[Finding]:
         os.path.realpath(path) for path in config.development_signers
     }
     for path in sorted(shared):
-        yield _error(path, "signs for production and for development", "make a key of its own for development")
+        yield error_at(path, "signs for production and for development", "make a key of its own for development")
     yield from _archive(config)
 
 
@@ -131,12 +109,12 @@ def _archive(config: Config) -> Iterator[Finding]:
         return
     for signer in (*config.signers, *config.development_signers):
         if _public_of(signer) == key:
-            yield _error(
+            yield error_at(
                 path, f"opens the whole history, and signs as {signer}", "make a key of its own for the archive"
             )
     if config.recipients and key not in _recipient_keys(config):
         public = _sibling(path, ".pub.pem")
-        yield _warning(
+        yield warning_at(
             path, "is no recipient: no recipe can be made from what is released", f"add {public} to recipients"
         )
 
@@ -181,7 +159,7 @@ def _root_at_hand(path: str, config: Config) -> Iterator[Finding]:
     folder = os.path.dirname(os.path.realpath(path))
     beside = [other for other in _files(config.signers) if os.path.dirname(os.path.realpath(other)) == folder]
     if any(os.path.exists(other) for other in beside):
-        yield _warning(
+        yield warning_at(
             path,
             f"the root key lies beside the release key {beside[0]}: whoever takes one takes both, "
             "and can replace every other key",
@@ -197,8 +175,8 @@ def _copies(config: Config, known: set[str]) -> Iterator[Finding]:
     for folder, _, names in os.walk(config.web):
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.realpath(path) not in paths and name.endswith((".pem", ".key")) and _holds_private_key(path):
-                yield _error(path, "a private key is in the web folder, and would be shipped with it", "move it out")
+            if os.path.realpath(path) not in paths and is_key_name(name) and _holds_private_key(path):
+                yield error_at(path, "a private key is in the web folder, and would be shipped with it", "move it out")
 
 
 def _holds_private_key(path: str) -> bool:
@@ -218,10 +196,10 @@ def _strength(path: str) -> Iterator[Finding]:
     try:
         key = load_public_key(public)
     except KeyFileError as error:
-        yield _error(public, str(error).removeprefix(f"{public}: "), "make a new key with 'capseal key generate'")
+        yield error_at(public, str(error).removeprefix(f"{public}: "), "make a new key with 'capseal key generate'")
         return
     if key.rsa.key_size < SIGNING_RSA_BITS:
-        yield _warning(
+        yield warning_at(
             public,
             f"signing key has {key.rsa.key_size} bits, {SIGNING_RSA_BITS} are the default",
             "take a longer one at the next rotation",
@@ -234,11 +212,11 @@ def _recipients(config: Config) -> Iterator[Finding]:
         try:
             keys.update(load_public_keys(path))
         except (CapsealError, OSError) as error:
-            yield _error(path, f"unusable recipients: {_reason(error, path)}", "name a file of public keys")
+            yield error_at(path, f"unusable recipients: {_reason(error, path)}", "name a file of public keys")
     for path in config.identities:
         key = _public_of(path)
         if keys and key is not None and key not in keys:
-            yield _warning(
+            yield warning_at(
                 path,
                 "is no recipient: it will open none of the bundles",
                 f"add {_sibling(path, '.pub.pem')} to recipients",
@@ -253,7 +231,9 @@ def _certificates(config: Config, now: datetime) -> Iterator[Finding]:
         try:
             certificates = load_certificates(file)
         except (CapsealError, OSError) as error:
-            yield _error(file, f"unusable certificate: {_reason(error, file)}", "import it again: 'capseal key import'")
+            yield error_at(
+                file, f"unusable certificate: {_reason(error, file)}", "import it again: 'capseal key import'"
+            )
             continue
         for certificate in certificates:
             name, ends = certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
@@ -271,7 +251,7 @@ def _stores(config: Config, now: datetime) -> Iterator[Finding]:
         try:
             store = load_trust(path)
         except (CapsealError, OSError) as error:
-            yield _error(path, f"unusable trust store: {_reason(error, path)}", "make it anew with 'capseal trust'")
+            yield error_at(path, f"unusable trust store: {_reason(error, path)}", "make it anew with 'capseal trust'")
             continue
         if role is Role.PRODUCTION:
             yield from _strangers(path, store, development)
@@ -280,7 +260,7 @@ def _stores(config: Config, now: datetime) -> Iterator[Finding]:
         yield from _untrusted(path, store, signers)
         yield from _unrevocable(path, store, _key_files(config))
         if role is Role.PRODUCTION and 0 < len(signers) < store.threshold:
-            yield _warning(
+            yield warning_at(
                 path,
                 f"the threshold is {store.threshold}, capseal.toml names {len(signers)} signers",
                 "let the others cosign: 'capseal cosign'",
@@ -292,19 +272,19 @@ def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Ite
     for trusted in store.keys:
         short = trusted.key.fingerprint[:16]
         if trusted.role is Role.DEVELOPMENT:
-            yield _error(path, f"development key {short} is in the production trust store", advice)
+            yield error_at(path, f"development key {short} is in the production trust store", advice)
         elif trusted.key in development:
-            yield _error(path, f"development key {short} is trusted for production", advice)
+            yield error_at(path, f"development key {short} is trusted for production", advice)
     for certified in store.certificates:
         if certified.role is Role.DEVELOPMENT:
             name = certified.certificate.subject.rfc4514_string()
-            yield _error(path, f"development certificate {name!r} is in the production trust store", advice)
+            yield error_at(path, f"development certificate {name!r} is in the production trust store", advice)
 
 
 def _purposes(path: str, store: TrustStore, config: Config, now: datetime) -> Iterator[Finding]:
     """Find what is missing of root and heads, and what ends soon."""
     if store.root is None:
-        yield _warning(
+        yield warning_at(
             path,
             "has no root: devices take no update of it, so that a stolen release key takes a new app build to replace",
             f"before the next app build: capseal key generate signing -o root, capseal trust add root.pub.pem "
@@ -313,7 +293,7 @@ def _purposes(path: str, store: TrustStore, config: Config, now: datetime) -> It
     else:
         yield from _unnamed(path, "root", store.root, config.root_signers)
     if store.heads is None:
-        yield _warning(
+        yield warning_at(
             path,
             "has no heads: devices cannot notice that a newer release is withheld",
             f"capseal key generate signing -o head, capseal trust add head.pub.pem --purpose head --trust {path}",
@@ -329,7 +309,7 @@ def _unnamed(path: str, what: str, keys: KeySet, signers: Sequence[str]) -> Iter
     for signer in signers:
         key = _public_of(signer)
         if key is not None and key not in keys.keys:
-            yield _error(
+            yield error_at(
                 path,
                 f"does not have {signer} as a {what} key",
                 f"correct {what}_signers in capseal.toml, or rotate to it (docs/keys.md)",
@@ -353,7 +333,7 @@ def _untrusted(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator
     for signer in signers:
         key = _public_of(signer)
         if key is not None and key not in keys:
-            yield _error(
+            yield error_at(
                 path,
                 f"does not trust the signer {signer}",
                 f"capseal trust add {_sibling(signer, '.pub.pem')} --trust {path}, and ship the store with the app",
@@ -371,7 +351,7 @@ def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterat
         except (CapsealError, OSError):
             continue  # reported elsewhere, or none
         for anchor in chain.anchors(trusted.certificate for trusted in store.certificates):
-            yield _error(
+            yield error_at(
                 path,
                 f"trusts key {key.fingerprint[:16]} by itself beside {anchor.subject.rfc4514_string()!r}, which "
                 "vouches for it: neither its certificate's end nor a revocation would change anything",
@@ -382,9 +362,9 @@ def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterat
 def _ending(where: str, what: str, ends: datetime, now: datetime, advice: str) -> Iterator[Finding]:
     day = f"{ends:%Y-%m-%d}"
     if ends < now:
-        yield _error(where, f"{what} expired on {day}", advice)
+        yield error_at(where, f"{what} expired on {day}", advice)
     elif ends < now + SOON:
-        yield _warning(where, f"{what} expires soon, on {day}", advice)
+        yield warning_at(where, f"{what} expires soon, on {day}", advice)
 
 
 def _public_of(path: str) -> PublicKey | None:

@@ -55,7 +55,7 @@ def _project(*, json: bool) -> int:
         else:
             say("project       none here: 'capseal init' makes one")
         return DONE
-    findings = diagnose(config, now=datetime.now(UTC))
+    findings = diagnose(config, now=datetime.now(UTC), folder=options.project_folder())
     if json:
         print_json([{"severity": f.severity, "where": f.where, "what": f.what, "advice": f.advice} for f in findings])
     else:
