@@ -12,8 +12,9 @@ TUF = (
 )  # fmt: skip
 ATTACKS_ON_DEVICES = (
     "Freeze", "Fast-forward of heads", "Fast-forward of releases", "withheld", "skipped", "forked", "replayed",
-    "forged", "offline for a year", "backup", "Cloned CI", "Two jobs at once", "Mixed channels", "roles", "Head replayed",
-    "Head expired", "Clock set back, and ahead", "Head key stolen", "Root threshold partly stolen", "Recall replayed",
+    "forged", "offline for a year", "backup", "Cloned CI", "Two jobs at once", "Mixed channels", "roles",
+    "Head replayed", "Head expired", "Clock set back, and ahead", "Head key stolen", "Root threshold partly stolen",
+    "Recall replayed",
 )  # fmt: skip
 UPTANE = ("Eavesdrop", "Drop-request", "Partial bundle installation", "Mixed-bundles")
 
