@@ -1,8 +1,22 @@
 /* See capseal_filereader.h. */
 #define _GNU_SOURCE /* O_NOFOLLOW, struct stat's nanoseconds */
 #include "file/capseal_filereader.h"
-
 #include <errno.h>
+
+#ifdef _WIN32 /* compiled there, so that all else is; openat(2) and its kin are not to be had */
+
+size_t capseal_read_files(int folder, const char *names, const int64_t *name_at, const int64_t *sizes,
+                          const int64_t *changed_ns, const int64_t *data_at, size_t first, size_t last, int64_t start,
+                          int64_t stop, uint8_t *out)
+{
+    (void)folder, (void)names, (void)name_at, (void)sizes, (void)changed_ns, (void)data_at, (void)first, (void)last;
+    (void)start, (void)stop, (void)out;
+    errno = ENOSYS;
+    return 0;
+}
+
+#else
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,3 +81,5 @@ size_t capseal_read_files(int folder, const char *names, const int64_t *name_at,
     }
     return last - first;
 }
+
+#endif

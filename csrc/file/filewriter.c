@@ -1,8 +1,20 @@
 /* See capseal_filewriter.h. */
 #define _GNU_SOURCE /* O_NOFOLLOW, openat */
 #include "file/capseal_filewriter.h"
-
 #include <errno.h>
+
+#ifdef _WIN32 /* compiled there, so that all else is; openat(2) and its kin are not to be had */
+
+size_t capseal_write_files(int folder, const char *names, const uint32_t *modes, const int64_t *data_at,
+                           const int64_t *sizes, size_t count, const uint8_t *data)
+{
+    (void)folder, (void)names, (void)modes, (void)data_at, (void)sizes, (void)count, (void)data;
+    errno = ENOSYS;
+    return 0;
+}
+
+#else
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/types.h>
@@ -43,3 +55,5 @@ size_t capseal_write_files(int folder, const char *names, const uint32_t *modes,
     }
     return count;
 }
+
+#endif

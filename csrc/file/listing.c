@@ -1,9 +1,19 @@
 /* See capseal_listing.h. */
 #define _GNU_SOURCE /* dirfd, struct stat's nanoseconds */
 #include "file/capseal_listing.h"
+#include <errno.h>
+
+#ifdef _WIN32 /* compiled there, so that all else is; openat(2) and its kin are not to be had */
+
+int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, int64_t *table, size_t rows)
+{
+    (void)path, (void)names, (void)names_bytes, (void)table, (void)rows;
+    return -ENOSYS;
+}
+
+#else
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,3 +64,5 @@ int64_t capseal_list_folder(const char *path, char *names, size_t names_bytes, i
     closedir(folder);
     return error ? -error : count;
 }
+
+#endif

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from .trust.signers import CertifiedSigner
     from .trust.store import TrustedCertificate, TrustedKey, TrustStore, load_trust
 
+if sys.platform == "win32":
+    raise ImportError("capseal runs on Linux and macOS; on Windows it runs in WSL (it needs POSIX locks and renames)")
+
 _HOMES = {
     "_version": ("__version__",),
     "trust.expect": ("Expect",),

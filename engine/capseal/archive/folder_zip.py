@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
+from ..native import processors
 from ..native.filereader import FileTable
 from ._listing import list_folder
 from ._private_keys import KeySearch, hints_at_private_key, private_key_found
@@ -176,7 +177,7 @@ class FolderZip:
 
         self._deflated = Deflated()
         self._table = FileTable(self._folder, self._names, self._sizes, self._changed_ns, [0] * len(self._names))
-        self._spool = self._deflated.pack(self._sizes, self._chunks, jobs=len(os.sched_getaffinity(0)))
+        self._spool = self._deflated.pack(self._sizes, self._chunks, jobs=processors())
         self._packed = [packed.size for packed in self._spool]
         self._crcs = [packed.crc for packed in self._spool]
 

@@ -7,7 +7,6 @@ workers fail, the error of the earlier run is raised, whoever came first.
 """
 
 import mmap
-import os
 import threading
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..constants import BLOCK_BYTES, SEGMENT_BYTES
 from ..errors import UsageError
+from ..native import processors
 
 if TYPE_CHECKING:
     from ..io.sink import Sink
@@ -104,7 +104,7 @@ class Pump:
 
     def run(self) -> None:
         """Do it. Raises what work, source or sink raise; the sink is left uncommitted then."""
-        jobs = len(os.sched_getaffinity(0)) if self.jobs is None else self.jobs
+        jobs = processors() if self.jobs is None else self.jobs
         if jobs < 1:
             raise UsageError(f"{jobs} jobs asked for, at least 1 is needed")
         if self.in_place is not None:

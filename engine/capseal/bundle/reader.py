@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..format.segment_layout import plain_offset, segment_at
 from ..format.tree import segment_count
 from ..io.source import PathFileOrBytes
+from ..native import processors
 from ..trust.expect import Expect
 from ..trust.store import TrustOrPath
 from .opened import OpenedBundle, SealInput, open_bundle
@@ -143,7 +144,7 @@ class SealedFile(io.RawIOBase):
 
     def _read_ahead(self, segment: int) -> None:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "capseal-read")
+            self._pool = ThreadPoolExecutor(processors(), "capseal-read")
         upcoming = self._ahead[-1][0] + 1 if self._ahead else segment + 1
         last = segment_count(self.verified.statement.payload.size) - 1
         for number in range(upcoming, min(segment + _AHEAD_SEGMENTS, last) + 1):

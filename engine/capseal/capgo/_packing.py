@@ -23,6 +23,7 @@ from ..constants import ZIP_MEDIA_TYPE
 from ..errors import FormatError, UsageError
 from ..io.sink import Sink, open_sink
 from ..io.source import PathOrFile, Source
+from ..native import processors
 from . import _brotli as brotli
 from ._cbc import encrypt_stream
 from ._keys import CapgoPrivateKey
@@ -146,7 +147,7 @@ class _Packing:
         places: dict[tuple[bytes, bool], PackedFile] = {}
         files = []
         at = 0
-        for member, written in self._all(archive, jobs or len(os.sched_getaffinity(0))):
+        for member, written in self._all(archive, jobs or processors()):
             name = member.entry.path + (brotli.SUFFIX if written.compressed else "")
             with written.data as data:
                 known = places.get((written.digest, written.compressed))

@@ -20,6 +20,7 @@ from ..errors import SourceChangedError, UsageError
 from ..io.durable import new_folder
 from ..io.sink import StreamSink
 from ..io.source import FileSource, StreamSource, open_source
+from ..native import processors
 from . import _brotli as brotli
 from ._cbc import encrypt_stream
 from ._keys import CapgoPrivateKey
@@ -81,7 +82,7 @@ def write_manifest(
             )
 
         entries = []
-        with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(jobs or processors()) as pool:
             for name, entry in zip(names, pool.map(write, names), strict=True):
                 entries.append(entry)
                 if progress is not None:

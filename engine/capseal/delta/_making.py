@@ -16,6 +16,7 @@ from typing import Any
 from ..archive.content import check_outputs, open_content
 from ..io.sink import PathOrFile, Sink, open_sink
 from ..io.source import Source
+from ..native import processors
 from ..native.matching import Bytes
 from . import _codec
 from ._base import Base, open_base
@@ -84,7 +85,7 @@ def make_recipe(
         if not isinstance(new, NewContent):
             new = held.enter_context(new_content(held.enter_context(closing(open_content(new)))))
         old = held.enter_context(mapped_base(opened))
-        threads = held.enter_context(ThreadPoolExecutor(min(_MAX_JOBS, jobs or len(os.sched_getaffinity(0)))))
+        threads = held.enter_context(ThreadPoolExecutor(min(_MAX_JOBS, jobs or processors())))
         tries = [held.enter_context(closing(one)) for one in _tries(old, new, opened.layout, threads)]
         best = min(tries, key=lambda one: one.bytes)
         head = Head(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import KeyFileError, TransferError, UsageError
+from ..native import processors
 
 _CONNECT_S = 30.0
 _WHOLE_WINDOW = 2
@@ -47,7 +48,7 @@ class TlsFiles:
 @contextmanager
 def threads(jobs: int | None = None) -> Iterator[Engine]:
     """Give an engine of this process's threads. jobs: how many, by default one for each processor."""
-    count = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    count = processors() if jobs is None else jobs
     if count < 1:
         raise UsageError(f"{count} jobs asked for, at least 1 is needed")
     with ThreadPoolExecutor(count, thread_name_prefix="capseal-fleet") as executor:

@@ -12,6 +12,7 @@ from ..bundle.seal import CompanionSource
 from ..delta import Base, EntriesBase, NewContent, make_recipe, new_content
 from ..errors import UsageError
 from ..io.source import Source
+from ..native import processors
 from ._names import FROM_NOTHING, RECIPE_TYPE, recipe_name
 from .bases import KnownBase
 
@@ -56,7 +57,7 @@ class RecipeMaker:
         self._bases = {recipe_name(one.digests[0]): one for one in bases}
         self._place = place
         self._keep_all = keep_all
-        self._jobs = jobs or len(os.sched_getaffinity(0))
+        self._jobs = jobs or processors()
         self._held = ExitStack()
 
     def __call__(self, header: bytes, content: Source) -> list[CompanionSource]:

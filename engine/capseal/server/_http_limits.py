@@ -1,13 +1,13 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it lacks: of heads, their time, and connections of one client."""
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..native import processors
 from ._clients import Connections, client_of
 from ._cors import FOR_EVERY_PAGE
 from ._forwarded import TrustedProxies
@@ -50,7 +50,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
     """
     connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
     # As many as there are processors: more would only take turns, and lose what is in the caches.
-    threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="push")
+    threads = ThreadPoolExecutor(processors(), thread_name_prefix="push")
 
     class LimitedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
