@@ -320,7 +320,6 @@ REACHES = {
         "server/_workers.py": "a pipe that ends with the process that watches, and the ends of processes",
         "server/_outlet.py": "the number of a socket, and files that are sent as they are",
         "server/catalogue/exporting.py": "whether a tree would lie in its store",
-        "server/storage/_sharing.py": "the lock on a folder",
         "server/storage/_folder.py": "a folder as storage",
         "server/storage/objects.py": "a folder as storage",
         "server/storage/payload_reader.py": "closes files that were sent",

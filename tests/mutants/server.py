@@ -492,8 +492,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/exporting.py",
-        "if sequence.isascii() and sequence.isdigit() and _is_leaf(name):",
-        "if sequence.isascii() and sequence.isdigit():",
+        "if _tree.is_number(sequence) and _tree.is_release_leaf(name):",
+        "if _tree.is_number(sequence):",
         EXPORT + "test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does",
     ),
     Mutant(
@@ -504,9 +504,27 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/exporting.py",
-        "        if SEAL in there:\n            await self._target.delete",
-        "        if SEAL not in there:\n            await self._target.delete",
+        "        if _tree.SEAL in there:\n            await self._target.delete",
+        "        if _tree.SEAL not in there:\n            await self._target.delete",
         EXPORT + "test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does",
+    ),
+    Mutant(
+        "server/catalogue/_exported_documents.py",
+        "if ours is None or (ours.digest != there.digest and _place(ours) <= _place(there)):",
+        "if ours is None or (ours.digest != there.digest and _place(ours) < _place(there)):",
+        "tests/server/test_export_heads.py::test_a_head_takes_the_place_of_none_that_is_not_before_it",
+    ),
+    Mutant(
+        "server/catalogue/_exported_documents.py",
+        "missing = sorted({one.sequence for one in head.releases} & listed - set(brought))",
+        "missing = sorted({one.sequence for one in head.current[:1]} & listed - set(brought))",
+        "tests/server/test_export_heads.py::test_nothing_in_a_tree_names_what_is_not_there",
+    ),
+    Mutant(
+        "server/storage/objects.py",
+        "            await self._check_there()\n            mode:",
+        "            await self._check_there(age_s=_STANDS_S)\n            mode:",
+        MANY + "test_what_decides_is_written_after_the_bucket_was_seen_to_be_there",
     ),
     Mutant(
         "server/catalogue/exporting.py",
@@ -516,8 +534,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/exporting.py",
-        "before=now if alone else now - _SWEPT_AFTER",
-        "before=now",
+        "before = now if alone else now - _SWEPT_AFTER",
+        "before = now",
         EXPORT + "test_the_next_export_takes_what_a_killed_one_left_but_not_what_another_may_be_writing",
     ),
     Mutant(

@@ -41,6 +41,8 @@ MAX_REDIRECTS = 5
 
 _TOO_SLOW = 408
 _PASSING = (_TOO_SLOW, 425, 429)
+_NO_FILE = (403, 404)
+"""Where nobody may list it, a bucket says 403 of what it has not."""
 
 
 class FinalTransferError(TransferError):
@@ -61,6 +63,10 @@ class NoReleaseError(UsageError):
 
 class NoHeadError(NoReleaseError):
     """The server has no such head or recall, and said so."""
+
+
+class NoFileError(UsageError):
+    """A host that is no capseal server has no such file: a bare 404, or the 403 that a bucket may say instead."""
 
 
 class NotNextError(UsageError):
@@ -253,6 +259,8 @@ class Connection:
             return TooSlowError(text)
         if response.is_server_error or response.status_code in _PASSING:
             return TransferError(text)
+        if not problem and response.status_code in _NO_FILE:
+            return NoFileError(text)
         return UsageError(text)
 
 

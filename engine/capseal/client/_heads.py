@@ -6,7 +6,7 @@ from typing import Any
 
 from ..constants import MAX_ENVELOPE_BYTES
 from ..http import paths
-from ._connection import Connection, NoHeadError
+from ._connection import Connection, NoFileError, NoHeadError
 from ._remote import read_small
 
 _FRESH = {"Cache-Control": "no-cache"}
@@ -21,7 +21,7 @@ def fetch_head(connection: Connection, *, app: str, channel: str) -> bytes | Non
     path = paths.filled(paths.CHANNEL_HEAD, app=app, channel=channel)
     try:
         return connection.retried(lambda: read_small(connection, path, "head", MAX_ENVELOPE_BYTES, headers=_FRESH))
-    except NoHeadError:
+    except (NoHeadError, NoFileError):
         return None
 
 
@@ -30,7 +30,7 @@ def fetch_recall(connection: Connection, digest: str, *, app: str, channel: str)
     path = paths.filled(paths.CHANNEL_RECALL, app=app, channel=channel, digest=digest)
     try:
         return connection.retried(lambda: read_small(connection, path, "recall", MAX_ENVELOPE_BYTES, headers=_FRESH))
-    except NoHeadError:
+    except (NoHeadError, NoFileError):
         return None
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from ..constants import MAX_ENVELOPE_BYTES
 from ..http import paths
-from ._connection import Connection, NoHeadError
+from ._connection import Connection, NoFileError, NoHeadError
 from ._remote import read_small
 
 UpdateOf = Callable[[int], bytes | None]
@@ -23,7 +23,7 @@ def fetch_update(connection: Connection, *, app: str, version: int) -> bytes | N
         return connection.retried(
             lambda: read_small(connection, path, "trust update", MAX_ENVELOPE_BYTES, headers=fresh)
         )
-    except NoHeadError:
+    except (NoHeadError, NoFileError):
         return None
 
 

@@ -38,10 +38,13 @@ def export(
     added = [release.to_json() for release in exported.added]
     if json:
         removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
-        console.print_json({"added": added, "removed": removed, "failed": exported.failed})
+        done = {"added": added, "removed": removed, "documents": exported.documents, "failed": exported.failed}
+        console.print_json(done)
     else:
         for release in added:
             console.say(f"added {_line(release)}")
+        for name in exported.documents:
+            console.say(f"wrote {name}")
         for of, number in exported.removed:
             console.say(f"took away {of.app} (sequence {number}, {of.channel})")
         console.say(f"{target}: {counted(len(added), 'release')} added, {len(exported.removed)} taken away")

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from logging import Logger
-from typing import Final
 
 from ...bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
 from ...constants import DIGEST_BYTES, SEGMENT_BYTES
@@ -38,23 +37,27 @@ from ..storage.pointers import ChannelPointer
 from ..storage.records import ReleaseRecord
 from ..storage.stored_runs import StoredPayload
 from ..storage.verified_cache import VerifiedCache
+from . import _tree
 from ._channels import Channels
+from ._exported_documents import DocumentExport
 from ._founding import check_layout
 
 _ROUNDS = 20
 _SWEPT_AFTER = timedelta(days=1)
 """So old is what a killed export left half-written, where another one may be under way."""
 
-SEAL: Final = "seal"
-"""The last leaf of a release: where it is, the others are."""
-
 
 @dataclass(slots=True)
 class Exported:
-    """What an export did. added, removed: releases; failed: why releases were passed over, a line for each."""
+    """What an export did.
+
+    added, removed: releases; documents: names in the tree of heads, recalls and updates of the trust store that were
+    written; failed: why something was passed over, a line for each.
+    """
 
     added: list[ReleaseDescription] = field(default_factory=list)
     removed: list[tuple[AppChannel, int]] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
@@ -89,14 +92,18 @@ async def export_store(
     channels = Channels(storage, age_s=0, log=log)
     exporter = _Exporter(storage, target, channels, most_seal_bytes)
     named = await channels.named(fresh=True)
-    folders = [os.path.dirname(_latest_path(of)) for of in named]
+    folders = [os.path.dirname(_tree.latest_path(of)) for of in named]
+    updates = sorted({os.path.dirname(_tree.update_path(of.app, 1)) for of in named})
 
     async def tidy(alone: bool) -> None:
-        for folder in folders:
+        before = now if alone else now - _SWEPT_AFTER
+        for folder in [*folders, *updates]:
             if link := await target.link_in(folder):
                 raise UsageError(f"{link}: is a symbolic link; an export follows none in its tree")
         for folder in folders:
-            await target.sweep(before=now if alone else now - _SWEPT_AFTER, below=folder, ours=_is_exported)
+            await target.sweep(before=before, below=folder, ours=_tree.is_exported)
+        for folder in updates:
+            await target.sweep(before=before, below=folder, ours=_tree.is_number)
 
     async with target.sharing(tidy):
         for of in named:
@@ -121,14 +128,22 @@ class _Exporter:
         self._channels = channels
         self._most_seal_bytes = most_seal_bytes
         self._cache, self._buffers = VerifiedCache(0), Buffers(SEGMENT_BYTES, most=0)
-        self.done = Exported()
+        self._documents = DocumentExport(storage, target)
+        self.done = Exported(documents=self._documents.done)
 
     async def export(self, of: AppChannel) -> None:
         """Make the tree say what the pointer of an app and channel says, until that stays the same meanwhile."""
         for _ in range(_ROUNDS):
             pointer = await self._channels.pointer(of, fresh=True)
-            failed = await self._export(pointer)
+            refused: UsageError | None = None
+            try:
+                failed = await self._export(pointer)
+            except UsageError as error:
+                refused = error
             if (await self._channels.pointer(of, fresh=True)).revision == pointer.revision:
+                # Else another export may have brought what was published since.
+                if refused is not None:
+                    raise refused
                 self.done.failed += failed
                 return
         raise TransferError(f"storage: {of.app} on {of.channel} changes all the time")
@@ -136,6 +151,8 @@ class _Exporter:
     async def _export(self, pointer: ChannelPointer) -> list[str]:
         of, failed = pointer.of, []
         before = await self._latest_there(pointer)
+        head_before = await self._documents.head_there(pointer)
+        brought: set[int] = set()
         there = await self._there(of)
         latest: ReleaseDescription | None = None
         for entry in pointer.listed():
@@ -143,6 +160,7 @@ class _Exporter:
                 record = await self._channels.record(of, entry)
                 if await self._bring(record, there.get(entry.sequence, {})):
                     self.done.added.append(record.release)
+                brought.add(entry.sequence)
             except (RejectedError, TransferError) as error:
                 # Where either place is out of reach, nothing is known of the release.
                 await self._storage.probe()
@@ -150,20 +168,29 @@ class _Exporter:
                 failed.append(f"{of.app} on {of.channel}, sequence {entry.sequence}: {error}")
                 continue
             latest = latest or record.release
+        held: set[int] = set()
+        try:
+            await self._documents.bring(pointer, brought)
+        except (FormatError, TransferError) as error:
+            await self._storage.probe()
+            await self._target.probe()
+            failed.append(f"{of.app} on {of.channel}: {error}")
+            if head_before is not None:  # what that one names stays, unless it was withdrawn
+                held = {one.sequence for one in head_before.head.releases} & pointer.removed
         # First of all nobody is led any more to what goes.
         await self._put_latest(of, latest, before)
         listed = {one.sequence for one in pointer.listed()}
-        for sequence in sorted(there.keys() - listed, reverse=True):
+        for sequence in sorted(there.keys() - listed - held, reverse=True):
             await self._take_away(of, sequence, there[sequence])
             self.done.removed.append((of, sequence))
         return failed
 
     async def _latest_there(self, pointer: ChannelPointer) -> bytes | None:
         """Return what the tree has as `latest`. Raises UsageError where the store does not know that release."""
-        seen = await self._target.see(_latest_path(pointer.of), most=MAX_DESCRIPTION_BYTES)
+        seen = await self._target.see(_tree.latest_path(pointer.of), most=MAX_DESCRIPTION_BYTES)
         if seen is None:
             return None
-        where = f"{self._target.place}: {_latest_path(pointer.of)}"
+        where = f"{self._target.place}: {_tree.latest_path(pointer.of)}"
         try:
             release = ReleaseDescription.from_json(strictjson.parse(seen.data, "latest"))
         except FormatError as error:
@@ -179,12 +206,12 @@ class _Exporter:
 
     async def _there(self, of: AppChannel) -> dict[int, Sizes]:
         """Return the files of every release that are in the tree, by sequences."""
-        prefix = _leaf(paths.RELEASES, app=of.app, channel=of.channel)
+        prefix = _tree.leaf(paths.RELEASES, app=of.app, channel=of.channel)
         there: dict[int, Sizes] = {}
         async for one in self._target.list(prefix):
             sequence, _, name = one.path.removeprefix(f"{prefix}/").partition("/")
             # Only what an export makes is ever taken away.
-            if sequence.isascii() and sequence.isdigit() and _is_leaf(name):
+            if _tree.is_number(sequence) and _tree.is_release_leaf(name):
                 there.setdefault(int(sequence), {})[name] = one.size
         return there
 
@@ -195,7 +222,7 @@ class _Exporter:
             "payload": release.payload.size,
             **{f"attachments/{name}": one.size for name, one in release.attachments.items()},
             **{f"indexes/{n}": DIGEST_BYTES * segment_count(one.size) for n, one in release.attachments.items()},
-            SEAL: release.seal_bytes,
+            _tree.SEAL: release.seal_bytes,
         }
         if all(there.get(name) == size for name, size in wanted.items()):
             return False
@@ -203,7 +230,7 @@ class _Exporter:
         # One after the other: each is put in several parts at once.
         done = [await self._put(release, leaf) for leaf in await self._leaves(record, seal)]
         await self._target.sync(done)
-        leaf = _Leaf(SEAL, len(data), SEAL_TYPE, REVALIDATE, partial(_one, data))
+        leaf = _Leaf(_tree.SEAL, len(data), SEAL_TYPE, REVALIDATE, partial(_one, data))
         await self._target.sync([await self._put(release, leaf)])
         return True
 
@@ -247,7 +274,7 @@ class _Exporter:
         return _Leaf(name, stored.size, PAYLOAD_TYPE, IMMUTABLE, partial(reader.chunks, 0, stored.size))
 
     async def _put(self, release: ReleaseDescription, leaf: _Leaf) -> str:
-        path = f"{_release_path(release.app_channel, release.sequence)}/{leaf.name}"
+        path = f"{_tree.release_path(release.app_channel, release.sequence)}/{leaf.name}"
         await self._target.put_stream(
             path,
             leaf.data(),
@@ -257,7 +284,7 @@ class _Exporter:
         return path
 
     async def _put_latest(self, of: AppChannel, latest: ReleaseDescription | None, before: bytes | None) -> None:
-        path = _latest_path(of)
+        path = _tree.latest_path(of)
         if latest is None:
             if before is not None:
                 await self._target.delete([path])
@@ -270,35 +297,10 @@ class _Exporter:
 
     async def _take_away(self, of: AppChannel, sequence: int, there: Sizes) -> None:
         """Delete the files of a release, the seal first: without it nobody begins with the others."""
-        folder = _release_path(of, sequence)
-        if SEAL in there:
-            await self._target.delete([f"{folder}/{SEAL}"])
-        await self._target.delete([f"{folder}/{name}" for name in there if name != SEAL])
-
-
-def _leaf(template: str, **names: str | int) -> str:
-    """Return the name in a tree of what has a path on a server."""
-    return paths.filled(template, **names).removeprefix("/")
-
-
-def _latest_path(of: AppChannel) -> str:
-    return _leaf(paths.LATEST, app=of.app, channel=of.channel)
-
-
-def _release_path(of: AppChannel, sequence: int) -> str:
-    return _leaf(paths.RELEASE, app=of.app, channel=of.channel, sequence=sequence)
-
-
-def _is_exported(path: str) -> bool:
-    """Whether an export makes that path in the folder of an app and channel."""
-    folder, _, rest = path.partition("/")
-    sequence, _, name = rest.partition("/")
-    return path == "latest" or (folder == "releases" and sequence.isascii() and sequence.isdigit() and _is_leaf(name))
-
-
-def _is_leaf(name: str) -> bool:
-    folder, separator, rest = name.partition("/")
-    return name in (SEAL, "payload") or (folder in ("attachments", "indexes") and bool(separator) and "/" not in rest)
+        folder = _tree.release_path(of, sequence)
+        if _tree.SEAL in there:
+            await self._target.delete([f"{folder}/{_tree.SEAL}"])
+        await self._target.delete([f"{folder}/{name}" for name in there if name != _tree.SEAL])
 
 
 def _parsed(data: bytes) -> Seal:

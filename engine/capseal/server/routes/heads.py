@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ...constants import MAX_ENVELOPE_BYTES
 from ...errors import FormatError
 from ...format.strictjson import check_fingerprint
-from ...http.answers import REVALIDATE
+from ...http.answers import HEAD_TYPE, RECALL_TYPE, REVALIDATE
 from ...http.limits import MAX_RESTORED
 from ...http.problems import NAME, NO_HEAD, PAGE
 from ...http.shapes import AppChannel
@@ -19,9 +19,6 @@ from .._tokens import Right
 from .context import check_token, named_channel, parse_sequence, publishing_state, server_state
 from .publishing import answer, whole_body
 from .reading import document
-
-HEAD_TYPE = "application/vnd.capseal.head.v1"
-RECALL_TYPE = "application/vnd.capseal.recall.v1"
 
 
 async def get_head(request: Request) -> Response:

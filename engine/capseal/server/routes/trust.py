@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...constants import MAX_ENVELOPE_BYTES
-from ...http.answers import REVALIDATE
+from ...http.answers import REVALIDATE, UPDATE_TYPE
 from ...http.problems import NO_HEAD
 from .._clients import client_of
 from .._problems import Problem
@@ -15,8 +15,6 @@ from .._tokens import Right
 from .context import check_token, named_app, parse_sequence, publishing_state, server_state
 from .publishing import answer, whole_body
 from .reading import document
-
-UPDATE_TYPE = "application/vnd.capseal.trust-update.v1"
 
 
 async def get_update(request: Request) -> Response:

@@ -1,13 +1,14 @@
 """What a local folder needs beyond what obstore does with it: its lock, syncs, and what killed processes leave.
 
-All of it waits for the disk, in the calling thread. Raises OSError, and TransferError where it says so.
+All but sharing() waits for the disk, in the calling thread. Raises OSError, and TransferError where it says so.
 """
 
+import asyncio
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 
 from ...errors import TransferError
@@ -57,6 +58,29 @@ class Folder:
                 if time.monotonic() > deadline:
                     raise TransferError(f"storage: {self.path} was locked by others for {_LOCK_TIMEOUT_S:.0f} s")
                 time.sleep(_LOCK_PAUSE_S)
+            yield
+        finally:
+            os.close(fd)
+
+    @asynccontextmanager
+    async def sharing(self, tidy: Callable[[bool], Awaitable[None]]) -> AsyncIterator[None]:
+        """Be one of those that write to the folder side by side.
+
+        tidy: is called first with whether there is no other; no other one begins before it ends then.
+        """
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                alone = durable.try_lock(fd)
+            except OSError:  # a file system without locks: nobody knows who else there is
+                await tidy(False)
+                yield
+                return
+            await tidy(alone)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOCK_TIMEOUT_S):
+                    while not durable.try_share(fd):
+                        await asyncio.sleep(_LOCK_PAUSE_S)
             yield
         finally:
             os.close(fd)

@@ -23,7 +23,6 @@ from ...io import durable
 from .._several import each
 from ._failures import failures
 from ._folder import Folder
-from ._sharing import sharing
 from .pace import Pace, in_time, pages_in_time, waited_for
 
 if TYPE_CHECKING:
@@ -376,7 +375,7 @@ class Storage:
             await tidy(False)
             yield
             return
-        async with sharing(self._folder.path, tidy):
+        async with self._folder.sharing(tidy):
             yield
 
     async def link_in(self, below: str) -> str | None:

@@ -1,0 +1,100 @@
+"""Heads, recalls and updates of the trust store, from a store into a tree, in the order in which devices ask for them.
+
+A head comes after all that it names: releases, recalls, and updates up to its version of the trust store. Nothing is
+signed or judged here, but none takes the place of one that devices would take for newer.
+"""
+
+import os
+from collections.abc import AsyncIterator, Collection
+
+from ...constants import MAX_ENVELOPE_BYTES
+from ...errors import FormatError, TransferError, UsageError
+from ...http.answers import HEAD_TYPE, RECALL_TYPE, REVALIDATE, UPDATE_TYPE
+from ...trust.heads import SignedHead, read_head
+from ...trust.updates import read_update
+from ..storage import layout
+from ..storage.objects import Storage
+from ..storage.pointers import ChannelPointer
+from . import _tree
+
+
+class DocumentExport:
+    """The documents of one export. done: names in the tree of those that were written."""
+
+    def __init__(self, storage: Storage, target: Storage) -> None:
+        self._storage = storage
+        self._target = target
+        self.done: list[str] = []
+
+    async def head_there(self, pointer: ChannelPointer) -> SignedHead | None:
+        """Return the head in the tree. Raises UsageError where it is not one that the store's head comes after."""
+        path = _tree.head_path(pointer.of)
+        where = f"{self._target.place}: {path}"
+        try:
+            seen = await self._target.see(path, most=MAX_ENVELOPE_BYTES)
+            there = None if seen is None else read_head(seen.data)
+        except FormatError as error:
+            raise UsageError(f"{where} is none of an export: {error}") from error
+        if there is None:
+            return None
+        ours = None if pointer.head is None else read_head(pointer.head)
+        if ours is None or (ours.digest != there.digest and _place(ours) <= _place(there)):
+            raise UsageError(
+                f"{where} has number {there.head.number} of epoch {there.head.epoch}, which is not before what "
+                f"{self._storage.place} has: it is of another store, or of a later state of this one"
+            )
+        return there
+
+    async def bring(self, pointer: ChannelPointer, brought: Collection[int]) -> None:
+        """Put the documents of an app and channel, the head last.
+
+        brought: sequences of releases that are in the tree. Raises TransferError, FormatError where something that
+        the head names is not there: then the head stays as it was.
+        """
+        await self._bring_updates(pointer.of.app)
+        for digest, recall in sorted(pointer.recalls.items()):
+            await self._put(_tree.recall_path(pointer.of, digest), recall, RECALL_TYPE)
+        if pointer.head is None:
+            return
+        head = read_head(pointer.head).head
+        # What was withdrawn meanwhile is as gone here as it is on a server.
+        listed = {one.sequence for one in pointer.listed()}
+        missing = sorted({one.sequence for one in head.releases} & listed - set(brought))
+        if missing:
+            raise TransferError(f"head {head.number} names sequence {missing[0]}, which could not be exported")
+        await self._put(_tree.head_path(pointer.of), pointer.head, HEAD_TYPE)
+
+    async def _bring_updates(self, app: str) -> None:
+        folder = os.path.dirname(_tree.update_path(app, 1))
+        there = {one.path: one.size async for one in self._target.list(folder)}
+        stored = [one async for one in self._storage.list(f"{layout.TRUST}/{app}")]
+        for one in sorted(stored, key=lambda one: one.path):
+            version = one.path.rpartition("/")[2]
+            if not _tree.is_number(version) or there.get(_tree.update_path(app, int(version))) == one.size:
+                continue
+            try:
+                update = await self._storage.get(one.path, most=MAX_ENVELOPE_BYTES)
+            except FileNotFoundError as error:
+                raise TransferError(f"storage: {one.path} is gone") from error
+            if read_update(update)[1].version != int(version):
+                raise FormatError(f"{one.path} is not the update to version {int(version)}")
+            await self._put(_tree.update_path(app, int(version)), update, UPDATE_TYPE)
+
+    async def _put(self, path: str, data: bytes, media_type: str) -> None:
+        """Put a document, unless it is there."""
+        seen = await self._target.see(path, most=MAX_ENVELOPE_BYTES)
+        if seen is not None and seen.data == data:
+            return
+        headers = {"Content-Type": media_type, "Cache-Control": REVALIDATE}
+        await self._target.put_stream(path, _one(data), size=len(data), headers=headers)
+        await self._target.sync([path])
+        self.done.append(path)
+
+
+def _place(signed: SignedHead) -> tuple[int, int]:
+    """Return what orders the heads of a channel."""
+    return signed.head.epoch, signed.head.number
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes | memoryview]:
+    yield data
