@@ -37,6 +37,14 @@ def _vector(file: str, old: str, new: str, name: str) -> Weakened:
     return Weakened(file, old, new, f"vectors: vector {name}")
 
 
+def _head(file: str, old: str, new: str, name: str) -> Weakened:
+    return Weakened(file, old, new, f"heads: head vector {name}")
+
+
+def _update(file: str, old: str, new: str, name: str) -> Weakened:
+    return Weakened(file, old, new, f"stores: update vector {name}")
+
+
 ALL = (
     _vector("strictjson", "if (name in members)", "if (false)", "statement-inner-member-twice"),
     _vector("strictjson", "level > MAX_NESTING", "level > MAX_NESTING + 1", "statement-nested-33"),
@@ -77,6 +85,15 @@ ALL = (
     _vector("stored", "null && size !== this.index", "null && size < this.index", "trailing-byte"),
     _vector("stored", "this.source.size === null && ", "this.source.size !== null && ", "segment-added"),
     _vector("payload", "payload[0] !== HEADER_BYTES", "false", "header-length"),
+    _head("head", "head.role !== by", "false", "head-role-of-the-key"),
+    _head("head", "trust.digest !== here.digest", "false", "head-trust-other"),
+    _head("head", "now >= head.expires", "now > head.expires", "head-expired"),
+    _head("head", 'await trust.check(envelope, "production");', "", "recall-signature-none-trusted"),
+    _head("headdocument", "sequence >= before", "sequence > before", "head-current-twice"),
+    _head("keyset", "signers.size < set.threshold", "signers.size < 1", "head-signature-threshold"),
+    _update("updates", "previous !== here", "false", "update-forked"),
+    _update("updates", "await checkSigned(root, ", "await Promise.resolve(root, ", "update-new-root-missing"),
+    Weakened("purposes", "if (other !== purpose)", "if (false)", "stores: store vector store-root-signs-heads"),
     _vector("payload", "segment === this.last ? 1 : 0", "0", "tag-not-last"),
     _vector("payload", "if (!equal(found, fromBase64(", "if (equal(found, fromBase64(", "valid-hello"),
     _vector("reading", "padding.some(", "padding.slice(1).some(", "padding-first-byte"),

@@ -1,4 +1,4 @@
-/** How large the reader is: its modules as they are shipped, and bundled and minified as an app's build loads them. */
+/** How large the package is: its modules as they are shipped, and each entry bundled and minified as an app's build does. */
 
 import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -7,24 +7,43 @@ import { build } from "esbuild";
 
 const SRC = new URL("../src/", import.meta.url);
 
+/** What is imported only when it is needed stays outside: a page does not load it with the rest. */
+const LATER = {
+  name: "later",
+  setup: (/** @type {import("esbuild").PluginBuild} */ { onResolve }) =>
+    onResolve({ filter: /./ }, ({ kind, path }) => (kind === "dynamic-import" ? { path, external: true } : null)),
+};
+
 /** @param {Uint8Array} data */
 const gzipped = (data) => gzipSync(data, { level: 9 }).length;
 
-/** Return sizes in bytes: of the modules, each gzipped by itself, and of one bundle; both as plain and gzipped. */
-export async function sizes() {
-  const modules = readdirSync(SRC).map((name) => readFileSync(new URL(name, SRC)));
+/**
+ * Return what a page loads for an entry, in bytes.
+ * @param {string} entry a module in src
+ */
+async function sizeOf(entry) {
   const options = { bundle: true, minify: true, format: "esm", target: "es2022", write: false, legalComments: "none" };
-  const entry = fileURLToPath(new URL("index.js", SRC));
-  const { outputFiles } = await build({ ...options, entryPoints: [entry] });
-  const bundle = outputFiles[0].contents;
-  const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
+  const entryPoints = [fileURLToPath(new URL(entry, SRC))];
+  const { outputFiles } = await build({ ...options, plugins: [LATER], entryPoints });
+  const { contents } = outputFiles[0];
+  return { plain: contents.length, gzipped: gzipped(contents) };
+}
+
+/** Return sizes in bytes: of the modules, each gzipped by itself, and of each entry of the package by its name. */
+export async function sizes() {
+  const names = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+  const modules = names.map((name) => readFileSync(new URL(name, SRC)));
+  const { exports } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const sum = (/** @type {number[]} */ numbers) => numbers.reduce((all, one) => all + one, 0);
+  const entries = Object.entries(exports).map(async ([name, { default: path }]) => [name, await sizeOf(path.slice(6))]);
   return {
     modules: {
       count: modules.length,
       plain: sum(modules.map(({ length }) => length)),
       gzipped: sum(modules.map(gzipped)),
     },
-    bundle: { plain: bundle.length, gzipped: gzipped(bundle) },
+    entries: Object.fromEntries(await Promise.all(entries)),
+    purposes: await sizeOf("purposes.js"),
   };
 }
 

@@ -46,6 +46,14 @@ export function fromHex(hex) {
 }
 
 /**
+ * Return base64.
+ * @param {Uint8Array} data
+ */
+export function toBase64(data) {
+  return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/**
  * Return UTF-8.
  * @param {string} text
  * @returns {Bytes}

@@ -20,7 +20,7 @@ import {
 
 /** @import { Bytes } from "./bytes.js" */
 
-const BOOLEAN = 0x01;
+export const BOOLEAN = 0x01;
 /** @type {number} */
 const VERSION = 0xa0;
 const UNIQUE_IDS = [0x81, 0x82];
@@ -78,8 +78,8 @@ function parseSigned(signed) {
   return { inner, issuer: issuer.whole, subject: subject.whole, spki };
 }
 
-/** @param {Elements} validity */
-function checkTime(validity) {
+/** @param {Elements} validity where a time comes next */
+export function checkTime(validity) {
   const { tag, body } = validity.next();
   const text = String.fromCharCode(...body);
   const spelled = tag === UTC_TIME ? `20${text}` : tag === GENERALIZED_TIME ? text : "";
@@ -87,7 +87,7 @@ function checkTime(validity) {
 }
 
 /** @param {Elements} name */
-function checkName(name) {
+export function checkName(name) {
   while (!name.ended) {
     const parts = name.inside(SET);
     do {
@@ -100,7 +100,7 @@ function checkName(name) {
 }
 
 /** @param {Elements} extensions */
-function checkExtensions(extensions) {
+export function checkExtensions(extensions) {
   const found = new Set();
   while (!extensions.ended) {
     const extension = extensions.inside(SEQUENCE);

@@ -8,7 +8,8 @@
  * │   ├── TamperedError          a digest or tag does not match          .segment .offset
  * │   ├── TruncatedError         ended early, or bytes after the end     .expected .actual
  * │   ├── NotForUsError          wrong app, channel, role; no recipient key
- * │   └── RollbackError          sequence at or below what was trusted   .floor .sequence
+ * │   ├── RollbackError          sequence at or below what was trusted   .floor .sequence
+ * │   └── StaleError             nothing fresh says that this is current
  * ├── KeyFileError             a key or trust store cannot be used
  * ├── SourceChangedError       the input changed while it was being read
  * ├── TransferError            network; safe to retry
@@ -83,6 +84,9 @@ export class RollbackError extends RejectedError {
   }
 }
 
+/** Nothing fresh says that this is current: the head has expired or is missing, or the bundle is too old. */
+export class StaleError extends RejectedError {}
+
 /** A key or trust store cannot be used. */
 export class KeyFileError extends CapsealError {}
 
@@ -105,6 +109,7 @@ for (const [name, error] of Object.entries({
   TruncatedError,
   NotForUsError,
   RollbackError,
+  StaleError,
   KeyFileError,
   SourceChangedError,
   TransferError,

@@ -12,7 +12,7 @@ import {
   sequence,
 } from "./der.js";
 import { KeyFileError, NotForUsError, SignatureError } from "./errors.js";
-import { fromBase64 } from "./members.js";
+import { asString, fromBase64 } from "./members.js";
 import { sha256, subtle } from "./webcrypto.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -97,6 +97,17 @@ export async function loadPublicKeys(pem, where) {
   }
   if (keys.length === 0) throw new KeyFileError(`${where}: not a PEM public key`);
   return keys;
+}
+
+/**
+ * Load one public key of PEM text. Throws FormatError where it is no text, KeyFileError.
+ * @param {unknown} pem
+ * @param {string} where for messages
+ */
+export async function loadPublicKey(pem, where) {
+  const [key, ...others] = await loadPublicKeys(asString(pem, where), where);
+  if (!key || others[0]) throw new KeyFileError(`${where}: ${1 + others.length} public keys found, expected 1`);
+  return key;
 }
 
 /** Whoever can unwrap a session key: a private key, and its public key's fingerprint where that is known. */

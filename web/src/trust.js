@@ -3,13 +3,14 @@
 import { keyOfChain } from "./chain.js";
 import { MAX_SIGNATURES } from "./dsse.js";
 import { FormatError, KeyFileError, NotForUsError, SignatureError } from "./errors.js";
-import { loadPublicKeys, pemBlocks } from "./keys.js";
-import { Members, asString, checkRole, exactly } from "./members.js";
+import { loadPublicKey, loadPublicKeys } from "./keys.js";
+import { Members, checkRole, exactly } from "./members.js";
 import { parse } from "./strictjson.js";
 import { utf8 } from "./bytes.js";
 
 /** @import { Envelope, Signature } from "./dsse.js" */
 /** @import { PublicKey } from "./keys.js" */
+/** @import { Purposes } from "./purposes.js" */
 
 /** @typedef {"production" | "development"} Role */
 /** @typedef {{ fingerprint: string, role: Role }} Signer */
@@ -20,6 +21,9 @@ import { utf8 } from "./bytes.js";
  */
 
 const MAX_ENTRIES = 256;
+const PURPOSES = ["epoch", "created", "certificates", "crls", "root", "heads", "restart"];
+/** @type {Purposes} */
+const NONE = { epoch: 1, certificates: [], crls: [], digest: "" };
 const checkType = exactly("capseal-trust-v1");
 
 /** Trusted keys and a threshold. Certificates in a store vouch for nobody here; they are only counted. */
@@ -27,17 +31,18 @@ export class TrustStore {
   /**
    * @param {{ key: PublicKey, role: Role }[]} keys
    * @param {number} threshold
-   * @param {Role[]} certificates roles of those that the store holds
+   * @param {number} version counts the store's updates
+   * @param {Purposes} purposes what it says besides
    */
-  constructor(keys, threshold, certificates) {
+  constructor(keys, threshold, version, purposes) {
     this.keys = new Map(keys.map((trusted) => [trusted.key.fingerprint, trusted]));
     this.threshold = threshold;
-    this.certificates = certificates.length;
+    this.version = version;
+    this.purposes = purposes;
+    const { certificates } = purposes;
     if (this.keys.size !== keys.length) throw new KeyFileError("trust store names the same key twice");
-    const production = keys.filter(({ role }) => role === "production").length;
-    const most = certificates.includes("production")
-      ? MAX_SIGNATURES
-      : Math.max(1, Math.min(MAX_SIGNATURES, production));
+    const production = keys.filter(isProduction).length;
+    const most = certificates.some(isProduction) ? MAX_SIGNATURES : Math.min(MAX_SIGNATURES, production || 1);
     if (threshold < 1 || threshold > most || keys.length + certificates.length === 0) {
       throw new KeyFileError(
         `trust store has threshold ${threshold} but ${production} production keys of ${keys.length}`,
@@ -60,7 +65,7 @@ export class TrustStore {
       const key = await keyOf(signature, trusted?.key);
       await key?.verify(signature.sig, message);
       if (trusted) signers.set(signature.keyid, trusted.role);
-      else if (key && this.certificates > 0) certified++;
+      else if (key && this.purposes.certificates.length > 0) certified++;
     }
     const production = [...signers.values()].filter((found) => found === "production").length;
     const development = role === "development" && production < signers.size;
@@ -113,7 +118,8 @@ export async function loadTrust(input) {
     return new TrustStore(
       keys.map((key) => ({ key, role: "production" })),
       1,
-      [],
+      1,
+      NONE,
     );
   }
   try {
@@ -124,38 +130,27 @@ export async function loadTrust(input) {
   }
 }
 
-/** @param {unknown} value */
-async function parseStore(value) {
-  const members = new Members(value, "trust store", ["type", "threshold", "keys"], ["version", "epoch", "created", "certificates", "crls", "root", "heads", "restart"]);
+/**
+ * Return a trust store from its JSON value. Throws FormatError, KeyFileError.
+ * @param {unknown} value
+ */
+export async function parseStore(value) {
+  const members = new Members(value, "trust store", ["type", "threshold", "keys"], ["version", ...PURPOSES]);
   members.text("type", checkType);
   const keys = [];
   for (const [item, place] of members.array("keys", 0, MAX_ENTRIES)) {
     const entry = new Members(item, place, ["role", "public_key"]);
     const role = /** @type {Role} */ (entry.text("role", checkRole));
-    const [key, ...others] = await loadPublicKeys(
-      entry.text("public_key", (text) => text),
-      entry.place("public_key"),
-    );
-    if (!key || others.length > 0)
-      throw new KeyFileError(`${place}: ${1 + others.length} public keys found, expected 1`);
-    keys.push({ key, role });
+    keys.push({ key: await loadPublicKey(entry.value["public_key"], entry.place("public_key")), role });
   }
-  const roles = members.has("certificates") ? members.array("certificates", 0, MAX_ENTRIES).map(roleOfCertificate) : [];
-  if (members.has("crls")) members.array("crls", 0, MAX_ENTRIES).forEach(([item, place]) => asString(item, place));
-  if (members.has("version")) members.integer("version", 1);
-  return new TrustStore(keys, members.integer("threshold", 1), roles);
+  const threshold = members.integer("threshold", 1);
+  const version = members.has("version") ? members.integer("version", 1) : 1;
+  // Most stores say no more, and most readers ask for no more: what checks the rest is fetched where there is some.
+  const more = PURPOSES.some((name) => members.has(name)) && (await import("./purposes.js"));
+  return new TrustStore(keys, threshold, version, more ? await more.parsePurposes(members, keys) : NONE);
 }
 
-/**
- * @param {[unknown, string]} item
- * @returns {Role}
- */
-function roleOfCertificate([item, place]) {
-  const entry = new Members(item, place, ["role", "certificate"]);
-  const blocks = pemBlocks(
-    entry.text("certificate", (text) => text),
-    place,
-  );
-  if (!blocks.some(({ label }) => label === "CERTIFICATE")) throw new KeyFileError(`${place}: no PEM certificate`);
-  return /** @type {Role} */ (entry.text("role", checkRole));
+/** @param {{ role: Role }} trusted */
+function isProduction({ role }) {
+  return role === "production";
 }

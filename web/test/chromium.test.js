@@ -4,11 +4,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { vector } from "./support/bundles.js";
 import { findChromium, withPage } from "./support/chromium.js";
-import { keyTexts, vectorTexts } from "./support/places.js";
+import { headTexts, keyTexts, recipeTexts, trustTexts, vectorTexts } from "./support/places.js";
 import { serve } from "./support/serving.js";
 
 const skip = findChromium() || process.env["CI"] ? false : "no chromium here; CHROMIUM may name one";
-const VECTORS = JSON.stringify({ vectors: Object.fromEntries(vectorTexts()), keys: Object.fromEntries(keyTexts()) });
+const VECTORS = JSON.stringify({
+  vectors: Object.fromEntries(vectorTexts()),
+  heads: Object.fromEntries(headTexts()),
+  recipes: Object.fromEntries(recipeTexts()),
+  trust: Object.fromEntries(trustTexts()),
+  keys: Object.fromEntries(keyTexts()),
+});
 const IMPORTS = JSON.stringify({
   imports: {
     "node:test": "/test/support/page-test.js",
@@ -40,6 +46,12 @@ test("every vector gets the same verdict in Chromium", { skip, timeout: 280_000 
   const { count, wrong } = await inPage("judgeVectors()");
   assert.deepEqual(wrong, []);
   assert.equal(count, vectorTexts().size);
+});
+
+test("heads, stores and updates get the same verdict in Chromium", { skip, timeout: 120_000 }, async () => {
+  const { passed, failed } = await inPage('runFiles(["heads", "stores"])');
+  assert.deepEqual(failed, []);
+  assert(passed > headTexts().size + trustTexts().size, `${passed} tests`);
 });
 
 test("sources, strict JSON and trust behave the same in Chromium", { skip, timeout: 120_000 }, async () => {

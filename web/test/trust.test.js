@@ -10,9 +10,12 @@ const { data, options, identity, content } = vector("valid-two-blocks");
 const { expect } = options;
 const key = (name, role = "production") => ({ role, public_key: pem(`${name}.pub.pem`) });
 const store = (more = {}) => ({ type: "capseal-trust-v1", threshold: 1, keys: [key("signer")], ...more });
+const [x5c] = JSON.parse(
+  new TextDecoder().decode(vector("valid-x5c").data.subarray(12, 12 + new DataView(vector("valid-x5c").data.buffer).getUint32(8))),
+).signatures[0].x5c.slice(-1);
 const CERTIFICATE = {
   role: "production",
-  certificate: "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+  certificate: `-----BEGIN CERTIFICATE-----\n${x5c}\n-----END CERTIFICATE-----\n`,
 };
 
 for (const [what, trust] of Object.entries({
@@ -61,6 +64,11 @@ for (const [what, trust] of Object.entries({
   }),
   "the same key twice": store({ keys: [key("signer"), key("signer", "development")] }),
   "a role that is none": store({ keys: [key("signer", "admin")] }),
+  "a certificate that cannot be parsed": store({
+    certificates: [{ role: "production", certificate: CERTIFICATE.certificate.replace(/MII.{40}/, "MII") }],
+  }),
+  "the same certificate twice": store({ certificates: [CERTIFICATE, { ...CERTIFICATE, role: "development" }] }),
+  "a revocation list that is none": store({ crls: [CERTIFICATE.certificate] }),
   "a certificate that is none": store({ certificates: [{ role: "production", certificate: pem("signer.pub.pem") }] }),
   "an array": [store()],
 })) {

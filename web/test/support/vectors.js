@@ -15,15 +15,25 @@ const LARGE_BYTES = 20_000; // of a vector that is read in large pieces only
 const BYTE_BY_BYTE = /^(?:valid-(?:hello|detached|two-blocks)|truncated-|trailing-|padding-|index-|payload-)/;
 
 /**
- * Take a vector's file apart.
+ * Take a vector's file apart; its header may hold only what judgeVector() knows.
  * @param {string} text
  * @returns {Vector}
  */
 export function parseVector(text) {
+  const vector = takenApart(text);
+  const unknown = Object.keys(vector.header).filter((name) => !KNOWN.has(name));
+  if (unknown.length > 0) throw new Error(`vector is newer than its reader: ${unknown}`);
+  return vector;
+}
+
+/**
+ * Take a file of any vector apart.
+ * @param {string} text
+ * @returns {Vector}
+ */
+export function takenApart(text) {
   const [head, body] = text.split(/\n\n(.*)/s);
   const header = Object.fromEntries(head.split("\n").map((line) => line.split(/: (.*)/s).slice(0, 2)));
-  const unknown = Object.keys(header).filter((name) => !KNOWN.has(name));
-  if (unknown.length > 0) throw new Error(`vector is newer than its reader: ${unknown}`);
   const pieces = body
     .split("\n")
     .filter(Boolean)
