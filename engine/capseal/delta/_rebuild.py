@@ -17,7 +17,7 @@ from ._recipe import MAX_FRAME_BYTES, MAX_REFERENCE_BYTES, Head, Instructions
 from ._zip_directory import DirectoryMaker
 
 LEAST_MEMORY_BYTES = 64 * 1024 * 1024
-_COPY_BYTES = 1024 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +114,7 @@ class Rebuilding:
         self._history_bytes = 0
         # Mapped, so that memory which no block needs is never there, and what one needed is not asked for again.
         self._reference = memoryview(mmap.mmap(-1, max(1, reader.head.reference_bytes)))
+        self._piece = memoryview(bytearray(_PIECE_BYTES))
         self.copied_bytes = 0
 
     def pieces(self) -> Iterator[memoryview]:
@@ -156,18 +157,27 @@ class Rebuilding:
             data = bytes(block.parsed.frame_bytes)
         self._remember(data)
         frame, at = memoryview(data), 0
-        buffer = memoryview(bytearray(min(_COPY_BYTES, max((o.copy.size for o in instructions.operations), default=0))))
+        filled = 0  # of the piece: many copies and inserts are small, and each piece costs its taker several calls
         for operation in instructions.operations:
-            if operation.insert_bytes:
-                yield frame[at : at + operation.insert_bytes]
-                at += operation.insert_bytes
+            end = at + operation.insert_bytes
+            while at < end:
+                count = min(end - at, _PIECE_BYTES - filled)
+                self._piece[filled : filled + count] = frame[at : at + count]
+                at, filled = at + count, filled + count
+                if filled == _PIECE_BYTES:
+                    yield self._piece
+                    filled = 0
             start, stop = operation.copy.at, operation.copy.at + operation.copy.size
             while start < stop:
-                piece = buffer[: stop - start]
-                self._base.read_into(start, piece)
-                yield piece
-                start += len(piece)
+                count = min(stop - start, _PIECE_BYTES - filled)
+                self._base.read_into(start, self._piece[filled : filled + count])
+                start, filled = start + count, filled + count
+                if filled == _PIECE_BYTES:
+                    yield self._piece
+                    filled = 0
             self.copied_bytes += operation.copy.size
+        if filled:
+            yield self._piece[:filled]
 
     def _refer(self, instructions: Instructions) -> memoryview | bytes:
         if not instructions.ranges and self._history and instructions.history_bytes == len(self._history[-1]):
