@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import subprocess
+import sys
 from base64 import b64encode
 from functools import cache
 from typing import Any
@@ -21,10 +22,13 @@ _PLACES = {
 
 @cache
 def environment() -> dict[str, str]:
-    """Return what node is started with: before version 20 it has WebCrypto, but not where a page has it."""
+    """Return what node is started with: before version 20 it has WebCrypto, but not where a page has it.
+
+    CAPSEAL_PYTHON: what runs the commands that tests of the device store need beside a page.
+    """
     version = subprocess.run([require_tool("node"), "--version"], capture_output=True, text=True, check=True).stdout
     option = "--experimental-global-webcrypto" if int(version[1:].partition(".")[0]) < 20 else ""
-    return os.environ | {"NODE_OPTIONS": option}
+    return os.environ | {"NODE_OPTIONS": option, "CAPSEAL_PYTHON": sys.executable}
 
 
 class WebReader:

@@ -110,6 +110,23 @@ ALL = (
     Weakened("request", "range.startsWith(`bytes ${asked}-`)", "true", "http: a range that was not asked for"),
     Weakened("trust", "this.keys.size !== keys.length", "false", "trust: trust may not be the same key twice"),
     Weakened("trust", "if (certified > 0)", "if (false)", "trust: where only a certificate would vouch"),
+    Weakened("state", "if (sequence <= lowest)", "if (sequence < lowest)", "store: a newer built-in"),
+    Weakened("state", "if (created <= state.newest)", "if (false)", "store: a permit leads"),
+    Weakened("state", "[BY_TRIAL, BY_RECALL, ", "[BY_RECALL, ", "store: a bundle that does not"),
+    Weakened("confirm", "folder !== pending.bundle.folder", "false", "store: a page confirms only"),
+    Weakened("confirm", "elapsed > confirmWithinS", "elapsed > 2 * confirmWithinS", "store: a confirmation that comes"),
+    Weakened("choosing", "verify: options.verify || starts === 0", "verify: options.verify", "store: a trial's first"),
+    Weakened("choosing", "digest !== bundle.digest", "false", "store: a copy whose seal is another"),
+    Weakened("choosing", "if (starts >= boots)", "if (starts > boots)", "store: a bundle that does not"),
+    Weakened("manifest", "if (found !== digest)", "if (false)", "store: a manifest that was replaced"),
+    Weakened("manifest", "if (added !== undefined)", "if (false)", "store: boot with verify"),
+    Weakened("headmemory", "now.number < old.number", "now.number < old.number - 1", "heads: head-number-lower"),
+    Weakened("headmemory", "before.digest !== after.digest", "false", "heads: head-number-same"),
+    Weakened("headmemory", "now.previous !== before.digest", "false", "heads: head-previous-other"),
+    Weakened("zip", "if (sum !== crc)", "if (false)", "zip: a content that is not that of its CRC"),
+    Weakened("zipdirectory", "String(told) !== String(found)) throw", "false) throw", "zip: a directory that says"),
+    Weakened("zipdirectory", "!(await input.ended())", "false", "zip: bytes behind"),
+    Weakened("zipnames", "    checkPath(bare);", "", "store: an archive that must"),
 )  # fmt: skip
 SAMPLE = ALL[:: len(ALL) // 5]
 

@@ -192,7 +192,7 @@ async function accepted({ seal, signal }, source, trust, expect) {
  * @param {Identity} identity
  * @param {Bytes} firstSegment that was checked
  */
-async function openCipher({ statement }, identity, firstSegment) {
+export async function openCipher({ statement }, identity, firstSegment) {
   const header = parseHeader(firstSegment);
   const sessionKey = await identity.openSessionKey(statement);
   await checkCommitment(sessionKey, header, statement);

@@ -21,6 +21,16 @@ export function findChromium() {
  * @returns {Promise<T>}
  */
 export async function withPage(url, use) {
+  return withBrowser(async (open) => use(await open(url)));
+}
+
+/**
+ * Start Chromium and give `use` what opens a page of it; whatever happens, the process ends.
+ * @template T
+ * @param {(open: (url: string) => Promise<Page>) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withBrowser(use) {
   const folder = await mkdtemp(join(tmpdir(), "capseal-chromium-"));
   const options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"];
   const program = /** @type {string} */ (findChromium());
@@ -31,11 +41,13 @@ export async function withPage(url, use) {
   const ended = new Promise((resolve) => child.once("exit", resolve));
   try {
     const browser = new Pipe(child);
-    const { targetId } = await browser.ask("Target.createTarget", { url: "about:blank" });
-    const { sessionId } = await browser.ask("Target.attachToTarget", { targetId, flatten: true });
-    const page = new Page(browser, sessionId);
-    await page.visit(url);
-    return await use(page);
+    return await use(async (url) => {
+      const { targetId } = await browser.ask("Target.createTarget", { url: "about:blank" });
+      const { sessionId } = await browser.ask("Target.attachToTarget", { targetId, flatten: true });
+      const page = new Page(browser, sessionId, targetId);
+      await page.visit(url);
+      return page;
+    });
   } finally {
     try {
       process.kill(-(/** @type {number} */ (child.pid)), "SIGKILL");
@@ -103,17 +115,53 @@ export class Page {
   /**
    * @param {Pipe} browser
    * @param {string} sessionId
+   * @param {string} targetId
    */
-  constructor(browser, sessionId) {
+  constructor(browser, sessionId, targetId) {
     this.browser = browser;
     this.sessionId = sessionId;
+    this.targetId = targetId;
+  }
+
+  /**
+   * Ask something of this page by the DevTools protocol.
+   * @param {string} method
+   * @param {object} [params]
+   */
+  ask(method, params = {}) {
+    return this.browser.ask(method, params, this.sessionId);
+  }
+
+  /** End the page, whatever it does. */
+  close() {
+    return this.browser.ask("Target.closeTarget", { targetId: this.targetId });
+  }
+
+  /**
+   * Wait until an expression is true, over however many pages the tab shows; return what it gives.
+   * @param {string} expression
+   */
+  async until(expression) {
+    const end = Date.now() + 20_000;
+    let last;
+    while (Date.now() < end) {
+      // Between two pages there is none to ask.
+      last = await this.evaluate(expression).catch((error) => error);
+      if (last && !(last instanceof Error)) return last;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const shows = await this.evaluate("location.href + ' ' + document.body?.innerText").catch(String);
+    throw new Error(`${expression}: ${last}; the page shows ${shows}`);
   }
 
   /** @param {string} url */
   async visit(url) {
     await this.browser.ask("Page.enable", {}, this.sessionId);
     const loaded = new Promise((resolve) =>
-      this.browser.listeners.push(({ method }) => method === "Page.loadEventFired" && resolve(undefined)),
+      this.browser.listeners.push(
+        ({ method, sessionId }) =>
+          method === "Page.loadEventFired" && sessionId === this.sessionId && resolve(undefined),
+      ),
     );
     await this.browser.ask("Page.navigate", { url }, this.sessionId);
     await loaded;

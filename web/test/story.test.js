@@ -1,0 +1,85 @@
+/** The example app's whole story, in a browser, against a live capseal server. */
+
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findChromium, withBrowser } from "./support/chromium.js";
+import { Stage, hasCapseal } from "./support/story.js";
+
+const skip = (findChromium() && (await hasCapseal())) || process.env["CI"] ? false : "no chromium or no capseal here";
+const SHOTS = process.env["CAPSEAL_SCREENSHOTS"]; // a folder, to write them anew
+const shows = (/** @type {string} */ text) => `document.body?.innerText.includes(${JSON.stringify(text)})`;
+const RUNS = (/** @type {string} */ version) => shows(`Version ${version}`);
+const UPDATE = "document.getElementById('update').click()";
+
+/** @param {import("./support/chromium.js").Page} page @param {string} name */
+async function shoot(page, name) {
+  if (!SHOTS) return;
+  await mkdir(SHOTS, { recursive: true });
+  await page.ask("Emulation.setDeviceMetricsOverride", { width: 480, height: 320, deviceScaleFactor: 1, mobile: false });
+  const { data } = await page.ask("Page.captureScreenshot", { format: "png" });
+  await writeFile(join(SHOTS, `${name}.png`), Buffer.from(data, "base64"));
+}
+
+test("v1, a tampered v2 refused, v2, its crash, v1 again, v3, and an old release refused", { skip, timeout: 120_000 }, async () => {
+  const stage = await Stage.open();
+  try {
+    await withBrowser(async (open) => {
+      const page = await open(stage.site);
+      await page.until(RUNS("0, built in"));
+      await shoot(page, "1-built-in");
+
+      await stage.publish(1);
+      await page.evaluate(UPDATE);
+      await page.until(`${RUNS("1")} && ${shows("confirmed")}`);
+      await shoot(page, "2-v1");
+
+      await stage.publish(2);
+      stage.way.tampers = true;
+      await page.evaluate(UPDATE);
+      await page.until(shows("TamperedError"));
+      await shoot(page, "3-tampered");
+      stage.way.tampers = false;
+      await page.evaluate("document.getElementById('go').click()");
+      await page.until(RUNS("1"));
+
+      await page.evaluate(UPDATE);
+      await page.until(RUNS("2")); // which crashes before it confirms itself
+      await page.visit(stage.site);
+      await page.until(RUNS("1"));
+
+      await stage.publish(3);
+      await page.evaluate(UPDATE);
+      await page.until(`${RUNS("3")} && ${shows("confirmed")}`);
+
+      stage.way.latest = 1;
+      await page.evaluate(UPDATE);
+      await page.until(shows("RollbackError"));
+      await shoot(page, "4-replay");
+      stage.way.latest = 0;
+
+      const other = await open(stage.site); // two tabs at once: both start what is confirmed
+      await other.until(RUNS("3"));
+      await stage.publish(4);
+      await Promise.all([other.evaluate(UPDATE), page.visit(`${stage.site}/?again#update`)]);
+      await other.until(RUNS("4"));
+      await page.until(`${RUNS("4")} || ${RUNS("3")} || ${shows("No update")}`);
+      await page.visit(stage.site);
+      await page.until(`${RUNS("4")} && ${shows("confirmed")}`);
+      await page.until("fetch('large.bin', { headers: { range: 'bytes=5-9' } }).then(async (answer) => " +
+        "answer.status === 206 && (await answer.arrayBuffer()).byteLength === 5 && answer.headers.get('content-range') === 'bytes 5-9/3000000')");
+      await other.close();
+
+      await stage.close(); // neither the app's server nor that of releases can be reached any more
+      await page.visit(stage.site);
+      await page.until(`${RUNS("4")} && ${shows("confirmed")}`);
+      await page.evaluate(UPDATE);
+      await page.until(shows("TransferError"));
+      await page.evaluate("document.getElementById('go').click()");
+      await page.until(RUNS("4"));
+    });
+  } finally {
+    await stage.close();
+  }
+});
