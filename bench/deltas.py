@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from . import updates
 from .machine import MIB
 from .plan import Plan
 
@@ -31,27 +32,49 @@ PAIRS = {
     "phaser": ("phaser@4.2.0", "phaser@4.2.1"),
     "babylon": ("@babylonjs/core@9.34.0", "@babylonjs/core@9.35.0"),
 }
+OTHERS = {
+    "onnx": ("onnxruntime-web@1.29.0", "onnxruntime-web@1.30.0"),  # WebAssembly
+    "canvaskit": ("canvaskit-wasm@0.41.1", "canvaskit-wasm@0.42.0"),
+    "fontawesome": ("@fortawesome/fontawesome-free@7.2.0", "@fortawesome/fontawesome-free@7.3.0"),  # fonts, images
+    "noto": ("@fontsource/noto-sans-jp@5.2.9", "@fontsource/noto-sans-jp@5.3.0"),
+    "flags": ("flag-icons@7.3.2", "flag-icons@7.5.0"),
+    "mui": ("@mui/icons-material@9.4.0", "@mui/icons-material@9.5.0"),  # 43,010 files
+    "directus": ("@directus/app@17.1.1", "@directus/app@18.0.0"),  # minified, hashes in the files' names
+    "n8n": ("n8n-editor-ui@2.40.3", "n8n-editor-ui@2.41.0"),
+    "excalidraw": ("@excalidraw/excalidraw@0.18.0", "@excalidraw/excalidraw@0.18.1"),
+    "tiny": ("is-odd@3.0.0", "is-odd@3.0.1"),
+}
+"""Pairs of other kinds, which the long form has besides."""
+END_TO_END = ("three", "pdfjs", "phaser")
 GAME = "game"
 TIME_OUT_S = 300
+_BSDIFF_BYTES = 200 * MIB
+"""bsdiff takes 17 bytes of memory for each of the old content: it is not asked for more than that."""
 _LEAST_KB = 32 * MIB // 1024
 
 Record = dict[str, Any]
 
 
 def run(plan: Plan, where: str) -> dict[str, Any]:
-    """Measure every pair that can be had; the long form has bsdiff, the game and 4 GiB besides."""
+    """Measure every pair that can be had; the long form has bsdiff, other pairs, the game and 4 GiB besides."""
     kept = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "capseal-bench", "pairs")
     os.makedirs(kept, exist_ok=True)
     commands: list[Record] = []
+    installed: list[Record] = []
     with TemporaryDirectory(prefix="capseal-bench-", dir=where) as folder:
-        for name, packages in PAIRS.items():
-            if (pair := _fetched(kept, name, packages, plan.say)) is not None:
-                commands += _pair(name, *pair, folder, plan)
+        for name, packages in (PAIRS | (OTHERS if plan.full else {})).items():
+            if (pair := _fetched(kept, name, packages, plan.say)) is None:
+                continue
+            commands += _pair(name, *pair, folder, plan)
+            if name in END_TO_END:
+                installed.append(updates.run(name, *pair, os.path.join(folder, f"{name}-installed")))
+                shutil.rmtree(os.path.join(folder, f"{name}-installed"))
+                plan.say(f"  {name}: {json.dumps(installed[-1])}")
         game = _made_up(kept, os.path.join(kept, "three-a")) if plan.full else None
         if game is not None:
             commands += _pair(GAME, *game, folder, plan)
         large = _large(folder, plan) if plan.full else []
-    return {"commands": commands, "large": large}
+    return {"commands": commands, "large": large, "installed": installed}
 
 
 def _fetched(kept: str, name: str, packages: Sequence[str], say: Callable[[str], None]) -> tuple[str, str] | None:
@@ -97,6 +120,8 @@ def _pair(name: str, old: str, new: str, folder: str, plan: Plan) -> list[Record
         else:
             plan.say(f"  {name}: {peer} did not end in {TIME_OUT_S} s")
     records.append({"pair": name, "group": "update", "name": "files by hash", "bytes": _by_hash(old, new)})
+    if shutil.which("casync"):
+        records.append({"pair": name, "group": "update", "name": "casync", "bytes": _chunked(*zips, folder)})
     for path in zips:
         os.unlink(path)
     return [record | {"old_bytes": sizes[0], "new_bytes": sizes[1]} for record in records]
@@ -138,7 +163,7 @@ def _peers(old: str, new: str, delta: str, full: bool) -> list[tuple[str, str, l
         ("zstd -12 --patch-from", "update", [*zstd, f"--long={min(31, log)}", f"--patch-from={old}", new, "-o", delta]),
         ("zstd -12 --long=23", "fresh", [*zstd, "--long=23", new, "-o", delta]),
     ]
-    if full:
+    if full and os.path.getsize(old) <= _BSDIFF_BYTES:
         known.append(("bsdiff", "update", ["bsdiff", old, new, delta]))
     found = [one for one in known if shutil.which(one[2][0])]
     if importlib.util.find_spec("hdiffpatch"):
@@ -204,6 +229,20 @@ def _by_hash(old: str, new: str) -> int:
             with open(path, "rb") as file:
                 data = file.read()
             total += min(len(data), len(_brotli(data)))
+    return total
+
+
+def _chunked(old: str, new: str, folder: str) -> int:
+    """What a device downloads that has the old chunks: the new index, and the chunks that are only there (casync)."""
+    stores = [os.path.join(folder, f"chunks-{which}") for which in "ab"]
+    index = os.path.join(folder, "chunks.caibx")
+    for path, store in zip((old, new), stores, strict=True):
+        subprocess.run(["casync", "make", f"--store={store}", index, path], check=True, stdout=subprocess.DEVNULL)
+    there = {os.path.basename(path) for path in _files(stores[0])}
+    total = os.path.getsize(index)
+    total += sum(os.path.getsize(path) for path in _files(stores[1]) if os.path.basename(path) not in there)
+    for store in stores:
+        shutil.rmtree(store)
     return total
 
 

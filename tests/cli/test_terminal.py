@@ -86,3 +86,44 @@ def test_no_bar_appears_in_a_pipe_and_none_is_kept(desk: Desk, tmp_path, monkeyp
     run("verify", desk.path("dist.sealed"), *desk.trusting, cwd=tmp_path).succeeded()
     with progress.shown("Sealing", "-") as advance:
         assert advance is None
+
+
+def test_the_bar_of_a_step_takes_the_place_of_the_one_before_with_its_first_bytes(monkeypatch, tmp_path):
+    """Steps are told of before they begin: recipes are made within the sealing."""
+    started = []
+
+    class Bar:
+        def __init__(self):
+            self.on = False
+
+        def add_task(self, label, *, total, completed):
+            self.label = label
+
+        def start(self):
+            assert not any(one.on for one in started), "two bars at once"
+            started.append(self)
+            self.on = True
+
+        def update(self, task, *, completed):
+            assert self.on
+
+        def stop(self):
+            self.on = False
+
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "_make", Bar)
+    monkeypatch.setattr("sys.stderr", Tty())
+    with progress.in_steps() as begin:
+        recipes, sealing = begin("Making recipes", tmp_path), begin("Sealing", tmp_path)
+        for advance in (recipes, recipes, sealing, sealing):
+            advance(1)
+    assert [one.label for one in started] == ["Making recipes", "Sealing"]
+    assert not any(one.on for one in started)
+
+
+class Tty:
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        return len(text)

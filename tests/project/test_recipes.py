@@ -4,10 +4,12 @@ import json
 import random
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 import capseal
+from capseal.device import DeviceStore
 from capseal.project.config import Config
 from capseal.project.doctor import diagnose
 from support.command import run
@@ -168,6 +170,37 @@ def test_a_base_from_a_server_is_verified_with_the_production_store_before_it_is
         done = run(*words, "--trust", "other.json", "-o", "elsewhere", cwd=project)
         assert done.code == 1 and "no trusted key matches" in done.err
         assert not list((project / "elsewhere").glob("*.payload"))
+
+
+def test_what_init_makes_is_enough_to_release_an_update_that_a_device_takes_by_its_recipe(tmp_path):
+    """Nothing is added to what `init` wrote: the archive key is there, and a recipient."""
+    assert run("init", "--app", APP, cwd=tmp_path).code == 0
+    www = tmp_path / "www"
+    (www / "assets").mkdir(parents=True)
+    (tmp_path / "builtin").mkdir()
+    for number in range(40):
+        (www / "assets" / f"{number}.bin").write_bytes(random.Random(number).randbytes(20_000))
+    trust = capseal.load_trust(tmp_path / "keys" / "trust.json")
+    identity = capseal.load_private_key(tmp_path / "keys" / "recipient.pem")
+    device = DeviceStore(tmp_path / "device", trust=trust, identity=identity, app=APP, builtin=tmp_path / "builtin")
+    with live_server(str(tmp_path / "store"), trust) as live:
+        for sequence in (1, 2):
+            write(tmp_path, sequence)
+            release(tmp_path, sequence, "www", "--no-head", "--server", live.url)
+            device.install(live.url)
+            device.activate()
+            running = device.boot()
+            device.confirm()
+            if sequence == 1:
+                (www / "assets" / "3.bin").rename(www / "assets" / "3-moved.bin")
+                (www / "assets" / "4.bin").unlink()
+    assert recipes(tmp_path, 2) == ["recipe-fresh", name_of(tmp_path, 1)]
+    [download] = [one.download for one in device.status().confirmed if one.sequence == 2]
+    assert download.source == name_of(tmp_path, 1)
+    assert download.bytes < 2000 and download.saved_bytes > 780_000
+    there = {path.relative_to(www): path.read_bytes() for path in www.rglob("*") if path.is_file()}
+    root = Path(running.path)
+    assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()} == there
 
 
 def test_a_zip_whose_entries_are_deflated_is_warned_of(project):

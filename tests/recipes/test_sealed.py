@@ -11,7 +11,7 @@ import pytest
 import capseal
 from capseal import TamperedError, TrustStore, delta
 from capseal.bundle.companions import checked_index
-from capseal.constants import SEGMENT_BYTES
+from capseal.constants import HEADER_BYTES, SEGMENT_BYTES
 from capseal.io.source import open_source
 from capseal.recipes import rebuilding
 from capseal.recipes._names import RECIPE_TYPE
@@ -335,6 +335,17 @@ def test_recipes_that_are_no_gain_are_left_out_of_the_seal(update, tmp_path):
     assert [(one.name, one.kept) for one in made.made] == [("recipe-fresh", False), (made.from_old, False)]
     assert capseal.inspect(made.seal)[1].companions == ()
     assert not list(tmp_path.glob("*recipe*"))
+
+
+def test_all_recipes_together_tell_of_the_content_once(update):
+    """So that a bar of its length is full when the last is made, and not before."""
+    told = []
+    made = update(progress=told.append)
+    size = capseal.inspect(made.seal)[1].content.size
+    assert len(made.made) == 2
+    assert sum(told) == size + HEADER_BYTES
+    assert min(told) >= 0 and len(told) > 4
+    assert sum(told[:-1]) < sum(told)
 
 
 def test_a_stream_makes_no_recipes(tmp_path, signer, recipient):

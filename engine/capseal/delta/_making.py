@@ -7,7 +7,7 @@ deterministic: the tries are chosen by sizes, not by the clock.
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from . import _codec
 from ._base import Base, open_base
 from ._layout import Layout
 from ._plaintexts import NewContent, mapped_base, new_content
-from ._planning import Plan, Shape
+from ._planning import Matches, Plan, Shape
 from ._recipe import BLOCK_HEAD, STORED, ZSTD, Head, Instructions
 
 _MIB = 1024 * 1024
@@ -67,14 +67,16 @@ def make_recipe(
     base_digest: bytes | None = None,
     overwrite: bool = False,
     jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Made:
     """Write the recipe that makes the new content from the base, to a sink, which is committed.
 
     base: a folder or a zip; an empty folder makes a recipe from nothing. new: a folder, which becomes its zip, a
     file, or what several recipes are made for (new_content()). base_digest: of the payload that the base was installed
     from, where it is that of a sealed bundle. jobs: threads, by default one for each processor, at most 4; the recipe
-    is the same. Both plaintexts are copied to files without names in the folder for temporary files. Raises UsageError
-    without the compiled module, SourceChangedError, OSError.
+    is the same. progress: told how many bytes of the new content are done, all of it in the end. Both plaintexts are
+    copied to files without names in the folder for temporary files. Raises UsageError without the compiled module,
+    SourceChangedError, OSError.
     """
     if overwrite and isinstance(sink, str | os.PathLike):
         check_outputs(base, [os.fspath(sink)])
@@ -86,7 +88,8 @@ def make_recipe(
             new = held.enter_context(new_content(held.enter_context(closing(open_content(new)))))
         old = held.enter_context(mapped_base(opened))
         threads = held.enter_context(ThreadPoolExecutor(min(_MAX_JOBS, jobs or processors())))
-        tries = [held.enter_context(closing(one)) for one in _tries(old, new, opened.layout, threads)]
+        done = _Done(new.bytes, progress)
+        tries = [held.enter_context(closing(one)) for one in _tries(old, new, opened.layout, threads, done)]
         best = min(tries, key=lambda one: one.bytes)
         head = Head(
             payload_header_bytes=new.header_bytes,
@@ -103,42 +106,86 @@ def make_recipe(
         target.write_at(0, head)
         best.copy_to(target, len(head))
         target.commit()
+        done.finish()
     return Made(
         len(head) + best.bytes, new.bytes, len(old), best.plan.residual_bytes,
         best.frame_bytes, best.reference_bytes, best.level, len(tries),
     )  # fmt: skip
 
 
-def _tries(old: Any, new: NewContent, layout: Layout, threads: ThreadPoolExecutor) -> Iterator["_Try"]:
+class _Done:
+    """How far the making is: to find matches is half of it, and all tries together are the rest."""
+
+    def __init__(self, new_bytes: int, told: Callable[[int], None] | None) -> None:
+        self._new_bytes, self._told = new_bytes, told
+        self._reached = self._packed = 0
+        self._to_pack = 1
+
+    def found(self, to_pack: int) -> None:
+        """Say that the matches are found, and how many bytes of frames the tries have together."""
+        self._to_pack = max(1, to_pack)
+        self._reach(self._new_bytes // 2)
+
+    def packed(self, frame_bytes: int) -> None:
+        """Say that a frame of that many bytes is packed."""
+        self._packed = min(self._to_pack, self._packed + frame_bytes)
+        half = self._new_bytes // 2
+        self._reach(half + (self._new_bytes - half) * self._packed // self._to_pack)
+
+    def finish(self) -> None:
+        """Say that all is done."""
+        self._reach(self._new_bytes)
+
+    def _reach(self, at: int) -> None:
+        step, self._reached = at - self._reached, at
+        if step > 0 and self._told is not None:
+            self._told(step)
+
+
+def _tries(old: Any, new: NewContent, layout: Layout, threads: ThreadPoolExecutor, done: _Done) -> Iterator["_Try"]:
     """Try shapes while the budget lasts, at least one; the best once more at the highest level, where that is cheap."""
     fresh, header_bytes = new.data, new.header_bytes
+    matches = Matches(old, fresh, copy_bytes=_COPY_BYTES, header_bytes=header_bytes)
     if not len(old):
-        plan = Plan(old, fresh, copy_bytes=_COPY_BYTES[0], header_bytes=header_bytes)
-        yield _Try(plan, fresh, layout, _FROM_NOTHING, level=_LEVEL, threads=threads)
+        plan = Plan(matches, copy_bytes=_COPY_BYTES[0])
+        done.found(plan.residual_bytes)
+        yield _Try(plan, fresh, layout, _FROM_NOTHING, level=_LEVEL, threads=threads, done=done)
         return
     left_s = max(_LEAST_BUDGET_S, len(fresh) * _BUDGET_S_PER_BYTE)
-    best: _Try | None = None
+    chosen: list[tuple[Plan, Shape]] = []
     for copy_bytes in _COPY_BYTES:
-        plan = Plan(old, fresh, copy_bytes=copy_bytes, header_bytes=header_bytes)
+        plan = Plan(matches, copy_bytes=copy_bytes)
         for shape in _SHAPES:
             cost_s = plan.cost_bytes(shape, _REFERENCE_COST) / _LEVEL_BYTES_PER_S
-            if best is not None and cost_s > left_s:
-                continue
-            left_s -= cost_s
-            one = _Try(plan, fresh, layout, shape, level=_LEVEL, threads=threads)
-            best = one if best is None or one.bytes < best.bytes else best
-            yield one
+            if not chosen or cost_s <= left_s:
+                left_s -= cost_s
+                chosen.append((plan, shape))
+    done.found(sum(plan.residual_bytes for plan, _ in chosen))
+    best: _Try | None = None
+    for plan, shape in chosen:
+        one = _Try(plan, fresh, layout, shape, level=_LEVEL, threads=threads, done=done)
+        best = one if best is None or one.bytes < best.bytes else best
+        yield one
     if best is not None and best.worked_bytes / _HIGHEST_LEVEL_BYTES_PER_S <= left_s:
-        yield _Try(best.plan, fresh, layout, best.shape, level=_HIGHEST_LEVEL, threads=threads)
+        yield _Try(best.plan, fresh, layout, best.shape, level=_HIGHEST_LEVEL, threads=threads, done=done)
 
 
 class _Try:
     """One way to cut and compress the blocks, in a file without a name. The sizes of frames are the largest."""
 
     def __init__(
-        self, plan: Plan, fresh: Any, layout: Layout, shape: Shape, *, level: int, threads: ThreadPoolExecutor
+        self,
+        plan: Plan,
+        fresh: Any,
+        layout: Layout,
+        shape: Shape,
+        *,
+        level: int,
+        threads: ThreadPoolExecutor,
+        done: _Done,
     ) -> None:
         self.plan, self.shape, self.level = plan, shape, level
+        self._done = done
         self.bytes = self.frame_bytes = self.reference_bytes = self.history_bytes = self.worked_bytes = 0
         self._spool = tempfile.TemporaryFile()
         waiting: deque[Future[tuple[bytes, Instructions]]] = deque()
@@ -167,6 +214,7 @@ class _Try:
 
     def _write(self, block: bytes, instructions: Instructions) -> None:
         self._spool.write(block)
+        self._done.packed(instructions.frame_bytes)
         self.bytes += len(block)
         self.worked_bytes += instructions.frame_bytes + instructions.reference_bytes
         self.frame_bytes = max(self.frame_bytes, instructions.frame_bytes)

@@ -1,6 +1,6 @@
 """From matches to blocks: what is copied, what goes into which frame, and what of the base each frame refers to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,27 +51,38 @@ class Planned:
         return b"".join(fresh[piece.at : piece.at + piece.size].data for piece in self.pieces)
 
 
-class Plan:
-    """The matches of two plaintexts, and the blocks that follow for a shape. fresh: without a directory of its own."""
+class Matches:
+    """All matches of two plaintexts, found once for all plans. fresh: without a directory of its own."""
 
-    def __init__(self, base: Bytes, fresh: Bytes, *, copy_bytes: int, header_bytes: int = 0) -> None:
-        """copy_bytes: matches at least that long are copied; header_bytes: so much in front is not, whatever matches.
+    def __init__(self, base: Bytes, fresh: Bytes, *, copy_bytes: Sequence[int], header_bytes: int = 0) -> None:
+        """copy_bytes: what plans may copy from; header_bytes: so much in front is not copied, whatever matches.
 
         Raises UsageError without the compiled module.
         """
-        self.base = base
-        self._base_bytes, self._fresh_bytes = len(base), len(fresh)
-        copies, short, count = [np.empty((0, 3), np.int64)], [np.empty((0, 3), np.int64)], 0
+        self.base, self.fresh_bytes, self.header_bytes = base, len(fresh), header_bytes
+        least = min(copy_bytes)
+        found, short = [np.empty((0, 3), np.int64)], 0
         if len(base):
             for matches in find_matches(base, fresh, least_bytes=LEAST_MATCH_BYTES):
                 rows = matches if not header_bytes else _behind(matches, header_bytes)
-                is_long = rows[:, 2] >= copy_bytes
-                copies.append(rows[is_long])
-                if count < _MAX_SHORT_MATCHES:  # more would not find room in any reference
-                    short.append(rows[~is_long])
-                    count += len(short[-1])
-        self._copies: Rows = np.concatenate(copies)
-        self._short: Rows = np.concatenate(short)
+                if short >= _MAX_SHORT_MATCHES:  # more would not find room in any reference
+                    rows = rows[rows[:, 2] >= least]
+                short += int((rows[:, 2] < least).sum())
+                found.append(rows)
+        self.rows: Rows = np.concatenate(found)
+
+
+class Plan:
+    """What is copied of the matches, and the blocks that follow for a shape."""
+
+    def __init__(self, matches: Matches, *, copy_bytes: int) -> None:
+        """copy_bytes: matches at least that long are copied."""
+        self.base = matches.base
+        self._base_bytes, self._fresh_bytes = len(matches.base), matches.fresh_bytes
+        header_bytes = matches.header_bytes
+        is_long = matches.rows[:, 2] >= copy_bytes
+        self._copies: Rows = matches.rows[is_long]
+        self._short: Rows = matches.rows[~is_long]
         ends = self._copies[:, 0] + self._copies[:, 2]
         self._header_bytes = header_bytes
         self._starts = np.concatenate(([header_bytes], ends))  # of what lies in front of each copy, and behind the last

@@ -22,6 +22,7 @@ KEYS = "keys"
 SIGNING = f"{KEYS}/signing"
 DEVELOPMENT = f"{KEYS}/development"
 RECIPIENT = f"{KEYS}/recipient"
+ARCHIVE = f"{KEYS}/archive"
 ROOT = f"{KEYS}/root"
 HEAD = f"{KEYS}/head"
 DEVELOPMENT_HEAD = f"{KEYS}/development-head"
@@ -38,6 +39,7 @@ _BITS = {
     SIGNING: SIGNING_RSA_BITS,
     DEVELOPMENT: RECIPIENT_RSA_BITS,
     RECIPIENT: RECIPIENT_RSA_BITS,
+    ARCHIVE: RECIPIENT_RSA_BITS,
     ROOT: SIGNING_RSA_BITS,
     HEAD: RECIPIENT_RSA_BITS,
     DEVELOPMENT_HEAD: RECIPIENT_RSA_BITS,
@@ -122,7 +124,7 @@ def _fill(
     csr: bool,
 ) -> None:
     bits = {name: count for name, count in _BITS.items() if name not in given}
-    # OpenSSL makes them without the interpreter's lock, so that two processors make six keys in half the time.
+    # OpenSSL makes them without the interpreter's lock, so that two processors make the keys in half the time.
     with ThreadPoolExecutor() as pool:
         keys = dict(zip(bits, pool.map(PrivateKey.generate, bits.values()), strict=True))
     public = {name: key.public_key for name, key in keys.items()} | {n: one.public_key for n, one in given.items()}
@@ -138,11 +140,12 @@ def _fill(
         root_signers=signer(ROOT),
         head_signers=signer(HEAD),
         development_head_signers=(f"{DEVELOPMENT_HEAD}.pem",),
-        recipients=(f"{RECIPIENT}.pub.pem",),
+        recipients=(f"{RECIPIENT}.pub.pem", f"{ARCHIVE}.pub.pem"),
         identities=(f"{RECIPIENT}.pem",),
         trust=TRUST,
         development_trust=DEVELOPMENT_TRUST,
         log=LOG,
+        archive=f"{ARCHIVE}.pem",
     )
     trust, development_trust = _stores(public, now)
     files.make_folder(os.path.join(folder, KEYS), mode=0o700)

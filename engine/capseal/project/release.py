@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Steps = Callable[[str, str | os.PathLike[str]], Progress | None]
 """Told that a step begins, and which file or folder it goes through; returns what to report its bytes to."""
 
-ENCRYPTING, SEALING, VERIFYING = "Encrypting", "Sealing", "Verifying"
+ENCRYPTING, RECIPES, SEALING, VERIFYING = "Encrypting", "Making recipes", "Sealing", "Verifying"
 LOGGING, PUBLISHING = "Logging", "Publishing"
 
 
@@ -127,7 +127,9 @@ def release(
         if bases is not None:
             from ..recipes.making import RecipeMaker  # here, since it needs the extra `delta`
 
-            maker = [stack.enter_context(RecipeMaker(bases, place=partial(place, unfinished), jobs=jobs))]
+            told = steps(RECIPES, source)
+            recipe_maker = RecipeMaker(bases, place=partial(place, unfinished), jobs=jobs, progress=told)
+            maker = [stack.enter_context(recipe_maker)]
         opened = open_content(source if content is None else content, leave_out=written)
         vouched: list[Companion] = []
         custom = None

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -47,17 +48,19 @@ class RecipeMaker:
         place: Callable[[str], str | os.PathLike[str]],
         keep_all: bool = False,
         jobs: int | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """place: where the stored bytes of a recipe of that name go. keep_all: also those that are no gain.
 
         Otherwise one is left out that is above half of what a download from nothing takes, and that from nothing where
-        it is no smaller than the content.
+        it is no smaller than the content. progress: told how far all recipes together are, in bytes of the content.
         """
         self.made: tuple[MadeRecipe, ...] = ()
         self._bases = {recipe_name(one.digests[0]): one for one in bases}
         self._place = place
         self._keep_all = keep_all
         self._jobs = jobs or processors()
+        self._progress = progress
         self._held = ExitStack()
 
     def __call__(self, header: bytes, content: Source) -> list[CompanionSource]:
@@ -106,13 +109,30 @@ class RecipeMaker:
         largest = max((one.base.layout.size for one in self._bases.values()), default=0)
         together = max(1, min(_MAX_TOGETHER, self._jobs, _TOGETHER_BYTES // max(1, largest)))
         files = {name: cast(BinaryIO, self._held.enter_context(tempfile.TemporaryFile())) for name in wanted}
+        told = _shared(self._progress, len(wanted))
 
         def make(name: str) -> None:
             base, digest = wanted[name]
-            make_recipe(base, new, files[name], base_digest=digest, jobs=max(1, self._jobs // together))
+            make_recipe(base, new, files[name], base_digest=digest, jobs=max(1, self._jobs // together), progress=told)
             files[name].seek(0)
 
         with ThreadPoolExecutor(together) as threads:
             for done in [threads.submit(make, name) for name in wanted]:
                 done.result()
         return files
+
+
+def _shared(progress: Callable[[int], None] | None, recipes: int) -> Callable[[int], None] | None:
+    """Return what each of so many recipes is to tell of its content, from any thread: together they tell it once."""
+    if progress is None:
+        return None
+    lock = threading.Lock()
+    rest = 0
+
+    def told(size: int) -> None:
+        nonlocal rest
+        with lock:
+            step, rest = divmod(rest + size, recipes)
+            progress(step)
+
+    return told

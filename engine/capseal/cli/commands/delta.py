@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from ..framework import console, content, options
+from ..framework import console, content, options, progress
 from ..framework.arguments import Group, argument
 
 BaseArgument = Annotated[
@@ -22,13 +22,15 @@ def make(
     """Make the recipe that rebuilds NEW where BASE is."""
     from ... import delta
 
-    made = delta.make_recipe(
-        base,
-        content.open_content(new, leave_out=[output]),
-        console.open_output(output),
-        overwrite=force,
-        jobs=jobs,
-    )
+    with progress.shown("Making the recipe", new, output=output) as advance:
+        made = delta.make_recipe(
+            base,
+            content.open_content(new, leave_out=[output]),
+            console.open_output(output),
+            overwrite=force,
+            jobs=jobs,
+            progress=advance,
+        )
     if json:
         console.print_json(
             {

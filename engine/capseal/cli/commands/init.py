@@ -88,6 +88,7 @@ def _tell(web: str | None, made: "Created", *, csr: bool) -> None:
         (f"{creation.SIGNING}.pem", "secret: signs releases; for the release machine only"),
         (f"{creation.DEVELOPMENT}.pem", "secret: signs what 'capseal dev' serves; for developers' machines"),
         (f"{creation.RECIPIENT}.pem", "secret: opens bundles; goes into the app, on the devices"),
+        (f"{creation.ARCHIVE}.pem", "secret: opens all releases, to make recipes; for the release machine only"),
         (f"{creation.ROOT}.pem", "secret: may replace all other keys; to be kept offline, away from them"),
         (f"{creation.HEAD}.pem", "secret: says what is current; for what renews that, such as CI"),
         (f"{creation.DEVELOPMENT_HEAD}.pem", "secret: the same for development builds"),

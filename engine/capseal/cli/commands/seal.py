@@ -1,6 +1,6 @@
 """capseal seal: encrypt and sign."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,10 +119,16 @@ def seal(
             if not isinstance(target, str):
                 raise UsageError("with --base, recipes are written beside the output, which must be a file")
             keys = (identity or config.identities, trust or config.trust)
-            recipes = [stack.enter_context(_recipes(base, output, keys, passphrases, jobs=jobs))]
+            step = stack.enter_context(progress.in_steps())
+            told = step("Making recipes", source)
+            recipes = [stack.enter_context(_recipes(base, output, keys, passphrases, jobs=jobs, told=told))]
             written_to += recipes[0].outputs
         opened = content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to)
-        advance = stack.enter_context(progress.shown("Sealing", source, output=output))
+        if base:
+            stack.enter_context(progress.noted("Sealing"))
+            advance = step("Sealing", source)
+        else:
+            advance = stack.enter_context(progress.shown("Sealing", source, output=output))
         written = capseal.seal(
             opened,
             sink,
@@ -155,6 +161,7 @@ def _recipes(
     passphrases: Passphrases,
     *,
     jobs: int | None,
+    told: Callable[[int], None] | None,
 ) -> "Iterator[RecipeMaker]":
     """Open the bases, and give what makes recipes for them. keys: identities and a trust store, for sealed ones."""
     need("delta")
@@ -173,7 +180,8 @@ def _recipes(
             )
             for path in bases
         ]
-        yield stack.enter_context(RecipeMaker(opened, place=lambda name: f"{output}.{name}", keep_all=True, jobs=jobs))
+        maker = RecipeMaker(opened, place=lambda name: f"{output}.{name}", keep_all=True, jobs=jobs, progress=told)
+        yield stack.enter_context(maker)
 
 
 def _default_output(source: str, *, detached: bool) -> str:

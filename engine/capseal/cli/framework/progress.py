@@ -23,13 +23,13 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
     where another program may be drawing.
     """
     if not sys.stderr.isatty() or output == "-":
-        with _noted(label):
+        with noted(label):
             yield None
         return
     sizes = [None if path == "-" else size_of(path) for path in paths]
     bar = _Bar(label, None if None in sizes else sum(filter(None, sizes)))
     try:
-        with _noted(label):
+        with noted(label):
             yield bar.advance
     finally:
         bar.close()
@@ -42,19 +42,20 @@ def transferred(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
     None of them where no bar can be shown.
     """
     if not sys.stderr.isatty():
-        with _noted(label):
+        with noted(label):
             yield {}
         return
     bar = _Bar(label, None)
     try:
-        with _noted(label):
+        with noted(label):
             yield {"expecting": bar.expect, "progress": bar.advance}
     finally:
         bar.close()
 
 
 @contextmanager
-def _noted(label: str) -> Iterator[None]:
+def noted(label: str) -> Iterator[None]:
+    """Let an OSError say at which step it came."""
     try:
         yield
     except OSError as error:
@@ -64,22 +65,31 @@ def _noted(label: str) -> Iterator[None]:
 
 @contextmanager
 def in_steps() -> Iterator[Callable[[str, str | os.PathLike[str]], Callable[[int], None] | None]]:
-    """Give what begins a step with a bar of its own: of its label and the file or folder that it goes through."""
+    """Give what makes a step with a bar of its own: of its label and the file or folder that it goes through.
+
+    Its bar takes the place of the one before with the first bytes that are done.
+    """
     bars: list[_Bar] = []
 
     def begin(label: str, path: str | os.PathLike[str]) -> Callable[[int], None] | None:
         if not sys.stderr.isatty():
             return None
-        if bars:
-            bars[-1].close()
-        bars.append(_Bar(label, size_of(os.fspath(path))))
-        return bars[-1].advance
+        bar = _Bar(label, size_of(os.fspath(path)))
+        bars.append(bar)
+
+        def advance(size: int) -> None:
+            for other in bars:
+                if other is not bar:
+                    other.close()
+            bar.advance(size)
+
+        return advance
 
     try:
         yield begin
     finally:
-        if bars:
-            bars[-1].close()
+        for bar in bars:
+            bar.close()
 
 
 class _Bar:
@@ -110,9 +120,10 @@ class _Bar:
         self._shown.update(self._task, completed=self._done)
 
     def close(self) -> None:
-        if self._shown is not None:
+        shown, self._shown = self._shown, None
+        if shown is not None:
             with suppress(OSError):
-                self._shown.stop()
+                shown.stop()
 
 
 def _make() -> "Progress":
