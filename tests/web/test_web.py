@@ -35,8 +35,8 @@ STORE_BUDGET_BYTES = 35 * 1024
 """Of the reader and the device store together, which is what a boot page loads."""
 
 
-def _run(*command: str, timeout_s: int = 280) -> str:
-    done = subprocess.run(command, cwd=WEB, env=environment(), capture_output=True, text=True, timeout=timeout_s)
+def _run(*command: str, timeout_s: int = 280, **told: str) -> str:
+    done = subprocess.run(command, cwd=WEB, env=environment() | told, capture_output=True, text=True, timeout=timeout_s)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -57,6 +57,7 @@ def installed() -> None:
         pytest.skip(message)
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", sorted(path.name for path in (WEB / "test").glob("*.test.js")))
 def test_the_javascript_tests_pass(name: str) -> None:
     counted = re.findall(r"^# (pass|skipped) ([0-9]+)$", _run(require_tool("node"), "--test", f"test/{name}"), re.M)
@@ -64,6 +65,14 @@ def test_the_javascript_tests_pass(name: str) -> None:
     assert passed, "a run without tests has passed nothing"
     if skipped:
         pytest.skip("no chromium")
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("installed")
+def test_a_page_ends_at_every_call_of_the_browsers_storage() -> None:
+    """The short form, in the test above, ends one at every ninth."""
+    said = _run(require_tool("node"), "--test", "test/browser-store.test.js", CAPSEAL_SOAK="1")
+    assert re.search(r"^# pass 3$", said, re.M)
 
 
 @pytest.mark.usefixtures("installed")
