@@ -48,6 +48,8 @@ WRITING: dict[str, list[str]] = {
     "delta make": ["before web -o recipe", "before web -o recipe -f"],
     "delta apply": ["before recipe -o rebuilt.zip", "before recipe -o rebuilt.zip -f"],
     "capgo encrypt": ["web -o encrypted.zip -k capgo/.capgo_key_v2 --record record.json --files"],
+    "fleet seal": ["web/large fleet.sealed --version 1", "web/large fleet.sealed --version 2 -f"],
+    "fleet unseal": ["fleet.sealed fleet.out", "fleet.sealed fleet.out -f"],
     "capgo decrypt": ["encrypted.zip -o decrypted.zip -k capgo/.capgo_key_v2.pub --record record.json"],
     "capgo manifest": ["web -o manifest -k capgo/.capgo_key_v2 --base-url https://example.com"],
     "capgo convert to-capgo": ["sealed -o converted.zip -k capgo/.capgo_key_v2 --record converted.json"],
@@ -87,6 +89,7 @@ WRITING_NOTHING = {
         "log verify",
         "head show",
         "delta show",
+        "fleet verify",
     ),
     *("delta show", "capgo verify", "device current", "device verify", "device status"),
 }

@@ -12,7 +12,7 @@ import pytest
 from capseal import fleet
 from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.segment_cipher import Header, StreamKey
-from capseal.errors import SourceChangedError, TamperedError, UsageError
+from capseal.errors import CapsealError, SourceChangedError, TamperedError, UsageError
 from capseal.fleet import Engine
 from capseal.fleet import _sealing as sealing
 from capseal.fleet._places import CLOSED, ClaimsInMemory, ClaimsInStore, Parts, PinnedFile, PinnedObject, split
@@ -69,10 +69,11 @@ def test_a_destination_never_sees_two_ciphertexts_of_a_segment(
     # The second half changes, and the pin is led astray: what was claimed is what stands against it.
     source.write_bytes(b"a" * (SIZE - 1) + b"b")
     work = SealWork(bypass(pinned), output, claims, HEADER.encode(), KEY)
-    with pytest.raises(SourceChangedError, match="another ciphertext was claimed"):
+    with pytest.raises(CapsealError) as caught:
         seal_span(work, Span(0, 4))
     sent = {span: {data for at, data in output.seen if at == span} for span in output.kept}
     assert {span: len(versions) for span, versions in sent.items()} == {Span(0, 2): 1, Span(2, 2): 1}
+    assert isinstance(caught.value, SourceChangedError)
 
 
 def test_a_destination_that_denies_what_it_has_sees_no_second_ciphertext_either(
@@ -239,3 +240,17 @@ def test_a_source_that_nobody_can_pin_is_refused(s3: str, tmp_path: Path, monkey
     for place in ("s3://bucket", "s3://bucket/", "s3://bucket/folder/"):
         with pytest.raises(UsageError):
             split(place)
+
+
+def test_a_file_whose_time_changed_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(b"a" * 10)
+    pinned = PinnedFile.of(str(path))
+    assert bytes(pinned.read(2, memoryview(bytearray(3)))) == b"aaa"
+    with path.open("r+b") as file:
+        file.write(b"b")
+    os.utime(path, ns=(0, 1))
+    with pytest.raises(SourceChangedError, match="changed since the job began"):
+        pinned.read(2, memoryview(bytearray(3)))
+    with pytest.raises(SourceChangedError):
+        pinned.check()

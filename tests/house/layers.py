@@ -214,6 +214,7 @@ ROOMS = {
             "delta": "the delta commands",
             "development": "capseal dev",
             "device": "the device commands",
+            "fleet": "the fleet commands",
             "format": "names and JSON",
             "io": "sources and sinks of commands that stream",
             "native": "doctor shows the kernels",

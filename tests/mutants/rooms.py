@@ -7,7 +7,7 @@ from .mutant import Mutant
 
 ROOMS = (
     *("format", "crypto", "trust", "io", "archive", "bundle", "http", "client", "server", "device"),
-    *("capgo", "delta", "recipes", "development", "project", "cli", "embedding"),
+    *("capgo", "delta", "recipes", "development", "project", "cli", "embedding", "fleet"),
 )
 
 

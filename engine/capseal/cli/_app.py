@@ -33,6 +33,7 @@ _TOPIC_OF = {
     "head": "heads",
     "log": "log",
     "delta": "delta",
+    "fleet": "fleet",
     "capgo": "capgo",
     "device": "device",
 }

@@ -56,11 +56,11 @@ def threads(jobs: int | None = None) -> Iterator[Engine]:
 
 
 @contextmanager
-def dask(address: str, *, tls: TlsFiles | None = None) -> Iterator[Engine]:
+def dask(address: str, *, tls: TlsFiles | None = None, connect_s: float = _CONNECT_S) -> Iterator[Engine]:
     """Give an engine of a cluster's workers. address: of its scheduler, `tls://HOST:PORT`.
 
-    `tcp://`, where everybody on the way reads keys, only to this machine itself. Raises UsageError, KeyFileError,
-    TransferError.
+    `tcp://`, where everybody on the way reads keys, only to this machine itself. connect_s: how long it is
+    tried. Raises UsageError, KeyFileError, TransferError.
     """
     check_address(address, tls)
     from distributed import Client
@@ -77,7 +77,7 @@ def dask(address: str, *, tls: TlsFiles | None = None) -> Iterator[Engine]:
             tls_ca_file=tls.ca, tls_client_cert=tls.certificate, tls_client_key=tls.key, require_encryption=True
         )
     try:
-        client = Client(address, security=security, set_as_default=False, timeout=_CONNECT_S, name="capseal-fleet")
+        client = Client(address, security=security, set_as_default=False, timeout=connect_s, name="capseal-fleet")
     except (OSError, WorkerStartTimeoutError) as error:
         raise TransferError(f"cannot reach the cluster at {address}: {error or type(error).__name__}") from error
     with client:

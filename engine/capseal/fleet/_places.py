@@ -3,6 +3,7 @@
 All of them are values that go to workers by pickle; what is open is kept by each process for itself.
 """
 
+import errno
 import os
 import stat
 import threading
@@ -130,7 +131,10 @@ class PinnedObject:
         import obstore
 
         with failures(f"cannot look at {url}"):
-            meta = obstore.head(store_of(folder), key)
+            try:
+                meta = obstore.head(store_of(folder), key)
+            except FileNotFoundError:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from None
         if meta["version"] is None and meta["e_tag"] is None:
             raise UsageError(f"{url}: its store tells neither version nor entity tag, so it cannot be pinned")
         return cls(url, 0, meta["size"], meta["e_tag"], meta["version"])
@@ -347,6 +351,7 @@ def split(place: str) -> tuple[str, str]:
 
 def pinned(place: str) -> PinnedFile | PinnedObject:
     """Pin a file or an object. Raises UsageError, TransferError, OSError."""
+    place = folder_of(place)
     return PinnedFile.of(place) if is_local(place) else PinnedObject.of(place)
 
 
@@ -371,7 +376,7 @@ def failures(what: str) -> Iterator[None]:
 
     try:
         yield
-    except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+    except (FileNotFoundError, AlreadyExistsError, PreconditionError, TransferError):
         raise
     except (BaseError, OSError) as error:
         # Not as its cause: it goes through pickle, and what libraries raise does not always.

@@ -1,0 +1,240 @@
+"""capseal fleet: the same jobs on this machine's threads or on a Dask cluster, over folders and buckets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from ...errors import UsageError
+from ..framework import console, options, progress, titles
+from ..framework.arguments import Group, argument, at_least, between, flag, option, together
+from ..framework.extras import need
+from ..framework.passphrases import Passphrases
+
+if TYPE_CHECKING:
+    from ...fleet import Engine, Progress, Report, Watch
+
+_MIB = 1024 * 1024
+
+Sealed = Annotated[
+    str,
+    argument(
+        "BUNDLE", help="A sealed bundle: a path or URL, or the URL of a folder of parts (file://, s3://, gs://, az://)."
+    ),
+]
+
+
+@together
+class Work(NamedTuple):
+    """Who works, and how it is told."""
+
+    cluster: Annotated[
+        str | None,
+        option("--cluster", metavar="ADDRESS", help="A Dask scheduler, tls://HOST:8786; default: this machine."),
+    ] = None
+    tls_ca: Annotated[str | None, option("--tls-ca", metavar="FILE", help="PEM: who vouches for the cluster.")] = None
+    tls_cert: Annotated[str | None, option("--tls-cert", metavar="FILE", help="PEM: our certificate for it.")] = None
+    tls_key: Annotated[str | None, option("--tls-key", metavar="FILE", help="PEM: the key of --tls-cert.")] = None
+    task_mib: Annotated[
+        int, option("--task-mib", metavar="MIB", type=between(1, 32768), help="Size of a task; default: 256.")
+    ] = 256
+    jobs: options.Jobs = None
+    dry_run: Annotated[bool, flag("--dry-run", help="Look at everything, and do nothing.")] = False
+    json: options.Json = False
+
+    @property
+    def task_bytes(self) -> int:
+        """Size of a task."""
+        return self.task_mib * _MIB
+
+    @contextmanager
+    def engine(self) -> "Iterator[Engine]":
+        """Give who works. Raises UsageError, KeyFileError, TransferError."""
+        need("fleet")
+        from ... import fleet
+
+        files = (self.tls_ca, self.tls_cert, self.tls_key)
+        if self.cluster is None:
+            if any(files):
+                raise UsageError("--tls-ca, --tls-cert and --tls-key are for --cluster")
+            with fleet.threads(self.jobs) as engine:
+                yield engine
+            return
+        if self.jobs is not None:
+            raise UsageError("--jobs is for this machine's threads; a cluster's workers have their own")
+        if any(files) and not all(files):
+            raise UsageError("--tls-ca, --tls-cert and --tls-key are given together")
+        ca, certificate, key = files
+        tls = fleet.TlsFiles(ca, certificate, key) if ca and certificate and key else None
+        with fleet.dask(self.cluster, tls=tls) as engine:
+            yield engine
+
+    def told(self, report: "Report") -> None:
+        """Print what was done."""
+        for warning in report.warnings:
+            console.complain(f"warning: {warning}")
+        if self.json:
+            console.print_json(report.to_json())
+            return
+        what = "would be read in" if report.dry_run else "in"
+        retried = f", {report.retried} done again" if report.retried else ""
+        took = "" if report.dry_run else f", {report.seconds:.1f} s"
+        console.say(
+            f"{report.place}: {report.bytes} bytes {what} {titles.counted(report.tasks, 'task')} on {report.engine}"
+            f"{retried}{took}"
+        )
+
+
+@contextmanager
+def _watched(label: str) -> "Iterator[Watch]":
+    """Give a Watch that moves a bar, where one can be shown."""
+    from ...fleet import Watch
+
+    with progress.transferred(label) as bar:
+        yield Watch(report=_moving(**bar) if bar else None)
+
+
+def _moving(expecting: Callable[[int], None], progress: Callable[[int], None]) -> "Callable[[Progress], None]":
+    before = 0
+
+    def move(now: "Progress") -> None:
+        nonlocal before
+        if now.bytes is not None:
+            expecting(now.bytes)
+        progress(now.done_bytes - before)
+        before = now.done_bytes
+
+    return move
+
+
+def seal(
+    source: Annotated[str, argument("SRC", help="A file, or the URL of an object (s3://, gs://, az://).")],
+    destination: Annotated[
+        str, argument("DST", help="A path: one attached bundle; the URL of a folder: parts, and the seal last.")
+    ],
+    version: Annotated[str, option("--version", metavar="TEXT", help="The version, for people.")],
+    signer: options.Signers = None,
+    signer_command: options.SignerCommand = None,
+    recipient: options.Recipients = None,
+    app: Annotated[str | None, option("--app", metavar="ID", help="What it is for, e.g. com.example.game.")] = None,
+    sequence: Annotated[
+        int | None, option("--sequence", metavar="N", type=at_least(1), help="The version, for machines.")
+    ] = None,
+    channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
+    role: Annotated[
+        options.RoleName | None, option("--role", type=options.RoleName, help="What the bundle is meant for.")
+    ] = None,
+    *,
+    requirements: options.Requirements,
+    content_type: Annotated[
+        str | None, option("--content-type", metavar="TYPE", help="application/octet-stream: not unpacked by devices.")
+    ] = None,
+    part_mib: Annotated[
+        int, option("--part-mib", metavar="MIB", type=between(1, 64), help="Size of a part; default: 8.")
+    ] = 8,
+    claims: Annotated[
+        str | None,
+        option(
+            "--claims",
+            metavar="URL",
+            help="Where parts are claimed, trusted with the plaintext; default: beside the source.",
+        ),
+    ] = None,
+    force: options.Force = False,
+    work: Work,
+    passphrases: Passphrases,
+) -> None:
+    """Encrypt and sign a bundle. Workers get the payload's key alone; the signing keys stay here."""
+    from datetime import UTC, datetime
+
+    from ... import fleet
+    from ...bundle.plan import OPEN_ENCRYPTION, OPEN_PAYLOAD
+    from ...constants import ANY_MEDIA_TYPE, ZIP_MEDIA_TYPE
+    from ...format.statement import Content, Statement
+
+    config = options.find_config()
+    created = datetime.now(UTC).replace(microsecond=0)
+    name = source.rstrip("/").rpartition("/")[2]
+    with work.engine() as engine, _watched("Sealing") as watch:
+        signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
+        statement = Statement(
+            app=options.chosen_app(app, config),
+            version=version,
+            sequence=int(created.timestamp()) if sequence is None else sequence,
+            channel=options.chosen_channel(channel, config),
+            role=options.chosen_role(role, signers, config),
+            created=created,
+            content=Content(
+                name, content_type or (ZIP_MEDIA_TYPE if name.lower().endswith(".zip") else ANY_MEDIA_TYPE), 0
+            ),
+            payload=OPEN_PAYLOAD,
+            encryption=OPEN_ENCRYPTION,
+            requires=requirements.required(),
+        )
+        sealed = fleet.seal(
+            source,
+            destination,
+            statement=statement,
+            signers=signers,
+            recipients=options.load_recipients(recipient or config.recipients),
+            engine=engine,
+            task_bytes=work.task_bytes,
+            part_bytes=part_mib * _MIB,
+            claims=claims,
+            overwrite=force,
+            dry_run=work.dry_run,
+            watch=watch,
+        )
+    work.told(sealed.report)
+
+
+def verify(bundle: Sealed, *, demands: options.Demands, work: Work) -> None:
+    """Check a sealed bundle, every byte of it. Needs no secret."""
+    with work.engine() as engine, _watched("Verifying") as watch:
+        from ... import fleet
+
+        opened = fleet.verify(bundle, engine=engine, watch=watch, **_settings(demands, work))
+    work.told(opened.report)
+
+
+def unseal(
+    bundle: Sealed,
+    destination: Annotated[str, argument("DST", help="Where to write: a path, the same one for every worker.")],
+    identity: options.Identities = None,
+    *,
+    demands: options.Demands,
+    force: options.Force = False,
+    work: Work,
+    passphrases: Passphrases,
+) -> None:
+    """Check and decrypt a sealed bundle. The output appears only if everything checked out."""
+    with work.engine() as engine, _watched("Unsealing") as watch:
+        from ... import fleet
+
+        opened = fleet.unseal(
+            bundle,
+            destination,
+            identity=options.load_identities(identity or options.find_config().identities, passphrases),
+            engine=engine,
+            overwrite=force,
+            watch=watch,
+            **_settings(demands, work),
+        )
+    work.told(opened.report)
+
+
+def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
+    config = options.find_config()
+    return {
+        "trust": demands.trusted(config),
+        "expect": demands.expected(config),
+        "task_bytes": work.task_bytes,
+        "dry_run": work.dry_run,
+    }
+
+
+COMMANDS = {
+    "fleet": Group(
+        help="Large jobs on threads or a Dask cluster, over folders and buckets (docs/fleet.md).",
+        commands={"seal": seal, "verify": verify, "unseal": unseal},
+    )
+}

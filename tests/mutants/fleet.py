@@ -1,0 +1,81 @@
+"""What leaves for a destination, who may see a key, and whose bytes are believed."""
+
+from .mutant import Mutant
+
+PLACES = "tests/fleet/test_places.py::"
+JOBS = "tests/fleet/test_jobs.py::"
+
+MUTANTS = (
+    Mutant(
+        "fleet/_work.py",
+        '        work.claims.claim(part.part_name, len(payload).to_bytes(_CLAIMED_SIZE_BYTES, "big") + found)\n',
+        '        work.claims.claim(part.part_name, len(payload).to_bytes(_CLAIMED_SIZE_BYTES, "big") + found[:32])\n',
+        PLACES + "test_a_destination_never_sees_two_ciphertexts_of_a_segment[store]",
+    ),
+    Mutant(
+        "fleet/_work.py",
+        "    work.claims.check_open()\n",
+        "",
+        PLACES + "test_a_task_of_a_job_that_was_given_up_sends_nothing",
+    ),
+    Mutant(
+        "fleet/_work.py",
+        "if there is not None and there != payload:",
+        "if there is not None and len(there) > len(payload):",
+        PLACES + "test_a_destination_that_holds_something_else_is_told",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        "    if said != what:",
+        "    if said[8:] != what[8:]:",
+        PLACES + "test_a_claim_also_says_how_long_a_part_is",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        "return found.st_ino, found.st_size, found.st_mtime_ns",
+        "return found.st_ino, found.st_size, 0",
+        PLACES + "test_a_file_whose_time_changed_is_another_one",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        'if self.e_tag not in (None, meta["e_tag"]) or self.version not in (None, meta["version"]):',
+        'if self.version not in (None, meta["version"]):',
+        PLACES + "test_a_store_that_ignores_conditions_is_found_out",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        'if meta["version"] is None and meta["e_tag"] is None:',
+        'if meta["version"] is None and meta["e_tag"] == "":',
+        PLACES + "test_a_source_that_nobody_can_pin_is_refused",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        '    claims.claim("part-segments", str(part_segments).encode())\n',
+        "",
+        PLACES + "test_a_folder_of_claims_has_one_size_of_parts",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "            claims.close()\n",
+        "            pass\n",
+        PLACES + "test_a_file_that_changes_half_way_ends_the_job_and_leaves_nothing[same size]",
+    ),
+    Mutant(
+        "fleet/_engines.py",
+        "        return ipaddress.ip_address(host).is_loopback\n",
+        "        return not ipaddress.ip_address(host).is_global\n",
+        JOBS + "test_an_address_that_would_show_keys_is_refused[tcp://10.0.0.1:8786-None]",
+    ),
+    Mutant(
+        "fleet/_engines.py",
+        'return host == "localhost"',
+        'return host.startswith("localhost")',
+        JOBS + "test_an_address_that_would_show_keys_is_refused[tcp://localhost.example.com:8786-None]",
+    ),
+    Mutant(
+        "fleet/_plan.py",
+        "and self._entries[start:stop] != entries",
+        "and self._entries[start : stop - 32] != entries[:-32]",
+        "tests/fleet/test_plan.py::test_two_tasks_that_differ_and_an_index_with_a_hole_are_refused",
+    ),
+)
