@@ -28,18 +28,18 @@ test("v1, a tampered v2 refused, v2, its crash, v1 again, v3, and an old release
     await withBrowser(async (open) => {
       const page = await open(stage.site);
       await page.until(RUNS("0, built in"));
-      await shoot(page, "1-built-in");
+      await shoot(page, "built-in");
 
       await stage.publish(1);
       await page.evaluate(UPDATE);
       await page.until(`${RUNS("1")} && ${shows("confirmed")}`);
-      await shoot(page, "2-v1");
+      await shoot(page, "v1");
 
       await stage.publish(2);
       stage.way.tampers = true;
       await page.evaluate(UPDATE);
       await page.until(shows("TamperedError"));
-      await shoot(page, "3-tampered");
+      await shoot(page, "tampered");
       stage.way.tampers = false;
       await page.evaluate("document.getElementById('go').click()");
       await page.until(RUNS("1"));
@@ -56,7 +56,7 @@ test("v1, a tampered v2 refused, v2, its crash, v1 again, v3, and an old release
       stage.way.latest = 1;
       await page.evaluate(UPDATE);
       await page.until(shows("RollbackError"));
-      await shoot(page, "4-replay");
+      await shoot(page, "replay");
       stage.way.latest = 0;
 
       const other = await open(stage.site); // two tabs at once: both start what is confirmed
