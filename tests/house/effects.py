@@ -71,6 +71,7 @@ _KIND_OF: dict[str, str | None] = {
     "io.open_code": DISK,
     "io.FileIO": DISK,
     "mmap.mmap": DISK,
+    "sqlite3.connect": DISK,
     "pathlib.Path.home": ENVIRONMENT,
     "pathlib.Path.cwd": ENVIRONMENT,
     "pathlib": DISK,

@@ -243,6 +243,7 @@ REACHES = {
     effects.CLOCK: {
         "bundle/reading_order.py": "certificates are checked as of now unless Expect says another time",
         "bundle/seal.py": "created is now unless it is given",
+        "capgo/_counts.py": "in which hour events came: a clock by default, an argument otherwise",
         "cli/": "progress and the demo show speeds",
         "development/": "a change is sealed as of now",
         "device/_disk.py": "the time-out of the lock",
@@ -303,6 +304,7 @@ REACHES = {
     effects.DISK: {
         "archive/": "a folder, and what of it waits deflated",
         "bundle/seal.py": "a payload that must wait for its seal",
+        "capgo/_counts.py": "the file of what was counted",
         "capgo/_packing.py": "what of a pack waits in files without a name",
         "capgo/_single_files.py": "writes a folder of files",
         "cli/": "files named in arguments",

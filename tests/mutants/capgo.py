@@ -122,4 +122,16 @@ MUTANTS = (
         "",
         "tests/capgo/test_plugin_deltas.py::test_a_list_of_another_pack_offers_the_whole_file_only",
     ),
+    Mutant(
+        "capgo/_counts.py",
+        "        if kind not in known and room <= 0:",
+        "        if kind not in known and room < 0:",
+        "tests/capgo/test_statistics.py::test_many_kinds_in_an_hour_become_other",
+    ),
+    Mutant(
+        "capgo/_events.py",
+        "        version if _VERSION.fullmatch(version) else OTHER,",
+        "        version if _VERSION.match(version) else OTHER,",
+        "tests/capgo/test_statistics.py::test_what_nobody_knows_is_other",
+    ),
 )

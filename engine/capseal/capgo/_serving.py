@@ -18,6 +18,7 @@ from ..errors import FormatError, UsageError
 from ..format.statement import Statement
 from ..format.strictjson import check_name
 from ._attaching import attached, attached_files
+from ._counts import EventCounts
 from ._deltas import DeltaAnswers
 from ._endpoint import (
     BUILTIN,
@@ -31,6 +32,7 @@ from ._endpoint import (
     manifest_size,
     refusal,
 )
+from ._statistics import statistics_routes
 
 PATH = "/v1/capgo/updates"
 
@@ -50,11 +52,14 @@ class CapgoUpdates:
     """How Capgo's plugin is answered.
 
     default_channel: for apps that name none. public_url: what URLs of files begin with, where the server
-    is not reached under the name that requests carry: behind a proxy or a CDN. Raises UsageError.
+    is not reached under the name that requests carry: behind a proxy or a CDN. statistics: a file to count in what
+    devices report, None: they are not asked to; statistics_days: for how long. Raises UsageError.
     """
 
     default_channel: str = "production"
     public_url: str | None = None
+    statistics: str | None = None
+    statistics_days: int = 90
 
     def __post_init__(self) -> None:
         try:
@@ -63,6 +68,8 @@ class CapgoUpdates:
             raise UsageError(str(error)) from None
         if self.public_url is not None and not _is_base(self.public_url):
             raise UsageError(f"{self.public_url[:200]!r} is not an http:// or https:// URL that paths can be added to")
+        if self.statistics_days < 1:
+            raise UsageError(f"statistics are kept for {self.statistics_days} days, at least 1 is needed")
 
     def routes(self, releases: _SignedReleases, registry: CollectorRegistry) -> Sequence[Route]:
         """Return the endpoint."""
@@ -88,7 +95,10 @@ class CapgoUpdates:
 
         # With a slash at its end, as some write it into an app, it would be another path.
         here = [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
-        return [*here, Route(f"{PATH}/manifest_size", sizes, methods=["POST"])]
+        here.append(Route(f"{PATH}/manifest_size", sizes, methods=["POST"]))
+        if self.statistics is not None:
+            here += statistics_routes(EventCounts(self.statistics, keep_days=self.statistics_days), registry)
+        return here
 
     async def _answer(self, request: Request, releases: _SignedReleases, deltas: DeltaAnswers) -> "_Answered":
         """Raises TransferError where the storage failed."""

@@ -34,8 +34,8 @@ def serve(
     tokens and certificate again.
     """
     said = settings.over(config)
-    if not said["capgo"] and (said["default_channel"] or said["public_url"]):
-        raise UsageError("--default-channel and --public-url are for --capgo")
+    if not said["capgo"] and (said["default_channel"] or said["public_url"] or said["capgo_statistics"]):
+        raise UsageError("--default-channel, --public-url and --capgo-statistics are for --capgo")
     if (said["tls_certificate"] is None) != (said["tls_key"] is None):
         raise UsageError("--tls-certificate and --tls-key are given together")
     if said["behind_proxy"] and said["trusted_proxy"]:
@@ -63,7 +63,15 @@ def serve(
         limits = limits.behind_proxy()
     trusted, token, tokens = _admitted(said)
     channel = options.chosen_channel(said["default_channel"], options.find_config())
-    updates = [CapgoUpdates(default_channel=channel, public_url=said["public_url"])] if said["capgo"] else []
+    updates = []
+    if said["capgo"]:
+        capgo = CapgoUpdates(
+            default_channel=channel,
+            public_url=said["public_url"],
+            statistics=said["capgo_statistics"],
+            statistics_days=said["capgo_statistics_days"],
+        )
+        updates = [capgo]
     share = None
     if said["workers"] > 1:
         log_to_stderr(LogFormat(said["log_format"].value))

@@ -77,6 +77,12 @@ def table() -> dict[str, Declaration]:
         "public_url": _setting(
             "public_url", None, "URL", "Where Capgo plugins reach this server; default: as they asked."
         ),
+        "capgo_statistics": _setting(
+            "capgo_statistics", None, "FILE", "Count what Capgo plugins report, in this SQLite file; default: nothing."
+        ),
+        "capgo_statistics_days": _setting(
+            "capgo_statistics_days", 90, "DAYS", "For how long counts are kept.", type=at_least(1)
+        ),
         **retention_table(),
     }
     return {**own, **_limits()}

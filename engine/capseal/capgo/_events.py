@@ -1,0 +1,84 @@
+"""What Capgo's plugin reports: events of devices, of which nothing is kept that says which device it was. No I/O."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..errors import FormatError
+
+MAX_EVENTS_BYTES = 1024 * 1024
+MAX_EVENTS = 1000
+"""In one request; the plugin sends what has gathered."""
+OTHER = "other"
+
+INSTALLED = "set"
+"""A bundle became the one that runs."""
+FAILURES = frozenset(
+    (
+        *("blocked_by_server_url", "canonical_path_fail", "checksum_fail", "checksum_required", "directory_path_fail"),
+        *("decrypt_fail", "download_fail", "download_manifest_brotli_fail", "download_manifest_checksum_fail"),
+        *("download_manifest_file_fail", "finish_download_fail", "insufficient_disk_space", "low_mem_fail"),
+        *("manifest_path_fail", "session_key_required", "set_fail", "unzip_fail", "update_fail", "windows_path_fail"),
+    )
+)
+_ACTIONS = FAILURES | {
+    *("app_launch_ready", "app_launch_start", "app_launch_timeout", "app_moved_to_background"),
+    *("app_moved_to_foreground", "delete", "download_complete", "download_manifest_complete"),
+    *("download_manifest_start", "download_zip_complete", "download_zip_start", "get", "reset", INSTALLED, "set_next"),
+}
+_PERCENT = re.compile(r"download_[0-9]{1,3}")
+_PLATFORMS = ("android", "ios", "electron")
+_VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
+_APP = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+
+
+class EventKind(NamedTuple):
+    """What is counted. version: of the bundle that the event is about."""
+
+    app: str
+    platform: str
+    action: str
+    version: str
+
+
+def parse_events(body: bytes) -> Counter[EventKind]:
+    """Return how many events of each kind a request reports: an object, or an array of them. Raises FormatError.
+
+    What nobody knows is `other`: a label of bounded variety for whatever a device writes.
+    """
+    if len(body) > MAX_EVENTS_BYTES:
+        raise FormatError(f"events: {len(body)} bytes, at most {MAX_EVENTS_BYTES} are allowed")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise FormatError("events: not JSON") from None
+    events = value if type(value) is list else [value]
+    if not 1 <= len(events) <= MAX_EVENTS:
+        raise FormatError(f"events: {len(events)}, 1 to {MAX_EVENTS} are allowed")
+    return Counter(_kind_of(event, f"events[{number}]") for number, event in enumerate(events))
+
+
+def _kind_of(event: Any, place: str) -> EventKind:
+    if type(event) is not dict:
+        raise FormatError(f"{place}: expected an object")
+    app, action = _text(event, "app_id", place), _text(event, "action", place)
+    if not _APP.fullmatch(app):
+        raise FormatError(f"{place}.app_id: {app[:64]!r} is no app id")
+    # Of a file that failed, its name stands behind the version.
+    version = str(event.get("version_name", "")).partition(":")[0]
+    platform = event.get("platform")
+    return EventKind(
+        app,
+        platform if platform in _PLATFORMS else OTHER,
+        "download_percent" if _PERCENT.fullmatch(action) else action if action in _ACTIONS else OTHER,
+        version if _VERSION.fullmatch(version) else OTHER,
+    )
+
+
+def _text(event: Mapping[str, Any], name: str, place: str) -> str:
+    text = event.get(name)
+    if type(text) is not str or not text:
+        raise FormatError(f"{place}.{name}: expected a string that is not empty")
+    return text
