@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     )
     from ._beside import beside_release
     from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
+    from ._channels import AppChannels, DefaultChannel
+    from ._channels import CapgoChannels as Channels
     from ._conversion import to_capgo, to_sealed
     from ._endpoint import CapgoRelease as Release
     from ._endpoint import UpdateRequest, answer, back_to_builtin, bad_request
@@ -48,6 +50,7 @@ _HOMES = {
         "attached_files",
     ),
     "_beside": ("beside_release",),
+    "_channels": ("AppChannels", "Channels", "DefaultChannel"),
     "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
     "_conversion": ("to_capgo", "to_sealed"),
     "_endpoint": ("Release", "UpdateRequest", "answer", "back_to_builtin", "bad_request"),
@@ -61,18 +64,21 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {
-    name: f"Capgo{name}" for name in ("Bundle", "Files", "Manifest", "PrivateKey", "PublicKey", "Release")
+    name: f"Capgo{name}" for name in ("Bundle", "Channels", "Files", "Manifest", "PrivateKey", "PublicKey", "Release")
 }
 """What names are called in their homes, where capseal has another idea of the same name."""
 
 __all__ = [
     "CUSTOM_MEMBER",
     "FILES_MEMBER",
+    "AppChannels",
     "Attached",
     "AttachedFiles",
     "Bundle",
     "CapgoUpdates",
+    "Channels",
     "ChecksumVersion",
+    "DefaultChannel",
     "Files",
     "InsecureFormatWarning",
     "Manifest",

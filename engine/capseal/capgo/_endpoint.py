@@ -73,6 +73,11 @@ class UpdateRequest:
             raise FormatError("request: not JSON") from None
         if type(value) is not dict:
             raise FormatError("request: expected an object")
+        return cls.of(value)
+
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> "UpdateRequest":
+        """Return what members say, of an object or of a query. Raises FormatError."""
         texts = {name: _text(value, name) for name in _REQUEST_MEMBERS}
         if texts["platform"] not in _PLATFORMS:
             raise FormatError(f"request.platform: {texts['platform'][:64]!r} is none of {', '.join(_PLATFORMS)}")
@@ -214,6 +219,16 @@ def _below(release: str, native: str) -> bool:
     if ours is None or theirs is None:
         return False
     return (ours[0], not ours[1]) < (theirs[0], not theirs[1])
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is a version that compares."""
+    return _parse_version(text) is not None
+
+
+def at_least(native: str, least: str) -> bool:
+    """Whether a version is not below another; one that is none is."""
+    return is_version(native) and not _below(native, least)
 
 
 def _parse_version(text: str) -> tuple[Version, bool] | None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter
@@ -18,7 +18,6 @@ from ..errors import FormatError, UsageError
 from ..format.statement import Statement
 from ..format.strictjson import check_name
 from ._attaching import attached, attached_files
-from ._counts import EventCounts
 from ._deltas import DeltaAnswers
 from ._endpoint import (
     BUILTIN,
@@ -32,9 +31,12 @@ from ._endpoint import (
     manifest_size,
     refusal,
 )
-from ._statistics import statistics_routes
+
+if TYPE_CHECKING:
+    from ._channels import CapgoChannels
 
 PATH = "/v1/capgo/updates"
+CHANNELS_PATH = "/v1/capgo/channel_self"
 
 
 class _SignedReleases(Protocol):
@@ -53,13 +55,15 @@ class CapgoUpdates:
 
     default_channel: for apps that name none. public_url: what URLs of files begin with, where the server
     is not reached under the name that requests carry: behind a proxy or a CDN. statistics: a file to count in what
-    devices report, None: they are not asked to; statistics_days: for how long. Raises UsageError.
+    devices report, None: they are not asked to; statistics_days: for how long. channels: which devices may choose,
+    None: they are not answered. Raises UsageError.
     """
 
     default_channel: str = "production"
     public_url: str | None = None
     statistics: str | None = None
     statistics_days: int = 90
+    channels: "CapgoChannels | None" = None
 
     def __post_init__(self) -> None:
         try:
@@ -96,9 +100,17 @@ class CapgoUpdates:
         # With a slash at its end, as some write it into an app, it would be another path.
         here = [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
         here.append(Route(f"{PATH}/manifest_size", sizes, methods=["POST"]))
+        if self.channels is not None:
+            here.append(_channel_route(self.channels, self.default_channel))
         if self.statistics is not None:
+            from ._counts import EventCounts  # here, since few servers have it: SQLite comes with it
+            from ._statistics import statistics_routes
+
             here += statistics_routes(EventCounts(self.statistics, keep_days=self.statistics_days), registry)
         return here
+
+    def _default(self, asked: UpdateRequest) -> str:
+        return self.default_channel if self.channels is None else self.channels.default(asked, self.default_channel)
 
     async def _answer(self, request: Request, releases: _SignedReleases, deltas: DeltaAnswers) -> "_Answered":
         """Raises TransferError where the storage failed."""
@@ -106,7 +118,7 @@ class CapgoUpdates:
             asked = UpdateRequest.parse(await _body(request, MAX_REQUEST_BYTES))
         except FormatError as error:
             return _Answered(bad_request(error))
-        channel = asked.channel or self.default_channel
+        channel = asked.channel or self._default(asked)
         latest = await releases.latest_signed(asked.app, channel)
         if latest is None:
             if await releases.all_withdrawn(asked.app, channel):
@@ -130,6 +142,26 @@ class CapgoUpdates:
         version, pack_url = asked.checksum_version, base + paths[files.pack.name]
         packed = await deltas.packed(found, statement, files, bundle, version=version, pack_url=pack_url)
         return _Answered(found, packed)
+
+
+def _channel_route(channels: "CapgoChannels", otherwise: str) -> Route:
+    """Return where a device asks for channels. otherwise: the channel where no default fits."""
+    from ._channels import parse_choice
+
+    async def channel_self(request: Request) -> Response:
+        """GET, POST, PUT /v1/capgo/channel_self: what a device may choose, its choice, and where it is."""
+        try:
+            if request.method in ("GET", "HEAD"):
+                asked = UpdateRequest.of(dict(request.query_params))
+                return _json(channels.listed(asked, otherwise))
+            asked, channel = parse_choice(await _body(request, MAX_REQUEST_BYTES))
+        except FormatError as error:
+            return _json(bad_request(error))
+        if request.method == "PUT":
+            return _json(channels.got(asked, otherwise))
+        return _json(channels.chosen(asked, channel, otherwise))
+
+    return Route(CHANNELS_PATH, channel_self, methods=["GET", "POST", "PUT"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +191,7 @@ async def _response(request: Request, answered: _Answered) -> Response:
     return Response(await asyncio.to_thread(gzip.decompress, answered.packed), 200, headers, "application/json")
 
 
-def _json(found: dict[str, Any], *, status: int = 200) -> Response:
+def _json(found: dict[str, Any] | list[dict[str, Any]], *, status: int = 200) -> Response:
     return Response(json.dumps(found), status, {"Cache-Control": "no-store"}, "application/json")
 
 

@@ -17,8 +17,11 @@ from .serve_settings import CONFIG_VARIABLE, TOKENS_VARIABLE, Settings
 if TYPE_CHECKING:
     from uvicorn import Server
 
+    from ...capgo import Channels
     from ...server import Token
     from ...trust.store import TrustStore
+
+_MOST_CHANNELS_BYTES = 1024 * 1024
 
 
 def serve(
@@ -34,8 +37,10 @@ def serve(
     tokens and certificate again.
     """
     said = settings.over(config)
-    if not said["capgo"] and (said["default_channel"] or said["public_url"] or said["capgo_statistics"]):
-        raise UsageError("--default-channel, --public-url and --capgo-statistics are for --capgo")
+    of_capgo = ("default_channel", "public_url", "capgo_channels", "capgo_statistics")
+    if not said["capgo"] and any(said[name] for name in of_capgo):
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in of_capgo)
+        raise UsageError(f"{named} are for --capgo")
     if (said["tls_certificate"] is None) != (said["tls_key"] is None):
         raise UsageError("--tls-certificate and --tls-key are given together")
     if said["behind_proxy"] and said["trusted_proxy"]:
@@ -70,6 +75,7 @@ def serve(
             public_url=said["public_url"],
             statistics=said["capgo_statistics"],
             statistics_days=said["capgo_statistics_days"],
+            channels=_capgo_channels(said["capgo_channels"]),
         )
         updates = [capgo]
     share = None
@@ -157,6 +163,15 @@ def _run(server: "Server", listener: socket.socket | None) -> None:
         server.run(None if listener is None else [listener])
     except exit_codes.Interrupted:  # uvicorn finished or aborted what was under way, then raised the signal again
         return
+
+
+def _capgo_channels(path: str | None) -> "Channels | None":
+    if path is None:
+        return None
+    from ... import capgo
+
+    with open(path, "rb") as file:
+        return capgo.Channels.parse(file.read(_MOST_CHANNELS_BYTES), path)
 
 
 COMMANDS = {"serve": serve}

@@ -77,6 +77,9 @@ def table() -> dict[str, Declaration]:
         "public_url": _setting(
             "public_url", None, "URL", "Where Capgo plugins reach this server; default: as they asked."
         ),
+        "capgo_channels": _setting(
+            "capgo_channels", None, "FILE", "Let devices with Capgo's plugin choose channels, as this TOML says."
+        ),
         "capgo_statistics": _setting(
             "capgo_statistics", None, "FILE", "Count what Capgo plugins report, in this SQLite file; default: nothing."
         ),
