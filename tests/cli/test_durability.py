@@ -90,6 +90,7 @@ WRITING_NOTHING = {
         "head show",
         "delta show",
         "fleet verify",
+        "fleet scrub",
     ),
     *("delta show", "capgo verify", "device current", "device verify", "device status"),
 }

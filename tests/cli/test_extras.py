@@ -63,6 +63,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("fleet seal", "www/index.html f.sealed --version 1", "fleet"),
     ("fleet verify", "f.sealed", "fleet"),
     ("fleet unseal", "f.sealed f.html", "fleet"),
+    ("fleet scrub", "store", "fleet"),
     ("capgo keygen", "", None),
     ("capgo encrypt", "a.zip -o a.capgo --record a.json", None),
     ("capgo decrypt", "a.capgo -o a2.zip --record a.json", None),

@@ -78,4 +78,28 @@ MUTANTS = (
         "and self._entries[start : stop - 32] != entries[:-32]",
         "tests/fleet/test_plan.py::test_two_tasks_that_differ_and_an_index_with_a_hole_are_refused",
     ),
+    Mutant(
+        "fleet/_scrub_work.py",
+        "    if len(data) != check.size:",
+        "    if len(data) < check.size:",
+        "tests/fleet/test_scrub.py::test_two_defects_of_every_kind_are_found_and_nothing_else[threads-512]",
+    ),
+    Mutant(
+        "fleet/_scrub_work.py",
+        "    if found != item.entry.seal:",
+        '    if found == "":',
+        "tests/fleet/test_scrub.py::test_two_defects_of_every_kind_are_found_and_nothing_else[threads-512]",
+    ),
+    Mutant(
+        "fleet/_scrub_work.py",
+        "        return SignedIndex.checked(payload, data).entries",
+        "        return SignedIndex(payload, data).entries",
+        "tests/fleet/test_scrub.py::test_two_defects_of_every_kind_are_found_and_nothing_else[threads-512]",
+    ),
+    Mutant(
+        "fleet/_scrubbing.py",
+        '                if meta["last_modified"] <= before:',
+        '                if meta["last_modified"]:',
+        "tests/fleet/test_scrub.py::test_what_came_of_late_may_be_on_its_way_in",
+    ),
 )

@@ -336,6 +336,12 @@ def folder_of_parts(place: str) -> str | None:
     return folder if any(True for _ in listed(folder)) else None
 
 
+def absolute(place: str) -> str:
+    """Return a path from the root, or a URL as it is."""
+    place = folder_of(place)
+    return os.path.abspath(place) if is_local(place) else place
+
+
 def joined(place: str, name: str) -> str:
     """Return the place of what has a name in a place."""
     return f"{place.rstrip('/')}/{name}"
@@ -399,6 +405,14 @@ def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
         except AlreadyExistsError:
             return bytes(obstore.get(store_of(folder), name).bytes())
     return None
+
+
+def replace(folder: str, name: str, data: bytes) -> None:
+    """Put an object, in place of what has that name. Raises TransferError."""
+    import obstore
+
+    with failures(f"cannot put {folder}/{name}"):
+        obstore.put(store_of(folder, make=True), name, data, use_multipart=False)
 
 
 def get(folder: str, name: str, start: int, stop: int) -> memoryview:

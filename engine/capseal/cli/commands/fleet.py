@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ...errors import UsageError
-from ..framework import console, options, progress, titles
+from ..framework import console, exit_codes, options, progress, titles
 from ..framework.arguments import Group, argument, at_least, between, flag, option, together
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
@@ -222,6 +222,77 @@ def unseal(
     work.told(opened.report)
 
 
+def scrub(
+    store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")],
+    trust: options.Trust = None,
+    role: options.ExpectRole = options.RoleName.PRODUCTION,
+    state: Annotated[
+        str | None,
+        option(
+            "--state",
+            metavar="URL",
+            help="Keep here when each release was found whole; outside of STORE.",
+            writes=True,
+        ),
+    ] = None,
+    again_after: Annotated[
+        int | None,
+        option(
+            "--again-after",
+            metavar="DAYS",
+            type=at_least(1),
+            help="With --state: only list what was read within so many days.",
+        ),
+    ] = None,
+    grace_days: Annotated[
+        int,
+        option(
+            "--grace", metavar="DAYS", type=at_least(0), help="So old is what counts as needed by nobody; default: 7."
+        ),
+    ] = 7,
+    max_mib_per_s: Annotated[
+        int | None, option("--max-mib-per-s", metavar="MIB", type=at_least(1), help="Read no faster than that.")
+    ] = None,
+    *,
+    work: Work,
+) -> int:
+    """Check a server's store, each release and companion against its signed index; list all that is wrong.
+
+    Changes nothing; servers may use the store meanwhile. Exit code 1 where something is wrong.
+    """
+    if again_after is not None and state is None:
+        raise UsageError("--again-after needs --state, where it stands when each release was read")
+    with work.engine() as engine, _watched("Scrubbing") as watch:
+        from datetime import timedelta
+
+        from ... import fleet
+        from ...format.strictjson import Role
+
+        watch.bytes_per_s = None if max_mib_per_s is None else max_mib_per_s * _MIB
+        scrubbed = fleet.scrub(
+            store,
+            trust=options.load_trust(trust or options.find_config().trust),
+            engine=engine,
+            role=Role(role.value),
+            state=state,
+            again_after=None if again_after is None else timedelta(days=again_after),
+            grace=timedelta(days=grace_days),
+            task_bytes=work.task_bytes,
+            dry_run=work.dry_run,
+            watch=watch,
+        )
+    if work.json:
+        console.print_json(scrubbed.to_json())
+    else:
+        for finding in scrubbed.findings:
+            console.say(f"{finding.kind}: {finding.path}: {finding.text}")
+        releases = titles.counted(scrubbed.releases, "release")
+        console.say(
+            f"{store}: {releases}, {scrubbed.checked} read, {titles.counted(len(scrubbed.findings), 'finding')}"
+        )
+    return exit_codes.REJECTED if scrubbed.findings else exit_codes.DONE
+
+
 def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
     config = options.find_config()
     return {
@@ -235,6 +306,6 @@ def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
 COMMANDS = {
     "fleet": Group(
         help="Large jobs on threads or a Dask cluster, over folders and buckets (docs/fleet.md).",
-        commands={"seal": seal, "verify": verify, "unseal": unseal},
+        commands={"seal": seal, "verify": verify, "unseal": unseal, "scrub": scrub},
     )
 }
