@@ -24,7 +24,8 @@ _BASE_DIGEST = hashlib.sha256(LISTING).digest()
 
 
 @functools.cache
-def _base_folder() -> Path:
+def base_folder() -> Path:
+    """Return a folder of the files that drawn recipes are of."""
     folder = scratch() / "base"
     for name, content in BASE_FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def _drawn(r: Random) -> bytes:
 def check_recipe(data: bytes) -> None:
     """Rebuild; what comes out is what the independent reader rebuilds."""
     out = io.BytesIO()
-    delta.apply_recipe(_base_folder(), io.BytesIO(data), out)
+    delta.apply_recipe(base_folder(), io.BytesIO(data), out)
     try:
         expected = independent_recipe.rebuild(data, BASE, STARTS, _BASE_DIGEST)
     except Rejected as error:

@@ -324,7 +324,7 @@ def _draw_update(r: Random) -> bytes:
     new["version"] = 2 if often(r, 0.9) else r.choice((0, 1, 3, 2**53 - 1))
     if often(r, 0.3):
         new["epoch"] = r.choice((1, 2, 2, 2, 3))
-    content = {"previous": _plain_store().digest if often(r, 0.95) else "0" * 64, "store": new}
+    content = {"previous": plain_store().digest if often(r, 0.95) else "0" * 64, "store": new}
     body = mutate_json(r, content) if often(r, 0.3) else dump(content)
     names = r.choice(
         (("root", "root2", "root3"),) * 6
@@ -338,13 +338,14 @@ def _draw_update(r: Random) -> bytes:
 
 
 @cache
-def _plain_store() -> TrustStore:
+def plain_store() -> TrustStore:
+    """Return the store that drawn updates are of."""
     return stores.parse_store(json.loads(_base_json(False)))
 
 
 def check_update(data: bytes) -> None:
     """Accept an update; whoever reads the rules anew must accept it, too."""
-    updates.accept_update(_plain_store(), data)
+    updates.accept_update(plain_store(), data)
     try:
         _accept_independently(data)
     except (Rejected, KeyError, ValueError) as error:
@@ -355,7 +356,7 @@ def _accept_independently(data: bytes) -> None:
     body, signatures, message = opened_envelope(data, updates.UPDATE_TYPE)
     content = parse_json(body)
     store = content["store"]
-    need(content["previous"] == hashlib.sha256(_plain_store().to_json()).hexdigest(), "NotForUsError", "previous")
+    need(content["previous"] == hashlib.sha256(plain_store().to_json()).hexdigest(), "NotForUsError", "previous")
     need(store["version"] == 2, "RollbackError", "version")
     old = json.loads(_base_json(False))
     for root in (old["root"], store["root"]):

@@ -59,7 +59,7 @@ def _expect(reader: Reader) -> dict[str, Any]:
     return {name: getattr(reader, name) for name in names if getattr(reader, name) is not None}
 
 
-def _compared(
+def compared(
     check: Callable[[Any], Any], case: Any, ask: Callable[[], dict[str, Any]], *, exactly: bool = True
 ) -> Any:
     """Return what the Python readers and the third one accept, or raise what they refuse it with.
@@ -108,14 +108,14 @@ def check_web_bundle(case: Case) -> None:
         )
 
     # A stream has no size beforehand: of two defects another one may come first.
-    content, theirs = _compared(bundles.check_bundle, case, ask, exactly=pieces is None)
+    content, theirs = compared(bundles.check_bundle, case, ask, exactly=pieces is None)
     if theirs["content"] != _shown(content):
         raise Disagreement("the JavaScript reader reads another content")
 
 
 def check_web_statement(data: bytes) -> None:
     """Judge a statement by all three readers."""
-    _, theirs = _compared(bundles.check_statement, data, lambda: web_reader().ask("statement", statement=data))
+    _, theirs = compared(bundles.check_statement, data, lambda: web_reader().ask("statement", statement=data))
     if theirs != read_statement(data)[0]:
         raise Disagreement("the JavaScript reader reads another statement")
 
@@ -130,7 +130,7 @@ def check_web_companion(case: companions.CompanionCase) -> None:
             "companion", bundle=bundle, trust=trust, identity=identity, name=name, index=index, stored=stored
         )
 
-    content, theirs = _compared(companions.check_companion, case, ask)
+    content, theirs = compared(companions.check_companion, case, ask)
     if theirs["content"] != _shown(content):
         raise Disagreement("the JavaScript reader reads another content")
 

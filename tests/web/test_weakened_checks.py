@@ -45,6 +45,10 @@ def _update(file: str, old: str, new: str, name: str) -> Weakened:
     return Weakened(file, old, new, f"stores: update vector {name}")
 
 
+def _recipe(file: str, old: str, new: str, name: str) -> Weakened:
+    return Weakened(file, old, new, f"recipes: recipe vector {name}")
+
+
 ALL = (
     _vector("strictjson", "if (name in members)", "if (false)", "statement-inner-member-twice"),
     _vector("strictjson", "level > MAX_NESTING", "level > MAX_NESTING + 1", "statement-nested-33"),
@@ -94,6 +98,17 @@ ALL = (
     _update("updates", "previous !== here", "false", "update-forked"),
     _update("updates", "await checkSigned(root, ", "await Promise.resolve(root, ", "update-new-root-missing"),
     Weakened("purposes", "if (other !== purpose)", "if (false)", "stores: store vector store-root-signs-heads"),
+    Weakened("keys", "/^-----BEGIN", "/-----BEGIN", "trust: trust may not be a key behind"),
+    _recipe("recipe", "baseDigest !== digest || ", "", "base-other"),
+    _recipe("recipe", "found !== head.newDigest", "false", "new-digest-wrong"),
+    _recipe("recipereader", "instructions.newBytes > whole - at", "false", "block-behind-the-end"),
+    _recipe("recipereader", "await this.#end();", "", "trailing-byte"),
+    _recipe("instructions", "at <= before.at + before.size", "at < before.at + before.size", "range-adjacent"),
+    _recipe("instructions", "if (byte === 0 && place > 0) break;", "", "number-long-form"),
+    _recipe("base", "at + size > this.size", "false", "copy-behind-the-base"),
+    Weakened("zstd", "if (at !== data.length) throw refused();", "", "recipes: a decoder that is fed"),
+    _recipe("recipe", "end.length !== directoryBytes", "false", "directory-other-size"),
+    Weakened("zstd", "if (found !== WASM_SHA256)", "if (false)", "recipes: another decoder than ours"),
     _vector("payload", "segment === this.last ? 1 : 0", "0", "tag-not-last"),
     _vector("payload", "if (!equal(found, fromBase64(", "if (equal(found, fromBase64(", "valid-hello"),
     _vector("reading", "padding.some(", "padding.slice(1).some(", "padding-first-byte"),

@@ -1,6 +1,5 @@
 /** Heads and recalls as documents: the signed bytes, parsed strictly (docs/format.md, Heads and recalls). */
 
-import { shown } from "./bytes.js";
 import { FormatError } from "./errors.js";
 import { Members, asString, checkFingerprint, checkMoment, checkName, checkRole, checkText } from "./members.js";
 import { checkRequires } from "./requires.js";
@@ -208,7 +207,7 @@ function checkAscending(items, read) {
  */
 function checkSequence(item, place) {
   if (typeof item !== "number" || !Number.isSafeInteger(item) || item < 1) {
-    throw new FormatError(`${place}: ${shown(String(item))} is not a sequence`);
+    throw new FormatError(`${place}: expected a sequence, an integer from 1`);
   }
   return item;
 }

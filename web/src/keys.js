@@ -30,7 +30,7 @@ const SALT_BYTES = 32;
 const KEY_BYTES = 32;
 const OAEP = { name: "RSA-OAEP", hash: "SHA-256" };
 const PUBLIC = "identity: a public key; a private key is expected here";
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END ([A-Z0-9 ]+)-----/g;
+const BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END ([A-Z0-9 ]+)-----/gm; // a line, not what is commented out
 
 /** An RSA public key of 3072 to 8192 bits with exponent 65537. */
 export class PublicKey {

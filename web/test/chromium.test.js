@@ -48,10 +48,10 @@ test("every vector gets the same verdict in Chromium", { skip, timeout: 280_000 
   assert.equal(count, vectorTexts().size);
 });
 
-test("heads, stores and updates get the same verdict in Chromium", { skip, timeout: 120_000 }, async () => {
-  const { passed, failed } = await inPage('runFiles(["heads", "stores"])');
+test("heads, stores, updates and recipes get the same verdict in Chromium", { skip, timeout: 120_000 }, async () => {
+  const { passed, failed } = await inPage('runFiles(["heads", "stores", "recipes"])');
   assert.deepEqual(failed, []);
-  assert(passed > headTexts().size + trustTexts().size, `${passed} tests`);
+  assert(passed > headTexts().size + trustTexts().size + recipeTexts().size, `${passed} tests`);
 });
 
 test("sources, strict JSON and trust behave the same in Chromium", { skip, timeout: 120_000 }, async () => {

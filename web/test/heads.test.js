@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromHex, toBase64 } from "../src/bytes.js";
+import { fromHex, toBase64, utf8 } from "../src/bytes.js";
 import { parseEnvelope } from "../src/dsse.js";
-import { acceptHead, checkFresh, checkHead, checkRecall } from "../src/head.js";
+import { acceptHead, checkFresh, checkHead, checkRecall, parseHead } from "../src/head.js";
 import { checkFollows } from "../src/headmemory.js";
 import { loadTrust } from "../src/index.js";
 import { loadPublicKeys } from "../src/keys.js";
@@ -83,6 +83,13 @@ for (const [what, wrong] of Object.entries({
       { name: "UsageError" },
     ));
 }
+
+test("an object among the withdrawn sequences is refused as anything else there", () => {
+  const document = JSON.parse(new TextDecoder().decode(parseEnvelope(takenApart(heads["valid-head"]).data).payload));
+  for (const item of [{}, [], null, "1", 0, true]) {
+    assert.throws(() => parseHead(utf8(JSON.stringify({ ...document, withdrawn: [item] }))), { name: "FormatError" });
+  }
+});
 
 test("a store without head keys takes no head", async () => {
   const { header, data } = takenApart(heads["valid-head"]);

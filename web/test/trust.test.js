@@ -48,6 +48,8 @@ test("a public key given as identity is told as public", async () => {
 for (const [what, trust] of Object.entries({
   "a private key": pem("signer.pem"),
   "a certificate": CERTIFICATE.certificate,
+  "a key that is commented out": pem("signer.pub.pem").replace(/^/gm, "# "),
+  "a key behind other text": `key: ${pem("signer.pub.pem")}`,
   "no PEM": "hello",
   "an empty text": " ",
   "damaged PEM": pem("signer.pub.pem").replace("MII", "MI"),

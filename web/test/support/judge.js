@@ -6,9 +6,14 @@
 
 import { createInterface } from "node:readline";
 import { CapsealError, unseal, unsealCompanion, verify } from "../../src/index.js";
+import { checkHead } from "../../src/head.js";
+import { rebuildWhole } from "../../src/recipe.js";
+import { acceptUpdate, textOf } from "../../src/updates.js";
 import { parseStatement } from "../../src/statement.js";
 import { loadTrust } from "../../src/trust.js";
 import { Identity } from "../../src/keys.js";
+import { zstdBytes } from "./places.js";
+import { BASE, inTurn } from "./recipes.js";
 import { digested, inPieces } from "./vectors.js";
 
 const bytes = (/** @type {string} */ text) => new Uint8Array(Buffer.from(text, "base64"));
@@ -37,6 +42,11 @@ const KINDS = {
     const { keys, threshold } = await loadTrust(trust);
     return { threshold, keys: [...keys].map(([fingerprint, { role }]) => ({ fingerprint, role })) };
   },
+  head: async ({ head, trust, ...options }) =>
+    (await checkHead(bytes(head), { trust: await loadTrust(trust), ...options })).head,
+  update: async ({ update, trust }) => textOf(await acceptUpdate(await loadTrust(trust), bytes(update))),
+  recipe: async ({ recipe, mostBytes }) =>
+    digested([await rebuildWhole(inTurn(bytes(recipe), 1000), { base: BASE, zstd: zstdBytes(), mostBytes })]),
   identity: async ({ identity }) => (await Identity.of(identity)).kid,
 };
 

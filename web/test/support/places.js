@@ -32,3 +32,6 @@ export function keyTexts() {
   const folder = new URL("keys/", VECTORS);
   return new Map(readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), "ascii")]));
 }
+
+/** Return what unpacks zstd: Node's fetch() reads no files. */
+export const zstdBytes = () => readFileSync(new URL("../../src/zstd.wasm", import.meta.url));

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
 const ROOT = new URL("../../", import.meta.url);
-const TYPES = { js: "text/javascript", html: "text/html" };
+const TYPES = { js: "text/javascript", html: "text/html", wasm: "application/wasm" };
 
 /** @typedef {import("node:http").RequestListener} Answer */
 
@@ -18,11 +18,11 @@ export async function serve(answers = {}) {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     if (answers[path]) return answers[path](request, response);
     if (path === "/") return response.setHeader("content-type", TYPES.html).end("<!doctype html><title>test</title>");
-    if (!/^\/(?:src|test|bench)\/[a-z./-]+\.js$/.test(path) || path.includes(".."))
+    if (!/^\/(?:src|test|bench)\/[a-z./-]+\.(?:js|wasm)$/.test(path) || path.includes(".."))
       return response.writeHead(404).end();
     try {
       const body = await readFile(new URL(`.${path}`, ROOT));
-      response.setHeader("content-type", TYPES.js).end(body);
+      response.setHeader("content-type", path.endsWith(".js") ? TYPES.js : TYPES.wasm).end(body);
     } catch {
       response.writeHead(404).end();
     }
