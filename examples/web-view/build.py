@@ -41,7 +41,7 @@ def build(out: Path, *, trust: str, identity: str, server: str) -> None:
     version = hashlib.sha256(b"".join((site / path).read_bytes() for path in files)).hexdigest()[:16]
     # The folders' own addresses, too: that is what pages are asked for by.
     (site / "files.js").write_text(_constants(FILES=["./", "builtin/", "files.js", *files], VERSION=version))
-    for number in (1, 2, 3, 4):
+    for number in (1, 2, 3, 4, 5):
         _make_app(out / f"v{number}", version=str(number), crashes=number == 2, boot="/")
 
 

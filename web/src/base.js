@@ -12,6 +12,7 @@ import { sha256 } from "./webcrypto.js";
  * @typedef {object} BaseFiles
  * @property {{ name: string, size: number, crc32: number }[]} entries in any order
  * @property {(name: string, offset: number, length: number) => Promise<Uint8Array>} read of a file, as many bytes as asked for
+ * @property {string} [digest] hex: what the recipe knows it by, where that is not the digest of its listing
  */
 
 /** @typedef {{ name: string, path: Bytes, size: number, crc32: number, start: number, data: number }} Entry */
@@ -87,7 +88,7 @@ export class Base {
    * Return files as a base.
    * @param {BaseFiles} files
    */
-  static async of({ entries, read }) {
+  static async of({ entries, read, digest }) {
     const sorted = entries.map((entry) => ({ ...entry, path: utf8(entry.name), start: 0, data: 0 }));
     sorted.sort((one, other) => compared(one.path, other.path));
     let at = 0;
@@ -104,7 +105,7 @@ export class Base {
       sorted.map(({ start }) => start),
       at,
     );
-    return new Base(sorted, layout, toHex(await sha256(concat(listing))), read);
+    return new Base(sorted, layout, digest ?? toHex(await sha256(concat(listing))), read);
   }
 
   /**

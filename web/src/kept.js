@@ -22,6 +22,7 @@ import { loadTrust } from "./trust.js";
  * @property {number} boots
  * @property {number} confirmWithinS
  * @property {ArchiveLimits} limits
+ * @property {number} recipeMemoryBytes
  * @property {string} check name of the archive check
  * @property {HeadUse} head
  * @property {() => number} clock milliseconds

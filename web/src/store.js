@@ -51,6 +51,7 @@ export { CapsealError, RejectedError, RollbackError, StaleError, TransferError, 
  * @property {number} [boots] starts in which a pending bundle must be confirmed, 1 by default
  * @property {number} [confirmWithinS] seconds after a start in which it must be
  * @property {ArchiveLimits} [limits]
+ * @property {number} [recipeMemoryBytes] what a recipe may take to be applied, 112 MiB by default; 0 declines all
  * @property {HeadUse} [head] `used` by default
  * @property {() => number} [clock] milliseconds; by default the device's, which its user may set
  * @property {() => Date} [wallClock] by which heads expire
@@ -59,7 +60,8 @@ export { CapsealError, RejectedError, RollbackError, StaleError, TransferError, 
 /** @typedef {import("./installing.js").InstallOptions} InstallOptions */
 
 const OPTIONS =
-  "storage shell trust identity app channel builtin builtinSequence role native platform boots confirmWithinS limits head clock wallClock".split(" ");
+  "storage shell trust identity app channel builtin builtinSequence role native platform boots confirmWithinS limits recipeMemoryBytes head clock wallClock".split(" ");
+const RECIPE_MEMORY_BYTES = 112 * 1024 * 1024; // what the largest recipe takes
 const HEAD_USES = ["required", "used", "ignored"];
 
 /** The bundles of one app and channel on one device. Safe to use from several pages. */
@@ -78,11 +80,12 @@ export class DeviceStore {
     if (!(boots >= 1 && confirmWithinS > 0)) throw new UsageError(`${boots} boots of ${confirmWithinS} s: too few`);
     if (!HEAD_USES.includes(head)) throw new UsageError(`head ${JSON.stringify(head)}: not one of ${HEAD_USES}`);
     const { storage, shell, app, builtin, builtinSequence = 0, role = "production", native, platform } = options;
-    const { limits = DEFAULT_LIMITS, clock = Date.now, wallClock = () => new Date() } = options;
+    const { limits = DEFAULT_LIMITS, recipeMemoryBytes = RECIPE_MEMORY_BYTES, clock = Date.now, wallClock = () => new Date() } = options;
     this.#builtin = builtin;
     const told = { app, channel, role, native, platform };
     checkedExpect(told);
-    const rules = { builtinSequence, boots, confirmWithinS, limits, head, clock, wallClock, check: nameOfCheck(limits) };
+    const trials = { builtinSequence, boots, confirmWithinS, clock };
+    const rules = { ...trials, limits, recipeMemoryBytes, head, wallClock, check: nameOfCheck(limits) };
     this.#kept = new Kept(storage, shell, { trust: options.trust, identity: options.identity }, told, rules);
   }
 
