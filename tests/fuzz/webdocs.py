@@ -1,8 +1,7 @@
-"""Heads, updates of trust stores and recipes, by the JavaScript reader beside capseal: the same verdict of every case."""
+"""Heads, updates of trust stores and recipes, by the JavaScript reader beside capseal: one verdict of each case."""
 
 import hashlib
 import io
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -110,7 +109,9 @@ def check_web_recipe(data: bytes) -> None:
         content = out.getvalue()
         return f"{len(content)} {hashlib.sha256(content).hexdigest()}"
 
-    ask: Callable[[], dict[str, Any]] = lambda: web_reader().ask("recipe", recipe=data, mostBytes=_MOST_BYTES)  # noqa: E731
+    def ask() -> dict[str, Any]:
+        return web_reader().ask("recipe", recipe=data, mostBytes=_MOST_BYTES)
+
     content, theirs = compared(check, data, ask)
     if theirs != content:
         raise Disagreement("the JavaScript reader rebuilds something else")

@@ -59,9 +59,7 @@ def _expect(reader: Reader) -> dict[str, Any]:
     return {name: getattr(reader, name) for name in names if getattr(reader, name) is not None}
 
 
-def compared(
-    check: Callable[[Any], Any], case: Any, ask: Callable[[], dict[str, Any]], *, exactly: bool = True
-) -> Any:
+def compared(check: Callable[[Any], Any], case: Any, ask: Callable[[], dict[str, Any]], *, exactly: bool = True) -> Any:
     """Return what the Python readers and the third one accept, or raise what they refuse it with.
 
     exactly: the third one must refuse with the same class and, where it says so, at the same place.

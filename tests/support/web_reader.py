@@ -48,8 +48,12 @@ class WebReader:
         """Return `{"ok": ...}` or `{"error": ...}`; bytes are sent in base64, None is not sent."""
         assert self._process.stdin and self._process.stdout
         values = {name: _sent(value) for name, value in asked.items() if value is not None}
-        self._process.stdin.write(json.dumps({"kind": kind} | values) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps({"kind": kind} | values) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            # Not as it came: an OSError passes for a refusal of what was asked.
+            raise RuntimeError("the JavaScript reader has ended") from error
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
