@@ -32,6 +32,8 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "x5c": _made("trusting", "x5c_target"),
     "trust store": _made("trusting", "store_target"),
     "trust update": _made("trusting", "update_target"),
+    "head": _made("heads", "head_target"),
+    "recall": _made("heads", "recall_target"),
     "log": _made("logs", "log_target"),
     "device state": _made("devices", "state_target"),
     "device manifest": _made("devices", "manifest_target"),

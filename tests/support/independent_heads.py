@@ -130,6 +130,20 @@ def check_head(data, *, sets, app, channel, role, epoch, store, max_age_s, until
     return head
 
 
+def check_goes_on(before, after):
+    """Check what a head may not say any more that comes after another one of its epoch, besides number and digest."""
+    need(after["role"] == before["role"], "NotForUsError", "role")
+    need(after["issued"] >= before["issued"], "RollbackError", "issued")
+    need(set(before.get("recalls", [])) <= set(after.get("recalls", [])), "RollbackError", "recalls")
+    if "log" in before:
+        ends = [(one["log"]["number"] if "log" in one else 0) for one in (before, after)]
+        need(ends[0] <= ends[1], "RollbackError", "log")
+        need(ends[0] != ends[1] or before["log"] == after["log"], "TamperedError", "log")
+    if "candidate" in before and "candidate" in after:
+        old, new = before["candidate"], after["candidate"]
+        need(old["digest"] != new["digest"] or old["salt"] == new["salt"], "TamperedError", "salt")
+
+
 def check_recall(data, *, keys, threshold, app, channel, role):
     payload_type, body, signatures = open_envelope(data)
     check_signatures(payload_type, body, signatures, keys, threshold)
