@@ -2,11 +2,16 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from capseal import load_trust
+from capseal import load_public_key, load_trust
+from capseal.client import Connection, HeadUse, follow_head
+from capseal.errors import StaleError
+from capseal.trust.expect import Expect
 from capseal.trust.heads import read_head
 from support.command import Result, run
 from support.serving import live_server
@@ -42,6 +47,13 @@ class Project:
     def served(self):
         shown = self.run("head", "show", "--server", self.url, "--json").succeeded()
         return json.loads(shown.out)["head"]
+
+    @contextmanager
+    def started_anew(self) -> "Iterator[Project]":
+        """Start the server anew, with the trust store of now."""
+        trust = load_trust(self.folder / "keys" / "trust.json")
+        with live_server(str(self.folder.parent / "store"), trust) as live:
+            yield Project(self.folder, live.url)
 
     def clone(self, name: str) -> "Project":
         folder = self.folder.parent / name
@@ -222,3 +234,135 @@ def test_a_release_that_was_published_without_its_head_says_what_to_do(project):
     assert failed.code == 1
     assert "published, but no head says so yet" in failed.err
     assert "capseal head sign --current 2" in failed.err
+
+
+# Fetching what a head names
+
+
+def fetched(project, *words):
+    (project.folder / "got").mkdir(exist_ok=True)
+    return project.run("fetch", project.url, "-o", "got", *words)
+
+
+def sequences(result):
+    return {int(line.rpartition("-")[2].split(".")[0]) for line in result.succeeded().out.decode().split()}
+
+
+def test_fetch_takes_what_the_head_names_and_not_its_candidate(project):
+    project.release(1).succeeded()
+    project.release(2, "--share", 1000).succeeded()
+    done = fetched(project, "--head", "required")
+    assert (sequences(done), done.err) == ({1}, "")
+    assert sequences(fetched(project, "--sequence", 2)) == {2}
+    project.head("sign", "--promote").succeeded()
+    assert sequences(fetched(project)) == {2}
+
+
+def test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number(project):
+    for sequence in (1, 2, 3):
+        project.release(sequence).succeeded()
+    project.head("sign", "--withdraw", 3, "--current", 2).succeeded()
+    assert sequences(fetched(project)) == {2}
+    fetched(project, "--sequence", 3).failed_with(1, "sequence 3 is withdrawn by head 4")
+    assert sequences(fetched(project, "--sequence", 3, "--head", "ignored")) == {3}
+    project.head("recall", 2, "--current", 1).succeeded()
+    project.head("sign", "--restore", 2).succeeded()
+    fetched(project, "--sequence", 2).failed_with(1, "sequence 2 is recalled, as head 6 says")
+    assert sequences(fetched(project)) == {1}
+
+
+def test_fetch_tells_where_no_head_says_what_is_current_and_fails_where_one_is_required(project):
+    project.release(1, "--no-head").succeeded()
+    done = fetched(project)
+    assert (done.code, b"production-1.payload" in done.out) == (0, True)
+    assert "has no head of com.example.game on production" in done.err
+    fetched(project, "--head", "required").failed_with(1, "has no head of")
+    assert fetched(project, "--head", "ignored").succeeded().err == ""
+
+
+def test_fetch_notices_a_head_that_has_expired(project):
+    project.release(1).succeeded()
+    head = read_head(project.lines()[-1]).head
+    asked = {"app": APP, "channel": "production", "trust": load_trust(project.folder / "keys" / "trust.json")}
+    asked |= {"expect": Expect(), "now": head.expires}
+    with Connection(project.url) as connection:
+        said = follow_head(connection, **asked, use=HeadUse.USED)
+        assert "expired at" in said.uncertain
+        with pytest.raises(StaleError):
+            follow_head(connection, **asked, use=HeadUse.REQUIRED)
+
+
+# Rotation and renewal, as docs/keys.md has them
+
+
+def doctors(project):
+    found = json.loads(project.run("doctor", "--json").out)
+    return [(one["severity"], one["what"], one["advice"]) for one in found if "root key lies beside" not in one["what"]]
+
+
+def test_the_rotation_of_the_release_key_ends_clean(project):
+    def succeed(*words):
+        return project.run(*words).succeeded().out.decode()
+
+    configuration = project.folder / "capseal.toml"
+    updates = project.folder / "updates"
+    updates.mkdir()
+    shutil.copy(project.folder / "keys" / "trust.json", updates / "1.json")
+    project.release(1).succeeded()
+    succeed("key", "generate", "signing", "-o", "keys/new")
+    stolen = load_public_key(project.folder / "keys" / "signing.pub.pem").fingerprint[:16]
+    # Where the root is, with a copy of the store.
+    root = ("-s", "keys/root.pem", "--trust", "root.json")
+    shutil.copy(updates / "1.json", project.folder / "root.json")
+    succeed("trust", "add", "keys/new.pub.pem", "--update", "updates/2.json", *root)
+    succeed("trust", "remove", stolen, "--update", "updates/3.json", *root)
+    # On the release machine.
+    told = project.run("trust", "apply", "updates/2.json")
+    assert told.code == 0
+    assert "capseal head renew" in told.err
+    assert [advice for _, _, advice in doctors(project)] == ["capseal head renew --channel production"]
+    succeed("trust", "publish", "updates/2.json", "--server", project.url)
+    text = configuration.read_text()
+    assert text.count('"keys/signing.pem"') == 1
+    configuration.write_text(text.replace('"keys/signing.pem"', '"keys/signing.pem", "keys/new.pem"'))
+    with project.started_anew() as live:
+        live.release(2).succeeded()
+        assert doctors(live) == []
+    # The overlap ends.
+    configuration.write_text(text.replace('"keys/signing.pem"', '"keys/new.pem"'))
+    assert "trust store version 3 begins" in project.run("trust", "apply", "updates/3.json").out.decode()
+    with project.started_anew() as live:
+        live.run("trust", "publish", "updates/2.json", "updates/3.json", "--server", live.url).succeeded()
+        done = live.release(3)
+        told = done.err.splitlines()  # what the old key signed is no base of a recipe any more
+        assert done.code == 0
+        assert [line.rpartition("/")[2] for line in told] == [
+            f"com.example.game@production-{number}.payload: signed by {stolen}, which no trusted key matches"
+            for number in (2, 1)
+        ]
+        assert current(live.served()) == [3]
+        assert doctors(live) == []
+    kept = ("--trust", "updates/1.json", "--update", "updates/3.json", "--update", "updates/2.json")
+    shown = succeed("log", "verify", *kept)
+    assert "verified: 5 entries" in shown
+    missing = project.run("log", "verify", "--trust", "updates/1.json", "--update", "updates/3.json")
+    missing.failed_with(2, "of which version 2 was not given")
+    # The old key is not advised to be trusted again.
+    configuration.write_text(text)
+    ((severity, what, advice),) = doctors(project)
+    assert (severity, "does not trust the signer" in what) == ("error", True)
+    assert advice.startswith("if it was rotated out: name the signers of now in capseal.toml")
+
+
+def test_the_doctor_and_a_release_without_a_head_remind_of_the_renewal(project):
+    project.release(1).succeeded()
+    project.head("renew", "--valid-for", 80).succeeded()
+    ((severity, what, advice),) = doctors(project)
+    assert (severity, advice) == ("warning", "capseal head renew --channel production")
+    assert "head 2 expires soon" in what
+    told = project.release(2, "--no-head")
+    assert told.code == 0
+    assert "head 2 expires soon" in told.err
+    assert "capseal head renew" in told.err
+    project.head("renew").succeeded()
+    assert doctors(project) == []

@@ -61,7 +61,7 @@ def test_init_makes_everything_and_the_doctor_finds_only_that_the_root_is_not_el
         assert store.root.keys == (load_public_key(project / "keys/root.pub.pem"),)
         assert store.heads.production.keys == (load_public_key(project / "keys/head.pub.pem"),)
     assert production.heads.development is None
-    for name in ("signing", "development", "recipient", "root", "head", "development-head"):
+    for name in ("signing", "development", "recipient", "archive", "root", "head", "development-head"):
         assert os.stat(project / f"keys/{name}.pem").st_mode & 0o777 == 0o600
 
 
@@ -87,7 +87,7 @@ def test_git_would_not_take_the_private_parts(project):
     assert names == {
         *(
             f"keys/{name}.pub.pem"
-            for name in ("signing", "development", "recipient", "root", "head", "development-head")
+            for name in ("signing", "development", "recipient", "archive", "root", "head", "development-head")
         ),
         *("keys/signing.crt.pem", "keys/development.crt.pem"),
         *("keys/trust.json", "keys/trust-development.json", "keys/.gitignore"),

@@ -157,9 +157,9 @@ def test_a_release_of_another_app_or_channel_is_refused(
     live.publish(bundle).raise_for_status()
     catalogue = live.app.state.publishing.catalogue
     place = AppChannel(other.get("app", APP), other.get("channel", CHANNEL))
-    latest, release = catalogue.latest, catalogue.release
+    latest, release = catalogue.latest_fitting, catalogue.release
     # A server that shows one as the other.
-    monkeypatch.setattr(catalogue, "latest", lambda _: latest(place))
+    monkeypatch.setattr(catalogue, "latest_fitting", lambda _, **fits: latest(place, **fits))
     monkeypatch.setattr(catalogue, "release", lambda _, sequence: release(place, sequence))
     with Connection(live.url, attempts=1) as one, pytest.raises(NotForUsError):
         fetch(one, app=APP, channel=CHANNEL, folder=tmp_path, trust=trust)

@@ -1,4 +1,4 @@
-"""Heads and recalls: strict documents, whose keys and whose turn it is; judged alike by a reader without shared code."""
+"""Heads and recalls: strict documents, whose keys, whose turn; a reader without shared code judges them alike."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -292,6 +292,7 @@ REACHES = {
         "cli/demo/": "a bundle that does not compress",
         "fleet/_sealing.py": "entropy by default, an argument otherwise",
         "crypto/keys.py": "makes keys",
+        "cli/commands/head_sending.py": "salts of candidates",
         "cli/commands/heads.py": "salts of candidates",
         "device/_disk.py": "unforeseeable names",
         "device/_heads.py": "the 32 bytes by which a device knows its share",

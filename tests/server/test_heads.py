@@ -18,7 +18,7 @@ from capseal.server import create_reading_app
 from capseal.server.catalogue.retention import must_keep
 from capseal.server.storage.pointers import ChannelPointer
 from capseal.trust import head_chain as chain
-from capseal.trust.heads import SignedHead, read_head, sign_head, sign_recall
+from capseal.trust.heads import SignedHead, current_for, read_head, sign_head, sign_recall
 from capseal.trust.key_sets import HeadPolicy, KeySet
 from support.serving import APP, CHANNEL, live_server
 
@@ -286,3 +286,75 @@ def test_what_is_no_store_of_heads_has_none():
             return [(await client.get(path)).json()["type"] for path in (HEAD_PATH, RECALL_PATH)]
 
     assert asyncio.run(ask()) == ["urn:capseal:problem:no-head"] * 2
+
+
+# One rule for what is the latest
+
+
+def test_the_latest_is_what_a_device_outside_of_every_share_takes(served, heads_trust, sign, sealed):
+    live, named = served
+
+    def latest(**query):
+        answer = live.client.get(LATEST_PATH, params=query)
+        return answer.json()["sequence"] if answer.status_code == 200 else answer.json()["type"]
+
+    newer = sealed(sequence=3, requires=Requires(native_min="2.0"))
+    live.publish(newer).raise_for_status()
+    third = NamedRelease(3, newer.digest, Requires(native_min="2.0"))
+    assert latest() == 3
+    one = first(heads_trust, named[:1])
+    put(live, sign(one)).raise_for_status()
+    assert latest() == 1
+    offered = chain.with_candidate(following(one, heads_trust), third, share=1000, salt=bytes(16))
+    put(live, sign(offered)).raise_for_status()
+    assert latest() == latest(native="2.0") == 1
+    both = chain.promoted(following(offered, heads_trust))
+    put(live, sign(both)).raise_for_status()
+    assert (latest(), latest(native="2.0"), latest(native="1.9")) == (3, 3, 1)
+    gone = chain.withdrawing(following(both, heads_trust), [1])
+    put(live, sign(gone)).raise_for_status()
+    assert latest(native="1.9") == "urn:capseal:problem:no-release"
+    for head in (one, offered, both, gone):
+        for native in (None, "1.9", "2.0"):
+            named_here = current_for(head, secret=None, native=native, platform=None).releases
+            assert all(release.sequence != 3 or head is not offered for release in named_here)
+    answer = live.client.delete(f"/v1/apps/{APP}/channels/{CHANNEL}/releases/3")
+    assert answer.status_code == 403 or latest() == "urn:capseal:problem:no-release"
+
+
+def test_what_a_head_has_withdrawn_or_recalled_is_not_published(served, heads_trust, sign, signer, sealed):
+    live, named = served
+    recalled, withdrawn, other = (sealed(sequence=sequence) for sequence in (3, 4, 5))
+    recall = Recall(
+        **NAMES,
+        role=Role.PRODUCTION,
+        created=now(),
+        releases=(RecalledRelease(3, recalled.digest, "1.3.0"),),
+    )
+    digest = hashlib.sha256(recall.encode()).hexdigest()
+    path = RECALL_PATH.replace("0" * 64, digest)
+    live.client.put(path, content=sign_recall(recall, [signer])).raise_for_status()
+    links = live.begin(withdrawn.seal).json()["links"]
+    live.client.put(links["payload"], content=withdrawn.payload).raise_for_status()
+    one = chain.withdrawing(chain.with_recall(first(heads_trust, named), digest), [4])
+    put(live, sign(one)).raise_for_status()
+    refused = (
+        (live.begin(recalled.seal), "is recalled"),
+        (live.begin(withdrawn.seal), "is withdrawn by head 1"),
+        (live.client.post(links["self"]), "is withdrawn by head 1"),
+    )
+    for answer, why in refused:
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:capseal:problem:not-for-us")
+        assert why in answer.json()["detail"]
+    live.publish(other).raise_for_status()
+
+
+def test_a_recall_that_no_head_names_forbids_nothing(served, heads_trust, sign, signer, sealed):
+    live, named = served
+    bundle = sealed(sequence=3)
+    released = (RecalledRelease(3, bundle.digest, "1.3.0"),)
+    recall = Recall(**NAMES, role=Role.PRODUCTION, created=now(), releases=released)
+    path = RECALL_PATH.replace("0" * 64, hashlib.sha256(recall.encode()).hexdigest())
+    live.client.put(path, content=sign_recall(recall, [signer])).raise_for_status()
+    put(live, sign(first(heads_trust, named))).raise_for_status()
+    live.publish(bundle).raise_for_status()

@@ -2,6 +2,7 @@
 
 from ..http.token import load_token
 from ._connection import Connection, NotNextError
+from ._current import HeadUse, Said, follow_head
 from ._fetching import Fetched, fetch
 from ._heads import channel_head, fetch_head, fetch_recall, put_head, put_recall
 from ._publishing import find_release, publish, withdraw
@@ -12,9 +13,11 @@ __all__ = [
     "Connection",
     "Fetched",
     "FoundRelease",
+    "HeadUse",
     "NotNextError",
     "PayloadStream",
     "RangeSource",
+    "Said",
     "channel_head",
     "fetch",
     "fetch_head",
@@ -22,6 +25,7 @@ __all__ = [
     "fetch_update",
     "find_release",
     "find_seal",
+    "follow_head",
     "follow_latest",
     "load_token",
     "open_release",

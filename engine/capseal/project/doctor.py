@@ -38,6 +38,7 @@ def diagnose(config: Config, *, now: datetime, folder: str = ".") -> list[Findin
         *_recipients(config),
         *_certificates(config, now),
         *_stores(config, now),
+        *_heads(config, now),
     ]
     return sorted(findings, key=lambda finding: finding.severity is Severity.WARNING)
 
@@ -267,6 +268,27 @@ def _stores(config: Config, now: datetime) -> Iterator[Finding]:
             )
 
 
+def _heads(config: Config, now: datetime) -> Iterator[Finding]:
+    """Find kept heads that devices will not take any more, or not for long."""
+    from .heads import kept_head, kept_heads, reminder  # here, since few who ask keep any
+
+    folder = os.path.dirname(config.log) if config.log is not None else ""
+    for path in kept_heads(folder):
+        try:
+            signed = kept_head(path)
+            if signed is None or signed.head.app != config.app:
+                continue
+            production = signed.head.role is Role.PRODUCTION
+            store = config.trust if production else config.development_trust
+            why = None if store is None else reminder(signed, load_trust(store), now)
+        except (CapsealError, OSError) as error:
+            yield _error(path, f"unusable heads: {_reason(error, path)}", "bring back the file, from git or a backup")
+            continue
+        if why is not None:
+            role = "" if production else " --role development"
+            yield _warning(path, why, f"capseal head renew --channel {signed.head.channel}{role}")
+
+
 def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Iterator[Finding]:
     advice = "take it out with 'capseal trust remove': a production build must refuse what developers sign"
     for trusted in store.keys:
@@ -336,8 +358,19 @@ def _untrusted(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator
             yield error_at(
                 path,
                 f"does not trust the signer {signer}",
-                f"capseal trust add {_sibling(signer, '.pub.pem')} --trust {path}, and ship the store with the app",
+                _let_in(_sibling(signer, ".pub.pem"), path, store),
             )
+
+
+def _let_in(public: str, path: str, store: TrustStore) -> str:
+    """Return what to do about a signer that a store does not trust."""
+    if store.version == 1:
+        return f"capseal trust add {public} --trust {path}, and ship the store with the app"
+    # After a rotation it may be the key that was taken out, which nobody shall be told to let in again.
+    return (
+        "if it was rotated out: name the signers of now in capseal.toml; if it is new: the root lets it in, "
+        f"capseal trust add {public} --trust {path} --update FILE"
+    )
 
 
 def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,20 @@ from ..format.dsse import Envelope
 from ..format.head import Head, LogReference, NamedRelease
 from ..format.release_files import release_base
 from ..format.statement import Statement
-from ..format.strictjson import Role
+from ..format.strictjson import Role, shown_time
 from ..io.durable import appending, sync
 from ..trust.expect import Expect
 from ..trust.head_chain import check_successor, first_head, next_head
-from ..trust.heads import SignedHead, accept_head, accept_signed, check_follows, policy_of, read_head, sign_head
+from ..trust.heads import (
+    SignedHead,
+    accept_head,
+    accept_signed,
+    check_follows,
+    policy_of,
+    read_head,
+    reference_to,
+    sign_head,
+)
 from ..trust.store import TrustStore
 from .log import ENTRY_TYPE, Entry
 
@@ -82,6 +91,38 @@ def kept_head(path: str) -> SignedHead | None:
             return _Kept(file, path).last
     except FileNotFoundError:
         return None
+
+
+def reminder(signed: SignedHead, store: TrustStore, now: datetime) -> str | None:
+    """Return why a kept head has to be renewed, or None where it has not yet. store: the one of its role.
+
+    It has where devices of the present store take it for nothing, where it has expired, and where less than a quarter
+    of the time is left for which it could have been valid.
+    """
+    head = signed.head
+    if store.heads is None:
+        return None
+    if (head.epoch, head.store) != (store.epoch, reference_to(store)):
+        return (
+            f"head {head.number} names version {head.store.version} of the trust store, version {store.version} is "
+            "here: devices that have it take no such head"
+        )
+    if now >= head.expires:
+        return (
+            f"head {head.number} expired at {shown_time(head.expires)}: devices install nothing where one is required"
+        )
+    if head.expires - now < timedelta(seconds=store.heads.max_age_s) / 4:
+        return f"head {head.number} expires soon, at {shown_time(head.expires)}"
+    return None
+
+
+def kept_heads(folder: str) -> list[str]:
+    """Return the files of heads that a folder has, sorted."""
+    try:
+        names = os.listdir(folder or os.curdir)
+    except OSError:
+        return []
+    return sorted(os.path.join(folder, name) for name in names if name.endswith(ENDING))
 
 
 def named_by(statement: Statement) -> NamedRelease:

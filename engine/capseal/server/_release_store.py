@@ -76,6 +76,16 @@ class ReleaseStore(Protocol):
 
 
 @runtime_checkable
+class FittingStore(Protocol):
+    """What knows itself which release is the latest for an app. Everything may raise TransferError."""
+
+    async def latest_fitting(
+        self, of: AppChannel, *, native: str | None, platform: str | None
+    ) -> ReleaseDescription | None:
+        """Return the latest one for an app of that version and platform; what is not told fits."""
+
+
+@runtime_checkable
 class HeadStore(Protocol):
     """What says which releases are current, besides them. Everything may raise TransferError."""
 

@@ -9,7 +9,7 @@ from ..format.statement import Statement
 from ..format.strictjson import Role, shown_time
 
 if TYPE_CHECKING:
-    from .heads import Current
+    from .heads import Current, Forbidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class Expect:
     above the lower number that the statement's own signed downgrade permit names. role: PRODUCTION
     refuses what only a development key signed, and what was signed as meant for development. native,
     platform: the native app's version, 1 to 4 integers with dots between, and the platform that it runs
-    on, which must fit what the bundle requires. head: what a fresh head names for this reader: nothing else will do.
+    on, which must fit what the bundle requires. head: what a fresh head names for this reader: nothing else will do;
+    or what a head takes back: that will not do.
     max_age: how long ago the bundle may have been made, for readers without heads. now: when certificates must be
     valid, by default the time of the check. Raises UsageError where native is no such version.
     """
@@ -31,7 +32,7 @@ class Expect:
     role: Role = Role.PRODUCTION
     native: str | None = None
     platform: str | None = None
-    head: "Current | None" = None
+    head: "Current | Forbidden | None" = None
     max_age: timedelta | None = None
     now: datetime | None = None
 

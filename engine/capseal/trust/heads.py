@@ -3,7 +3,7 @@
 No I/O and no clock: bytes, keys and times are given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -53,9 +53,13 @@ def sign_recall(recall: Recall, signers: Sequence[Signer]) -> bytes:
 
 def cosign_recall(data: bytes, signer: Signer) -> bytes:
     """Return a recall with one more signature. Raises FormatError, UsageError, KeyFileError."""
-    envelope = Envelope.parse(data)
-    Recall.parse(envelope.payload_of(RECALL_TYPE))
-    return add_signature(envelope, signer, what="recall").encode()
+    read_recall(data)
+    return add_signature(Envelope.parse(data), signer, what="recall").encode()
+
+
+def read_recall(data: bytes) -> Recall:
+    """Return what an envelope says; nobody is asked whether it counts. Raises FormatError."""
+    return Recall.parse(Envelope.parse(data).payload_of(RECALL_TYPE))
 
 
 def read_head(data: bytes) -> SignedHead:
@@ -252,6 +256,28 @@ def accept_recall(
 
 
 @dataclass(frozen=True, slots=True)
+class Forbidden:
+    """What a head takes back, fresh or not. digests: of payloads that recalls name which the head names."""
+
+    number: int
+    sequences: frozenset[int]
+    digests: frozenset[str]
+
+    def check(self, statement: Statement) -> None:
+        """Raise NotForUsError where a release is withdrawn or recalled."""
+        if statement.sequence in self.sequences:
+            raise NotForUsError(f"sequence {statement.sequence} is withdrawn by head {self.number}")
+        if statement.payload.digest.hex() in self.digests:
+            raise NotForUsError(f"sequence {statement.sequence} is recalled, as head {self.number} says")
+
+
+def forbidden_by(head: Head, recalls: Iterable[Recall]) -> Forbidden:
+    """Return what a head takes back. recalls: those that it names."""
+    digests = {release.digest for recall in recalls for release in recall.releases}
+    return Forbidden(head.number, frozenset(head.withdrawn), frozenset(digests))
+
+
+@dataclass(frozen=True, slots=True)
 class Current:
     """The releases that a fresh head names for one reader, the first one first."""
 
@@ -268,7 +294,10 @@ class Current:
 
 
 def current_for(head: Head, *, secret: bytes | None, native: str | None, platform: str | None) -> Current:
-    """Return what a head names for a reader. secret: the device's 32 bytes; without, it is in no candidate's share."""
+    """Return what a head names for a reader: the one rule of devices, of `latest` on a server, and of what fetches.
+
+    secret: the device's 32 bytes; without, it is in no candidate's share.
+    """
     candidate = head.candidate
     inside = (
         secret is not None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, options, progress
-from ..framework.arguments import argument, at_least, between, option
+from ..framework.arguments import Choice, argument, at_least, between, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 Url = Annotated[str, argument("URL", help="The server, e.g. https://bundles.example.com.")]
 App = Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")]
 Channel = Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")]
+
+
+class HeadChoice(Choice):
+    """How `fetch` uses heads, named here so that --help need not import the library."""
+
+    REQUIRED = "required"
+    USED = "used"
+    IGNORED = "ignored"
+
+
 Transfers = Annotated[int, option("-j", "--jobs", metavar="N", type=between(1, 64), help="Transfers at once.")]
 
 
@@ -67,12 +77,14 @@ def publish(
         if log_published(config.log, digest, trust=options.load_trust(config.trust)):
             console.say(f"logged in {config.log}, where its entry was pending")
     if head:
-        from . import heads
+        from . import head_sending
 
         with _connect(url, token_file) as connection:
             statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
-            sent = heads.send_after_publishing(config, connection, passphrases, statement, log=config.log, share=share)
-        heads.tell_after_publishing(sent)
+            sent = head_sending.send_after_publishing(
+                config, connection, passphrases, statement, log=config.log, share=share
+            )
+        head_sending.tell_after_publishing(sent, config, statement)
 
 
 def fetch(
@@ -88,6 +100,15 @@ def fetch(
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     native: options.ExpectNative = None,
     platform: options.ExpectPlatform = None,
+    head: Annotated[
+        HeadChoice,
+        option(
+            "--head",
+            type=HeadChoice,
+            help="What a head has to say: 'required', nothing but what a fresh one names; 'used', the same where there "
+            "is one, else it is told that there is none; 'ignored'. Default: used.",
+        ),
+    ] = HeadChoice.USED,
     attachment: Annotated[
         list[str] | None,
         option("--attachment", metavar="NAME", repeatable=True, help="Fetch this attachment of the seal, too."),
@@ -108,6 +129,8 @@ def fetch(
 ) -> None:
     """Fetch a release, verified segment by segment. Goes on with what is on disk already."""
     need("client")
+    from datetime import UTC, datetime
+
     from ... import client
 
     app, channel = _app_and_channel(app, channel)
@@ -124,6 +147,18 @@ def fetch(
             keys = options.load_identities(identity or options.find_config().identities, passphrases)
             rebuilder = Rebuilder(base, keys, store, stack)
         connection = stack.enter_context(_connect(url, None))
+        said = client.follow_head(
+            connection,
+            app=app,
+            channel=channel,
+            trust=store,
+            expect=expect,
+            use=client.HeadUse(head.value),
+            now=datetime.now(UTC),
+            sequence=sequence,
+        )
+        if said.uncertain is not None:
+            console.complain(f"warning: {said.uncertain}; whether something newer is withheld, nobody can say")
         bar = stack.enter_context(progress.transferred("Fetching"))
         got = client.fetch(
             connection,
@@ -131,8 +166,8 @@ def fetch(
             channel=channel,
             folder=output,
             trust=store,
-            expect=expect,
-            sequence=sequence,
+            expect=said.expect,
+            sequence=said.sequence,
             companions=attachment or (),
             rebuild=rebuilder,
             jobs=jobs,

@@ -10,7 +10,10 @@ from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...project.log import Entry, Logged
+    from ...trust.store import TrustStore
 
 File = Annotated[str | None, argument("LOG", help="The log; default: 'log' in capseal.toml.")]
 
@@ -21,6 +24,15 @@ def verify(
         list[str] | None,
         option(
             "--trust", metavar="FILE", repeatable=True, help="Who may have signed; repeat it for stores of the past."
+        ),
+    ] = None,
+    update: Annotated[
+        list[str] | None,
+        option(
+            "--update",
+            metavar="FILE",
+            repeatable=True,
+            help="An update of a store of --trust, or of one that another update brings; repeat it.",
         ),
     ] = None,
     head: Annotated[
@@ -35,7 +47,7 @@ def verify(
     path = file or config.log
     if path is None:
         raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
-    stores = [options.load_trust(store) for store in trust or (config.trust,)]
+    stores = _followed([options.load_trust(store) for store in trust or (config.trust,)], update or ())
     logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
     pending = load_pending(path)
@@ -51,6 +63,23 @@ def verify(
     if pending is not None and isinstance(pending.entry, ReleaseEntry):
         entry, server = pending.entry, pending.server or "the folder"
         say(f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it")
+
+
+def _followed(stores: "list[TrustStore]", files: "Sequence[str]") -> "list[TrustStore]":
+    """Return stores and those that updates bring, taken as by a device. Raises RejectedError, UsageError."""
+    from ...trust.updates import accept_update, read_update
+
+    updates = [(path, options.read_document(path)) for path in files]
+    for path, data in sorted(updates, key=lambda one: read_update(one[1])[1].version):
+        previous, new = read_update(data)
+        before = next((store for store in stores if store.digest == previous), None)
+        if before is None:
+            raise UsageError(
+                f"{path}: brings version {new.version} of a trust store of which version {new.version - 1} was not "
+                "given: --trust FILE"
+            )
+        stores = [*stores, accept_update(before, data)]
+    return stores
 
 
 def _value(item: "Logged") -> dict[str, object]:

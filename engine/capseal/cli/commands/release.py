@@ -114,7 +114,7 @@ def release(
     from ...project import release as releasing
     from ...project.discovery import START_PAGE, has_start_page
     from ...project.log import pending_path
-    from . import heads
+    from . import head_sending, head_signing
 
     config = options.find_config()
     folder = folder or os.path.normpath(os.path.join(options.project_folder(), FOLDER))
@@ -129,7 +129,7 @@ def release(
     if capgo:
         need("capgo")
     chosen = options.chosen_channel(channel, config)
-    beside = [heads.kept_path(config, app, chosen), *([] if log is None else [log, pending_path(log)])]
+    beside = [head_signing.kept_path(config, app, chosen), *([] if log is None else [log, pending_path(log)])]
     if not allow_dirty:
         worktree.check_clean(".", except_for=[folder, *beside])
     if not has_start_page(source):
@@ -185,7 +185,7 @@ def release(
         statement = released.verified.statement
         sent = None
         if connection is not None and head:
-            sent = heads.send_after_publishing(config, connection, passphrases, statement, log=log, share=share)
+            sent = head_sending.send_after_publishing(config, connection, passphrases, statement, log=log, share=share)
     if json:
         console.print_json(
             {
@@ -213,7 +213,7 @@ def release(
         publish_it = f"capseal publish {released.payload} URL --seal {released.seal}"
         console.say(f"not published; next: {publish_it}, or release with --server URL")
     else:
-        heads.tell_after_publishing(sent)
+        head_sending.tell_after_publishing(sent, config, statement)
         console.say(f"published at {server}; next: devices install it from there (capseal device install {server})")
 
 

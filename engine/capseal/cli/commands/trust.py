@@ -1,5 +1,6 @@
 """capseal trust: change and show trust stores, and make and apply signed updates of them."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from ...project.config import Config
     from ...trust.key_sets import KeySet
     from ...trust.store import TrustStore
 
@@ -269,7 +271,6 @@ def _change(
 
 def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
     """Let the project's release log say at once that the version of its trust store begins."""
-    import os
     from datetime import UTC, datetime
 
     from ...errors import RejectedError
@@ -280,6 +281,7 @@ def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
         return
     if os.path.realpath(path) != os.path.realpath(config.trust):
         return
+    _remind_of_heads(config)
     try:
         signer = options.load_signers(config.signers[:1], passphrases)[0]
         if log_store(config.log, trust=store, signer=signer, now=datetime.now(UTC)):
@@ -287,6 +289,16 @@ def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
     except (KeyFileError, RejectedError, UsageError, FileNotFoundError) as error:
         complain(f"warning: {config.log} does not say yet that version {store.version} begins: {error}; ")
         complain(f"then: capseal log store -s KEY, with a release key of version {store.version}")
+
+
+def _remind_of_heads(config: "Config") -> None:
+    from ...project.heads import kept_head, kept_heads
+    from .head_sending import remind
+
+    for path in kept_heads(os.path.dirname(config.log or "")):
+        signed = kept_head(path)
+        if signed is not None and signed.head.app == config.app:
+            remind(config, signed.head.app, signed.head.channel)
 
 
 def _path(file: str | None) -> str:

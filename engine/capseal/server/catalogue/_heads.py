@@ -1,23 +1,35 @@
 """Heads and recalls of the channels: taken by one rule with devices, and only the very next head of a chain."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from ...errors import NotForUsError, RejectedError
 from ...format.strictjson import Role
 from ...http.problems import NOT_NEXT
 from ...http.shapes import AppChannel
 from ...trust.head_chain import check_successor
-from ...trust.heads import SignedHead, accept_head, accept_recall, check_follows, check_fresh, check_issued, read_head
+from ...trust.heads import (
+    SignedHead,
+    accept_head,
+    accept_recall,
+    check_follows,
+    check_fresh,
+    check_issued,
+    current_for,
+    read_head,
+)
 from ...trust.store import TrustStore
 from .._problems import Problem, busy
-from ..storage.pointers import ChannelPointer
+from ..storage.pointers import ChannelPointer, Entry
 from ._channels import Channels
 from ._seals import SealReader
 
 MAX_KEPT_RECALLS = 256
 """Of one channel; a head names up to 64 of them."""
+_READ_HEADS = 64
+"""Channels whose head was parsed before, and has not to be for the next device."""
 NOTHING = "none"
 """What stands for the digest of a head where there is none."""
 
@@ -29,6 +41,21 @@ class Heads:
         self._channels = channels
         self._seals = seals
         self._role = role
+        self._read = lru_cache(_READ_HEADS)(read_head)
+
+    def listed(self, pointer: ChannelPointer, *, native: str | None, platform: str | None) -> Iterator[Entry]:
+        """Yield the releases of a channel that were not withdrawn, the first one first: of those that its head names.
+
+        Without a head all of them, whatever they require.
+        """
+        if pointer.head is None:
+            yield from pointer.listed()
+            return
+        head = self._read(pointer.head).head
+        for named in current_for(head, secret=None, native=native, platform=platform).releases:
+            entry = pointer.entries.get(named.sequence)
+            if entry is not None and entry.withdrawn is None:
+                yield entry
 
     async def put_head(
         self, of: AppChannel, data: bytes, *, restored: Collection[int], over: str | None

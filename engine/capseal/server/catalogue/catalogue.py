@@ -44,6 +44,7 @@ from .arriving import ArrivingPayload, Upload
 from .pruning import Pruned, Pruner
 from .retention import KEEP_ALL, Retention
 
+_RECORDS_AT_ONCE = 100
 _SPARE_SEGMENTS = 64
 """Buffers that stay for who reads next."""
 
@@ -125,7 +126,12 @@ class Catalogue:
         return record.release if record else None
 
     async def latest(self, of: AppChannel) -> ReleaseDescription | None:
-        record = await self._latest_record(of)
+        return await self.latest_fitting(of, native=None, platform=None)
+
+    async def latest_fitting(
+        self, of: AppChannel, *, native: str | None, platform: str | None
+    ) -> ReleaseDescription | None:
+        record = await self._latest_record(of, native=native, platform=platform)
         return None if record is None else record.release
 
     async def seal(self, release: ReleaseDescription) -> bytes:
@@ -190,12 +196,26 @@ class Catalogue:
         pointers = await self.channels_read.pointers(await self.channels_read.named())
         return await asyncio.to_thread(lambda: sum(one.entries.count_listed() for one in pointers))
 
-    async def _latest_record(self, of: AppChannel) -> ReleaseRecord | None:
+    async def _latest_record(
+        self, of: AppChannel, *, native: str | None = None, platform: str | None = None
+    ) -> ReleaseRecord | None:
+        """Return the latest release for an app: as a device outside of every share takes it, where there is a head.
+
+        Whether the head is fresh is for devices to say: where it has expired, it still is the last word.
+        """
         for fresh in (False, True):
-            for entry in (await self.channels_read.pointer(of, fresh=fresh)).listed():
-                record = await self.channels_read.readable_record(of, entry)
-                if record is not None:
-                    return record
+            pointer = await self.channels_read.pointer(of, fresh=fresh)
+            entries = self.heads.listed(pointer, native=native, platform=platform)
+            first = next(entries, None)
+            if first is None:
+                continue
+            # The first one is kept in memory and mostly does; the others are read many at once.
+            records = [await self.channels_read.readable_record(of, first)]
+            while records:
+                for record in records:
+                    if record is not None and _fits(record, native, platform):
+                        return record
+                records = await self.channels_read.records(of, list(islice(entries, _RECORDS_AT_ONCE)))
         return None
 
     async def _record(self, release: ReleaseDescription) -> ReleaseRecord:
@@ -364,6 +384,11 @@ def _named(app: str, channel: str) -> AppChannel | None:
         return AppChannel(check_name(app, "app"), check_name(channel, "channel"))
     except FormatError:
         return None
+
+
+def _fits(record: ReleaseRecord, native: str | None, platform: str | None) -> bool:
+    requires = record.release.requires
+    return requires is None or requires.misfit(native=native, platform=platform) is None
 
 
 def _too_slow() -> Problem:

@@ -20,7 +20,7 @@ from ...http.shapes import AppChannel, PayloadDescription, ReleaseDescription, S
 from .._outlet import PIECE
 from .._problems import Problem
 from .._ranges import wanted_spans
-from .._release_store import Chunks, Pieces, ReadablePayload, ReleaseStore, SendablePayload
+from .._release_store import Chunks, FittingStore, Pieces, ReadablePayload, ReleaseStore, SendablePayload
 from .._several import each
 from ._payload_response import PayloadResponse
 from .context import (
@@ -113,21 +113,21 @@ def _page_size(request: Request) -> int:
 
 
 async def get_latest(request: Request) -> Response:
-    """GET .../latest: the release with the highest sequence, or of those that fit `native` and `platform`."""
+    """GET .../latest: of what the head names, or else of all, the latest that fits `native` and `platform`."""
     of = named_channel(request)
     store = server_state(request).releases
-    release = await store.latest(of)
-    if release is not None and request.query_params:
-        release = await _latest_fitting(request, store, release)
+    native, platform = _told_app(request)
+    if isinstance(store, FittingStore):
+        release = await store.latest_fitting(of, native=native, platform=platform)
+    else:
+        release = await _latest_fitting(store, of, native, platform)
     if release is None:
         raise _no_release(of)
     return _json(request, _encoded(release, mount_of(request)))
 
 
-async def _latest_fitting(
-    request: Request, store: ReleaseStore, latest: ReleaseDescription
-) -> ReleaseDescription | None:
-    """Return the latest release that fits what a client says of its app. Raises Problem 400."""
+def _told_app(request: Request) -> tuple[str | None, str | None]:
+    """Return the version and platform that a client says its app has. Raises Problem 400."""
     native, platform = request.query_params.get("native"), request.query_params.get("platform")
     try:
         if native is not None:
@@ -136,14 +136,21 @@ async def _latest_fitting(
             check_platform(platform, "platform")
     except FormatError as error:
         raise Problem(NAME, str(error)) from error
-    page: Sequence[ReleaseDescription] = [latest]
+    return native, platform
+
+
+async def _latest_fitting(
+    store: ReleaseStore, of: AppChannel, native: str | None, platform: str | None
+) -> ReleaseDescription | None:
+    latest = await store.latest(of)
+    page: Sequence[ReleaseDescription] = [] if latest is None else [latest]
     while page:
         for one in page:
             if one.withdrawn is None and (
                 one.requires is None or one.requires.misfit(native=native, platform=platform) is None
             ):
                 return one
-        page = await store.releases(latest.app_channel, below=page[-1].sequence, most=PAGE_ITEMS)
+        page = await store.releases(of, below=page[-1].sequence, most=PAGE_ITEMS)
     return None
 
 

@@ -14,6 +14,7 @@ from ...format.statement import Statement
 from ...format.strictjson import Members, check_fingerprint, check_name, from_base64, shown_time, to_base64
 from ...http.shapes import AppChannel
 from ...trust.expect import Succession
+from ...trust.heads import forbidden_by, read_head, read_recall
 from .._several import batched
 from .layout import channel_pointer, is_mark
 
@@ -124,7 +125,8 @@ class ChannelPointer:
     def check(self, statement: Statement) -> None:
         """Raise RollbackError where a bundle may not be published after all that was.
 
-        Neither withdrawing nor removing gives back the floor or a sequence.
+        Raises NotForUsError for what its head withdraws, or a recall that the head names. Neither withdrawing nor
+        removing gives back the floor or a sequence.
         """
         sequence = statement.sequence
         if sequence in self.entries or sequence in self.removed:
@@ -136,6 +138,10 @@ class ChannelPointer:
                 sequence=sequence,
             )
         self.trusted.check_statement(statement)
+        if self.head is not None:
+            head = read_head(self.head).head
+            recalls = (read_recall(self.recalls[digest]) for digest in head.recalls if digest in self.recalls)
+            forbidden_by(head, recalls).check(statement)
 
     def check_or_has(self, statement: Statement, seal: str) -> None:
         """Do what check() does, but for a release that has that very seal."""

@@ -1,0 +1,86 @@
+"""The head that goes out with a release, where the project has a head key."""
+
+import os
+from typing import TYPE_CHECKING
+
+from ...errors import CapsealError, UsageError
+from ..framework import options
+from ..framework.console import complain, say
+from ..framework.passphrases import Passphrases
+from .head_signing import has_head_key, kept_path, signing_of
+
+if TYPE_CHECKING:
+    from ...client import Connection
+    from ...format.head import Head
+    from ...format.statement import Statement
+    from ...project.config import Config
+    from ...trust.heads import SignedHead
+
+
+def send_after_publishing(
+    config: "Config",
+    connection: "Connection",
+    passphrases: Passphrases,
+    statement: "Statement",
+    *,
+    log: str | None,
+    share: int | None,
+) -> "SignedHead | None":
+    """Send the head that names a release which was just published, or nothing where the project has no head key here.
+
+    share: of the devices, in thousandths, for which it is a candidate; or None, where it is current. Raises as
+    send_head().
+    """
+    import secrets
+
+    from ...constants import ROLLOUT_SALT_BYTES
+    from ...project.heads import end_of_log, named_by, send_head
+    from ...trust.head_chain import with_candidate, with_log, with_release
+
+    role = options.RoleName(statement.role.value)
+    if not has_head_key(config, role) or statement.app != config.app:
+        if share is not None:
+            raise UsageError("--share: a head says it, and there is no head key here")
+        return None
+    asked = signing_of(config, connection, passphrases, app=statement.app, channel=statement.channel, role=role)
+    if asked.store.heads is None:
+        return None
+    end = None if log is None or not os.path.exists(log) else end_of_log(log)
+    named, salt = named_by(statement), secrets.token_bytes(ROLLOUT_SALT_BYTES)
+
+    def change(head: "Head") -> "Head":
+        if share is not None and named not in head.current:
+            return with_log(with_candidate(head, named, share=share, salt=salt), end)
+        return with_log(with_release(head, named), end)
+
+    try:
+        return send_head(asked, change, first=lambda: [named])
+    except CapsealError as error:
+        again = f"capseal head sign --current {named.sequence}"
+        error.args = (f"published, but no head says so yet: {error}; then '{again}'",)
+        raise
+
+
+def tell_after_publishing(sent: "SignedHead | None", config: "Config", statement: "Statement") -> None:
+    """Say which head went out with a release, or that the last one has to be renewed."""
+    if sent is None:
+        remind(config, statement.app, statement.channel)
+    else:
+        expires = sent.head.to_json()["expires"]
+        say(f"head {sent.head.number} says what is current until {expires}; 'capseal head renew' says it for longer")
+
+
+def remind(config: "Config", app: str, channel: str) -> None:
+    """Warn where the head that a project keeps for a channel has to be renewed."""
+    from datetime import UTC, datetime
+
+    from ...format.strictjson import Role
+    from ...project.heads import kept_head, reminder
+
+    signed = kept_head(kept_path(config, app, channel))
+    if signed is None:
+        return
+    trust = config.trust if signed.head.role is Role.PRODUCTION else config.development_trust
+    why = None if trust is None else reminder(signed, options.load_trust(trust), datetime.now(UTC))
+    if why is not None:
+        complain(f"warning: {why}; next: capseal head renew --channel {channel}")

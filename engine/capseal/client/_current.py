@@ -1,0 +1,105 @@
+"""What a head says to a reader that remembers nothing: the same rule as on devices, without a share and a last head."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from ..errors import NotForUsError, RejectedError, StaleError, TamperedError, UsageError
+from ..format.head import Head
+from ..format.recall import Recall
+from ..trust.expect import Expect
+from ..trust.heads import accept_head, accept_recall, check_fresh, current_for, forbidden_by, time_of
+from ..trust.store import TrustStore
+from ._connection import Connection
+from ._heads import fetch_head, fetch_recall
+
+
+class HeadUse(StrEnum):
+    """How a reader uses heads.
+
+    REQUIRED: nothing but what a fresh head names. USED: the same where the trust store has head keys and a head of
+    theirs is served that is fresh; where not, that is told. IGNORED: not at all.
+    """
+
+    REQUIRED = "required"
+    USED = "used"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is fetched. sequence: None for what the server calls the latest; uncertain: why nobody knows that it is."""
+
+    expect: Expect
+    sequence: int | None
+    uncertain: str | None = None
+
+
+def follow_head(
+    connection: Connection,
+    *,
+    app: str,
+    channel: str,
+    trust: TrustStore,
+    expect: Expect,
+    use: HeadUse,
+    now: datetime,
+    sequence: int | None = None,
+) -> Said:
+    """Return what to fetch as a channel's head says, and what to demand of it.
+
+    sequence: of a release that is asked for by its number, which need not be current, but must not be withdrawn.
+    Raises StaleError where a head is required and none is fresh, NotForUsError where it names nothing that fits,
+    RejectedError where a served head is not acceptable and one is required, TamperedError where a recall is withheld,
+    TransferError, UsageError.
+    """
+    if use is HeadUse.IGNORED or (use is HeadUse.USED and trust.heads is None):
+        return Said(expect, sequence)
+    asked = {"app": app, "channel": channel}
+
+    def recall_of(digest: str) -> Recall:
+        data = fetch_recall(connection, digest, **asked)
+        if data is None:
+            raise TamperedError(f"head names recall {digest[:16]}, which is not to be had: it is withheld")
+        found, recall = accept_recall(trust, data, role=expect.role, now=now, **asked)
+        if found != digest:
+            raise TamperedError(f"recall {digest[:16]} was asked for, {found[:16]} came")
+        return recall
+
+    try:
+        data = fetch_head(connection, **asked)
+        if data is None:
+            raise StaleError(f"{connection.url} has no head of {app} on {channel}")
+        head = accept_head(trust, data, role=expect.role, **asked).head
+    except (RejectedError, UsageError) as error:  # UsageError: a tree of files, which may have none
+        if use is HeadUse.REQUIRED:
+            raise
+        return Said(expect, sequence, str(error))
+    return _said(head, recall_of, trust, expect, use, now, sequence)
+
+
+def _said(
+    head: Head,
+    recall_of: Callable[[str], Recall],
+    trust: TrustStore,
+    expect: Expect,
+    use: HeadUse,
+    now: datetime,
+    sequence: int | None,
+) -> Said:
+    forbidden = forbidden_by(head, map(recall_of, head.recalls))
+    uncertain = None
+    try:
+        check_fresh(head, time_of(trust, head, now))
+    except StaleError as error:
+        if use is HeadUse.REQUIRED:
+            raise
+        uncertain = str(error)
+    if sequence is not None or uncertain is not None:
+        return Said(replace(expect, head=forbidden), sequence, uncertain)
+    current = current_for(head, secret=None, native=expect.native, platform=expect.platform)
+    named = tuple(one for one in current.releases if one.digest not in forbidden.digests)
+    if not named:
+        raise NotForUsError(f"head {head.number} names no release that fits here")
+    return Said(replace(expect, head=replace(current, releases=named)), named[0].sequence)
