@@ -282,11 +282,11 @@ def _heads(config: Config, now: datetime) -> Iterator[Finding]:
             store = config.trust if production else config.development_trust
             why = None if store is None else reminder(signed, load_trust(store), now)
         except (CapsealError, OSError) as error:
-            yield _error(path, f"unusable heads: {_reason(error, path)}", "bring back the file, from git or a backup")
+            yield error_at(path, f"unusable heads: {_reason(error, path)}", "bring back the file, from git or a backup")
             continue
         if why is not None:
             role = "" if production else " --role development"
-            yield _warning(path, why, f"capseal head renew --channel {signed.head.channel}{role}")
+            yield warning_at(path, why, f"capseal head renew --channel {signed.head.channel}{role}")
 
 
 def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Iterator[Finding]:
