@@ -334,12 +334,11 @@ def test_the_rotation_of_the_release_key_ends_clean(project):
     with project.started_anew() as live:
         live.run("trust", "publish", "updates/2.json", "updates/3.json", "--server", live.url).succeeded()
         done = live.release(3)
-        told = done.err.splitlines()  # what the old key signed is no base of a recipe any more
         assert done.code == 0
-        assert [line.rpartition("/")[2] for line in told] == [
-            f"com.example.game@production-{number}.payload: signed by {stolen}, which no trusted key matches"
-            for number in (2, 1)
-        ]
+        # Release 2 was signed by both; what only the old key signed is no base of a recipe any more.
+        why = f"signed by {stolen}, which no trusted key matches"
+        assert [line for line in done.err.splitlines() if why not in line] == []
+        assert done.err.count("com.example.game@production-1.payload") == done.err.count("\n") == 1
         assert current(live.served()) == [3]
         assert doctors(live) == []
     kept = ("--trust", "updates/1.json", "--update", "updates/3.json", "--update", "updates/2.json")
