@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from capseal import TrustStore, fleet
+from capseal import Expect, TrustStore, fleet
+from capseal.bundle.opened import accept_detached
 from capseal.errors import TransferError, UsageError
 from capseal.fleet import Engine
+from capseal.format.seal import SEAL_TYPE
+from capseal.trust.signing import sign
 from fleet.conftest import Keys
 from support.command import run
 from support.large_store import Release, flip, make_store, plant
@@ -135,3 +139,13 @@ def test_the_command_lists_all_and_tells_by_its_exit_code(
     report = json.loads(done.out)
     assert [(one["kind"], one["path"]) for one in report["findings"]] == [("seal", store[1][2].seal)]
     assert (report["job"], report["releases"], report["checked"]) == ("scrub", 60, 60)
+
+
+def test_another_seal_of_the_same_release_is_not_the_one_that_was_published(
+    store: tuple[Path, list[Release]], keys: Keys, engines: dict[str, Engine]
+) -> None:
+    path = store[0] / store[1][4].seal
+    seal = accept_detached(path.read_bytes(), keys.trust, Expect()).seal
+    path.write_bytes(replace(seal, envelope=sign(SEAL_TYPE, seal.statement.encode(), [keys.signer])).encode())
+    scrubbed = fleet.scrub(str(store[0]), trust=keys.trust, engine=engines["threads"], **NO_GRACE)
+    assert found(scrubbed) == [("seal", store[1][4].seal)]
