@@ -504,9 +504,21 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/exporting.py",
-        "        if _tree.SEAL in there:\n            await self._target.delete",
-        "        if _tree.SEAL not in there:\n            await self._target.delete",
+        "        if _tree.SEAL in there:\n            await self._delete",
+        "        if _tree.SEAL not in there:\n            await self._delete",
         EXPORT + "test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "        await self._target.delete(paths)\n        await self._target.sync_gone(paths)",
+        "        await self._target.delete(paths)\n        await self._target.sync_gone(paths[1:])",
+        EXPORT + "test_what_left_a_tree_stays_gone_after_a_power_cut",
+    ),
+    Mutant(
+        "server/catalogue/exporting.py",
+        "    listed = listed_by(head, pointer, native=None, platform=None)",
+        "    listed = listed_by(None, pointer, native=None, platform=None)",
+        "tests/server/test_export_heads.py::test_latest_in_a_tree_is_what_a_server_answers",
     ),
     Mutant(
         "server/catalogue/_exported_documents.py",

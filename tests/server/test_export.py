@@ -315,6 +315,32 @@ def test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does(
     assert contents(tree) == dict.fromkeys(others, b"mine")
 
 
+def test_what_left_a_tree_stays_gone_after_a_power_cut(
+    filled: Fill, store: Path, tmp_path: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what a power cut in between brings back is whole."""
+    tree = tmp_path / "tree"
+    filled(1, 2)
+    export_now(store, tree)
+    on_disk = set(listed_files(tree))
+    sync_path = durable.sync_path
+
+    def synced(path: str, *arguments: Any) -> None:
+        for sequence in (1, 2):
+            if release_path(sequence, "seal") in on_disk:
+                assert (tree / release_path(sequence, "payload")).exists()
+        assert LATEST not in on_disk or (tree / release_path(2, "seal")).exists()
+        sync_path(path, *arguments)
+        for name in [name for name in on_disk if Path(path) in (tree / name).parents]:
+            if not (Path(path) / (tree / name).relative_to(path).parts[0]).exists():
+                on_disk.discard(name)
+
+    monkeypatch.setattr(durable, "sync_path", synced)
+    withdraw(store, trust, 1, 2)
+    assert export_now(store, tree).removed == [(OF, 2), (OF, 1)]
+    assert on_disk == set(listed_files(tree)) == set()
+
+
 def test_a_release_that_the_storage_altered_is_passed_over_and_no_wrong_byte_leaves(
     filled: Fill, store: Path, tmp_path: Path
 ) -> None:

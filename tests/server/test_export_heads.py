@@ -16,12 +16,12 @@ from capseal import DeviceStore, PrivateKey, Role, TransferError, TrustedKey, Tr
 from capseal.errors import StaleError
 from capseal.format.head import Head, NamedRelease
 from capseal.format.recall import Recall, RecalledRelease
-from capseal.server import Retention, Storage, prune_store
+from capseal.server import Limits, Retention, Storage, prune_store
 from capseal.trust import head_chain as chain
 from capseal.trust.heads import SignedHead, sign_head, sign_recall
 from capseal.trust.key_sets import HeadPolicy, KeySet
 from capseal.trust.updates import make_update
-from server.test_export import HOSTS, LOG, Host, contents, export, export_now, release_path
+from server.test_export import HOSTS, LOG, Host, contents, export, export_now, release_path, withdraw
 from support.front import static_nginx
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, Live, live_server, payload_file
@@ -87,7 +87,7 @@ def channel(store: Path, signer: PrivateKey, signer2: PrivateKey, head_signer: P
     key = TrustedKey(signer.public_key)
     first = TrustStore((key,), root=KeySet.of(signer2.public_key), heads=heads, created=created)
     second = replace(first, version=2, created=created + timedelta(days=1))
-    with live_server(str(store), second) as live:
+    with live_server(str(store), second, limits=Limits(pointer_age_s=0)) as live:
         update = make_update(first, second, signers=[signer2])
         live.client.put(f"/{UPDATE}", content=update).raise_for_status()
         yield Channel(live, [first, second], head_signer, signer)
@@ -137,6 +137,36 @@ def test_a_device_that_demands_heads_installs_from_a_tree(
         assert device().status().pending is None
         assert device().install(url).sequence == 3
     assert all(channel.live.client.get(f"/{name}").content == data for name, data in contents(tree).items())
+
+
+def test_latest_in_a_tree_is_what_a_server_answers(
+    channel: Channel, sealed: BundleMaker, store: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    path = f"{FOLDER}/latest"
+
+    def latest() -> int | None:
+        """Return the sequence that both say, or None where both say that there is none."""
+        assert export_now(store, tree).failed == []
+        answer = channel.live.client.get(f"/{path}")
+        if answer.status_code in (404, 410):
+            assert not (tree / path).exists()
+            return None
+        assert (tree / path).read_bytes() == answer.raise_for_status().content
+        return int(answer.json()["sequence"])
+
+    named = {one: channel.publish(sealed(sequence=one, content=b"%d" % one)) for one in range(1, 6)}
+    assert latest() == 5
+    channel.put(replace(channel.first_head(named[3]), current=(named[3], named[2])))
+    assert latest() == 3
+    channel.put(chain.with_candidate(channel.next_head(), named[4], share=100, salt=bytes(16)))
+    assert latest() == 3  # whoever says nothing of itself is in no share
+    withdraw(store, channel.trusts[1], 3)
+    assert latest() == 2
+    withdraw(store, channel.trusts[1], 2)
+    assert latest() is None
+    channel.put(chain.withdrawing(channel.next_head(), [2, 3], instead=[named[1]]))
+    assert latest() == 1
 
 
 def test_documents_are_written_again_only_where_they_changed(

@@ -250,6 +250,42 @@ def test_a_server_prunes_before_it_collects(store: Path, trust: TrustStore, seal
         assert live.client.get(f"{url}/3/payload").status_code == 200
 
 
+@pytest.mark.parametrize("known", ["refused", "lost"])
+def test_a_prune_whose_answer_was_lost_is_done_once(
+    known: str, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either it was sent again, and is refused for its own change; or nobody knows, and the next one finds nothing."""
+
+    async def run() -> None:
+        memory = MemoryStore()
+        server = server_on(await made_store(memory), trust)
+        await published(server, trust, sealed, range(1, 4))
+        storage = Storage(memory)
+        swap = storage.swap
+        swapped = 0
+
+        async def lost(*arguments: Any) -> bool:
+            nonlocal swapped
+            swapped += 1
+            assert await swap(*arguments)
+            if known == "lost":
+                raise TransferError("storage: no answer")
+            return False
+
+        monkeypatch.setattr(storage, "swap", lost)
+        if known == "lost":
+            with pytest.raises(TransferError, match="no answer"):
+                await prune_store(storage, Retention(keep=1), now=NOW, log=LOG)
+            assert (await prune_store(storage, Retention(keep=1), now=NOW, log=LOG)).releases == ()
+        else:
+            done = await prune_store(storage, Retention(keep=1), now=NOW, log=LOG)
+            assert [one.sequence for one in done.releases] == [2, 1]
+        assert swapped == 1
+        assert [one.sequence for one in await server.releases(OF, below=None, most=9)] == [3]
+
+    asyncio.run(run())
+
+
 PRUNE = """
 import asyncio, logging, os, signal, sys
 from datetime import UTC, datetime

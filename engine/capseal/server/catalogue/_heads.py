@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from ...errors import NotForUsError, RejectedError
+from ...format.head import Head
 from ...format.strictjson import Role
 from ...http.problems import NOT_NEXT
 from ...http.shapes import AppChannel
@@ -44,18 +45,9 @@ class Heads:
         self._read = lru_cache(_READ_HEADS)(read_head)
 
     def listed(self, pointer: ChannelPointer, *, native: str | None, platform: str | None) -> Iterator[Entry]:
-        """Yield the releases of a channel that were not withdrawn, the first one first: of those that its head names.
-
-        Without a head all of them, whatever they require.
-        """
-        if pointer.head is None:
-            yield from pointer.listed()
-            return
-        head = self._read(pointer.head).head
-        for named in current_for(head, secret=None, native=native, platform=platform).releases:
-            entry = pointer.entries.get(named.sequence)
-            if entry is not None and entry.withdrawn is None:
-                yield entry
+        """Do what listed_by() does, with the head that the pointer has."""
+        head = None if pointer.head is None else self._read(pointer.head).head
+        return listed_by(head, pointer, native=native, platform=platform)
 
     async def put_head(
         self, of: AppChannel, data: bytes, *, restored: Collection[int], over: str | None
@@ -135,6 +127,22 @@ class Heads:
 
         await self._channels.change(of, taken)
         return is_new
+
+
+def listed_by(
+    head: Head | None, pointer: ChannelPointer, *, native: str | None, platform: str | None
+) -> Iterator[Entry]:
+    """Yield the releases of a channel that were not withdrawn, the first one first: of those that its head names.
+
+    Without a head all of them, whatever they require.
+    """
+    if head is None:
+        yield from pointer.listed()
+        return
+    for named in current_for(head, secret=None, native=native, platform=platform).releases:
+        entry = pointer.entries.get(named.sequence)
+        if entry is not None and entry.withdrawn is None:
+            yield entry
 
 
 def _check_next(before: SignedHead | None, after: SignedHead, restored: Collection[int], over: str | None) -> None:

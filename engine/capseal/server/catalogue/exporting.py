@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ from ...http.answers import IMMUTABLE, JSON_TYPE, PAYLOAD_TYPE, REVALIDATE, SEAL
 from ...http.limits import MAX_DESCRIPTION_BYTES
 from ...http.shapes import AppChannel, ReleaseDescription
 from ...io.source import open_source
+from ...trust.heads import read_head
 from ..storage import layout
 from ..storage.buffers import Buffers
 from ..storage.objects import Storage
@@ -41,6 +42,7 @@ from . import _tree
 from ._channels import Channels
 from ._exported_documents import DocumentExport
 from ._founding import check_layout
+from ._heads import listed_by
 
 _ROUNDS = 20
 _SWEPT_AFTER = timedelta(days=1)
@@ -152,22 +154,19 @@ class _Exporter:
         of, failed = pointer.of, []
         before = await self._latest_there(pointer)
         head_before = await self._documents.head_there(pointer)
-        brought: set[int] = set()
+        brought: dict[int, ReleaseDescription] = {}
         there = await self._there(of)
-        latest: ReleaseDescription | None = None
         for entry in pointer.listed():
             try:
                 record = await self._channels.record(of, entry)
                 if await self._bring(record, there.get(entry.sequence, {})):
                     self.done.added.append(record.release)
-                brought.add(entry.sequence)
+                brought[entry.sequence] = record.release
             except (RejectedError, TransferError) as error:
                 # Where either place is out of reach, nothing is known of the release.
                 await self._storage.probe()
                 await self._target.probe()
                 failed.append(f"{of.app} on {of.channel}, sequence {entry.sequence}: {error}")
-                continue
-            latest = latest or record.release
         held: set[int] = set()
         try:
             await self._documents.bring(pointer, brought)
@@ -178,7 +177,7 @@ class _Exporter:
             if head_before is not None:  # what that one names stays, unless it was withdrawn
                 held = {one.sequence for one in head_before.head.releases} & pointer.removed
         # First of all nobody is led any more to what goes.
-        await self._put_latest(of, latest, before)
+        await self._put_latest(of, _latest_of(pointer, brought), before)
         listed = {one.sequence for one in pointer.listed()}
         for sequence in sorted(there.keys() - listed - held, reverse=True):
             await self._take_away(of, sequence, there[sequence])
@@ -287,7 +286,7 @@ class _Exporter:
         path = _tree.latest_path(of)
         if latest is None:
             if before is not None:
-                await self._target.delete([path])
+                await self._delete([path])
             return
         data = json.dumps(latest.to_json()).encode()
         if data != before:
@@ -299,8 +298,23 @@ class _Exporter:
         """Delete the files of a release, the seal first: without it nobody begins with the others."""
         folder = _tree.release_path(of, sequence)
         if _tree.SEAL in there:
-            await self._target.delete([f"{folder}/{_tree.SEAL}"])
-        await self._target.delete([f"{folder}/{name}" for name in there if name != _tree.SEAL])
+            await self._delete([f"{folder}/{_tree.SEAL}"])
+        await self._delete([f"{folder}/{name}" for name in there if name != _tree.SEAL])
+
+    async def _delete(self, paths: list[str]) -> None:
+        """Delete files so that none comes back after a power cut."""
+        await self._target.delete(paths)
+        await self._target.sync_gone(paths)
+
+
+def _latest_of(pointer: ChannelPointer, brought: Mapping[int, ReleaseDescription]) -> ReleaseDescription | None:
+    """Return what a server answers as `latest` to who says nothing of itself, of the releases that are in the tree."""
+    try:
+        head = None if pointer.head is None else read_head(pointer.head).head
+    except FormatError:  # told of where it was to be carried; a server has no answer then, either
+        return None
+    listed = listed_by(head, pointer, native=None, platform=None)
+    return next((brought[one.sequence] for one in listed if one.sequence in brought), None)
 
 
 def _parsed(data: bytes) -> Seal:

@@ -109,6 +109,12 @@ class Folder:
         except FileNotFoundError as error:
             raise TransferError(f"storage: {error.filename} is gone") from error
 
+    def sync_gone(self, names: Collection[str]) -> None:
+        """Make it survive a power cut that objects are gone."""
+        for folder in self._folders_of([os.path.join(self.path, name) for name in names]):
+            with suppress(FileNotFoundError):  # it went with the last of them: the folder around it tells so
+                durable.sync_path(folder)
+
     def _folders_of(self, files: Collection[str]) -> list[str]:
         """Return the folders on the way to files, the innermost first."""
         folders = {os.path.dirname(file) for file in files}

@@ -355,6 +355,12 @@ class Storage:
             with failures("cannot sync"):
                 await asyncio.to_thread(self._folder.sync, list(paths))
 
+    async def sync_gone(self, paths: Iterable[str]) -> None:
+        """Make it survive a power cut that objects were deleted, where the storage is a local folder."""
+        if self._folder is not None:
+            with failures("cannot sync"):
+                await asyncio.to_thread(self._folder.sync_gone, list(paths))
+
     async def sweep(self, *, before: datetime, below: str = "", ours: Callable[[str], bool] = lambda path: True) -> int:
         """Delete what was left half-written before then by who was killed, in a local folder; return how many files.
 
