@@ -14,20 +14,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from capseal import CapsealError, PrivateKey, RollbackError, TrustStore
-from capseal.client import Connection, fetch, publish, withdraw
+from capseal import CapsealError, NotForUsError, PrivateKey, Role, RollbackError, TrustedKey, TrustStore
+from capseal.client import Connection, NotNextError, fetch, fetch_head, publish, put_head, withdraw
+from capseal.format.head import NamedRelease
 from capseal.http.shapes import AppChannel
 from capseal.server import Retention, Storage, prune_store
 from capseal.server.catalogue._channels import Channels
+from capseal.trust import head_chain
+from capseal.trust.heads import SignedHead, read_head, sign_head
+from capseal.trust.key_sets import HeadPolicy, KeySet
 from support.azure import azure_server
 from support.serving import APP, TOKEN, Bundle, make_bundle, some_bytes
+
+HEAD_AGE_S = 24 * 3600
 
 KEPT = 4
 """Releases of each channel, when old ones are let go of."""
@@ -163,16 +169,23 @@ class Cluster:
 class Course:
     """What was done and is to be true. of each channel: sequences that were acknowledged, and those withdrawn.
 
-    missing: were not there any more when they were asked for, so that they must be among the pruned.
+    head_trust: what the servers trust, and who signs heads; trust: what readers of releases do. named: how heads name
+    what was published; sent: every head that was sent, by digest; heads: digests of those that were acknowledged, by
+    channel. missing: were not there any more when they were asked for, so that they must be among the pruned.
     """
 
     cluster: Cluster
     folder: Path
     trust: TrustStore
+    head_trust: TrustStore
+    head_signer: PrivateKey
     make: Callable[..., Bundle]
     chance: random.Random
     stop: threading.Event = field(default_factory=threading.Event)
     published: dict[tuple[str, int], str] = field(default_factory=dict)
+    named: dict[tuple[str, int], NamedRelease] = field(default_factory=dict)
+    sent: dict[str, SignedHead] = field(default_factory=dict)
+    heads: dict[str, list[str]] = field(default_factory=dict)
     withdrawing: set[tuple[str, int]] = field(default_factory=set)
     withdrawn: set[tuple[str, int]] = field(default_factory=set)
     missing: set[tuple[str, int]] = field(default_factory=set)
@@ -220,6 +233,7 @@ class Course:
                         self.wrong.append(f"never published: {channel} {sequence}: {error}")
                         return
                     time.sleep(0.05)
+            self.named[channel, sequence] = NamedRelease(sequence, bundle.digest)
             self.published[channel, sequence] = hashlib.sha256(bundle.payload).hexdigest()
             self.counts["published"] += 1
             self._try_rollback(channel, sequence, old)
@@ -240,6 +254,41 @@ class Course:
                     self.counts["rollback refused"] += 1
                 elif answer.status_code < 500:
                     self.wrong.append(f"rollback to {channel} {sequence}: {answer.status_code} {answer.text[:200]}")
+
+    def sign(self) -> None:
+        """Put the next head of a channel at whichever server, while others do."""
+        self.stop.wait(self.chance.uniform(0, 0.2))
+        left = [one for one in list(self.named) if one not in self.withdrawing | self.pruned]
+        if not left:
+            return
+        channel, sequence = max(left, key=lambda one: (one[0] == self.chance.choice(left)[0], one[1]))
+        names = {"app": APP, "channel": channel}
+        now = datetime.now(UTC).replace(microsecond=0)
+        with Connection(self.url(), token=TOKEN, attempts=4) as one:
+            there = fetch_head(one, **names)
+            named = self.named[channel, sequence]
+            if there is None:
+                head = head_chain.first_head(
+                    self.head_trust, [named], **names, role=Role.PRODUCTION, now=now, age_s=HEAD_AGE_S
+                )
+            else:
+                head = head_chain.next_head(read_head(there), self.head_trust, now=now, age_s=HEAD_AGE_S)
+                head = replace(head, current=(named,))
+            # Nobody else sends these very bytes: who is told that they were taken is told of its own.
+            head = replace(head, expires=head.expires - timedelta(seconds=self.chance.randrange(10_000)))
+            data = sign_head(head, [self.head_signer])
+            signed = read_head(data)
+            self.sent[signed.digest] = signed
+            try:
+                put_head(one, data, **names)
+            except NotNextError:
+                self.counts["head overtaken"] += 1
+                return
+            except NotForUsError:  # what it names was withdrawn, or is not known there yet
+                self.counts["head names what is not there"] += 1
+                return
+        self.heads.setdefault(channel, []).append(signed.digest)
+        self.counts["heads"] += 1
 
     def read(self) -> None:
         """Read what was acknowledged, at whichever server."""
@@ -294,6 +343,7 @@ class Course:
         steps = [
             *(self.publisher(f"channel-{number}") for number in range(3)),
             *([self.read] * 3),
+            *([self.sign] * 3),
             self.withdraw,
             self.prune,
             self.kill,
@@ -313,6 +363,7 @@ class Course:
     def check_all(self) -> None:
         """Read everything, at every server: it is there, verifies, is what was published; or withdrawn, or pruned."""
         asyncio.run(self._check_pruned())
+        self._check_heads()
         for at, url in enumerate(self.cluster.urls):
             httpx.get(url + "/healthz", timeout=60).raise_for_status()
             for channel, sequence in self.published:
@@ -332,6 +383,27 @@ class Course:
                 data = Path(got.payload).read_bytes()
                 assert hashlib.sha256(data).hexdigest() == self.published[channel, sequence]
                 Path(got.payload).unlink()
+
+    def _check_heads(self) -> None:
+        """Every server shows one chain, from the last head to the first, and each acknowledged head is in it."""
+        for channel, acknowledged in self.heads.items():
+            shown = set()
+            for url in self.cluster.urls:
+                httpx.get(url + "/healthz", timeout=60).raise_for_status()
+                with Connection(url) as one:
+                    data = fetch_head(one, app=APP, channel=channel)
+                assert data is not None
+                shown.add(read_head(data).digest)
+            (digest,) = shown
+            in_chain: list[str] = []
+            at: str | None = digest
+            while at is not None:
+                in_chain.append(at)
+                at = self.sent[at].head.previous
+            numbers = [self.sent[one].head.number for one in reversed(in_chain)]
+            assert numbers == list(range(1, len(in_chain) + 1))
+            assert set(acknowledged) <= set(in_chain)
+            assert len(acknowledged) == len(set(acknowledged))
 
     async def _check_pruned(self) -> None:
         """Ask the store what was let go of: what a killed prune took out, it told nobody."""
@@ -357,11 +429,15 @@ def survive(
     seconds: float,
     folder: Path,
     trust: TrustStore,
-    keys: tuple[PrivateKey, PrivateKey],
+    keys: tuple[PrivateKey, PrivateKey, PrivateKey],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Course:
-    trust.save(folder / "trust")
-    signer, recipient = keys
+    signer, recipient, head_signer = keys
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    policy = HeadPolicy(14 * HEAD_AGE_S, created + timedelta(days=3000), KeySet.of(head_signer.public_key))
+    root = KeySet.of(PrivateKey.generate(bits=3072).public_key)
+    head_trust = TrustStore((TrustedKey(signer.public_key),), root=root, heads=policy, created=created)
+    head_trust.save(folder / "trust")
     chance = random.Random(int(os.environ.get("CAPSEAL_TEST_SEED", "5")))
 
     def make(where: Path, **keywords: object) -> Bundle:
@@ -370,7 +446,7 @@ def survive(
     with place_of(kind, folder, monkeypatch) as place:
         cluster = Cluster(place, folder / "trust", count, folder / "log")
         try:
-            course = Course(cluster, folder, trust, make, chance)
+            course = Course(cluster, folder, trust, head_trust, head_signer, make, chance)
             course.kill_s = min(3.0, seconds / 2)
             course.run(seconds)
             course.check_all()
@@ -379,13 +455,19 @@ def survive(
         print(f"{count} servers, {kind}, {seconds} s: {dict(course.counts)}")
         assert course.counts["published"] > 0
         assert course.counts["killed"] > 0
+        assert course.counts["heads"] > 0
         return course
 
 
 def test_two_servers_on_a_folder_lose_nothing_when_they_are_killed(
-    tmp_path: Path, trust: TrustStore, signer: PrivateKey, recipient: PrivateKey, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    trust: TrustStore,
+    signer: PrivateKey,
+    recipient: PrivateKey,
+    head_signer: PrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    survive("folder", 2, 4, tmp_path, trust, (signer, recipient), monkeypatch)
+    survive("folder", 2, 4, tmp_path, trust, (signer, recipient, head_signer), monkeypatch)
 
 
 @pytest.mark.soak
@@ -399,6 +481,7 @@ def test_servers_on_one_store_lose_nothing_when_they_are_killed(
     trust: TrustStore,
     signer: PrivateKey,
     recipient: PrivateKey,
+    head_signer: PrivateKey,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    survive(kind, count, 60, tmp_path, trust, (signer, recipient), monkeypatch)
+    survive(kind, count, 60, tmp_path, trust, (signer, recipient, head_signer), monkeypatch)
