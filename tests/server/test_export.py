@@ -37,6 +37,7 @@ from capseal.format.tree import index_entries
 from capseal.io import durable
 from capseal.server import Retention, Storage, export_store, prune_store
 from capseal.server.catalogue._founding import check_layout
+from support.browser import open_page
 from support.command import run as run_command
 from support.front import static_nginx
 from support.s3 import s3_server
@@ -208,6 +209,69 @@ def test_the_web_reader_reads_a_tree(
     sequence, digest, part = json.loads(done.stdout)
     assert (sequence, digest) == (8, hashlib.sha256(zipped).hexdigest())
     assert part == b64encode(zipped[600000:600100]).decode()
+
+
+READ_IN_A_PAGE = """<!doctype html><title>read</title><pre id="out"></pre><script type="module">
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (one) => one.toString(16).padStart(2, "0")).join("");
+let said;
+try {
+  const { open, unseal, verify } = await import("/src/index.js");
+  const [server, app] = location.hash.slice(1).split(",");
+  const [trust, identity] = await Promise.all(["trust", "identity"].map(async (one) => (await fetch(one)).text()));
+  const { links } = await (await fetch(`${server}/v1/apps/${app}/channels/production/latest`)).json();
+  const payload = new URL(links.payload, server), seal = new URL(links.seal, server), expect = { app };
+  const { statement } = await verify(payload, { trust, expect, seal });
+  const pieces = [];
+  for await (const piece of unseal(payload, { trust, expect, identity, seal })) pieces.push(piece.slice());
+  const whole = await new Blob(pieces).arrayBuffer();
+  const bundle = await open(payload, { trust, expect, identity, seal });
+  const part = await bundle.read(600000, 100);
+  said = [statement.sequence, hex(await crypto.subtle.digest("SHA-256", whole)), hex(part)];
+} catch (error) {
+  said = String(error);
+}
+await fetch("/said", { method: "POST", body: JSON.stringify(said) });
+</script>"""
+
+
+def test_the_web_reader_reads_a_tree_in_a_page_of_another_origin(
+    exported: tuple[Path, dict[int, Bundle], bytes],
+    zipped: bytes,
+    tmp_path: Path,
+    trust: TrustStore,
+    recipient: PrivateKey,
+) -> None:
+    www = tmp_path / "www"
+    www.mkdir()
+    (www / "src").symlink_to(WEB / "src")
+    (www / "index.html").write_text(READ_IN_A_PAGE)
+    trust.save(www / "trust")
+    recipient.save(www / "identity")
+    said: list[Any] = []
+    heard = threading.Event()
+
+    class Page(SimpleHTTPRequestHandler):
+        def do_POST(self) -> None:
+            said.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+            heard.set()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with (
+        static_nginx(tmp_path, exported[0]) as url,
+        ThreadingHTTPServer(("127.0.0.1", 0), partial(Page, directory=str(www))) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            page = f"http://localhost:{server.server_port}/#{url},{APP}"
+            with open_page(tmp_path / "profile", page):
+                assert heard.wait(60)
+        finally:
+            server.shutdown()
+    assert said == [[8, hashlib.sha256(zipped).hexdigest(), zipped[600000:600100].hex()]]
 
 
 def test_the_recipe_of_nginx_lets_pages_read_and_caches_keep_what_never_changes(
