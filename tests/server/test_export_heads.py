@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from capseal import DeviceStore, PrivateKey, Role, TransferError, TrustedKey, TrustStore, UsageError
+from capseal.bundle.companions import describe_companion
 from capseal.errors import StaleError
 from capseal.format.head import Head, NamedRelease
 from capseal.format.recall import Recall, RecalledRelease
+from capseal.format.tree import index_entries
+from capseal.recipes._names import RECIPE_TYPE, recipe_name
 from capseal.server import Limits, Retention, Storage, prune_store
 from capseal.trust import head_chain as chain
 from capseal.trust.heads import SignedHead, sign_head, sign_recall
@@ -293,6 +296,42 @@ def test_pruning_never_takes_what_the_stored_head_names(
     assert export_now(store, tree).failed == []
     for sequence in (2, 4, 6):
         assert (tree / release_path(sequence, "payload")).read_bytes() == bundles[sequence].payload
+
+
+def test_the_recipe_of_what_the_stored_head_names_stays_with_it(
+    channel: Channel, sealed: BundleMaker, store: Path, tmp_path: Path
+) -> None:
+    """One for a base that went; what a release that went had for itself goes with it."""
+    old = sealed(sequence=1, content=b"1")
+    channel.publish(old)
+    recipes = {}
+    for sequence in (2, 3):
+        recipes[sequence] = b"how to make %d of 1" % sequence
+        path = tmp_path / recipe_name(bytes.fromhex(old.digest))
+        path.write_bytes(recipes[sequence])
+        recipe = describe_companion(path, media_type=RECIPE_TYPE)
+        bundle = sealed(sequence=sequence, content=b"%d" % sequence, companions=[recipe])
+        links = channel.live.begin(bundle.seal).raise_for_status().json()["attachments"][path.name]
+        index = index_entries(memoryview(recipes[sequence]), whole_payload=True)
+        channel.live.client.put(links["index_link"], content=index).raise_for_status()
+        channel.live.client.put(links["link"], content=recipes[sequence]).raise_for_status()
+        named = channel.publish(bundle)
+        if sequence == 2:
+            channel.put(channel.first_head(named))
+    channel.publish(sealed(sequence=4, content=b"4"))
+    done = asyncio.run(prune_store(Storage.open(str(store)), Retention(keep=1), now=datetime.now(UTC), log=LOG))
+    assert [one.sequence for one in done.releases] == [3, 1]
+    for _ in range(2):
+        asyncio.run(_collect(store, channel.trusts[1]))
+    attachment = f"attachments/{recipe_name(bytes.fromhex(old.digest))}"
+    answer = channel.live.client.get(f"/{release_path(2, attachment)}").raise_for_status()
+    assert answer.content == recipes[2]
+    assert channel.live.client.get(f"/{release_path(3, attachment)}").status_code == 404
+    tree = tmp_path / "tree"
+    assert export_now(store, tree).failed == []
+    assert (tree / release_path(2, attachment)).read_bytes() == recipes[2]
+    kept = [one.read_bytes() for one in store.rglob("*") if one.is_file()]
+    assert not any(recipes[3] in one for one in kept)
 
 
 async def _collect(store: Path, trust: TrustStore) -> None:
