@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from capseal import load_public_key, load_trust
@@ -78,6 +81,37 @@ def project(made, tmp_path):
         yield Project(folder, live.url)
 
 
+@contextmanager
+def keeping_heads(url: str) -> Iterator[tuple[str, list[bytes]]]:
+    """Put a server without keys before another: it keeps every head that is sent, and says that it refused it."""
+    kept: list[bytes] = []
+
+    class Liar(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = httpx.get(url + self.path)
+            self.tell(answer.status_code, answer.headers.get("Content-Type", ""), answer.content)
+
+        def do_PUT(self) -> None:
+            kept.append(self.rfile.read(int(self.headers["Content-Length"])))
+            problem = {"type": "urn:capseal:problem:not-next", "title": "Not next", "status": 409, "detail": "refused"}
+            self.tell(409, "application/problem+json", json.dumps(problem).encode())
+
+        def tell(self, status: int, media_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody wants to know."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", kept
+        server.shutdown()
+
+
 def current(head):
     return [release["sequence"] for release in head["current"]]
 
@@ -104,6 +138,32 @@ def test_no_head_goes_out_where_that_is_said_or_the_key_is_elsewhere(project):
     project.head("renew", "-s", key).failed_with(2, "'capseal head sign' makes the first")
     project.head("sign", "-s", key, "--current", "2").succeeded()
     assert current(project.served()) == [2]
+
+
+def test_a_server_that_says_it_refused_a_head_gets_no_other_of_its_number(project):
+    project.release(1).succeeded()
+    project.release(2).succeeded()
+    with keeping_heads(project.url) as (url, kept):
+        liar = Project(project.folder, url)
+        liar.head("sign", "--withdraw", "1").failed_with(2, "nothing is signed")
+        liar.head("sign", "--valid-for", "5").failed_with(2, "nothing is signed")
+    assert {read_head(data).head.number for data in kept} == {3}
+    assert len(set(kept)) == 1
+    # The honest one gets it, and what is signed next follows it.
+    project.head("renew").succeeded()
+    heads = [read_head(line) for line in project.lines()]
+    assert [one.head.number for one in heads] == [1, 2, 3, 4]
+    assert heads[2].digest == read_head(kept[0]).digest == heads[3].head.previous
+    assert project.served()["withdrawn"] == [1]
+
+
+def test_a_first_head_that_was_refused_is_not_signed_anew(project):
+    project.release(1, "--no-head").succeeded()
+    with keeping_heads(project.url) as (url, kept):
+        Project(project.folder, url).head("sign", "--current", "1").failed_with(2, "nothing is signed")
+    project.head("renew").succeeded()
+    assert len(set(kept)) == 1
+    assert project.lines()[0] == kept[0]
 
 
 def test_publish_sends_a_head_too(project):

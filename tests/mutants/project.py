@@ -8,6 +8,12 @@ DOCTOR = "tests/project/test_doctor.py::"
 
 MUTANTS = (
     Mutant(
+        "project/heads.py",
+        "            except NotNextError as error:\n                refused = error",
+        "            except NotNextError as error:\n                kept.drop_last()\n                refused = error",
+        "tests/cli/test_head_commands.py::test_a_server_that_says_it_refused_a_head_gets_no_other_of_its_number",
+    ),
+    Mutant(
         "project/_unfinished.py",
         "                    checked_index(companion, source)\n",
         "                    pass\n",

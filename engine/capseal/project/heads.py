@@ -1,8 +1,8 @@
 """The heads that a project signs: each follows the last one, which is kept here, whatever the server shows.
 
 A file for each app and channel, beside the release log: one head a line, in its envelope, the last one last. A head is
-written there before it is sent, so that none of a number is signed twice, and a server that shows an older one than
-the last is noticed.
+written there before it is sent and stays there whatever the server answers, so that none of a number is signed twice
+for a server that says that it refused one and keeps it; and a server that shows an older one than the last is noticed.
 """
 
 import hashlib
@@ -178,17 +178,14 @@ def send_head(
 
     with appending(signing.path, mode=0o644) as file:
         kept = _Kept(file, signing.path)
+        knows_one = adopt or kept.last is not None
         for _ in range(_ATTEMPTS):
-            replaced = _settle(signing, kept, adopt=adopt, over=over)
+            replaced = _settle(signing, kept, knows_one=knows_one, over=over)
             signed, data = _signed(signing, kept.last, change, first, restored)
             kept.add(data)
             try:
                 put_head(signing.connection, data, restored=restored, over=replaced, **signing.names)
-            except (NotNextError, RejectedError) as error:
-                # It was refused: the number is free again.
-                kept.drop_last()
-                if isinstance(error, RejectedError):
-                    raise
+            except NotNextError as error:
                 refused = error
             else:
                 return signed
@@ -216,7 +213,7 @@ def _signed(
     return signed, data
 
 
-def _settle(signing: HeadSigning, kept: "_Kept", *, adopt: bool, over: bool) -> str | None:
+def _settle(signing: HeadSigning, kept: "_Kept", *, knows_one: bool, over: bool) -> str | None:
     """Make what is kept and what the server shows the same, without signing anything.
 
     Return the digest of the head that the next one is put over, where that is not the one before.
@@ -235,7 +232,10 @@ def _settle(signing: HeadSigning, kept: "_Kept", *, adopt: bool, over: bool) -> 
         return _sent_again(signing, kept, last, served, over=over)
     if served is None or data is None:
         return None
-    if last is None and not adopt:
+    if not knows_one:
+        if last is not None:  # another job's came before: of its number there is one that devices take
+            accept_signed(signing.store, data, role=signing.role, **signing.names)
+            kept.drop_last()
         raise UsageError(
             f"{signing.connection.url} shows head {served.head.number}, and {signing.path} keeps none: nothing is "
             "signed; bring that file from where heads were signed before, or see what the server's says and take it "
