@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
 
-from capseal import PrivateKey, Role, TrustedKey
+from capseal import PrivateKey, Role, Signer, TrustedKey
 from capseal.constants import MAX_INTEGER
 from capseal.device import DeviceStore
 from capseal.errors import (
@@ -23,7 +25,10 @@ from capseal.errors import (
 from capseal.format.head import Head, LogReference
 from capseal.trust import head_chain as chain
 from capseal.trust.key_sets import KeySet, Restart
+from capseal.trust.signers import load_signer
+from capseal.trust.store import TrustedCertificate
 from capseal.trust.updates import make_update
+from support.company import issue
 from support.device_world import World, make_world, sequence_of
 from support.head_world import DAY, START, WEEK_S, Hostile, Publisher, hostile_server
 
@@ -262,6 +267,45 @@ def test_what_a_stolen_head_key_did_to_devices_ends_with_an_update_of_the_store(
     head = scene.device.status().head
     assert head is not None
     assert (head.epoch, head.number) == (2, 1)
+
+
+def test_a_stolen_head_key_moves_no_time_by_which_certificates_are_valid(
+    scene: Scene, signer: PrivateKey, signer2: PrivateKey, tmp_path: Path
+) -> None:
+    publisher = scene.publisher
+    certified, root = _certified(tmp_path, signer, signer2)
+    publisher.world = make_world(tmp_path, certified, publisher.world.recipient)
+    publisher.trust = replace(publisher.trust, keys=(), certificates=(TrustedCertificate(root),))
+    publisher.last = None
+    scene.built_with, scene.root = publisher.trust, scene.root.with_name("certified")
+    scene.device = scene.built()
+    for sequence in (1, 2):
+        publisher.now += DAY
+        scene.show(sequence)
+        assert scene.take() == sequence
+    publisher.now += DAY
+    # Its time is after every certificate's end: no device bounds what a head says of that.
+    far = {"issued": START + 400 * DAY, "expires": START + 410 * DAY}
+    scene.server.shown_head = publisher.sign(replace(publisher.head(3), **far))
+    assert scene.take() == 3
+    assert sequence_of(scene.built().boot(verify=True)) == 3
+    digest, recall = publisher.recall(1)
+    scene.server.recalls[digest] = recall
+    scene.server.shown_head = publisher.sign(replace(chain.with_recall(publisher.head(), digest), **far))
+    scene.device.refresh(scene.server.url)
+    status = scene.built().status()
+    assert [(failure.sequence, failure.by) for failure in status.failed] == [(1, "recall")]
+    assert [bundle.sequence for bundle in status.confirmed] == [3, 2]
+
+
+def _certified(folder: Path, signer: PrivateKey, ca: PrivateKey) -> tuple[Signer, Certificate]:
+    """Return a signer whose certificate ends a year after START, and the certificate of the CA that issued it."""
+    start, end = START - 400 * DAY, START + 365 * DAY
+    root = issue("Root", ca.rsa, "Root", ca.rsa, ca=True, usages=(), start=start, end=START + 5000 * DAY)
+    own = issue("Ada", signer.rsa, "Root", ca.rsa, start=start, end=end)
+    signer.save(folder / "key.pem")
+    (folder / "key.crt.pem").write_bytes(own.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
+    return load_signer(str(folder / "key.pem")), root
 
 
 def test_what_a_stolen_release_key_did_to_devices_without_heads_ends_with_a_restart_from_the_server(

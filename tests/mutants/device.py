@@ -47,6 +47,18 @@ MUTANTS = (
         HEADS + "test_what_a_stolen_head_key_did_a_new_epoch_mends",
     ),
     Mutant(
+        "device/_memory.py",
+        "now=None if self.heads is None else self.heads.certificate_time(),",
+        "now=None if self.heads is None else self.heads.time(self.read()),",
+        HOSTILE + "test_a_stolen_head_key_moves_no_time_by_which_certificates_are_valid",
+    ),
+    Mutant(
+        "device/_heads.py",
+        "role=self._role, now=self.certificate_time(), **self._names)",
+        "role=self._role, now=self.time(state), **self._names)",
+        HOSTILE + "test_a_stolen_head_key_moves_no_time_by_which_certificates_are_valid",
+    ),
+    Mutant(
         "device/_heads.py",
         "        check_follows(last, signed)\n",
         "        check_follows(None, signed)\n",
@@ -66,8 +78,8 @@ MUTANTS = (
     ),
     Mutant(
         "device/_installing.py",
-        "expect = memory.expect(state, state.floor, head=head)",
-        "expect = memory.expect(state, state.floor)",
+        "expect = memory.expect(state.floor, head=head)",
+        "expect = memory.expect(state.floor)",
         HEADS + "test_only_what_a_fresh_head_names_is_installed",
     ),
     Mutant(

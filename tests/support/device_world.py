@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import capseal
-from capseal import PrivateKey, TrustStore, load_private_key, load_trust
+from capseal import PrivateKey, Signer, TrustStore, load_private_key, load_trust
 from capseal.device import DeviceStore, Running
 
 APP = "com.example.game"
@@ -73,7 +73,7 @@ class World:
     """A publisher, and the devices of one app. folder: for bundles and stores."""
 
     folder: Path
-    signer: PrivateKey
+    signer: Signer
     recipient: PrivateKey
 
     @property
@@ -132,7 +132,7 @@ class World:
         return self.folder
 
 
-def make_world(folder: Path, signer: PrivateKey, recipient: PrivateKey) -> World:
+def make_world(folder: Path, signer: Signer, recipient: PrivateKey) -> World:
     """Return a world in a new folder."""
     write_tree(folder / "builtin", files_of(0))
     return World(folder, signer, recipient)

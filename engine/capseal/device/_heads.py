@@ -71,9 +71,13 @@ class Heads:
         self._clock = clock or _now
 
     def time(self, state: State) -> datetime:
-        """Return the time, which is never before the epoch's last head was issued."""
+        """Return the time by which heads are fresh, which is never before the epoch's last head was issued."""
         last = _memory(state).last
         return time_of(self._trust, None if last is None else last.head, self._clock())
+
+    def certificate_time(self) -> datetime:
+        """Return the time by which certificates are valid: heads have no say, or their key could end them all."""
+        return time_of(self._trust, None, self._clock())
 
     def current(self, state: State) -> Current | None:
         """Return what may be installed, or None where heads have no say. Raises StaleError where none is fresh."""
@@ -116,7 +120,7 @@ class Heads:
         """Return the state in which all that a recall names has failed, for good. Raises RejectedError."""
         if data is None:
             raise TamperedError(f"head names recall {digest[:16]}, which is not to be had: it is withheld")
-        found, recall = accept_recall(self._trust, data, role=self._role, now=self.time(state), **self._names)
+        found, recall = accept_recall(self._trust, data, role=self._role, now=self.certificate_time(), **self._names)
         if found != digest:
             raise TamperedError(f"recall {digest[:16]} was asked for, {found[:16]} came")
         for release in recall.releases:

@@ -44,7 +44,7 @@ class Installation:
                 state = memory.load()
             disk.sweep_staging()
             head = None if memory.heads is None else memory.heads.current(state)
-            expect = memory.expect(state, state.floor, head=head)
+            expect = memory.expect(state.floor, head=head)
             with open_bundle(source, trust=memory.trust, expect=expect, seal=seal) as opened:
                 statement = opened.verified.statement
                 known = state.find(statement.payload.digest.hex())

@@ -128,7 +128,7 @@ class Memory:
         self._go_by(trust)
         return state
 
-    def expect(self, state: State, floor: int | None, *, head: "Current | None" = None) -> Expect:
+    def expect(self, floor: int | None, *, head: "Current | None" = None) -> Expect:
         """Return what a bundle must be to be installed or run."""
         app = self.app
         return Expect(
@@ -139,5 +139,5 @@ class Memory:
             native=app.native,
             platform=app.platform,
             head=head,
-            now=None if self.heads is None else self.heads.time(state),
+            now=None if self.heads is None else self.heads.certificate_time(),
         )

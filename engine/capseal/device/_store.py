@@ -312,7 +312,7 @@ class DeviceStore:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
         folder = self._disk.bundle(bundle.id)
         if content:
-            expect = self._memory.expect(self._memory.read(), None)
+            expect = self._memory.expect(None)
             check_copy(folder, bundle, trust=self._memory.trust, expect=expect, progress=progress)
         else:
             check_present(os.path.join(folder, CONTENT))
