@@ -222,6 +222,31 @@ def test_a_device_that_was_offline_for_a_year_follows_all_updates_and_takes_the_
     assert scene.device.status().head.number == 14  # type: ignore[union-attr]
 
 
+def test_a_new_build_with_another_root_and_the_same_head_keys_keeps_what_heads_said(
+    scene: Scene, signer2: PrivateKey
+) -> None:
+    publisher, server = scene.publisher, scene.server
+    server.updates[2] = scene.update(created=START)
+    server.shown_head = publisher.sign(chain.withdrawing(publisher.head(3), [2]))
+    assert scene.take() == 3
+    replaced = KeySet.of(*(key.public_key for key in (*scene.roots[1:], signer2)), threshold=2)
+    publisher.update(by=scene.roots[1:], root=replaced, created=START)
+    scene.built_with = publisher.trust
+    assert publisher.trust.heads is not None
+    others = replace(publisher.trust.heads, production=KeySet.of(publisher.world.recipient.public_key))
+    for anew in (replace(publisher.trust, heads=others), replace(publisher.trust, epoch=2)):
+        assert scene.built(trust=anew).status().head is None
+    scene.device = scene.built(head="used")
+    assert scene.device.trust() == scene.built_with
+    # Neither a server without a head nor one with an old head gets a release in that was withdrawn.
+    server.latest_sequence, old, server.shown_head = 4, server.shown_head, None
+    scene.refuses(StaleError, runs=3)
+    server.shown_head = old
+    scene.refuses(RejectedError, runs=3)
+    scene.show(4)
+    assert scene.take() == 4
+
+
 def test_a_device_put_back_from_a_backup_is_frozen_no_longer_than_its_last_head_lasts(scene: Scene) -> None:
     old_head = scene.server.shown_head
     shutil.copytree(scene.root, scene.root.with_name("backup"), symlinks=True)

@@ -235,6 +235,24 @@ def test_a_new_build_with_a_later_store_goes_on_from_there(publisher: Publisher,
     assert third == publisher.updates[3]
 
 
+def test_an_older_build_that_is_put_back_keeps_the_updates_that_fit_it(publisher: Publisher, tmp_path: Path) -> None:
+    builtin = publisher.store
+    for version in range(2, 7):
+        publisher.update(created=EPOCH + timedelta(days=version))
+        if version == 3:
+            third = publisher.store
+        if version == 5:
+            later = publisher.store
+    device = publisher.device(tmp_path / "device", builtin)
+    device.follow(lambda version: publisher.updates.get(version) if version < 4 else None)
+    assert publisher.device(tmp_path / "device", later).follow(publisher.updates.get) == publisher.store
+    # Updates 2, 3 and 6 are kept, and 4 and 5 came with the build.
+    device = publisher.device(tmp_path / "device", builtin)
+    assert device.trust() == third
+    assert device.follow(publisher.updates.get) == publisher.store
+    assert publisher.device(tmp_path / "device", later).trust() == publisher.store
+
+
 def test_a_device_that_was_away_for_a_year_follows_every_update(publisher: Publisher, tmp_path: Path) -> None:
     device = publisher.device(tmp_path / "device", publisher.store)
     for days in range(12):

@@ -18,6 +18,18 @@ MUTANTS = (
     ),
     Mutant(
         "device/_replaying.py",
+        "heads = state.heads if fitting or _same_heads(memory.updates[-1], store) else None",
+        "heads = state.heads if fitting else None",
+        HOSTILE + "test_a_new_build_with_another_root_and_the_same_head_keys_keeps_what_heads_said",
+    ),
+    Mutant(
+        "device/_replaying.py",
+        "return before.epoch == store.epoch and before.heads is not None and",
+        "return before.heads is not None and",
+        HOSTILE + "test_a_new_build_with_another_root_and_the_same_head_keys_keeps_what_heads_said",
+    ),
+    Mutant(
+        "device/_replaying.py",
         "if restart is None or restart == memory.restarted:",
         "if restart is None:",
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",

@@ -17,13 +17,14 @@ from ._trust_memory import TrustMemory
 def by_trust(state: State, builtin: TrustStore) -> tuple[State, TrustStore]:
     """Return the state as an app sees it whose built-in trust store that is, and the store to go by.
 
-    Where the kept updates do not fit it, it wins: they are dropped, and what was remembered of heads with them.
+    Where the kept updates do not fit it, it wins: those from the first that does not on are dropped. Where none is
+    left, what was remembered of heads counts on only if the same keys sign heads, in the same epoch.
     """
     memory = state.trust or TrustMemory()
-    store = _replayed(builtin, memory)
-    if store is None:
-        state = replace(state, trust=TrustMemory(restarted=memory.restarted), heads=None)
-        store = builtin
+    store, fitting = _replayed(builtin, memory)
+    if fitting != memory.updates:
+        heads = state.heads if fitting or _same_heads(memory.updates[-1], store) else None
+        state = replace(state, trust=replace(memory, updates=fitting), heads=heads)
     return _restarted_by(state, store), store
 
 
@@ -52,21 +53,34 @@ def _restarted_by(state: State, store: TrustStore) -> State:
     )
 
 
-def _replayed(builtin: TrustStore, memory: TrustMemory) -> TrustStore | None:
-    """Return the store that the kept updates make of the built-in one, or None where they do not fit it."""
+def _replayed(builtin: TrustStore, memory: TrustMemory) -> tuple[TrustStore, tuple[bytes, ...]]:
+    """Return the store that the kept updates make of the built-in one, and those that fit it: the first ones."""
     store = builtin
-    try:
-        for update in memory.updates:
+    fitting: list[bytes] = []
+    last: TrustStore | None = None
+    for update in memory.updates:
+        try:
             _, brought = read_update(update)
             if brought.version > builtin.version:
                 store = accept_update(store, update)
             elif brought.version == builtin.version and brought.digest != builtin.digest:
-                return None
-        if memory.updates and brought.version < builtin.version and not _same_root(brought, builtin):
-            return None
+                return builtin, ()
+        except RejectedError:
+            break
+        fitting.append(update)
+        last = brought
+    if last is not None and last.version < builtin.version and not _same_root(last, builtin):
+        return builtin, ()
+    return store, tuple(fitting)
+
+
+def _same_heads(update: bytes, store: TrustStore) -> bool:
+    """Tell whether heads are signed by the same keys, in the same epoch, before an update's store and after."""
+    try:
+        _, before = read_update(update)
     except RejectedError:
-        return None
-    return store
+        return False
+    return before.epoch == store.epoch and before.heads is not None and before.heads.same_keys(store.heads)
 
 
 def _same_root(one: TrustStore, other: TrustStore) -> bool:
