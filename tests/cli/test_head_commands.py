@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from capseal import load_public_key, load_trust
-from capseal.client import Connection, HeadUse, follow_head
-from capseal.errors import StaleError
+from capseal.client import Connection, HeadUse, _current, follow_head
+from capseal.errors import StaleError, TamperedError
 from capseal.trust.expect import Expect
 from capseal.trust.heads import read_head
 from support.command import Result, run
@@ -347,9 +347,28 @@ def test_fetch_notices_a_head_that_has_expired(project):
     asked |= {"expect": Expect(), "now": head.expires}
     with Connection(project.url) as connection:
         said = follow_head(connection, **asked, use=HeadUse.USED)
-        assert "expired at" in said.uncertain
+        assert said.uncertain is not None and "expired at" in said.uncertain
         with pytest.raises(StaleError):
             follow_head(connection, **asked, use=HeadUse.REQUIRED)
+
+
+def test_fetch_takes_no_other_recall_for_the_one_that_a_head_names(project, monkeypatch):
+    for sequence in (1, 2, 3):
+        project.release(sequence).succeeded()
+    project.head("recall", 3, "--current", 2).succeeded()
+    project.head("recall", 2, "--current", 1).succeeded()
+    asked = {"app": APP, "channel": "production", "trust": load_trust(project.folder / "keys" / "trust.json")}
+    asked |= {"expect": Expect(), "now": read_head(project.lines()[-1]).head.issued}
+    first = read_head(project.lines()[-1]).head.recalls[0]
+    honest = _current.fetch_recall
+    with Connection(project.url) as connection:
+        assert follow_head(connection, **asked, use=HeadUse.REQUIRED).sequence == 1
+        monkeypatch.setattr(_current, "fetch_recall", lambda to, digest, **names: honest(to, first, **names))
+        with pytest.raises(TamperedError, match=f"was asked for, {first[:16]} came"):
+            follow_head(connection, **asked, use=HeadUse.USED)
+        monkeypatch.setattr(_current, "fetch_recall", lambda to, digest, **names: None)
+        with pytest.raises(TamperedError, match="it is withheld"):
+            follow_head(connection, **asked, use=HeadUse.USED)
 
 
 # Rotation and renewal, as docs/keys.md has them

@@ -13,6 +13,7 @@ import pytest
 from capseal import Role, load_private_key, load_public_key, load_trust
 from capseal.trust.certificates import load_certificates
 from support.command import heed_signals
+from support.softhsm import softhsm_token
 from support.tools import require_tool
 
 
@@ -119,6 +120,19 @@ def test_init_takes_keys_that_are_there_already_and_makes_the_others(tmp_path, s
     assert (
         "is requested with what made it" in run(tmp_path, "init", "--app", "a.b", "--csr", *words[2:4], code=2).stderr
     )
+
+
+def test_init_takes_a_root_key_that_never_leaves_its_token(tmp_path_factory, tmp_path, signer2):
+    with softhsm_token(tmp_path_factory.mktemp("softhsm"), key="root") as (uri, _):
+        said = run(tmp_path, "init", "--app", "com.example.game", "--root-key", uri).stdout
+        assert "keys/root.pem" not in said and not (tmp_path / "keys/root.pem").exists()
+        root = load_public_key(tmp_path / "keys/root.pub.pem")
+        for name in ("trust", "trust-development"):
+            assert load_trust(tmp_path / f"keys/{name}.json").root.keys == (root,)
+        (tmp_path / "new.pub.pem").write_bytes(signer2.public_key.pem)
+        run(tmp_path, "trust", "add", "new.pub.pem", "--update", "2.json")
+        assert (tmp_path / "2.json").exists()
+    assert load_trust(tmp_path / "keys/trust.json").root.keys == (root,)
 
 
 def test_init_overwrites_nothing_and_leaves_nothing_behind(project, tmp_path):

@@ -4,8 +4,27 @@ from .mutant import Mutant
 
 CLIENT = "tests/client/test_client.py::"
 ANSWERS = "tests/client/test_answers.py::"
+FETCHING = "tests/cli/test_head_commands.py::"
 
 MUTANTS = (
+    Mutant(
+        "client/_current.py",
+        "check_fresh(head, time_of(trust, head, now))",
+        "check_fresh(head, time_of(trust, head, head.issued))",
+        FETCHING + "test_fetch_notices_a_head_that_has_expired",
+    ),
+    Mutant(
+        "client/_current.py",
+        "if found != digest:",
+        "if found not in (digest, *head.recalls):",
+        FETCHING + "test_fetch_takes_no_other_recall_for_the_one_that_a_head_names",
+    ),
+    Mutant(
+        "client/_current.py",
+        "return Said(replace(expect, head=forbidden), sequence, uncertain)",
+        "return Said(expect, sequence, uncertain)",
+        FETCHING + "test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number",
+    ),
     Mutant(
         "client/_connection.py",
         "self._follows = token is None and not self._client.base_url.userinfo",

@@ -23,6 +23,18 @@ TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
     Mutant(
+        "server/storage/pointers.py",
+        "forbidden_by(head, recalls).check(statement)",
+        "forbidden_by(head, ()).check(statement)",
+        "tests/server/test_heads.py::test_what_a_head_has_withdrawn_or_recalled_is_not_published",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "for digest in head.recalls if digest in self.recalls)",
+        "for digest in self.recalls)",
+        "tests/server/test_heads.py::test_a_recall_that_no_head_names_forbids_nothing",
+    ),
+    Mutant(
         "server/routes/reading.py",
         "    if not start < stop <= described.size:",
         "    if not start <= stop <= described.size:",

@@ -9,8 +9,34 @@ KEY_SETS = "tests/trust/test_key_sets.py::"
 ROTATION = "tests/trust/test_rotation.py::"
 HEADS = "tests/trust/test_heads.py::"
 HEAD_VECTOR = HEADS + "test_a_vector_is_judged_as_it_says"
+FETCHING = "tests/cli/test_head_commands.py::"
+NOT_PUBLISHED = "tests/server/test_heads.py::test_what_a_head_has_withdrawn_or_recalled_is_not_published"
 
 MUTANTS = (
+    Mutant(
+        "trust/heads.py",
+        "if statement.sequence in self.sequences:",
+        "if statement.sequence in self.sequences and self.digests:",
+        FETCHING + "test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number",
+    ),
+    Mutant(
+        "trust/heads.py",
+        "if statement.payload.digest.hex() in self.digests:",
+        "if statement.payload.digest.hex() in self.digests and statement.sequence in self.sequences:",
+        NOT_PUBLISHED,
+    ),
+    Mutant(
+        "trust/heads.py",
+        "digests = {release.digest for recall in recalls for release in recall.releases}",
+        "digests = {release.digest for recall in recalls for release in recall.releases[1:]}",
+        NOT_PUBLISHED,
+    ),
+    Mutant(
+        "trust/heads.py",
+        "return Forbidden(head.number, frozenset(head.withdrawn), frozenset(digests))",
+        "return Forbidden(head.number, frozenset(head.withdrawn[1:]), frozenset(digests))",
+        NOT_PUBLISHED,
+    ),
     Mutant("trust/heads.py", "if signed.head.role is not by:", "if signed.head.role is by is None:", HEAD_VECTOR),
     Mutant("trust/heads.py", "if head.expires > policy.until:", "if head.issued > policy.until:", HEAD_VECTOR),
     Mutant(

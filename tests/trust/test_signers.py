@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ import capseal
 from capseal import CertifiedSigner, KeyFileError, TrustStore
 from capseal.trust.certificates import make_certificate
 from capseal.trust.external_signers import CommandSigner, Pkcs11Signer, Pkcs11Uri
+from support.softhsm import PIN, softhsm_token
 from support.tools import require_tool
 
-PIN = "1234-never-in-argv"
 _SIGN = ("-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-sigopt", "rsa_mgf1_md:sha256")
 
 
@@ -25,26 +24,9 @@ _SIGN = ("-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltl
 @pytest.fixture(scope="module")
 def token(tmp_path_factory):
     """A SoftHSM2 token with an RSA key that was made in it, and the URI of that key."""
-    pkcs11 = pytest.importorskip("pkcs11")
-    softhsm = require_tool("softhsm2-util")
-    module = next(
-        (str(p) for p in sorted(Path("/usr/lib").glob("**/libsofthsm2.so"))), "/usr/lib/softhsm/libsofthsm2.so"
-    )
     folder = tmp_path_factory.mktemp("softhsm")
-    (folder / "tokens").mkdir()
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nlog.level = ERROR\n")
-    (folder / "pin").write_text(PIN + "\n")
-    environment = pytest.MonkeyPatch()
-    environment.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
-    subprocess.run(
-        [softhsm, "--init-token", "--free", "--label", "ci", "--so-pin", PIN, "--pin", PIN],
-        check=True,
-        capture_output=True,
-    )
-    with pkcs11.lib(module).get_token(token_label="ci").open(rw=True, user_pin=PIN) as session:
-        session.generate_keypair(pkcs11.KeyType.RSA, 3072, store=True, label="release", id=b"\x01")
-    yield f"pkcs11:token=ci;object=release?module-path={module}&pin-source=file:{folder}/pin", module, folder
-    environment.undo()
+    with softhsm_token(folder, key="release") as (uri, module):
+        yield uri, module, folder
 
 
 @pytest.fixture(scope="module")
