@@ -206,6 +206,17 @@ def test_a_rotation_by_command(project, tmp_path, signer2):
     assert "version 3, as before" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
 
 
+def test_a_key_that_is_no_root_makes_no_update(project, tmp_path, signer2):
+    store = tmp_path / "trust.json"
+    shutil.copy(project / "keys/trust.json", store)
+    (tmp_path / "new.pub.pem").write_bytes(signer2.public_key.pem)
+    words = ("--trust", str(store), "--update", str(tmp_path / "2.json"), "-s", "keys/signing.pem")
+    told = run(project, "trust", "add", str(tmp_path / "new.pub.pem"), *words, code=2).stderr
+    assert "is no root key of this trust store" in told
+    assert store.read_bytes() == (project / "keys/trust.json").read_bytes()
+    assert not (tmp_path / "2.json").exists()
+
+
 def test_every_purpose_is_changed_by_command_and_devices_follow(project, tmp_path, signer, signer2, recipient):
     store, field = tmp_path / "trust.json", tmp_path / "field.json"
     for path in (store, field):

@@ -1,7 +1,7 @@
 """capseal trust: change and show trust stores, and make and apply signed updates of them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import KeyFileError, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from ...crypto.keys import Signer
     from ...project.config import Config
     from ...trust.key_sets import KeySet
     from ...trust.store import TrustStore
@@ -260,6 +261,7 @@ def _change(
     if update is not None:
         new = replace(new, version=old.version + 1, created=now, epoch=next_epoch(old, new))
         loaded = options.load_signers(signers or options.find_config().root_signers, passphrases)
+        _check_roots(loaded, old, new)
         write_new(update, make_update(old, new, signers=loaded), mode=0o644)
     elif old.created is None and new.root is None and new.heads is None and new.restart is None:
         new = replace(new, created=None)
@@ -267,6 +269,17 @@ def _change(
     for line in _lines(new):
         say(line)
     _note(path, new, passphrases)
+
+
+def _check_roots(signers: "Sequence[Signer]", old: "TrustStore", new: "TrustStore") -> None:
+    """Refuse to make an update that a stranger to both stores signs: this store would go where nobody follows."""
+    roots = [key for store in (old, new) if store.root is not None for key in store.root.keys]
+    for signer in signers:
+        if roots and signer.public_key not in roots:
+            raise UsageError(
+                f"key {signer.public_key.fingerprint[:16]} is no root key of this trust store, and root keys sign its "
+                "updates: nobody would take it"
+            )
 
 
 def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
