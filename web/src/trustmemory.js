@@ -6,7 +6,7 @@ import { Members } from "./members.js";
 import { restartedBy } from "./state.js";
 import { parse } from "./strictjson.js";
 import { parseStore } from "./trust.js";
-import { acceptUpdate } from "./updates.js";
+import { acceptUpdate, sameHeadKeys } from "./updates.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { State } from "./state.js" */
@@ -17,17 +17,21 @@ const UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json";
 /**
  * Return the state as an app sees it whose built-in trust store that is, and the store to go by.
  *
- * Where the kept updates do not fit it, it wins: they are dropped, and what was remembered of heads with them.
+ * Where the kept updates do not fit it, it wins: those from the first that does not on are dropped. Where none is left,
+ * what was remembered of heads counts on only if the same keys sign heads, in the same epoch.
  * @param {State} state
  * @param {TrustStore} builtin
  * @returns {Promise<{ state: State, trust: TrustStore }>}
  */
 export async function byTrust(state, builtin) {
   const updates = state.trust?.updates ?? [];
-  const trust = updates.length > 0 ? await replayed(builtin, updates) : builtin;
-  if (trust) return { state: inForce(state, trust), trust };
-  const restarted = state.trust?.restarted ?? null;
-  return { state: inForce({ ...state, trust: { updates: [], restarted }, heads: null }, builtin), trust: builtin };
+  const { store, fitting } = await replayed(builtin, updates);
+  if (fitting === updates.length) return { state: inForce(state, store), trust: store };
+  const memory = { updates: updates.slice(0, fitting), restarted: state.trust?.restarted ?? null };
+  const last = updates[updates.length - 1];
+  const keeps = fitting > 0 || (last !== undefined && (await keepsHeads(last, store)));
+  const heads = keeps ? state.heads : null;
+  return { state: inForce({ ...state, trust: memory, heads }, store), trust: store };
 }
 
 /**
@@ -51,23 +55,42 @@ function inForce(state, { purposes }) {
 }
 
 /**
- * Return the store that the kept updates make of the built-in one, or null where they do not fit it.
+ * Return the store that the kept updates make of the built-in one, and how many of them fit it: the first ones.
  * @param {TrustStore} builtin
  * @param {readonly Bytes[]} updates
  */
 async function replayed(builtin, updates) {
-  let [store, brought] = [builtin, builtin];
+  let [store, last, fitting] = [builtin, builtin, 0];
   try {
     for (const update of updates) {
-      brought = await broughtBy(update);
+      const brought = await broughtBy(update);
       if (brought.version > builtin.version) store = await acceptUpdate(store, update);
-      else if (brought.version === builtin.version && brought.purposes.digest !== builtin.purposes.digest) return null;
+      else if (brought.version === builtin.version && brought.purposes.digest !== builtin.purposes.digest) {
+        return { store: builtin, fitting: 0 };
+      }
+      last = brought;
+      fitting += 1;
     }
-    if (brought.version < builtin.version && rootOf(brought) !== rootOf(builtin)) return null;
-    return store;
   } catch (error) {
     if (!(error instanceof RejectedError)) throw error;
-    return null;
+  }
+  if (last.version < builtin.version && rootOf(last) !== rootOf(builtin)) return { store: builtin, fitting: 0 };
+  return { store, fitting };
+}
+
+/**
+ * Tell whether the same keys sign heads, in the same epoch, in an update's store and in another.
+ * @param {Bytes} update
+ * @param {TrustStore} store
+ */
+async function keepsHeads(update, store) {
+  try {
+    const { purposes } = await broughtBy(update);
+    const { heads, epoch } = purposes;
+    return heads !== undefined && epoch === store.purposes.epoch && sameHeadKeys(purposes, store.purposes);
+  } catch (error) {
+    if (!(error instanceof RejectedError)) throw error;
+    return false;
   }
 }
 

@@ -75,15 +75,22 @@ async function parseContent(content) {
  * @param {Purposes} next
  */
 function checkEpoch(old, next) {
-  const same =
-    sameSet(old.heads?.production, next.heads?.production) && sameSet(old.heads?.development, next.heads?.development);
-  const expected = same ? old.epoch : old.epoch + 1;
+  const expected = sameHeadKeys(old, next) ? old.epoch : old.epoch + 1;
   if (next.epoch !== expected) {
     throw new FormatError(
       `trust update: epoch ${next.epoch} follows epoch ${old.epoch}, expected ${expected}: ` +
         "a change of the heads' keys raises it by one, and nothing else does",
     );
   }
+}
+
+/**
+ * Tell whether keys and thresholds of heads are the same in two stores.
+ * @param {Purposes} one
+ * @param {Purposes} other
+ */
+export function sameHeadKeys({ heads: one }, { heads: other }) {
+  return sameSet(one?.production, other?.production) && sameSet(one?.development, other?.development);
 }
 
 /**

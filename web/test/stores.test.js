@@ -3,9 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { utf8 } from "../src/bytes.js";
+import { NO_HEADS } from "../src/headmemory.js";
 import { loadTrust } from "../src/index.js";
+import { freshState } from "../src/state.js";
 import { parse } from "../src/strictjson.js";
 import { parseStore } from "../src/trust.js";
+import { byTrust } from "../src/trustmemory.js";
 import { acceptUpdate, textOf } from "../src/updates.js";
 import { trustTexts } from "./support/places.js";
 
@@ -44,3 +47,30 @@ for (const { name, expect, present, update } of ofKind("update")) {
     assert.equal((await loadTrust(textOf(next))).purposes.digest, next.purposes.digest);
   });
 }
+
+test("updates that fit the built-in store are kept, and heads where their keys and the epoch are the same", async () => {
+  const heads = { ...NO_HEADS, problem: "expired", since: "2026-11-22T12:00:00Z" };
+  let rotations = 0;
+  for (const { present, update, expect } of ofKind("update")) {
+    const builtin = await loadTrust(present);
+    if (expect !== "ok" || !builtin.purposes.heads) continue;
+    const kept = utf8(update);
+    const state = { ...freshState("app", "production"), heads, trust: { updates: [kept, kept], restarted: null } };
+    const { state: after, trust } = await byTrust(state, builtin);
+    assert.deepEqual(after.trust?.updates, [kept]); // the second one is none of the store that the first brings
+    assert.equal(trust.version, builtin.version + 1);
+    assert.equal(after.heads, heads);
+    const value = JSON.parse(textOf(trust));
+    if (value.root.keys.length === 1) continue; // no other root can be made of it
+    rotations += 1;
+    const root = { ...value.root, keys: value.root.keys.slice(0, 1), threshold: 1 };
+    const rotated = { ...value, version: value.version + 1, root };
+    for (const epoch of [trust.purposes.epoch, trust.purposes.epoch + 1]) {
+      const told = { ...rotated, epoch };
+      const rebuilt = await byTrust(state, await loadTrust(JSON.stringify(told)));
+      assert.deepEqual(rebuilt.state.trust?.updates, []);
+      assert.equal(rebuilt.state.heads, epoch === trust.purposes.epoch ? heads : null);
+    }
+  }
+  assert(rotations > 0);
+});
