@@ -1,6 +1,8 @@
 """A device store, a server that lies, and one attack after the other: docs/threats.md has the table."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -468,6 +470,34 @@ def test_a_recall_of_another_channel_is_no_recall_here_whatever_a_stolen_head_ke
     with pytest.raises(NotForUsError, match="recall is for app"):
         scene.device.refresh(scene.server.url)
     scene.refuses(RollbackError, runs=1)
+
+
+def test_a_server_that_holds_a_recall_back_keeps_no_start_and_no_confirmation_waiting(scene: Scene) -> None:
+    publisher, server = scene.publisher, scene.server
+    scene.show(2)
+    scene.device.install(server.url)
+    scene.device.activate()
+    digest, recall = publisher.recall(1)
+    server.recalls[digest] = recall
+    server.shown_head = publisher.sign(chain.with_recall(publisher.head(), digest))
+    server.recalls_let_go = threading.Event()
+    asking = threading.Thread(target=scene.device.refresh, args=[server.url])
+    asking.start()
+    try:
+        deadline_s = time.monotonic() + 20
+        while "recall" not in server.asked and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        other = scene.built(lock_timeout_s=0.5)
+        running = other.boot()
+        assert running.problem is None
+        assert sequence_of(running) == sequence_of(other.confirm()) == 2
+        assert asking.is_alive()
+    finally:
+        server.recalls_let_go.set()
+        asking.join()
+    status = scene.device.status()
+    assert [failure.sequence for failure in status.failed] == [1]  # and what was confirmed meanwhile stays
+    assert [bundle.sequence for bundle in status.confirmed] == [2]
 
 
 def test_a_release_log_that_goes_back_or_has_two_ends_is_refused_and_a_longer_one_is_taken_at_its_word(

@@ -53,6 +53,14 @@ MUTANTS = (
         HOSTILE + "test_an_update_that_is_skipped_forked_replayed_or_forged_is_refused_and_told",
     ),
     Mutant(
+        "device/_following.py",
+        "    memory.heads.after(state, head, fetched)  # without the lock, since it may take its time\n"
+        "    memory.disk.create()\n    with memory.disk.changing():\n",
+        "    memory.disk.create()\n    with memory.disk.changing():\n"
+        "        memory.heads.after(state, head, fetched)\n",
+        HOSTILE + "test_a_server_that_holds_a_recall_back_keeps_no_start_and_no_confirmation_waiting",
+    ),
+    Mutant(
         "device/_heads.py",
         "            check_store(self._trust, head)\n",
         "            pass\n",

@@ -1,6 +1,8 @@
 """A publisher with head keys, and a server that shows whatever a test lets it: any head, release, recall, update."""
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -89,12 +91,13 @@ class Publisher:
 
 
 class Hostile:
-    """A server that shows what it is told to. asked: what it was asked for."""
+    """A server that shows what it is told to. asked: what it was asked for; recalls_let_go: until then none comes."""
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
         self.shown_head: bytes | None = None
         self.recalls: dict[str, bytes] = {}
+        self.recalls_let_go: threading.Event | None = None
         self.updates: dict[int, bytes] = {}
         self.latest_sequence: int | None = None
         self.hidden: set[int] = set()
@@ -120,6 +123,9 @@ class Hostile:
         return self.shown_head
 
     async def recall(self, of: AppChannel, digest: str) -> bytes | None:
+        self.asked.append("recall")
+        while self.recalls_let_go is not None and not self.recalls_let_go.is_set():
+            await asyncio.sleep(0.01)
         return self.recalls.get(digest)
 
     async def trust_update(self, app: str, version: int) -> bytes | None:

@@ -58,12 +58,20 @@ def take_head(memory: Memory, head: bytes | None, recall_of: RecallOf) -> None:
     head: None where none could be had, which is remembered. Raises RejectedError, remembered too, where it does not
     count or goes back; OSError, UsageError where heads are ignored.
     """
+    state = memory.load()
     if memory.heads is None:
         raise UsageError("heads are ignored here, or the app's trust store has no keys for them")
+    recalls: dict[str, bytes | None] = {}
+
+    def fetched(digest: str) -> bytes | None:
+        recalls[digest] = recall_of(digest)
+        return recalls[digest]
+
+    memory.heads.after(state, head, fetched)  # without the lock, since it may take its time
     memory.disk.create()
     with memory.disk.changing():
         state = memory.load()
-        after, problem = memory.heads.after(state, head, recall_of)
+        after, problem = memory.heads.after(state, head, recalls.get)
         if after != state:
             memory.save(after)
     if problem is not None:
