@@ -60,8 +60,7 @@ export function parseCertificate(der) {
 
 /** @param {Elements} signed */
 function parseSigned(signed) {
-  const hasVersion = signed.tag === VERSION;
-  if (hasVersion && toHex(signed.next().body) !== "020102") throw new DerError("version is not 3");
+  if (signed.tag === VERSION && toHex(signed.next().body) !== "020102") throw new DerError("version is not 3");
   signed.next(INTEGER); // serial number
   const inner = signed.next(SEQUENCE).whole;
   const issuer = signed.next(SEQUENCE);
@@ -73,7 +72,7 @@ function parseSigned(signed) {
   [issuer, subject].forEach(({ body }) => checkName(new Elements(body)));
   const spki = signed.next(SEQUENCE).whole;
   for (const tag of UNIQUE_IDS) if (signed.tag === tag) signed.next();
-  if (hasVersion && signed.tag === EXTENSIONS) checkExtensions(sequence(signed.next().body));
+  if (signed.tag === EXTENSIONS) checkExtensions(sequence(signed.next().body));
   signed.end();
   return { inner, issuer: issuer.whole, subject: subject.whole, spki };
 }
@@ -108,11 +107,7 @@ export function checkExtensions(extensions) {
     if (found.has(id)) throw new DerError("an extension appears twice");
     found.add(id);
     if (extension.tag === BOOLEAN && extension.next().body[0] === 0) throw new DerError("default that is spelled out");
-    const value = extension.next(OCTET_STRING).body;
+    extension.next(OCTET_STRING);
     extension.end();
-    checkDer(value);
-    const inner = new Elements(value);
-    inner.next();
-    inner.end();
   }
 }
