@@ -107,7 +107,7 @@ def s3() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cluster(s3: str) -> Iterator[Client]:
     """A client of a Dask cluster with two workers that are processes of their own."""
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(host="127.0.0.1", **settings) as made, Client(made, set_as_default=False) as client:
         yield client
 

@@ -49,7 +49,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         threads_per_worker=2,
         processes=True,
         host="tls://127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         security=security,
         local_directory=str(folder / "work"),
     ) as made:
