@@ -89,7 +89,7 @@ def keys(signer: PrivateKey, recipient: PrivateKey, trust: TrustStore) -> Keys:
     return Keys(signer, recipient, trust)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The endpoint of an S3 server, which workers that are started later reach, too."""
     with s3_server(BUCKET) as url, pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ def s3() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(s3: str) -> Iterator[Client]:
     """A client of a Dask cluster with two workers that are processes of their own."""
     settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
@@ -112,7 +112,7 @@ def cluster(s3: str) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engines(cluster: Client) -> Iterator[dict[str, Engine]]:
     """Threads, one worker, and two."""
     with ExitStack() as stack:
