@@ -15,12 +15,6 @@ MUTANTS = (
     ),
     Mutant(
         "client/_current.py",
-        "if found != digest:",
-        "if found not in (digest, *head.recalls):",
-        FETCHING + "test_fetch_takes_no_other_recall_for_the_one_that_a_head_names",
-    ),
-    Mutant(
-        "client/_current.py",
         "return Said(replace(expect, head=forbidden), sequence, uncertain)",
         "return Said(expect, sequence, uncertain)",
         FETCHING + "test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number",

@@ -534,8 +534,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_exported_documents.py",
-        "if ours is None or (ours.digest != there.digest and _place(ours) <= _place(there)):",
-        "if ours is None or (ours.digest != there.digest and _place(ours) < _place(there)):",
+        "if ours is None or (ours.digest != there.digest and ours.place <= there.place):",
+        "if ours is None or (ours.digest != there.digest and ours.place < there.place):",
         "tests/server/test_export_heads.py::test_a_head_takes_the_place_of_none_that_is_not_before_it",
     ),
     Mutant(

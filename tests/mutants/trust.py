@@ -15,6 +15,12 @@ NOT_PUBLISHED = "tests/server/test_heads.py::test_what_a_head_has_withdrawn_or_r
 MUTANTS = (
     Mutant(
         "trust/heads.py",
+        "if found != digest:",
+        "if not found:",
+        "tests/device/test_heads.py::test_a_head_key_recalls_nothing_and_another_recall_is_not_the_one_that_is_named",
+    ),
+    Mutant(
+        "trust/heads.py",
         "if statement.sequence in self.sequences:",
         "if statement.sequence in self.sequences and self.digests:",
         FETCHING + "test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number",

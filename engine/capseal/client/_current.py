@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from ..errors import NotForUsError, RejectedError, StaleError, TamperedError, UsageError
+from ..errors import NotForUsError, RejectedError, StaleError, UsageError
 from ..format.head import Head
 from ..format.recall import Recall
 from ..trust.expect import Expect
-from ..trust.heads import accept_head, accept_recall, check_fresh, current_for, forbidden_by, time_of
+from ..trust.heads import accept_head, accept_named_recall, check_fresh, current_for, forbidden_by, time_of
 from ..trust.store import TrustStore
 from ._connection import Connection
 from ._heads import fetch_head, fetch_recall
@@ -60,12 +60,7 @@ def follow_head(
 
     def recall_of(digest: str) -> Recall:
         data = fetch_recall(connection, digest, **asked)
-        if data is None:
-            raise TamperedError(f"head names recall {digest[:16]}, which is not to be had: it is withheld")
-        found, recall = accept_recall(trust, data, role=expect.role, now=now, **asked)
-        if found != digest:
-            raise TamperedError(f"recall {digest[:16]} was asked for, {found[:16]} came")
-        return recall
+        return accept_named_recall(trust, digest, data, role=expect.role, now=now, **asked)
 
     try:
         data = fetch_head(connection, **asked)

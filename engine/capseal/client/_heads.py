@@ -2,15 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from ..constants import MAX_ENVELOPE_BYTES
 from ..http import paths
-from ._connection import Connection, NoFileError, NoHeadError
-from ._remote import read_small
-
-_FRESH = {"Cache-Control": "no-cache"}
-"""Asks caches on the way to ask the server: who signs the next head needs the last one."""
+from ._connection import Connection
+from ._documents import fetch_document, put_document
 
 
 def fetch_head(connection: Connection, *, app: str, channel: str) -> bytes | None:
@@ -19,19 +14,13 @@ def fetch_head(connection: Connection, *, app: str, channel: str) -> bytes | Non
     Raises TransferError, TruncatedError for what is too long, UsageError.
     """
     path = paths.filled(paths.CHANNEL_HEAD, app=app, channel=channel)
-    try:
-        return connection.retried(lambda: read_small(connection, path, "head", MAX_ENVELOPE_BYTES, headers=_FRESH))
-    except (NoHeadError, NoFileError):
-        return None
+    return fetch_document(connection, path, "head")
 
 
 def fetch_recall(connection: Connection, digest: str, *, app: str, channel: str) -> bytes | None:
     """Return the recall of a digest that a server shows, or None where it says that it has none. Raises as above."""
     path = paths.filled(paths.CHANNEL_RECALL, app=app, channel=channel, digest=digest)
-    try:
-        return connection.retried(lambda: read_small(connection, path, "recall", MAX_ENVELOPE_BYTES, headers=_FRESH))
-    except (NoHeadError, NoFileError):
-        return None
+    return fetch_document(connection, path, "recall")
 
 
 @contextmanager
@@ -61,16 +50,10 @@ def put_head(
     """
     path = paths.filled(paths.CHANNEL_HEAD, app=app, channel=channel)
     query = [("restore", str(sequence)) for sequence in restored] + ([] if over is None else [("over", over)])
-    _put(connection, path, head, params=query)
+    put_document(connection, path, head, params=query)
 
 
 def put_recall(connection: Connection, digest: str, recall: bytes, *, app: str, channel: str) -> None:
     """Bring a recall to where heads may name it. Raises RejectedError, TransferError, UsageError."""
-    _put(connection, paths.filled(paths.CHANNEL_RECALL, app=app, channel=channel, digest=digest), recall)
-
-
-def _put(connection: Connection, path: str, data: bytes, **keywords: Any) -> None:
-    timeout = connection.answer_timeout
-    connection.retried(
-        lambda: connection.ask("PUT", path, lambda value: None, content=data, timeout=timeout, **keywords)
-    )
+    path = paths.filled(paths.CHANNEL_RECALL, app=app, channel=channel, digest=digest)
+    put_document(connection, path, recall)

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..constants import MAX_ENVELOPE_BYTES
 from ..http import paths
-from ._connection import Connection, NoFileError, NoHeadError
-from ._remote import read_small
+from ._connection import Connection
+from ._documents import fetch_document, put_document
 
 UpdateOf = Callable[[int], bytes | None]
 """Returns the update that brings a version of a trust store, where there is one."""
@@ -18,13 +17,7 @@ def fetch_update(connection: Connection, *, app: str, version: int) -> bytes | N
     Raises TransferError, TruncatedError for what is too long, UsageError.
     """
     path = paths.filled(paths.TRUST_UPDATE, app=app, version=version)
-    fresh = {"Cache-Control": "no-cache"}
-    try:
-        return connection.retried(
-            lambda: read_small(connection, path, "trust update", MAX_ENVELOPE_BYTES, headers=fresh)
-        )
-    except (NoHeadError, NoFileError):
-        return None
+    return fetch_document(connection, path, "trust update")
 
 
 @contextmanager
@@ -36,6 +29,4 @@ def trust_updates(url: str, *, app: str) -> Iterator[UpdateOf]:
 
 def put_update(connection: Connection, update: bytes, *, app: str, version: int) -> None:
     """Bring an update to where devices follow it. Raises RejectedError, NotNextError, TransferError, UsageError."""
-    path = paths.filled(paths.TRUST_UPDATE, app=app, version=version)
-    timeout = connection.answer_timeout
-    connection.retried(lambda: connection.ask("PUT", path, lambda value: None, content=update, timeout=timeout))
+    put_document(connection, paths.filled(paths.TRUST_UPDATE, app=app, version=version), update)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from ..constants import ROLLOUT_SECRET_BYTES
-from ..errors import NotForUsError, RejectedError, StaleError, TamperedError, UsageError
+from ..errors import NotForUsError, RejectedError, StaleError, UsageError
 from ..format.head import Head
 from ..format.strictjson import Role
 from ..trust.heads import (
     Current,
     accept_head,
-    accept_recall,
+    accept_named_recall,
     check_follows,
     check_fresh,
     check_store,
@@ -118,11 +118,8 @@ class Heads:
 
     def _recalled(self, state: State, digest: str, data: bytes | None) -> State:
         """Return the state in which all that a recall names has failed, for good. Raises RejectedError."""
-        if data is None:
-            raise TamperedError(f"head names recall {digest[:16]}, which is not to be had: it is withheld")
-        found, recall = accept_recall(self._trust, data, role=self._role, now=self.certificate_time(), **self._names)
-        if found != digest:
-            raise TamperedError(f"recall {digest[:16]} was asked for, {found[:16]} came")
+        now = self.certificate_time()
+        recall = accept_named_recall(self._trust, digest, data, role=self._role, now=now, **self._names)
         for release in recall.releases:
             for bundle in [one for one in state.bundles() if one.digest == release.digest]:
                 state = state.fail(bundle, "recalled", by=BY_RECALL)

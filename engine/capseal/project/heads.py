@@ -228,7 +228,7 @@ def _settle(signing: HeadSigning, kept: "_Kept", *, knows_one: bool, over: bool)
     if last is not None and last.head.epoch < signing.store.epoch:
         if served is None or served.head.epoch < signing.store.epoch:
             return None  # an epoch begins anew, whatever the server shows of the one before
-    elif last is not None and (served is None or _place(served) < _place(last)):
+    elif last is not None and (served is None or served.place < last.place):
         return _sent_again(signing, kept, last, served, over=over)
     if served is None or data is None:
         return None
@@ -270,10 +270,6 @@ def _sent_again(
             f"signed; if it was put back, 'capseal head sign --over' ({error})"
         ) from error
     return None
-
-
-def _place(signed: SignedHead) -> tuple[int, int]:
-    return signed.head.epoch, signed.head.number
 
 
 class _Kept:

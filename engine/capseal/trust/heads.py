@@ -35,6 +35,11 @@ class SignedHead:
         """What the next head names it by, hex."""
         return document_digest(self.document)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """What orders the heads of a channel: epoch and number."""
+        return self.head.epoch, self.head.number
+
     @classmethod
     def of(cls, document: bytes) -> "SignedHead":
         """Return the head that a document says. Raises FormatError."""
@@ -253,6 +258,21 @@ def accept_recall(
     if role is Role.PRODUCTION and recall.role is not Role.PRODUCTION:
         raise NotForUsError(f"recall is for {recall.role.value}, {role.value} is demanded")
     return document_digest(document), recall
+
+
+def accept_named_recall(
+    store: TrustStore, digest: str, data: bytes | None, *, app: str, channel: str, role: Role, now: datetime
+) -> Recall:
+    """Return the recall that a head names. data: what came when it was asked for, None where nothing did.
+
+    Raises as accept_recall() does, TamperedError where it is withheld or another one came.
+    """
+    if data is None:
+        raise TamperedError(f"head names recall {digest[:16]}, which is not to be had: it is withheld")
+    found, recall = accept_recall(store, data, app=app, channel=channel, role=role, now=now)
+    if found != digest:
+        raise TamperedError(f"recall {digest[:16]} was asked for, {found[:16]} came")
+    return recall
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class DocumentExport:
         if there is None:
             return None
         ours = None if pointer.head is None else read_head(pointer.head)
-        if ours is None or (ours.digest != there.digest and _place(ours) <= _place(there)):
+        if ours is None or (ours.digest != there.digest and ours.place <= there.place):
             raise UsageError(
                 f"{where} has number {there.head.number} of epoch {there.head.epoch}, which is not before what "
                 f"{self._storage.place} has: it is of another store, or of a later state of this one"
@@ -85,16 +85,17 @@ class DocumentExport:
         seen = await self._target.see(path, most=MAX_ENVELOPE_BYTES)
         if seen is not None and seen.data == data:
             return
-        headers = {"Content-Type": media_type, "Cache-Control": REVALIDATE}
-        await self._target.put_stream(path, _one(data), size=len(data), headers=headers)
-        await self._target.sync([path])
+        await put_document(self._target, path, data, media_type)
         self.done.append(path)
 
 
-def _place(signed: SignedHead) -> tuple[int, int]:
-    """Return what orders the heads of a channel."""
-    return signed.head.epoch, signed.head.number
+async def put_document(target: Storage, path: str, data: bytes, media_type: str) -> None:
+    """Put a small file of a tree that changes in time, durably, in place of what has that name."""
+    headers = {"Content-Type": media_type, "Cache-Control": REVALIDATE}
+    await target.put_stream(path, one_piece(data), size=len(data), headers=headers)
+    await target.sync([path])
 
 
-async def _one(data: bytes) -> AsyncIterator[bytes | memoryview]:
+async def one_piece(data: bytes) -> AsyncIterator[bytes | memoryview]:
+    """Give bytes as what comes in pieces."""
     yield data

@@ -40,7 +40,7 @@ from ..storage.stored_runs import StoredPayload
 from ..storage.verified_cache import VerifiedCache
 from . import _tree
 from ._channels import Channels
-from ._exported_documents import DocumentExport
+from ._exported_documents import DocumentExport, one_piece, put_document
 from ._founding import check_layout
 from ._heads import listed_by
 
@@ -229,7 +229,7 @@ class _Exporter:
         # One after the other: each is put in several parts at once.
         done = [await self._put(release, leaf) for leaf in await self._leaves(record, seal)]
         await self._target.sync(done)
-        leaf = _Leaf(_tree.SEAL, len(data), SEAL_TYPE, REVALIDATE, partial(_one, data))
+        leaf = _Leaf(_tree.SEAL, len(data), SEAL_TYPE, REVALIDATE, partial(one_piece, data))
         await self._target.sync([await self._put(release, leaf)])
         return True
 
@@ -265,7 +265,7 @@ class _Exporter:
                 raise TransferError(f"storage: {path} is gone") from error
             index = await asyncio.to_thread(SignedIndex.checked, signed[name], entries)
             leaves.append(self._payload_leaf(f"attachments/{name}", stored, index))
-            leaves.append(_Leaf(f"indexes/{name}", len(entries), PAYLOAD_TYPE, IMMUTABLE, partial(_one, entries)))
+            leaves.append(_Leaf(f"indexes/{name}", len(entries), PAYLOAD_TYPE, IMMUTABLE, partial(one_piece, entries)))
         return leaves
 
     def _payload_leaf(self, name: str, stored: StoredPayload, index: SignedIndex) -> _Leaf:
@@ -290,9 +290,7 @@ class _Exporter:
             return
         data = json.dumps(latest.to_json()).encode()
         if data != before:
-            headers = {"Content-Type": JSON_TYPE, "Cache-Control": REVALIDATE}
-            await self._target.put_stream(path, _one(data), size=len(data), headers=headers)
-            await self._target.sync([path])
+            await put_document(self._target, path, data, JSON_TYPE)
 
     async def _take_away(self, of: AppChannel, sequence: int, there: Sizes) -> None:
         """Delete the files of a release, the seal first: without it nobody begins with the others."""
@@ -324,7 +322,3 @@ def _parsed(data: bytes) -> Seal:
         seal = pull(parse_rest(envelope, statement), source)
         check_seal_end(source, seal)
     return seal
-
-
-async def _one(data: bytes) -> AsyncIterator[bytes | memoryview]:
-    yield data
