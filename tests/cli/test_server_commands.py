@@ -16,7 +16,7 @@ import pytest
 
 from capseal import TrustStore
 from support.command import CAPSEAL, run
-from support.s3 import s3_server
+from support.s3 import point_at, s3_server
 from support.server_fixtures import BundleMaker
 from support.serving import APP, TOKEN, Bundle
 from support.serving_command import serving, serving_pid
@@ -119,10 +119,7 @@ def test_serve_makes_no_store_of_a_folder_that_is_something_else(folder: Path) -
 
 def test_serve_that_cannot_start_tells_no_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with s3_server("bundles") as place:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", place)
-        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-            monkeypatch.setenv(name, "test")
+        point_at(place, monkeypatch)
         for store in ("s3://nobucket/x", "other"):
             (folder / "other").mkdir(exist_ok=True)
             (folder / "other" / "index.html").touch()

@@ -18,7 +18,7 @@ from capseal.constants import ANY_MEDIA_TYPE
 from capseal.fleet import Engine
 from capseal.format.statement import Content, Statement
 from capseal.format.strictjson import Role
-from support.s3 import s3_server
+from support.s3 import point_at, s3_server
 
 APP = "com.example.game"
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -93,14 +93,7 @@ def keys(signer: PrivateKey, recipient: PrivateKey, trust: TrustStore) -> Keys:
 def s3() -> Iterator[str]:
     """The endpoint of an S3 server, which workers that are started later reach, too."""
     with s3_server(BUCKET) as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            patch.setenv(name, value)
+        point_at(url, patch)
         yield url
 
 

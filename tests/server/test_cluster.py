@@ -31,6 +31,7 @@ from capseal.trust import head_chain
 from capseal.trust.heads import SignedHead, read_head, sign_head
 from capseal.trust.key_sets import HeadPolicy, KeySet
 from support.azure import azure_server
+from support.s3 import point_at
 from support.serving import APP, TOKEN, Bundle, make_bundle, some_bytes
 
 HEAD_AGE_S = 24 * 3600
@@ -110,15 +111,7 @@ def place_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             "-master.volumeSizeLimitMB=64",
         ]
     url = f"http://127.0.0.1:{port}"
-    environment = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    point_at(url, monkeypatch)
     # SeaweedFS would take the keys in its environment for the only ones that may write.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with process(command, env=plain) as running:

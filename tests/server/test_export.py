@@ -40,7 +40,7 @@ from capseal.server.catalogue._founding import check_layout
 from support.browser import open_page
 from support.command import run as run_command
 from support.front import static_nginx
-from support.s3 import s3_server
+from support.s3 import point_at, s3_server
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, Bundle, listed_files, live_server, make_bundle, payload_file, some_bytes
 from support.store_steps import OF, publish, server_on
@@ -478,14 +478,7 @@ def test_a_bucket_says_how_long_each_leaf_may_be_kept(
     with live_server(str(store), trust) as live:
         live.publish(bundle).raise_for_status()
     with s3_server("tree") as url:
-        for name, value in {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
+        point_at(url, monkeypatch)
         assert [one.sequence for one in export_now(store, "s3://tree/some/prefix").added] == [7]
         assert export_now(store, "s3://tree/some/prefix").added == []
         base = f"{url}/tree/some/prefix"

@@ -12,7 +12,7 @@ from capseal.client import Connection, fetch, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import CapgoUpdates
 from support.capgo_pair import Pair
-from support.s3 import s3_server
+from support.s3 import point_at, s3_server
 from support.serving import APP, TOKEN, Bundle, Live, collect, live_server
 
 BUCKET = "bundles"
@@ -28,15 +28,7 @@ def s3() -> Iterator[str]:
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """The URL of a place of its own in the bucket; how to reach it stands in the environment, as for any S3 tool."""
-    environment = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    point_at(s3, monkeypatch)
     return f"s3://{BUCKET}/{request.node.name}"
 
 

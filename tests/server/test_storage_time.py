@@ -12,7 +12,7 @@ from capseal import TransferError, TrustStore
 from capseal.server import Limits, Storage
 from support.command import CAPSEAL
 from support.proxy import Proxy, proxy
-from support.s3 import s3_server
+from support.s3 import point_at, s3_server
 from support.serving import Bundle, live_server
 
 HASTE = Limits(storage_s=1.0)
@@ -22,15 +22,7 @@ HASTE = Limits(storage_s=1.0)
 def bucket(monkeypatch: pytest.MonkeyPatch):
     """A place in a bucket, and the wire to it."""
     with s3_server("bundles") as url, proxy(int(url.rpartition(":")[2])) as wire:
-        environment = {
-            "AWS_ENDPOINT_URL": wire.url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        point_at(wire.url, monkeypatch)
         yield "s3://bundles/silent", wire
 
 
@@ -74,10 +66,7 @@ def test_a_server_does_not_start_on_a_silent_bucket_and_says_so(
 
 
 def test_a_bucket_that_cannot_be_reached_is_told_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    point_at("http://127.0.0.1:9", monkeypatch)
     storage = Storage.open("s3://bundles/x")
     with pytest.raises(TransferError, match=r"cannot get a: .*: Connection refused|no answer"):
         asyncio.run(storage.get("a", most=1))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import pytest
 
 from support.serving_command import free_port
 
@@ -30,3 +31,15 @@ def s3_server(bucket: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def point_at(url: str, environment: pytest.MonkeyPatch) -> None:
+    """Say in the environment how an S3 server is reached, as for any S3 tool."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        environment.setenv(name, value)
