@@ -15,8 +15,11 @@ from capseal.crypto.segment_cipher import Header, StreamKey
 from capseal.errors import CapsealError, SourceChangedError, TamperedError, UsageError
 from capseal.fleet import Engine
 from capseal.fleet import _sealing as sealing
-from capseal.fleet._places import CLOSED, ClaimsInMemory, ClaimsInStore, Parts, PinnedFile, PinnedObject, split
+from capseal.fleet._claims import CLOSED, ClaimsInMemory, ClaimsInStore
+from capseal.fleet._outputs import Parts
+from capseal.fleet._places import split
 from capseal.fleet._plan import Span
+from capseal.fleet._sources import PinnedFile, PinnedObject
 from capseal.fleet._work import SealWork, seal_span
 from capseal.format.segment_layout import plain_offset
 from fleet.conftest import BUCKET, Keys

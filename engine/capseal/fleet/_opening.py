@@ -15,8 +15,8 @@ from ..trust.store import TrustStore
 from . import _places as places
 from ._engines import Engine
 from ._jobs import Report, Task, Watch, results
+from ._outputs import FileUnderWay
 from ._payloads import FleetBundle, open_fleet_bundle
-from ._places import FileUnderWay
 from ._plan import TASK_SEGMENTS, Span, segments_of
 from ._work import UnsealWork, unseal_span, verify_span
 

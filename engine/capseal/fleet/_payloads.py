@@ -18,8 +18,8 @@ from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from . import _places as places
 from ._jobs import Task
-from ._places import Input, PinnedFile, PinnedObject, StoredParts
 from ._plan import MAX_PART_SEGMENTS, PART_SEGMENTS, Span, parts, tasks
+from ._sources import Input, PinnedFile, PinnedObject, StoredParts, pin
 from ._work import VerifyWork
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def open_fleet_bundle(place: str, *, trust: TrustStore, expect: Expect) -> Fleet
             raise UsageError(f"{place}: holds no seal; its job did not end, or it is no folder of parts")
         verified = accept_detached(seal, trust, expect)
         return FleetBundle(place, verified, _stored_parts(folder, verified))
-    source = places.pinned(place)
+    source = pin(place)
     verified = _pulled(accept_seal(trust, expect), source)
     payload = source.from_offset(len(verified.seal.encode()))
     size = verified.statement.payload.size

@@ -16,11 +16,13 @@ from ..format.statement import Statement
 from ..format.tree import segment_count
 from ..io import drafts
 from . import _places as places
+from ._claims import Claims, ClaimsInMemory, ClaimsInStore
 from ._engines import Engine
 from ._jobs import Report, Task, Watch, results
+from ._outputs import FileUnderWay, Output, Parts
 from ._payloads import SEAL, check_unpackable, payload_bytes
-from ._places import Claims, ClaimsInMemory, ClaimsInStore, FileUnderWay, Output, Parts, PinnedFile, PinnedObject
 from ._plan import MAX_PART_SEGMENTS, PART_SEGMENTS, TASK_SEGMENTS, IndexMerge, Span, segments_of, tasks
+from ._sources import PinnedFile, PinnedObject, pin
 from ._work import SealWork, seal_span
 
 CLAIMS_FOLDER = ".capseal-claims"
@@ -67,7 +69,7 @@ def seal(
     watch = watch or Watch()
     part_segments = segments_of(part_bytes, least=1, most=MAX_PART_SEGMENTS, what="part")
     task_segments = segments_of(task_bytes, least=1, most=_MAX_TASK_SEGMENTS, what="task")
-    pinned = places.pinned(source)
+    pinned = pin(source)
     warnings = (f"{source}: {_UNPINNED}",) if isinstance(pinned, PinnedFile) else ()
     content = replace(statement.content, size=pinned.size)
     if unpackable:

@@ -13,8 +13,10 @@ from ..errors import TamperedError
 from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.signed_index import compare_entries
 from ..format.tree import index_entries, segment_count
-from ._places import Claims, Input, Output
+from ._claims import Claims
+from ._outputs import Output
 from ._plan import Span, parts
+from ._sources import Input
 
 _CLAIMED_SIZE_BYTES = 8
 

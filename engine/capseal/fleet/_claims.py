@@ -1,0 +1,74 @@
+"""What each part of a payload may be, claimed before its first byte is sent: no two ciphertexts leave under one nonce.
+
+Claims are values that go to workers by pickle, unless no other process works on the job.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ..errors import SourceChangedError
+from ..io import durable
+from . import _places as places
+
+CLOSED: Final = "closed"
+"""The claim that no part may be sent any more: its job was given up."""
+
+
+class Claims(Protocol):
+    """What each part of one payload may be, once and for all, said before its first byte is sent."""
+
+    def claim(self, name: str, what: bytes) -> None:
+        """Say what a part is. Raises SourceChangedError where something else was said of it before."""
+
+    def check_open(self) -> None:
+        """Raise SourceChangedError where the job was given up."""
+
+
+class ClaimsInMemory:
+    """Claims of a job that no other process works on, and whose key nobody else ever has."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, name: str, what: bytes) -> None:
+        with self._lock:
+            said = self._said.setdefault(name, what)
+        _check_claim(name, said, what)
+
+    def check_open(self) -> None:
+        """Whoever gives it up is the process that works on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsInStore:
+    """Claims as objects that are only ever created. folder: a path or URL, trusted with the plaintext."""
+
+    folder: str
+
+    def claim(self, name: str, what: bytes) -> None:
+        said = places.put_new(self.folder, name, memoryview(what))
+        if said is not None:
+            _check_claim(f"{self.folder}/{name}", said, what)
+        elif places.is_local(self.folder):
+            # What was sent must still be claimed when the power comes back.
+            durable.sync_path(os.path.join(self.folder, name))
+            durable.sync_folder(self.folder)
+
+    def check_open(self) -> None:
+        if places.get_all(self.folder, CLOSED) is not None:
+            raise SourceChangedError(f"{self.folder}: the job was given up")
+
+    def close(self) -> None:
+        """Let no part be sent any more."""
+        places.put_new(self.folder, CLOSED, memoryview(b""))
+
+
+def _check_claim(name: str, said: bytes, what: bytes) -> None:
+    if said != what:
+        raise SourceChangedError(
+            f"{name}: another ciphertext was claimed for it before; the source changed, and two plaintexts under one "
+            "key and nonce would give both away"
+        )
