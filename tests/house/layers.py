@@ -357,7 +357,6 @@ REACHES = {
         "client/_environment.py": "how servers are reached and checked",
         "client/_sockets.py": "ends what waits on a socket",
         "fleet/_places.py": "reads and writes buckets",
-        "fleet/_scrubbing.py": "lists buckets",
         "fleet/_sources.py": "reads objects as they were",
         "server/": "its purpose",
     },

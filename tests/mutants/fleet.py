@@ -98,8 +98,8 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_scrubbing.py",
-        '                if meta["last_modified"] <= before:',
-        '                if meta["last_modified"]:',
+        "        if one.modified <= before:",
+        "        if one.modified:",
         "tests/fleet/test_scrub.py::test_what_came_of_late_may_be_on_its_way_in",
     ),
 )

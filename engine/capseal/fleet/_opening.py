@@ -17,10 +17,8 @@ from ._engines import Engine
 from ._jobs import Report, Task, Watch, results
 from ._outputs import FileUnderWay
 from ._payloads import FleetBundle, open_fleet_bundle
-from ._plan import TASK_SEGMENTS, Span, segments_of
+from ._plan import MAX_TASK_SEGMENTS, TASK_SEGMENTS, Span, segments_of
 from ._work import UnsealWork, unseal_span, verify_span
-
-_MAX_TASK_SEGMENTS = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +94,4 @@ def unseal(
 
 def _tasks(bundle: FleetBundle, task_bytes: int, watch: Watch) -> list[Task[Span]]:
     watch.progress = replace(watch.progress, bytes=bundle.verified.statement.payload.size)
-    return [*bundle.tasks(segments_of(task_bytes, least=1, most=_MAX_TASK_SEGMENTS, what="task"))]
+    return [*bundle.tasks(segments_of(task_bytes, least=1, most=MAX_TASK_SEGMENTS, what="task"))]

@@ -108,7 +108,7 @@ def _stored_parts(folder: str, verified: Verified) -> VerifyWork:
     """Return what reads the parts of a folder, all of which are there, and nothing else."""
     size = verified.statement.payload.size
     segments = segment_count(size)
-    there = {name: stored for name, stored in places.listed(folder) if name != SEAL}
+    there = {one.name: one.size for one in places.listed(folder) if one.name != SEAL}
     first = next((span for name in there if (span := Span.of_part(name)) and span.first == 0), None)
     if first is None or first.segments > MAX_PART_SEGMENTS:
         raise TruncatedError(f"{folder}: its first part is missing", expected=size, actual=0)

@@ -6,9 +6,9 @@ What is open is kept by each process for itself.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..errors import TransferError, UsageError
 
@@ -86,11 +86,6 @@ def failures(what: str) -> Iterator[None]:
         raise TransferError(f"{what}: {str(error).partition(chr(10))[0]}") from None
 
 
-def _is_missing(folder: str) -> bool:
-    """Say whether that is a local folder that nobody made yet."""
-    return is_local(folder) and not os.path.isdir(folder)
-
-
 def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
     """Create an object and return None, or return what has the name. Raises TransferError."""
     import obstore
@@ -124,8 +119,8 @@ def get_all(folder: str, name: str) -> bytes | None:
     """Return an object, or None where there is none. Raises TransferError."""
     import obstore
 
-    if _is_missing(folder):
-        return None
+    if is_local(folder) and not os.path.isdir(folder):
+        return None  # a folder that nobody made yet
     with failures(f"cannot read {folder}/{name}"):
         try:
             return bytes(obstore.get(store_of(folder), name).bytes())
@@ -133,16 +128,22 @@ def get_all(folder: str, name: str) -> bytes | None:
             return None
 
 
-def listed(folder: str) -> Iterator[tuple[str, int]]:
-    """Yield name and bytes of every object in a folder, and below it, in no order. Raises TransferError."""
+class Listed(NamedTuple):
+    """An object in a folder. size: in bytes."""
+
+    name: str
+    size: int
+    modified: datetime
+
+
+def listed(folder: str) -> Iterator[Listed]:
+    """Yield every object in a folder, and below it, in no order. Raises TransferError."""
     import obstore
 
-    if _is_missing(folder):
-        return
     with failures(f"cannot list {folder}"):
         for page in obstore.list(store_of(folder)):
             for meta in page:
-                yield meta["path"], meta["size"]
+                yield Listed(meta["path"], meta["size"], meta["last_modified"])
 
 
 def delete(folder: str, names: Sequence[str]) -> None:

@@ -16,6 +16,9 @@ MAX_PART_SEGMENTS: Final = 128
 TASK_SEGMENTS: Final = 512
 """Segments in a task unless told otherwise: 256 MiB, a second's work."""
 
+MAX_TASK_SEGMENTS: Final = 2**16
+"""32 GiB."""
+
 _PART = re.compile(r"([0-9]{10})-([0-9]{2,3})")
 
 

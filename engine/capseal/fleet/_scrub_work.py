@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ..bundle.opened import accept_detached
 from ..bundle.reading_order import Verified
-from ..constants import DIGEST_BYTES, SEGMENT_BYTES
+from ..constants import DIGEST_BYTES
 from ..errors import FormatError, RejectedError, TamperedError, TransferError
 from ..format import strictjson
 from ..format.signed_index import SignedIndex, compare_entries
@@ -18,7 +18,7 @@ from ..http.shapes import AppChannel
 from ..server.storage import layout
 from ..server.storage.pointers import Entry
 from ..server.storage.records import ReleaseRecord
-from ..server.storage.stored_runs import StoredPayload, StoredRun
+from ..server.storage.stored_runs import StoredPayload
 from ..trust.expect import Expect
 from ..trust.store import parse_store
 from . import _places as places
@@ -157,13 +157,9 @@ def _needed(record: ReleaseRecord) -> Iterator[tuple[str, int | None]]:
     """Yield the objects of a release's payloads, and how many bytes they must have, where the record says so."""
     for payload in (record.payload, *record.companions.values()):
         for run in payload.runs:
-            yield run.path(payload.digest), _run_bytes(run, payload)
+            yield run.path(payload.digest), run.bytes_of(payload.size)
     for name in record.stored:
         yield record.index_path(name), None
-
-
-def _run_bytes(run: StoredRun, payload: StoredPayload) -> int:
-    return min(run.stop * SEGMENT_BYTES, payload.size) - run.first * SEGMENT_BYTES
 
 
 def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) -> list[RunCheck]:
@@ -219,7 +215,7 @@ def _index(work: ScrubWork, path: str, payload: Payload, looked: Looked) -> byte
 
 def _run_checks(stored: StoredPayload, entries: bytes) -> Iterator[RunCheck]:
     for run in stored.runs:
-        size = _run_bytes(run, stored)
+        size = run.bytes_of(stored.size)
         expected = entries[run.first * DIGEST_BYTES : run.stop * DIGEST_BYTES]
         yield RunCheck(run.path(stored.digest), run.first, size, size == stored.size, expected)
 

@@ -1,6 +1,5 @@
 """Scrubbing a whole store: every release and companion against its signed index, and whatever nobody needs."""
 
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,8 +28,7 @@ _SAVED_EVERY = 64
 _GRACE = timedelta(days=7)
 """So old is what nobody needs: a release on its way in puts its bytes long before its record."""
 
-_OTHERS = ("uploads/", "trust/", "collector/")
-_UNFINISHED = re.compile(r".+#[0-9]+")
+_OTHERS = (f"{layout.UPLOADS}/", f"{layout.TRUST}/", f"{layout.COLLECTOR}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +123,11 @@ def _record_path(item: Item) -> str:
 
 
 def _listed(store: str, before: datetime) -> _Stored:
-    import obstore
-
     stored = _Stored()
-    with places.failures(f"cannot list {store}"):
-        for page in obstore.list(places.store_of(store)):
-            for meta in page:
-                stored.sizes[meta["path"]] = meta["size"]
-                if meta["last_modified"] <= before:
-                    stored.old.add(meta["path"])
+    for one in places.listed(store):
+        stored.sizes[one.name] = one.size
+        if one.modified <= before:
+            stored.old.add(one.name)
     return stored
 
 
@@ -190,7 +184,7 @@ def _unneeded(stored: _Stored, looked: Looked) -> Iterator[Finding]:
     needed = looked.sizes.keys()
     live = {path.rpartition("/")[0] for path in needed if path.startswith(f"{layout.PAYLOADS}/")}
     for path in stored.old - needed:
-        if path == layout.LAYOUT or path.startswith(_OTHERS) or _UNFINISHED.fullmatch(path):
+        if path == layout.LAYOUT or path.startswith(_OTHERS) or layout.is_unfinished(path):
             continue
         if layout.parse_channel_pointer(path) is not None:
             continue

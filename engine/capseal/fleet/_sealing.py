@@ -21,14 +21,21 @@ from ._engines import Engine
 from ._jobs import Report, Task, Watch, results
 from ._outputs import FileUnderWay, Output, Parts
 from ._payloads import SEAL, check_unpackable, payload_bytes
-from ._plan import MAX_PART_SEGMENTS, PART_SEGMENTS, TASK_SEGMENTS, IndexMerge, Span, segments_of, tasks
+from ._plan import (
+    MAX_PART_SEGMENTS,
+    MAX_TASK_SEGMENTS,
+    PART_SEGMENTS,
+    TASK_SEGMENTS,
+    IndexMerge,
+    Span,
+    segments_of,
+    tasks,
+)
 from ._sources import PinnedFile, PinnedObject, pin
 from ._work import SealWork, seal_span
 
 CLAIMS_FOLDER = ".capseal-claims"
 """Beside a source: what was sent of it, under which commitment. Never deleted."""
-
-_MAX_TASK_SEGMENTS = 2**16
 
 _UNPINNED = "is a file: it is told by its inode, size and time alone, which some changes leave as they are"
 
@@ -68,7 +75,7 @@ def seal(
     """
     watch = watch or Watch()
     part_segments = segments_of(part_bytes, least=1, most=MAX_PART_SEGMENTS, what="part")
-    task_segments = segments_of(task_bytes, least=1, most=_MAX_TASK_SEGMENTS, what="task")
+    task_segments = segments_of(task_bytes, least=1, most=MAX_TASK_SEGMENTS, what="task")
     pinned = pin(source)
     warnings = (f"{source}: {_UNPINNED}",) if isinstance(pinned, PinnedFile) else ()
     content = replace(statement.content, size=pinned.size)
@@ -144,7 +151,7 @@ def _sweep_unless_sealed(folder: str, claims: Claims) -> None:
             return
         if isinstance(claims, ClaimsInStore):
             claims.close()
-        names = [name for name, _ in places.listed(folder)]
+        names = [one.name for one in places.listed(folder)]
         places.delete(folder, [name for name in names if Span.of_part(name)])
 
 

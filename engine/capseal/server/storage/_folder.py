@@ -5,7 +5,6 @@ All but sharing() waits for the disk, in the calling thread. Raises OSError, and
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -13,9 +12,7 @@ from datetime import datetime
 
 from ...errors import TransferError
 from ...io import durable
-
-_UNFINISHED = re.compile(r".+#[0-9]+")
-"""What obstore writes before it renames; a killed process leaves such a file, which listings hide."""
+from . import layout
 
 _OF_FILE_SYSTEM = "lost+found"
 """What is in every new ext4."""
@@ -43,7 +40,7 @@ class Folder:
     def any_name(self) -> str | None:
         """Return a name of what is in there, or None; what file systems and killed servers leave does not count."""
         names = (name for name in sorted(os.listdir(self.path)) if name != _OF_FILE_SYSTEM)
-        return next((name for name in names if not _UNFINISHED.fullmatch(name)), None)
+        return next((name for name in names if not layout.is_unfinished(name)), None)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -142,7 +139,7 @@ class Folder:
         for parent, _, names in os.walk(folder, topdown=False):
             for name in names:
                 whole = f"{parent}/{name}".removeprefix(f"{folder}/").rpartition("#")[0]
-                if _UNFINISHED.fullmatch(name) and ours(whole):
+                if layout.is_unfinished(name) and ours(whole):
                     with suppress(FileNotFoundError):  # another process finished it, or swept it
                         if os.stat(os.path.join(parent, name)).st_mtime < before.timestamp():
                             os.unlink(os.path.join(parent, name))

@@ -28,10 +28,11 @@ TRUST: Final = "trust"
 RELEASES: Final = "releases"
 PAYLOADS: Final = "payloads"
 UPLOADS: Final = "uploads"
-CONDEMNED: Final = "collector/condemned"
+COLLECTOR: Final = "collector"
 
 LAYOUT: Final = "store.json"
-LEASE: Final = "collector/lease"
+LEASE: Final = f"{COLLECTOR}/lease"
+CONDEMNED: Final = f"{COLLECTOR}/condemned"
 
 RECORD: Final = "release.json"
 SEAL: Final = "seal"
@@ -43,6 +44,7 @@ _RUN = re.compile(r"([0-9]{10})-([0-9]{2})-([0-9a-f]{16})")
 _INDEX = re.compile(r"index-([0-9a-f]{16})")
 _UPLOAD = re.compile(r"uploads/([0-9a-f]{64})/([0-9a-f]{64})\.seal")
 _PUBLISHED = re.compile(r"uploads/([0-9a-f]{64})/published")
+_UNFINISHED = re.compile(r".+#[0-9]+")
 _CONDEMNED = re.compile(r"collector/condemned/([0-9]{16})")
 
 _MARK_BYTES = 8
@@ -60,6 +62,11 @@ class ReleaseObject(NamedTuple):
 def new_mark() -> str:
     """Return what makes a name one that was never used."""
     return secrets.token_hex(_MARK_BYTES)
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether obstore writes that before it renames: a killed process leaves it, and listings hide it."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def is_mark(text: str) -> bool:

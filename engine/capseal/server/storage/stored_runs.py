@@ -28,6 +28,10 @@ class StoredRun(NamedTuple):
         """Return the object's name."""
         return run_object(digest, *self)
 
+    def bytes_of(self, payload_bytes: int) -> int:
+        """Return how many bytes of a payload of that size it holds."""
+        return min(self.stop * SEGMENT_BYTES, payload_bytes) - self.first * SEGMENT_BYTES
+
     @classmethod
     def parse(cls, path: str, stored_bytes: int, payload_bytes: int) -> "StoredRun | None":
         """Return the run that an object is, or None where name and size do not fit the payload."""
@@ -36,9 +40,8 @@ class StoredRun(NamedTuple):
         if numbers is None:
             return None
         run = cls(*numbers)
-        expected = min(run.stop * SEGMENT_BYTES, payload_bytes) - run.first * SEGMENT_BYTES
         fits = 1 <= run.segments <= RUN_SEGMENTS and run.stop <= segment_count(payload_bytes)
-        return run if fits and stored_bytes == expected else None
+        return run if fits and stored_bytes == run.bytes_of(payload_bytes) else None
 
 
 @dataclass(frozen=True, slots=True)
