@@ -3,7 +3,6 @@
 A plugin keeps the channel that it chose, and names it with each check, so nothing is stored here. No I/O.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 from ..errors import FormatError, UsageError
 from ..format.strictjson import check_name
-from ._endpoint import MAX_REQUEST_BYTES, UpdateRequest, at_least, is_version
+from ._endpoint import UpdateRequest, at_least, is_version, parse_request
 
 _PLATFORMS = ("ios", "android", "electron")
 
@@ -96,8 +95,8 @@ class CapgoChannels:
 
 def parse_choice(body: bytes) -> tuple[UpdateRequest, object]:
     """Return who chooses which channel. Raises FormatError."""
-    request = UpdateRequest.parse(body[: MAX_REQUEST_BYTES + 1])
-    return request, json.loads(body).get("channel")
+    members = parse_request(body)
+    return UpdateRequest.of(members), members.get("channel")
 
 
 def _table(value: Any, place: str) -> dict[str, Any]:

@@ -4,13 +4,13 @@ The plugin posts what it runs, the server answers with a release or with a refus
 answer like any other, with status 200. No I/O, no clock, no storage: who mounts this finds the release.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FormatError
+from ._bodies import parse_body, text_of
 from ._keys import KEY_ID_CHARS
 from ._manifest import ManifestEntry
 from ._wire import CapgoBundle, ChecksumVersion
@@ -65,20 +65,12 @@ class UpdateRequest:
     @classmethod
     def parse(cls, body: bytes) -> "UpdateRequest":
         """Parse a request's body; members that are not needed are ignored. Raises FormatError."""
-        if len(body) > MAX_REQUEST_BYTES:
-            raise FormatError(f"request: {len(body)} bytes, at most {MAX_REQUEST_BYTES} are allowed")
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
-            raise FormatError("request: not JSON") from None
-        if type(value) is not dict:
-            raise FormatError("request: expected an object")
-        return cls.of(value)
+        return cls.of(parse_request(body))
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> "UpdateRequest":
         """Return what members say, of an object or of a query. Raises FormatError."""
-        texts = {name: _text(value, name) for name in _REQUEST_MEMBERS}
+        texts = {name: text_of(value, name, "request") for name in _REQUEST_MEMBERS}
         if texts["platform"] not in _PLATFORMS:
             raise FormatError(f"request.platform: {texts['platform'][:64]!r} is none of {', '.join(_PLATFORMS)}")
         plugin_version = _parse_version(texts["plugin_version"])
@@ -122,6 +114,14 @@ class CapgoRelease:
     manifest: Sequence[ManifestEntry] = ()
 
 
+def parse_request(body: bytes) -> dict[str, Any]:
+    """Return the members of a request's body, whatever they are. Raises FormatError."""
+    value = parse_body(body, "request", most=MAX_REQUEST_BYTES)
+    if type(value) is not dict:
+        raise FormatError("request: expected an object")
+    return value
+
+
 def answer(request: UpdateRequest, release: CapgoRelease | None) -> dict[str, Any]:
     """Return the answer to a request. release: the latest of its app and channel, None where there is none."""
     if release is None:
@@ -162,12 +162,7 @@ def manifest_size(body: bytes) -> dict[str, Any]:
 
     Entries whose addresses are others are unknown ones. What the device says of itself is not looked at.
     """
-    if len(body) > MAX_SIZE_REQUEST_BYTES:
-        raise FormatError(f"request: {len(body)} bytes, at most {MAX_SIZE_REQUEST_BYTES} are allowed")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise FormatError("request: not JSON") from None
+    value = parse_body(body, "request", most=MAX_SIZE_REQUEST_BYTES)
     entries = value.get("manifest") if type(value) is dict else None
     if type(entries) is not list or not all(type(one) is dict for one in entries):
         raise FormatError("request.manifest: expected a list of objects")
@@ -238,13 +233,6 @@ def _parse_version(text: str) -> tuple[Version, bool] | None:
         return None
     major, minor, patch = (int(number or 0) for number in match.group(1, 2, 3))
     return (major, minor, patch), match.group(4) is not None
-
-
-def _text(value: dict[str, Any], name: str) -> str:
-    text = value.get(name)
-    if type(text) is not str or not text:
-        raise FormatError(f"request.{name}: expected a string that is not empty")
-    return text
 
 
 def _optional_text(value: dict[str, Any], name: str) -> str | None:

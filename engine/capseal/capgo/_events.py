@@ -1,12 +1,11 @@
 """What Capgo's plugin reports: events of devices, of which nothing is kept that says which device it was. No I/O."""
 
-import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import FormatError
+from ._bodies import parse_body, text_of
 
 MAX_EVENTS_BYTES = 1024 * 1024
 MAX_EVENTS = 1000
@@ -48,12 +47,7 @@ def parse_events(body: bytes) -> Counter[EventKind]:
 
     What nobody knows is `other`: a label of bounded variety for whatever a device writes.
     """
-    if len(body) > MAX_EVENTS_BYTES:
-        raise FormatError(f"events: {len(body)} bytes, at most {MAX_EVENTS_BYTES} are allowed")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise FormatError("events: not JSON") from None
+    value = parse_body(body, "events", most=MAX_EVENTS_BYTES)
     events = value if type(value) is list else [value]
     if not 1 <= len(events) <= MAX_EVENTS:
         raise FormatError(f"events: {len(events)}, 1 to {MAX_EVENTS} are allowed")
@@ -63,7 +57,7 @@ def parse_events(body: bytes) -> Counter[EventKind]:
 def _kind_of(event: Any, place: str) -> EventKind:
     if type(event) is not dict:
         raise FormatError(f"{place}: expected an object")
-    app, action = _text(event, "app_id", place), _text(event, "action", place)
+    app, action = text_of(event, "app_id", place), text_of(event, "action", place)
     if not _APP.fullmatch(app):
         raise FormatError(f"{place}.app_id: {app[:64]!r} is no app id")
     # Of a file that failed, its name stands behind the version.
@@ -75,10 +69,3 @@ def _kind_of(event: Any, place: str) -> EventKind:
         "download_percent" if _PERCENT.fullmatch(action) else action if action in _ACTIONS else OTHER,
         version if _VERSION.fullmatch(version) else OTHER,
     )
-
-
-def _text(event: Mapping[str, Any], name: str, place: str) -> str:
-    text = event.get(name)
-    if type(text) is not str or not text:
-        raise FormatError(f"{place}.{name}: expected a string that is not empty")
-    return text

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -157,15 +157,7 @@ class _Packing:
                     known = PackedFile(name=name, offset=at, size=written.size, checksum_v2=v2, checksum_v3=v3)
                     places[written.digest, written.compressed] = known
                     at += written.size
-            files.append(
-                PackedFile(
-                    name=name,
-                    offset=known.offset,
-                    size=known.size,
-                    checksum_v2=known.checksum_v2,
-                    checksum_v3=known.checksum_v3,
-                )
-            )
+            files.append(replace(known, name=name))
             if self._progress is not None:
                 self._progress(member.entry.size)
         return CapgoFiles(session_key=self._session_key.sign(self._key), pack_bytes=at, files=tuple(files))

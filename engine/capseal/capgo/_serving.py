@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from ._endpoint import (
     manifest_size,
     refusal,
 )
+from ._http import body_of, json_answer
 
 if TYPE_CHECKING:
     from ._channels import CapgoChannels
@@ -90,12 +90,12 @@ class CapgoUpdates:
 
         async def sizes(request: Request) -> Response:
             """POST /v1/capgo/updates/manifest_size: what the files of a manifest have in bytes."""
-            body = await _body(request, MAX_SIZE_REQUEST_BYTES)
+            body = await body_of(request, MAX_SIZE_REQUEST_BYTES)
             try:
                 found = await asyncio.to_thread(manifest_size, body)
             except FormatError as error:
-                return _json(bad_request(error), status=400)
-            return _json(found)
+                return json_answer(bad_request(error), status=400)
+            return json_answer(found)
 
         # With a slash at its end, as some write it into an app, it would be another path.
         here = [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
@@ -115,7 +115,7 @@ class CapgoUpdates:
     async def _answer(self, request: Request, releases: _SignedReleases, deltas: DeltaAnswers) -> "_Answered":
         """Raises TransferError where the storage failed."""
         try:
-            asked = UpdateRequest.parse(await _body(request, MAX_REQUEST_BYTES))
+            asked = UpdateRequest.parse(await body_of(request, MAX_REQUEST_BYTES))
         except FormatError as error:
             return _Answered(bad_request(error))
         channel = asked.channel or self._default(asked)
@@ -153,13 +153,13 @@ def _channel_route(channels: "CapgoChannels", otherwise: str) -> Route:
         try:
             if request.method in ("GET", "HEAD"):
                 asked = UpdateRequest.of(dict(request.query_params))
-                return _json(channels.listed(asked, otherwise))
-            asked, channel = parse_choice(await _body(request, MAX_REQUEST_BYTES))
+                return json_answer(channels.listed(asked, otherwise))
+            asked, channel = parse_choice(await body_of(request, MAX_REQUEST_BYTES))
         except FormatError as error:
-            return _json(bad_request(error))
+            return json_answer(bad_request(error))
         if request.method == "PUT":
-            return _json(channels.got(asked, otherwise))
-        return _json(channels.chosen(asked, channel, otherwise))
+            return json_answer(channels.got(asked, otherwise))
+        return json_answer(channels.chosen(asked, channel, otherwise))
 
     return Route(CHANNELS_PATH, channel_self, methods=["GET", "POST", "PUT"])
 
@@ -172,27 +172,13 @@ class _Answered:
     packed: bytes | None = None
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """Return a request's body, or so much of it that it has too much, which is what parsers say."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            break
-    return bytes(body)
-
-
 async def _response(request: Request, answered: _Answered) -> Response:
     if answered.packed is None:
-        return _json(answered.found)
+        return json_answer(answered.found)
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(answered.packed, 200, {**headers, "Content-Encoding": "gzip"}, "application/json")
     return Response(await asyncio.to_thread(gzip.decompress, answered.packed), 200, headers, "application/json")
-
-
-def _json(found: dict[str, Any] | list[dict[str, Any]], *, status: int = 200) -> Response:
-    return Response(json.dumps(found), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 def _takes_gzip(header: str) -> bool:

@@ -1,7 +1,6 @@
 """What Capgo's plugin reports, counted; a page with charts, and the same as JSON (docs/capgo.md, Statistics)."""
 
 import asyncio
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from starlette.routing import Route
 from ..errors import FormatError
 from ._counts import DAY_S, DayCount, EventCounts
 from ._events import FAILURES, INSTALLED, MAX_EVENTS_BYTES, parse_events
+from ._http import body_of, json_answer
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -35,30 +35,27 @@ def statistics_routes(counts: EventCounts, registry: CollectorRegistry) -> Seque
 
     async def report(request: Request) -> Response:
         """POST /v1/capgo/stats: 200 once they are counted, 400 what never will be, 503 what may be sent again."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_EVENTS_BYTES:
-                break
         try:
-            found = parse_events(bytes(body))
+            found = parse_events(await body_of(request, MAX_EVENTS_BYTES))
         except FormatError as error:
-            return _json({"error": "invalid_json_body", "message": str(error)}, 400)
+            return json_answer({"error": "invalid_json_body", "message": str(error)}, status=400)
         try:
             await counts.add(found)
         except sqlite3.Error as error:
-            return _json({"error": "stats_unavailable", "message": f"events cannot be written: {error}"}, 503)
+            return json_answer(
+                {"error": "stats_unavailable", "message": f"events cannot be written: {error}"}, status=503
+            )
         for kind, number in found.items():
             events.labels(kind.action).inc(number)
-        return _json({"status": "ok"}, 200)
+        return json_answer({"status": "ok"})
 
     async def exported(request: Request) -> Response:
         """GET /v1/capgo/stats.json: what was counted, by day."""
         try:
             days = await asyncio.to_thread(counts.by_day)
         except sqlite3.Error as error:
-            return _json({"error": "stats_unavailable", "message": f"counts cannot be read: {error}"}, 503)
-        return _json({"counts": [one._replace(day=_date(one.day))._asdict() for one in days]}, 200)  # type: ignore[arg-type]
+            return json_answer({"error": "stats_unavailable", "message": f"counts cannot be read: {error}"}, status=503)
+        return json_answer({"counts": [one._replace(day=_date(one.day))._asdict() for one in days]})  # type: ignore[arg-type]
 
     async def page(request: Request) -> Response:
         """GET /v1/capgo/stats: installs, failures by reason, and versions, as charts."""
@@ -66,7 +63,7 @@ def statistics_routes(counts: EventCounts, registry: CollectorRegistry) -> Seque
         try:
             body = await asyncio.to_thread(lambda: _page(counts.by_day()))
         except sqlite3.Error as error:
-            return _json({"error": "stats_unavailable", "message": f"counts cannot be read: {error}"}, 503)
+            return json_answer({"error": "stats_unavailable", "message": f"counts cannot be read: {error}"}, status=503)
         return Response(body, 200, headers, "text/html")
 
     return [
@@ -74,10 +71,6 @@ def statistics_routes(counts: EventCounts, registry: CollectorRegistry) -> Seque
         Route(PATH, page, methods=["GET"]),
         Route(f"{PATH}.json", exported, methods=["GET"]),
     ]
-
-
-def _json(value: dict[str, object], status: int) -> Response:
-    return Response(json.dumps(value), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 class _Bar(NamedTuple):
