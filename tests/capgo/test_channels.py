@@ -13,6 +13,7 @@ from capseal.capgo._channels import parse_choice
 from capseal.server import CapgoUpdates
 from support.capgo_devices import DeviceOpener
 from support.capgo_pair import make_pair
+from support.capgo_requests import NEEDED
 from support.command import run
 from support.serving import APP, Live, live_server
 
@@ -29,15 +30,7 @@ native = "2.0.0"
 channel = "apple"
 platform = "ios"
 """
-REQUEST = {
-    "platform": "android",
-    "device_id": "00009999-0000-4000-8000-000000000000",
-    "app_id": APP,
-    "version_build": "1.0.0",
-    "version_name": "builtin",
-    "plugin_version": "8.51.23",
-    "defaultChannel": "",
-}
+REQUEST = NEEDED | {"defaultChannel": ""}
 
 
 @pytest.fixture

@@ -8,23 +8,10 @@ import pytest
 
 from capseal import FormatError, capgo
 from capseal.capgo import Bundle, ManifestEntry, PrivateKey, Release, UpdateRequest
+from support.capgo_requests import WHOLE
 
 URL = "https://updates.example.com/game/42.zip"
-REQUEST: dict[str, Any] = {
-    "platform": "android",
-    "device_id": "00009999-0000-4000-8000-000000000000",
-    "app_id": "com.example.game",
-    "custom_id": "",
-    "version_build": "1.0.0",
-    "version_code": "17",
-    "version_os": "14",
-    "version_name": "1.3.0",
-    "plugin_version": "7.30.0",
-    "is_emulator": False,
-    "is_prod": True,
-    "install_source": "com.android.vending",
-    "defaultChannel": "production",
-}
+REQUEST = WHOLE | {"version_name": "1.3.0"}
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from capseal.constants import SEGMENT_BYTES
 from capseal.format.tree import index_entries
 from capseal.server import CapgoUpdates
 from support.capgo_devices import Device, DeviceOpener
+from support.capgo_requests import NEEDED
 from support.command import run
 from support.serving import APP, TOKEN, Bundle, Live, live_server, make_bundle
 from support.serving_command import serving
@@ -118,16 +119,7 @@ def updated(live: Live, device: Device) -> tuple[dict[str, Any], int]:
 
 
 def asked(live: Live, **changes: Any) -> httpx.Response:
-    request = {
-        "platform": "android",
-        "device_id": "00009999-0000-4000-8000-000000000000",
-        "app_id": APP,
-        "version_build": "1.0.0",
-        "version_name": "builtin",
-        "plugin_version": "8.51.23",
-        "defaultChannel": "production",
-    }
-    return live.client.post(UPDATES, json=request | changes)
+    return live.client.post(UPDATES, json=NEEDED | changes)
 
 
 # What a device fetches.

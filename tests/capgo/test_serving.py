@@ -26,11 +26,11 @@ from capseal.format.tree import index_entries
 from capseal.server import CapgoUpdates, Limits
 from capseal.server.storage.records import ReleaseRecord
 from support.capgo_pair import Pair, make_pair
+from support.capgo_requests import WHOLE as REQUEST
 from support.capgo_tool import Project
 from support.command import run
 from support.serving import (
     APP,
-    CHANNEL,
     TOKEN,
     Bundle,
     Live,
@@ -47,21 +47,6 @@ S = SEGMENT_BYTES
 NAME = "game.capgo"
 FILE = f"/attachments/{NAME}"
 UPDATES = "/v1/capgo/updates"
-REQUEST: dict[str, Any] = {
-    "platform": "android",
-    "device_id": "00009999-0000-4000-8000-000000000000",
-    "app_id": APP,
-    "custom_id": "",
-    "version_build": "1.0.0",
-    "version_code": "17",
-    "version_os": "14",
-    "version_name": "builtin",
-    "plugin_version": "7.30.0",
-    "is_emulator": False,
-    "is_prod": True,
-    "install_source": "com.android.vending",
-    "defaultChannel": CHANNEL,
-}
 
 
 PairMaker = Callable[..., Pair]
