@@ -66,16 +66,25 @@ export class SegmentCipher {
   }
 
   /**
+   * Return a segment's nonce: the prefix, its number, and whether it is the last.
+   * @param {number} segment
+   */
+  nonce(segment) {
+    const iv = new Uint8Array(12);
+    iv.set(this.prefix);
+    new DataView(iv.buffer).setUint32(7, segment);
+    iv[11] = segment === this.last ? 1 : 0;
+    return iv;
+  }
+
+  /**
    * Return a segment's plaintext. Throws TamperedError where its tag fails.
    * @param {number} segment
    * @param {Bytes} data the whole segment, already checked against the index
    * @returns {Promise<Bytes>}
    */
   async decrypt(segment, data) {
-    const iv = new Uint8Array(12);
-    iv.set(this.prefix);
-    new DataView(iv.buffer).setUint32(7, segment);
-    iv[11] = segment === this.last ? 1 : 0;
+    const iv = this.nonce(segment);
     const stored = segment === 0 ? data.subarray(HEADER_BYTES) : data;
     try {
       return new Uint8Array(await subtle().decrypt({ name: "AES-GCM", iv }, this.key, stored));

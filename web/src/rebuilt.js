@@ -9,7 +9,7 @@ import { Base } from "./base.js";
 import { utf8 } from "./bytes.js";
 import { unsealCompanion } from "./companion.js";
 import { RejectedError, TamperedError } from "./errors.js";
-import { HEADER_BYTES, SEGMENT_BYTES, plainOffset } from "./layout.js";
+import { DIGEST_BYTES, HEADER_BYTES, plainOffset, segmentCount } from "./layout.js";
 import { CONTENT, readManifest } from "./manifest.js";
 import { SegmentCipher, checkCommitment, parseHeader } from "./payload.js";
 import { rebuild } from "./recipe.js";
@@ -39,8 +39,6 @@ import { hkdf, subtle } from "./webcrypto.js";
 
 const FROM_NOTHING = "recipe-fresh";
 const NAME_DIGEST_CHARS = 16;
-const TAG_BYTES = 16;
-const INDEX_ENTRY_BYTES = 32;
 
 /**
  * Return the plaintext by the recipe from what was confirmed, the latest first, or else by that from nothing; null where
@@ -61,8 +59,7 @@ export async function rebuiltFrom(incoming, release, recipes, means) {
   const opening = { verified, name: companion.name, index, identity: identityInput, ...(signal && { signal }) };
   const pieces = rebuild(unsealCompanion(stored, opening), { base, memoryBytes: recipeMemoryBytes });
   const rebuilding = new Rebuilt(incoming, release, pieces, means);
-  const segments = Math.ceil(companion.size / SEGMENT_BYTES);
-  const recipeBytes = companion.size + INDEX_ENTRY_BYTES * segments;
+  const recipeBytes = companion.size + DIGEST_BYTES * segmentCount(companion.size);
   const { size } = verified.statement.payload;
   const source = () => (rebuilding.kept > 0 ? companion.name : "payload");
   return {
@@ -149,7 +146,7 @@ class Rebuilt {
   async *plaintext() {
     const { content, payload } = this.statement;
     const sessionKey = await this.identity.openSessionKey(this.statement);
-    const count = Math.ceil(payload.size / SEGMENT_BYTES);
+    const count = segmentCount(payload.size);
     /** @type {RebuildingCipher | null} */
     let cipher = null;
     try {
@@ -273,10 +270,6 @@ class RebuildingCipher extends SegmentCipher {
    * @param {Bytes} plain
    */
   async encrypt(segment, plain) {
-    const iv = new Uint8Array(12);
-    iv.set(this.prefix);
-    new DataView(iv.buffer).setUint32(7, segment);
-    iv[11] = segment === this.last ? 1 : 0;
-    return new Uint8Array(await subtle().encrypt({ name: "AES-GCM", iv, tagLength: 8 * TAG_BYTES }, this.key, plain));
+    return new Uint8Array(await subtle().encrypt({ name: "AES-GCM", iv: this.nonce(segment) }, this.key, plain));
   }
 }
