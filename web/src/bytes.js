@@ -50,7 +50,10 @@ export function fromHex(hex) {
  * @param {Uint8Array} data
  */
 export function toBase64(data) {
-  return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+  let binary = "";
+  // In parts: each byte is an argument, of which engines take a limited number.
+  for (let at = 0; at < data.length; at += 8192) binary += String.fromCharCode(...data.subarray(at, at + 8192));
+  return btoa(binary);
 }
 
 /**

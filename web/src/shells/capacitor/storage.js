@@ -1,5 +1,6 @@
 /** Where a device store is kept in a Capacitor app: its state in IndexedDB, its files by the plugin for the file system. */
 
+import { toBase64 } from "../../bytes.js";
 import { Records } from "../browser/record.js";
 import { webLocks } from "../locks.js";
 
@@ -60,7 +61,7 @@ export class CapacitorStorage {
     const place = this.place(`${folder}/${path}`);
     let begun = false;
     for await (const piece of regrouped(pieces)) {
-      const data = base64Of(piece);
+      const data = toBase64(piece);
       if (begun) await this.filesystem.appendFile({ ...place, data });
       else await this.filesystem.writeFile({ ...place, data, recursive: true });
       begun = true;
@@ -143,14 +144,6 @@ async function* regrouped(pieces) {
     }
   }
   if (filled > 0) yield piece.subarray(0, filled);
-}
-
-/** @param {Uint8Array} data */
-function base64Of(data) {
-  let binary = "";
-  // In parts: each byte is an argument, of which engines take a limited number.
-  for (let at = 0; at < data.length; at += 8192) binary += String.fromCharCode(...data.subarray(at, at + 8192));
-  return btoa(binary);
 }
 
 /** @param {string | Blob} data base64, or what is no text at all */
