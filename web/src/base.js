@@ -1,6 +1,6 @@
 /** What a recipe is applied to: files as one string, each behind the header of a stored zip (docs/delta.md, Base). */
 
-import { concat, equal, toHex, utf8 } from "./bytes.js";
+import { concat, toHex, utf8 } from "./bytes.js";
 import { FormatError, SourceChangedError } from "./errors.js";
 import { localHeader } from "./zipheaders.js";
 import { sha256 } from "./webcrypto.js";
@@ -140,7 +140,6 @@ export class Base {
  * @param {Bytes} other
  */
 function compared(one, other) {
-  if (equal(one, other)) return 0;
   const differs = one.findIndex((byte, i) => byte !== other[i]);
-  return differs < 0 ? -1 : (one[differs] ?? 0) - (other[differs] ?? -1);
+  return differs < 0 ? one.length - other.length : (one[differs] ?? 0) - (other[differs] ?? -1);
 }

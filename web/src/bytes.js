@@ -46,6 +46,14 @@ export function fromHex(hex) {
 }
 
 /**
+ * Return a view of these bytes alone, whatever else their buffer holds.
+ * @param {Bytes} data
+ */
+export function viewOf(data) {
+  return new DataView(data.buffer, data.byteOffset, data.length);
+}
+
+/**
  * Return base64.
  * @param {Uint8Array} data
  */

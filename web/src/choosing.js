@@ -115,7 +115,7 @@ async function problemOf(bundle, { storage, trust, expect, verify }) {
  * @param {TrustStore} trust
  * @param {Expect & { role: Role }} expect
  */
-export async function checkCopy(storage, bundle, trust, expect) {
+async function checkCopy(storage, bundle, trust, expect) {
   await checkContent(storage, bundle);
   const seal = await storage.read(bundle.folder, SEAL);
   if (!seal) throw new TamperedError(`${bundle.folder}: its seal is missing`);

@@ -1,7 +1,7 @@
 /** What a device does with heads: which it accepts, what they let it install, when it is uncertain (docs/device.md). */
 
 import { NotForUsError, RejectedError, StaleError, TamperedError } from "./errors.js";
-import { checkHead, checkRecall } from "./head.js";
+import { checkFresh, checkHead, checkRecall } from "./head.js";
 import { NO_HEADS, checkFollows, uncertain } from "./headmemory.js";
 import { misfit } from "./requires.js";
 import { inShare } from "./rollout.js";
@@ -92,8 +92,7 @@ export class Heads {
           `epoch ${head.epoch}, here is version ${version}, epoch ${epoch}`,
       );
     }
-    const now = this.time(state);
-    if (now >= head.expires) throw new StaleError(`head ${head.number} expired at ${head.expires}, it is ${now}`);
+    checkFresh(head, this.time(state));
   }
 
   /**

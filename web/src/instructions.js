@@ -1,7 +1,8 @@
 /** What a recipe says: its head, and the instructions of a block (docs/delta.md, Head and Blocks). */
 
-import { toHex } from "./bytes.js";
+import { toHex, viewOf } from "./bytes.js";
 import { FormatError } from "./errors.js";
+import { HEADER_BYTES } from "./layout.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { Layout } from "./base.js" */
@@ -9,13 +10,12 @@ import { FormatError } from "./errors.js";
 const MIB = 1024 * 1024;
 const MAGIC = "8952454349504501";
 const MAX_FRAME_BYTES = 8 * MIB;
-const MAX_REFERENCE_BYTES = 32 * MIB;
+export const MAX_REFERENCE_BYTES = 32 * MIB;
 const MAX_HISTORY_BYTES = 8 * MIB;
 const MAX_DIRECTORY_BYTES = 16 * MIB;
 const MAX_NEW_BYTES = 2 ** 51;
 const LEAST_BYTES = 64; // of a range or a copy
 const MAX_NUMBER_BYTES = 8;
-const PAYLOAD_HEADER_BYTES = 40;
 export const HEAD_BYTES = 109;
 
 /**
@@ -55,7 +55,7 @@ export const HEAD_BYTES = 109;
  * @returns {Head}
  */
 export function parseHead(data) {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const view = viewOf(data);
   const magic = toHex(data.subarray(0, 8));
   if (magic !== MAGIC) throw new FormatError(`recipe: begins with ${magic}, expected ${MAGIC}`, 0);
   const head = {
@@ -71,8 +71,8 @@ export function parseHead(data) {
     newDigest: toHex(data.subarray(77, 109)),
   };
   const { payloadHeaderBytes: header, newBytes, directoryBytes, baseEntries, baseBytes } = head;
-  if (header !== 0 && header !== PAYLOAD_HEADER_BYTES) {
-    throw new FormatError(`recipe: payload header of ${header} bytes, expected 0 or ${PAYLOAD_HEADER_BYTES}`, 8);
+  if (header !== 0 && header !== HEADER_BYTES) {
+    throw new FormatError(`recipe: payload header of ${header} bytes, expected 0 or ${HEADER_BYTES}`, 8);
   }
   for (const [what, value, most] of /** @type {[string, number, number][]} */ ([
     ["frames", head.frameBytes, MAX_FRAME_BYTES],

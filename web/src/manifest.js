@@ -83,7 +83,7 @@ export function encodeManifest({ folders, files }) {
  * @param {string} digest
  * @returns {Promise<ContentManifest>}
  */
-export async function parseManifest(data, digest) {
+async function parseManifest(data, digest) {
   const found = toHex(await sha256(data));
   if (found !== digest) {
     throw new TamperedError(`manifest: digest ${found.slice(0, 16)} differs from ${digest.slice(0, 16)} in the state`);

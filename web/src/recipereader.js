@@ -2,7 +2,7 @@
 
 import { concat } from "./bytes.js";
 import { FormatError, TruncatedError } from "./errors.js";
-import { HEAD_BYTES, parseHead, parseInstructions } from "./instructions.js";
+import { HEAD_BYTES, MAX_REFERENCE_BYTES, parseHead, parseInstructions } from "./instructions.js";
 import { Zstd } from "./zstd.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -11,7 +11,6 @@ import { Zstd } from "./zstd.js";
 /** @typedef {{ where: string, stored: boolean, packed: Bytes, instructions: Instructions }} Block */
 
 const MAX_INSTRUCTION_BYTES = 1024 * 1024;
-const MAX_REFERENCE_BYTES = 32 * 1024 * 1024;
 const WORK_FACTOR = 8;
 const BLOCK_HEAD_BYTES = 13;
 const STORED = 0;

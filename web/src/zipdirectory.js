@@ -1,6 +1,6 @@
 /** The directory of a zip and its end records: they must say what lies before them, and end the archive. */
 
-import { shown } from "./bytes.js";
+import { shown, viewOf } from "./bytes.js";
 import { FormatError } from "./errors.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -41,7 +41,7 @@ export function decoded(raw, flags, offset) {
  * @returns {[number, number, number]}
  */
 export function sizes64(extra, short, name) {
-  const view = new DataView(extra.buffer, extra.byteOffset, extra.length);
+  const view = viewOf(extra);
   const long = short.filter((value) => value === ALL_ONES).length;
   let found = short;
   let seen = false;

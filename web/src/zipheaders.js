@@ -1,6 +1,6 @@
 /** The headers of capseal's own zips, and the directory that follows from them (docs/delta.md, Base and Directory). */
 
-import { concat } from "./bytes.js";
+import { concat, viewOf } from "./bytes.js";
 import { FormatError } from "./errors.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -148,11 +148,6 @@ function endRecords(count, size, start) {
   const short = Math.min(count, MAX16);
   const end = [u32(0x06054b50), u16(0), u16(0), u16(short), u16(short), u32(Math.min(size, MAX32))];
   return [...(long ? far : []), ...end, u32(Math.min(start, MAX32)), u16(0)];
-}
-
-/** @param {Bytes} data */
-function viewOf(data) {
-  return new DataView(data.buffer, data.byteOffset, data.length);
 }
 
 /** @param {number} value */

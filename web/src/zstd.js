@@ -5,7 +5,7 @@
  * bytes, and reaches nothing else. What is unpacked is bounded before it is.
  */
 
-import { toHex } from "./bytes.js";
+import { toHex, viewOf } from "./bytes.js";
 import { FormatError, TransferError } from "./errors.js";
 import { sha256 } from "./webcrypto.js";
 
@@ -150,11 +150,6 @@ function checkedFrame(data, size, where) {
   const frame = data.slice();
   frame[5] = (WINDOW_LOG - 10) << 3;
   return frame;
-}
-
-/** @param {Bytes} data */
-function viewOf(data) {
-  return new DataView(data.buffer, data.byteOffset, data.length);
 }
 
 /**

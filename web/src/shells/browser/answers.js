@@ -60,7 +60,7 @@ export class Bundles {
  * @param {string} type
  * @param {Request} request
  */
-export function answerOf(file, type, request) {
+function answerOf(file, type, request) {
   const headers = new Headers({
     "content-type": type,
     "x-content-type-options": "nosniff",
