@@ -11,8 +11,9 @@ import { FormatError } from "./errors.js";
 /** @typedef {null | boolean | number | string | JsonValue[] | { [name: string]: JsonValue }} JsonValue */
 
 const MAX_NESTING = 32;
+/** The one strict decoder. */
 // ignoreBOM keeps a byte order mark, which the grammar then refuses; fatal makes it strict (Encoding Standard, 8.1).
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+export const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const NUMBER = /-?(?:0|[1-9][0-9]*)/y;
 const SPACE = /[ \t\n\r]*/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;

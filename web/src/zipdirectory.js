@@ -2,6 +2,7 @@
 
 import { shown, viewOf } from "./bytes.js";
 import { FormatError } from "./errors.js";
+import { UTF8 } from "./strictjson.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { Input, Local } from "./zip.js" */
@@ -14,7 +15,6 @@ const MAX_DIRECTORY_BYTES = 32 * 1024 * 1024;
 const UTF8_NAME = 0x800;
 const UNIX = 3;
 const ALL_ONES = 0xffffffff;
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Return a name. Throws FormatError.
