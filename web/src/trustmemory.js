@@ -1,18 +1,12 @@
 /** What a device remembers of its trust store: updates that it followed, replayed from the built-in one at every start. */
 
-import { parseEnvelope, payloadOf } from "./dsse.js";
 import { RejectedError } from "./errors.js";
-import { Members } from "./members.js";
 import { restartedBy } from "./state.js";
-import { parse } from "./strictjson.js";
-import { parseStore } from "./trust.js";
-import { acceptUpdate, sameHeadKeys } from "./updates.js";
+import { acceptUpdate, readUpdate, sameHeadKeys } from "./updates.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { State } from "./state.js" */
 /** @import { TrustStore } from "./trust.js" */
-
-const UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json";
 
 /**
  * Return the state as an app sees it whose built-in trust store that is, and the store to go by.
@@ -63,7 +57,7 @@ async function replayed(builtin, updates) {
   let [store, last, fitting] = [builtin, builtin, 0];
   try {
     for (const update of updates) {
-      const brought = await broughtBy(update);
+      const { store: brought } = await readUpdate(update);
       if (brought.version > builtin.version) store = await acceptUpdate(store, update);
       else if (brought.version === builtin.version && brought.purposes.digest !== builtin.purposes.digest) {
         return { store: builtin, fitting: 0 };
@@ -85,22 +79,13 @@ async function replayed(builtin, updates) {
  */
 async function keepsHeads(update, store) {
   try {
-    const { purposes } = await broughtBy(update);
+    const { purposes } = (await readUpdate(update)).store;
     const { heads, epoch } = purposes;
     return heads !== undefined && epoch === store.purposes.epoch && sameHeadKeys(purposes, store.purposes);
   } catch (error) {
     if (!(error instanceof RejectedError)) throw error;
     return false;
   }
-}
-
-/**
- * Return the store that an update speaks of; nobody is asked whether it counts.
- * @param {Bytes} update
- */
-function broughtBy(update) {
-  const content = parse(payloadOf(parseEnvelope(update), UPDATE_TYPE), "trust update");
-  return parseStore(new Members(content, "trust update", ["previous", "store"]).value["store"]);
 }
 
 /** @param {TrustStore} store */

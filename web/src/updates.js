@@ -14,6 +14,7 @@ import { parseStore } from "./trust.js";
 
 export { textOf } from "./storetext.js";
 
+/** @import { Bytes } from "./bytes.js" */
 /** @import { KeySet, Purposes } from "./purposes.js" */
 /** @import { TrustStore } from "./trust.js" */
 
@@ -55,6 +56,16 @@ export async function acceptUpdate(trust, update) {
   await checkSigned(root, envelope, `new trust store version ${store.version}, whose root`);
   checkEpoch(purposes, store.purposes);
   return store;
+}
+
+/**
+ * Return the store that an update brings, and the digest of the one that it is for; nothing is verified.
+ *
+ * Throws FormatError.
+ * @param {Bytes} update
+ */
+export async function readUpdate(update) {
+  return parseContent(payloadOf(parseEnvelope(update), UPDATE_TYPE));
 }
 
 /** @param {Uint8Array} content */

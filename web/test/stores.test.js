@@ -74,3 +74,16 @@ test("updates that fit the built-in store are kept, and heads where their keys a
   }
   assert(rotations > 0);
 });
+
+test("a kept update that brings a key which cannot be used is dropped, as in Python, and the built-in store counts", async () => {
+  const { present, update } = ofKind("update").find(({ expect }) => expect === "ok");
+  const envelope = JSON.parse(update);
+  const content = JSON.parse(atob(envelope.payload));
+  content.store.keys[0].public_key = "no PEM";
+  const kept = utf8(JSON.stringify({ ...envelope, payload: btoa(JSON.stringify(content)) }));
+  const state = { ...freshState("app", "production"), trust: { updates: [kept], restarted: null } };
+  const builtin = await loadTrust(present);
+  const { state: after, trust } = await byTrust(state, builtin);
+  assert.deepEqual(after.trust?.updates, []);
+  assert.equal(trust, builtin);
+});
