@@ -3,7 +3,6 @@
 import hashlib
 import io
 from copy import deepcopy
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from random import Random
@@ -23,7 +22,7 @@ from .corpus import enveloped, signed
 from .keys import fast_key
 from .mutating import mutate_bytes, mutate_json, often
 from .running import Disagreement, Target
-from .webs import compared
+from .webs import beside_web, compared
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _MOST_BYTES = 64 * 1024 * 1024
@@ -132,10 +131,5 @@ def web_document_target(what: str) -> Target:
         "update": (trusting.update_target(), check_web_update),
         "recipe": (recipes.recipe_target(), check_web_recipe),
     }[what]
-
-    def make(r: Random) -> Any:
-        web_reader()  # started with the first case, before there is a limit to memory that node would inherit
-        return target.make(r)
-
     oracle = "the JavaScript reader: the same verdict, error class and content"
-    return replace(target, name=f"web {what}", oracle=oracle, make=make, run=run)
+    return beside_web(what, target, run, oracle)

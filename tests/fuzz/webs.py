@@ -164,18 +164,15 @@ def check_web_certified(bundle: bytes) -> None:
 def web_x5c_target() -> Target:
     """The certificates that a signature carries, where its key is trusted by itself."""
 
-    def make(r: Random) -> bytes:
-        web_reader()
-        return _draw_certified(r)
-
-    return Target(
-        name="web x5c",
+    target = Target(
+        name="x5c",
         oracle="the JavaScript reader: the same verdict, but for what names and extensions hold",
         modules=bundles.modules("trust.certificates"),
-        make=make,
+        make=_draw_certified,
         run=check_web_certified,
         gates={"chain": (Chain, "parse")},
     )
+    return beside_web(target.name, target, target.run, target.oracle)
 
 
 def web_target(what: str) -> Target:
@@ -186,10 +183,15 @@ def web_target(what: str) -> Target:
         "statement": (bundles.statement_target(), check_web_statement),
         "companion": (companions.companion_target(), check_web_companion),
     }[what]
+    oracle = "the independent reader and the JavaScript reader: the same verdict, error class and plaintext"
+    return beside_web(what, target, run, oracle)
+
+
+def beside_web(what: str, target: Target, run: Callable[[Any], object], oracle: str) -> Target:
+    """Return a target with the JavaScript reader beside it, which `run` asks."""
 
     def make(r: Random) -> Any:
         web_reader()  # started with the first case, before there is a limit to memory that node would inherit
         return target.make(r)
 
-    oracle = "the independent reader and the JavaScript reader: the same verdict, error class and plaintext"
     return replace(target, name=f"web {what}", oracle=oracle, make=make, run=run)
