@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,15 @@ CHANNEL = "production"
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 WEEK_S = 7 * 24 * 3600
+
+HEADS_FOR_OTHERS: dict[str, Callable[[Head], Head]] = {
+    "channel": lambda head: replace(head, channel="beta"),
+    "app": lambda head: replace(head, app="com.example.other"),
+    "role": lambda head: replace(head, role=Role.DEVELOPMENT),
+    "epoch": lambda head: replace(head, epoch=2),
+    "too long": lambda head: replace(head, expires=head.issued + timedelta(seconds=2 * WEEK_S + 1)),
+}
+"""What makes of a head one that no device here may take, by what is wrong with it: all are NotForUsError."""
 
 
 class Publisher:
