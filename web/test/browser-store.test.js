@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findChromium, withBrowser } from "./support/chromium.js";
-import { APP, IDENTITY, TRUST, seal, zipOf } from "./support/sealing.js";
+import { answersOf } from "./support/sealing.js";
 import { serve } from "./support/serving.js";
 
 const skip = findChromium() || process.env["CI"] ? false : "no chromium here; CHROMIUM may name one";
@@ -12,15 +12,8 @@ const call = (/** @type {string} */ text) => `import("/test/support/store-page.j
 
 /** @param {(open: (path?: string) => Promise<import("./support/chromium.js").Page>, url: string) => Promise<void>} use */
 async function withStore(use) {
-  /** @type {Record<string, import("./support/serving.js").Answer>} */
-  const answers = { "/told.json": (_, response) => void response.end(JSON.stringify({ trust: TRUST, identity: IDENTITY, app: APP })) };
-  for (const [sequence, bytes] of [[1, 1000], [2, 700_000], [3, 9_000_000]]) {
-    const large = Buffer.alloc(bytes, sequence);
-    const made = await seal(zipOf({ "index.html": `version ${sequence}`, "a/large.bin": large }), { sequence });
-    answers[`/${sequence}.seal`] = (_, response) => void response.end(made.seal);
-    answers[`/${sequence}.payload`] = (_, response) => void response.end(made.payload);
-  }
-  const server = await serve(answers);
+  const releases = [1000, 700_000, 9_000_000].map((bytes, i) => ({ "a/large.bin": Buffer.alloc(bytes, i + 1) }));
+  const server = await serve(await answersOf(releases));
   try {
     await withBrowser((open) => use(() => open(server.url), server.url));
   } finally {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { findChromium, withPage } from "./support/chromium.js";
-import { APP, IDENTITY, TRUST, seal, zipOf } from "./support/sealing.js";
+import { answersOf } from "./support/sealing.js";
 import { serve } from "./support/serving.js";
 
 const built = await import("esbuild")
@@ -16,18 +16,11 @@ const built = await import("esbuild")
 const skip = (findChromium() && built) || process.env["CI"] ? false : "no chromium, or nothing of package-lock.json";
 
 test("bundles are written in pieces, read back whole, and shown by a path that is not kept", { skip, timeout: 60_000 }, async () => {
-  /** @type {Record<string, import("./support/serving.js").Answer>} */
-  const answers = {
-    "/told.json": (_, response) => void response.end(JSON.stringify({ trust: TRUST, identity: IDENTITY, app: APP })),
+  const releases = [1, 2].map((sequence) => ({ "a/empty": "", "a/large.bin": new Uint8Array(2_000_001).fill(sequence) }));
+  const server = await serve({
+    ...(await answersOf(releases)),
     "/page.js": (_, response) => void response.setHeader("content-type", "text/javascript").end(built?.outputFiles?.[0]?.contents),
-  };
-  for (const sequence of [1, 2]) {
-    const files = { "index.html": `version ${sequence}`, "a/empty": "", "a/large.bin": new Uint8Array(2_000_001).fill(sequence) };
-    const made = await seal(zipOf(files), { sequence });
-    answers[`/${sequence}.seal`] = (_, response) => void response.end(made.seal);
-    answers[`/${sequence}.payload`] = (_, response) => void response.end(made.payload);
-  }
-  const server = await serve(answers);
+  });
   try {
     await withPage(server.url, async (page) => {
       for (const sequence of [1, 2]) {

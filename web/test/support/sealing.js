@@ -95,6 +95,23 @@ export async function seal(content, told) {
   return { seal: framed(await signed(statement, told.signer ?? "signer"), entries), payload, digest: toHex(digest) };
 }
 
+/**
+ * Return what a server answers that has releases, numbered from 1, and what a page's store is told.
+ * @param {Record<string, string | Uint8Array>[]} releases the files of each, beside its `index.html`
+ */
+export async function answersOf(releases) {
+  const told = JSON.stringify({ trust: TRUST, identity: IDENTITY, app: APP });
+  /** @type {Record<string, import("./serving.js").Answer>} */
+  const answers = { "/told.json": (_, response) => void response.end(told) };
+  for (const [i, files] of releases.entries()) {
+    const sequence = i + 1;
+    const made = await seal(zipOf({ "index.html": `version ${sequence}`, ...files }), { sequence });
+    answers[`/${sequence}.seal`] = (_, response) => void response.end(made.seal);
+    answers[`/${sequence}.payload`] = (_, response) => void response.end(made.payload);
+  }
+  return answers;
+}
+
 /** @param {number} sequence */
 export function moment(sequence) {
   return new Date(Date.UTC(2026, 0, 1) + sequence * 60_000).toISOString().replace(".000Z", "Z");
