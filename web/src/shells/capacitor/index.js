@@ -5,6 +5,8 @@
  * chooses what to run and counts the trial before it switches.
  */
 
+import { CONTENT } from "../../manifest.js";
+
 export { CapacitorStorage } from "./storage.js";
 
 /** @import { Shell } from "../../storage.js" */
@@ -12,7 +14,6 @@ export { CapacitorStorage } from "./storage.js";
 
 /** @typedef {import("@capacitor/core").WebViewPlugin} WebViewPlugin */
 
-const CONTENT = "content";
 const FILE = "file://";
 
 /** @implements {Shell} */
