@@ -25,7 +25,8 @@
  * @typedef {object} Shell
  * @property {(folder: string) => Promise<string>} address of a bundle's content, as show() takes it
  * @property {(address: string) => Promise<void>} show goes there
- * @property {(folder: string) => Promise<boolean>} alive says whether another page runs from that folder now
+ * @property {(folder: string) => Promise<boolean>} alive says whether another page runs from that folder
+ *   now, or may be on its way there: then its trial is not over
  */
 
 export {};

@@ -30,7 +30,8 @@ async function update() {
     expecting: (bytes) => ([progress.max, progress.value] = [bytes, 0]),
     progress: (bytes) => (progress.value += bytes),
   });
-  await store.activate();
+  const { staged } = await store.status();
+  if (staged) await store.activate(); // else another tab was first
   said.textContent = `Version ${bundle.version} is here.`;
   await store.prune();
 }

@@ -52,7 +52,7 @@ export class BrowserShell {
   }
 
   /**
-   * Say whether a page runs from a folder now.
+   * Say whether another page runs from a folder now, or may be on its way there.
    * @param {string} folder
    * @returns {Promise<boolean>}
    */

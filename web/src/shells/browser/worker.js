@@ -52,7 +52,12 @@ export function serveBundles({ shell, version, run = "run/", storage = new Brows
     if (typeof alive !== "string") return;
     const tell = async () => {
       const pages = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
-      event.ports[0].postMessage(pages.some((/** @type {{ url: string }} */ { url }) => running(url)?.folder === alive));
+      // A page that runs no bundle may be the boot page of a tab that has counted its start and is on its way there.
+      const others = pages.filter(
+        (/** @type {{ id: string, url: string }} */ { id, url }) => id !== event.source?.id && url.startsWith(scope.href),
+      );
+      const folders = others.map((/** @type {{ url: string }} */ { url }) => running(url)?.folder ?? alive);
+      event.ports[0].postMessage(folders.includes(alive));
     };
     event.waitUntil(tell());
   });
