@@ -75,7 +75,9 @@ def on_werkzeug(app: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def on_waitress(app: Any) -> Iterator[str]:
-    server = waitress.server.create_server(app, host="127.0.0.1", port=0, threads=12, inbuf_overflow=2**30)
+    # In memory: the files that it keeps what is on its way in, it leaves to the collector at its end.
+    buffers = {"inbuf_overflow": 2**30, "outbuf_overflow": 2**30}
+    server = waitress.server.create_server(app, host="127.0.0.1", port=0, threads=12, **buffers)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
