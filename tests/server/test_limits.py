@@ -140,7 +140,8 @@ def test_a_client_that_takes_nothing_is_dropped(store: Path, trust: TrustStore, 
             port = connection.getsockname()[1]
 
             def served() -> bool:
-                return any(one.client[1] == port for one in live.server.server_state.connections)
+                # A connection that is just being made has no client yet, and the loop is another thread's.
+                return any(one.client and one.client[1] == port for one in list(live.server.server_state.connections))
 
             while not served():
                 time.sleep(0.01)
