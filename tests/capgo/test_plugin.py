@@ -209,8 +209,14 @@ def test_rot_in_the_servers_storage_is_not_installed(
 def test_the_driver_decides_on_an_answer_as_the_plugin_does() -> None:
     text = plugin_source("CapacitorUpdaterPlugin")
     answered = text[text.index("implementation.getLatest(CapacitorUpdaterPlugin.this.updateUrl, null, (res) -> {") :]
+    breaking = (
+        'if (response.optBoolean("breaking", false)) {',
+        '"disable_auto_update_to_major".equals(error) || "store_update_required".equals(message)',
+    )
+    assert all(words in text for words in breaking)
     in_order = (
         'if (jsRes.has("error") || jsRes.has("kind")) {',
+        "notifyBreakingEventsIfNeeded(",
         'if ("builtin".equals(latestVersionName)) {',
         "implementation.setNextBundle(BundleInfo.ID_BUILTIN)",
         'if (!jsRes.has("url")',

@@ -6,6 +6,7 @@ STREAMING = "tests/capgo/test_streaming.py::"
 WIRE = "tests/capgo/test_wire.py::"
 PACKING = "tests/capgo/test_packing.py::"
 ATTACHING = "tests/capgo/test_attaching.py::"
+OFFER = "tests/capgo/test_offer.py::"
 
 MUTANTS = (
     Mutant(
@@ -133,5 +134,29 @@ MUTANTS = (
         "        version if _VERSION.fullmatch(version) else OTHER,",
         "        version if _VERSION.match(version) else OTHER,",
         "tests/capgo/test_statistics.py::test_what_nobody_knows_is_other",
+    ),
+    Mutant(
+        "capgo/_offer.py",
+        'device_id.lower().encode("utf-8", "surrogatepass")',
+        'device_id.encode("utf-8", "surrogatepass")',
+        OFFER + "test_an_id_in_capitals_is_the_same_device",
+    ),
+    Mutant(
+        "capgo/_offer.py",
+        'if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable():',
+        "if not parts.scheme or not value.isprintable():",
+        OFFER + "test_a_member_is_read_strictly",
+    ),
+    Mutant(
+        "capgo/_endpoint.py",
+        "    if request.version_name == release.version:\n        return False",
+        "    if request.version_name == release.version and release.offer.share:\n        return False",
+        OFFER + "test_a_device_that_has_a_release_keeps_it_whatever_share_it_is_for",
+    ),
+    Mutant(
+        "capgo/_choosing.py",
+        "below=latest[0].sequence",
+        "below=latest[0].sequence - 1",
+        OFFER + "test_devices_outside_of_a_share_stay_with_the_release_before",
     ),
 )

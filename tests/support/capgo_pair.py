@@ -38,12 +38,14 @@ def make_pair(
     *,
     content: bytes,
     sequence: int,
+    offer: dict[str, Any] | None = None,
     **keywords: Any,
 ) -> Pair:
-    """Encrypt content for the plugin, and seal it; keywords: of capseal.seal."""
+    """Encrypt content for the plugin, and seal it; offer: to which devices; keywords: of capseal.seal."""
     record = capgo.encrypt(io.BytesIO(content), folder / "game.capgo", key=key, overwrite=True)
     companion, member = capgo.attach(record, folder / "game.capgo")
-    vouched = {"companions": [companion], "custom": {capgo.CUSTOM_MEMBER: member}}
+    custom = {capgo.CUSTOM_MEMBER: member} | ({} if offer is None else {capgo.OFFER_MEMBER: offer})
+    vouched: dict[str, Any] = {"companions": [companion], "custom": custom}
     bundle = make_bundle(folder, signer, recipient, content=content, sequence=sequence, **vouched | keywords)
     (folder / "game.sealed").write_bytes(bundle.seal + bundle.payload)
     return Pair(bundle, (folder / "game.capgo").read_bytes(), record, folder)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ._keys import load_private_key, load_public_key
     from ._manifest import CapgoManifest as Manifest
     from ._manifest import ManifestEntry
+    from ._offer import OFFER_MEMBER, offered
+    from ._offer import CapgoOffer as Offer
     from ._pack import CapgoFiles as Files
     from ._pack import PackedFile
     from ._packing import encrypt_with_files
@@ -56,6 +58,7 @@ _HOMES = {
     "_endpoint": ("Release", "UpdateRequest", "answer", "back_to_builtin", "bad_request"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
+    "_offer": ("OFFER_MEMBER", "Offer", "offered"),
     "_pack": ("Files", "PackedFile"),
     "_packing": ("encrypt_with_files",),
     "_serving": ("CapgoUpdates",),
@@ -64,13 +67,15 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {
-    name: f"Capgo{name}" for name in ("Bundle", "Channels", "Files", "Manifest", "PrivateKey", "PublicKey", "Release")
+    name: f"Capgo{name}"
+    for name in ("Bundle", "Channels", "Files", "Manifest", "Offer", "PrivateKey", "PublicKey", "Release")
 }
 """What names are called in their homes, where capseal has another idea of the same name."""
 
 __all__ = [
     "CUSTOM_MEMBER",
     "FILES_MEMBER",
+    "OFFER_MEMBER",
     "AppChannels",
     "Attached",
     "AttachedFiles",
@@ -83,6 +88,7 @@ __all__ = [
     "InsecureFormatWarning",
     "Manifest",
     "ManifestEntry",
+    "Offer",
     "PackedFile",
     "PrivateKey",
     "PublicKey",
@@ -103,6 +109,7 @@ __all__ = [
     "encrypt_with_files",
     "load_private_key",
     "load_public_key",
+    "offered",
     "to_capgo",
     "to_sealed",
     "verify",

@@ -11,6 +11,7 @@ from ..io.sink import open_sink
 from ..io.source import Source
 from ._attaching import CUSTOM_MEMBER, FILES_MEMBER, attach, attach_files
 from ._keys import CapgoPrivateKey
+from ._offer import OFFER_MEMBER, CapgoOffer
 from ._packing import encrypt_opened
 
 NAMES = ("app.capgo", "app.capgo.pack", "app.capgo.files")
@@ -21,14 +22,16 @@ def beside_release(
     content: Source,
     *,
     key: CapgoPrivateKey,
+    offer: CapgoOffer | None = None,
     place: Callable[[str], str],
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[Companion], dict[str, Any]]:
     """Encrypt a zip, which stays open, and return what makes its seal vouch for that: companions, and `custom`.
 
-    place: says where a companion's file goes. progress: told of the bytes of each file that is done. Raises UsageError
-    where the content is no zip that the plugin can take, SourceChangedError, OSError.
+    offer: to which devices, None: to all. place: says where a companion's file goes. progress: told of the bytes of
+    each file that is done. Raises UsageError where the content is no zip that the plugin can take, SourceChangedError,
+    OSError.
     """
     check_content(content, content.name, ZIP_MEDIA_TYPE, in_order=True)
     whole, pack, files = map(place, NAMES)
@@ -40,4 +43,7 @@ def beside_release(
             one.commit()
     companion, member = attach(bundle, whole, name=NAMES[0])
     companions, files_member = attach_files(bundle, pack, files, names=(NAMES[1], NAMES[2]))
-    return [companion, *companions], {CUSTOM_MEMBER: member, FILES_MEMBER: files_member}
+    custom = {CUSTOM_MEMBER: member, FILES_MEMBER: files_member}
+    if offer is not None and (said := offer.to_json()):
+        custom[OFFER_MEMBER] = said
+    return [companion, *companions], custom

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import FormatError, UsageError
 from ..format.strictjson import check_name
-from ._endpoint import UpdateRequest, at_least, is_version, parse_request
+from ._endpoint import UpdateRequest, parse_request
+from ._versions import at_least, is_version
 
 _PLATFORMS = ("ios", "android", "electron")
 

@@ -6,26 +6,30 @@ answer like any other, with status 200. No I/O, no clock, no storage: who mounts
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import FormatError
+from ..format.requires import Requires, check_version
 from ._bodies import parse_body, text_of
 from ._keys import KEY_ID_CHARS
 from ._manifest import ManifestEntry
+from ._offer import CapgoOffer
+from ._versions import Version, is_below, parse_version
 from ._wire import CapgoBundle, ChecksumVersion
 
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_SIZE_REQUEST_BYTES = 16 * 1024 * 1024
 """Of a question for the size of files, which the plugin asks with the whole manifest."""
+UP_TO_DATE = "no_new_version_available"
+HELD_BACK = "disable_auto_update_to_metadata"
+STORE_UPDATE = "store_update_required"
+"""The message on which the plugin tells its app that the store has what a bundle needs."""
 BUILTIN = "builtin"
 """What the plugin names the version that came with the app."""
 
-Version = tuple[int, int, int]
-
 _REQUEST_MEMBERS = ("app_id", "device_id", "platform", "version_name", "version_build", "plugin_version")
 _PLATFORMS = ("ios", "android", "electron")
-_VERSION = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _SLICE = re.compile(r"/slices/[^/]+/([0-9]{1,16})-([0-9]{1,16})\Z")
 _V3_SINCE: dict[int, Version] = {5: (5, 30, 0), 6: (6, 30, 0), 7: (7, 30, 0)}
 _MANIFEST_SINCE: dict[int, Version] = {5: (5, 10, 0), 6: (6, 25, 0), 7: (7, 0, 35)}
@@ -37,6 +41,7 @@ _KINDS = {
     "already_on_builtin": "up_to_date",
     "key_id_mismatch": "blocked",
     "disable_auto_update_under_native": "blocked",
+    "disable_auto_update_to_metadata": "blocked",
     "unsupported_plugin_version": "failed",
     "revert_to_builtin_plugin_version_too_old": "failed",
     "no_channel": "failed",
@@ -73,7 +78,7 @@ class UpdateRequest:
         texts = {name: text_of(value, name, "request") for name in _REQUEST_MEMBERS}
         if texts["platform"] not in _PLATFORMS:
             raise FormatError(f"request.platform: {texts['platform'][:64]!r} is none of {', '.join(_PLATFORMS)}")
-        plugin_version = _parse_version(texts["plugin_version"])
+        plugin_version = parse_version(texts["plugin_version"])
         if plugin_version is None:
             raise FormatError(f"request.plugin_version: {texts['plugin_version'][:64]!r} is not a version")
         build = texts["version_build"]
@@ -106,12 +111,17 @@ class UpdateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapgoRelease:
-    """What a channel offers. url: where the ciphertext is; manifest: the same as single files, or none."""
+    """What a channel offers. url: where the ciphertext is; manifest: the same as single files, or none.
+
+    offer, requires: to which devices, as the seal says.
+    """
 
     version: str
     url: str
     bundle: CapgoBundle
     manifest: Sequence[ManifestEntry] = ()
+    offer: CapgoOffer = field(default_factory=CapgoOffer)
+    requires: Requires | None = None
 
 
 def parse_request(body: bytes) -> dict[str, Any]:
@@ -138,23 +148,51 @@ def answer(request: UpdateRequest, release: CapgoRelease | None) -> dict[str, An
             bundleKeyId=ours,
         )
     if request.version_name == release.version:
-        return refusal("no_new_version_available", "No new version available")
-    if _below(release.version, request.version_build):
+        return refusal(UP_TO_DATE, "No new version available")
+    if is_below(release.version, request.version_build):
         return refusal(
             "disable_auto_update_under_native",
             "the release is older than the native app",
             version=release.version,
             old=request.version_name,
         )
+    if (reason := _misfit(request, release)) is not None:
+        # The plugin tells its app of something in the store where the message is this very word.
+        message = STORE_UPDATE if release.offer.breaking else reason
+        return refusal(HELD_BACK, message, version=release.version, old=request.version_build)
+    if not release.offer.includes(request.device_id):
+        return refusal(UP_TO_DATE, f"{release.version} is offered to a share of the devices, without this one")
     found: dict[str, Any] = {
         "version": release.version,
         "url": release.url,
         "session_key": release.bundle.session_key,
         "checksum": release.bundle.checksum(request.checksum_version),
+        **release.offer.told,
     }
     if release.manifest and request.reads_manifests:
         found["manifest"] = [entry.to_json(request.checksum_version) for entry in release.manifest]
     return found
+
+
+def is_held_back(request: UpdateRequest, release: CapgoRelease) -> bool:
+    """Whether a release is not for this device, which may have an older one, then."""
+    if request.version_name == release.version:
+        return False  # it came to it by a share, or before there was one: nobody is taken back
+    return _misfit(request, release) is not None or not release.offer.includes(request.device_id)
+
+
+def _misfit(request: UpdateRequest, release: CapgoRelease) -> str | None:
+    """Return why the native app cannot have a release, or None."""
+    native = request.version_build
+    if not release.offer.takes(native):
+        return f"the release is for native versions from {release.offer.min_update_version} on, here is {native[:64]!r}"
+    if release.requires is None:
+        return None
+    try:
+        numbers = check_version(re.split("[-+]", native, maxsplit=1)[0], "native")
+    except FormatError:
+        numbers = "0"  # what is no version is below every bound
+    return release.requires.misfit(native=numbers, platform=request.platform)
 
 
 def manifest_size(body: bytes) -> dict[str, Any]:
@@ -206,33 +244,6 @@ def refusal(error: str, message: str, **more: str) -> dict[str, Any]:
 
 def _since(version: Version, first_of: dict[int, Version]) -> bool:
     return version >= first_of.get(version[0], (0, 0, 0))
-
-
-def _below(release: str, native: str) -> bool:
-    """Whether both are semantic versions and the first one is the lower (semver.org, section 11)."""
-    ours, theirs = _parse_version(release), _parse_version(native)
-    if ours is None or theirs is None:
-        return False
-    return (ours[0], not ours[1]) < (theirs[0], not theirs[1])
-
-
-def is_version(text: str) -> bool:
-    """Whether a text is a version that compares."""
-    return _parse_version(text) is not None
-
-
-def at_least(native: str, least: str) -> bool:
-    """Whether a version is not below another; one that is none is."""
-    return is_version(native) and not _below(native, least)
-
-
-def _parse_version(text: str) -> tuple[Version, bool] | None:
-    """Return the numbers, absent ones as 0, and whether it is a pre-release; None where it is no version."""
-    match = _VERSION.fullmatch(text)
-    if match is None:
-        return None
-    major, minor, patch = (int(number or 0) for number in match.group(1, 2, 3))
-    return (major, minor, patch), match.group(4) is not None
 
 
 def _optional_text(value: dict[str, Any], name: str) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -14,21 +14,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..errors import FormatError, UsageError
-from ..format.statement import Statement
 from ..format.strictjson import check_name
-from ._attaching import attached, attached_files
+from ._attaching import attached_files
+from ._choosing import SignedReleases, chosen_release
 from ._deltas import DeltaAnswers
 from ._endpoint import (
     BUILTIN,
     MAX_REQUEST_BYTES,
     MAX_SIZE_REQUEST_BYTES,
-    CapgoRelease,
     UpdateRequest,
-    answer,
-    back_to_builtin,
     bad_request,
     manifest_size,
-    refusal,
 )
 from ._http import body_of, json_answer
 
@@ -39,12 +35,8 @@ PATH = "/v1/capgo/updates"
 CHANNELS_PATH = "/v1/capgo/channel_self"
 
 
-class _SignedReleases(Protocol):
+class _SignedReleases(SignedReleases, Protocol):
     """What the server offers to extensions (capseal.server.Extension)."""
-
-    async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None: ...
-
-    async def all_withdrawn(self, app: str, channel: str) -> bool: ...
 
     async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes: ...
 
@@ -119,29 +111,22 @@ class CapgoUpdates:
         except FormatError as error:
             return _Answered(bad_request(error))
         channel = asked.channel or self._default(asked)
-        latest = await releases.latest_signed(asked.app, channel)
-        if latest is None:
-            if await releases.all_withdrawn(asked.app, channel):
-                return _Answered(back_to_builtin(asked))
-            return _Answered(answer(asked, None))
-        statement, paths = latest
-        try:
-            attachment = attached(statement)
-            files = attached_files(statement)
-        except FormatError as error:
-            message = f"what the latest release says of its Capgo file cannot be read: {error}"
-            return _Answered(refusal("no_bundle", message))
-        if attachment is None:
-            return _Answered(refusal("no_bundle", "the latest release has no Capgo file"))
         base = (self.public_url or str(request.base_url)).rstrip("/")
-        url = base + paths[attachment.companion.name]
-        bundle = attachment.bundle
-        found = answer(asked, CapgoRelease(version=statement.version, url=url, bundle=bundle))
-        if "url" not in found or files is None or not asked.reads_manifests:
-            return _Answered(found)
-        version, pack_url = asked.checksum_version, base + paths[files.pack.name]
-        packed = await deltas.packed(found, statement, files, bundle, version=version, pack_url=pack_url)
-        return _Answered(found, packed)
+        chosen = await chosen_release(asked, channel, releases, base)
+        if chosen.statement is None or chosen.release is None or "url" not in chosen.found:
+            return _Answered(chosen.found)
+        files = attached_files(chosen.statement)
+        if files is None or not asked.reads_manifests:
+            return _Answered(chosen.found)
+        packed = await deltas.packed(
+            chosen.found,
+            chosen.statement,
+            files,
+            chosen.release.bundle,
+            version=asked.checksum_version,
+            pack_url=base + chosen.paths[files.pack.name],
+        )
+        return _Answered(chosen.found, packed)
 
 
 def _channel_route(channels: "CapgoChannels", otherwise: str) -> Route:

@@ -32,6 +32,7 @@ from ._unfinished import settle_unfinished, unfinished_release
 from .log import Pending, ReleaseEntry, load_pending, pending_path
 
 if TYPE_CHECKING:
+    from ..capgo import Offer as CapgoOffer
     from ..capgo import PrivateKey as CapgoKey
     from ..client import Connection
     from ..recipes.bases import KnownBase
@@ -78,6 +79,7 @@ def release(
     content: PathOrFile | Source | None = None,
     bases: "Sequence[KnownBase] | None" = None,
     capgo: "CapgoKey | None" = None,
+    capgo_offer: "CapgoOffer | None" = None,
     jobs: int | None = None,
     steps: Steps | None = None,
 ) -> Released:
@@ -87,10 +89,11 @@ def release(
 
     content: what is read of the source, where it is open already. bases: of recipes, to which one from nothing is
     added; those that are no gain are left out; by default there are none at all. capgo: the key of apps with Capgo's
-    plugin; then the release has files for them, too. signers: all of them sign, the first
-    one also the log's entry. trust: the store of production builds; what it does not accept never gets its name, is
-    not logged and not published. sequence: by default Unix time, or what is above everything in the log and the folder
-    if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each companion.
+    plugin; then the release has files for them, too; capgo_offer: to which devices, None: to all. signers: all of them
+    sign, the first one also the log's entry. trust: the store of production builds; what it does not accept never gets
+    its name, is not logged and not published. sequence: by default Unix time, or what is above everything in the log
+    and the folder if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each
+    companion.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
     the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
@@ -140,6 +143,7 @@ def release(
                 vouched, custom = beside_release(
                     opened,
                     key=capgo,
+                    offer=capgo_offer,
                     place=partial(place, unfinished),
                     jobs=jobs,
                     progress=steps(ENCRYPTING, source),

@@ -12,11 +12,13 @@ from ..format.statement import Statement
 class SignedReleases(Protocol):
     """What the seals of published releases say."""
 
-    async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
+    async def latest_signed(
+        self, app: str, channel: str, *, below: int | None = None
+    ) -> tuple[Statement, Mapping[str, str]] | None:
         """Return the statement of the latest release, and the path of each companion; None where there is none.
 
-        app, channel: any text; nothing but a name is ever found. Raises TransferError where storage lost or
-        altered the seal.
+        app, channel: any text; nothing but a name is ever found. below: of lower sequences only. Raises TransferError
+        where storage lost or altered the seal.
         """
 
     async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes:

@@ -1,6 +1,6 @@
 """capseal capgo convert: a bundle of one format as a bundle of the other."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ...errors import UsageError
 from ..framework import console, options, progress
@@ -9,7 +9,7 @@ from ..framework.passphrases import Passphrases
 from . import capgo_texts as texts
 
 if TYPE_CHECKING:
-    from ...capgo import Bundle
+    from ...capgo import Bundle, Offer
 
 
 def to_capgo(
@@ -64,6 +64,7 @@ def to_sealed(
     force: options.Force = False,
     jobs: options.Jobs = None,
     *,
+    offering: texts.Offering,
     passphrases: Passphrases,
 ) -> None:
     """Check a Capgo bundle, and seal what is in it. With --record, the seal vouches for the Capgo file too."""
@@ -72,7 +73,10 @@ def to_sealed(
     config = options.find_config()
     app = options.chosen_app(app, config)
     session_key, checksum, bundle, files = texts.given(session_key, checksum, record, format)
-    vouched = {} if bundle is None else _vouched(bundle, source, files=files)
+    offer = offering.offer(version)
+    if bundle is None and any(offering):
+        raise UsageError("to which devices it is offered is said with --record: the seal vouches for the file then")
+    vouched = {} if bundle is None else vouching(bundle, source, files=files, offer=offer)
     signers = options.load_signers(signer or config.signers, passphrases)
     meant_for = options.chosen_role(None, signers, config)
     with progress.shown("Converting", source, output=output) as advance:
@@ -97,7 +101,8 @@ def to_sealed(
         )
 
 
-def _vouched(bundle: "Bundle", source: str, *, files: bool) -> dict[str, object]:
+def vouching(bundle: "Bundle", source: str, *, files: bool, offer: "Offer") -> dict[str, Any]:
+    """Return what makes a seal vouch for a Capgo file, and for its single files where they lie beside it."""
     from ... import capgo
 
     if source == console.STANDARD:
@@ -109,4 +114,6 @@ def _vouched(bundle: "Bundle", source: str, *, files: bool) -> dict[str, object]
             bundle, source + texts.PACK_SUFFIX, source + texts.FILES_SUFFIX
         )
         companions += packed
+    if said := offer.to_json():
+        custom[capgo.OFFER_MEMBER] = said
     return {"companions": companions, "custom": custom}

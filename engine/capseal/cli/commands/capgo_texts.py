@@ -1,14 +1,14 @@
 """What the commands of Capgo share: keys, and the texts that travel beside a ciphertext, as options and as values."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from ...errors import FormatError, KeyFileError, UsageError
 from ..framework import console
-from ..framework.arguments import Choice, argument, option
+from ..framework.arguments import Choice, argument, between, flag, option, together
 from ..framework.exit_codes import line_of
 
 if TYPE_CHECKING:
-    from ...capgo import Bundle, ChecksumVersion, PrivateKey, PublicKey
+    from ...capgo import Bundle, ChecksumVersion, Offer, PrivateKey, PublicKey
 
 
 class Written(Choice):
@@ -32,6 +32,50 @@ NewRecord = Annotated[
     str | None, option("--record", metavar="FILE.json", help="Write what the server must know.", writes=True)
 ]
 Ciphertext = Annotated[str, argument("FILE", help="An encrypted bundle; '-': stdin.")]
+
+
+@together
+class Offering(NamedTuple):
+    """To which devices with Capgo's plugin a release is offered, and what they are told of it."""
+
+    capgo_share: Annotated[
+        int | None,
+        option("--capgo-share", metavar="N", type=between(0, 1000), help="To so many of 1000 devices with the plugin."),
+    ] = None
+    capgo_salt: Annotated[
+        str | None,
+        option("--capgo-salt", metavar="TEXT", help="Which ones they are hangs on this; default: the version."),
+    ] = None
+    capgo_min_update_version: Annotated[
+        str | None,
+        option("--capgo-min-update-version", metavar="VERSION", help="To native versions from this one on."),
+    ] = None
+    capgo_breaking: Annotated[
+        bool, flag("--capgo-breaking", help="Native versions too old for it are told to look in the store.")
+    ] = False
+    capgo_link: Annotated[str | None, option("--capgo-link", metavar="URL", help="For the app: what is new.")] = None
+    capgo_comment: Annotated[str | None, option("--capgo-comment", metavar="TEXT", help="For the app.")] = None
+
+    def offer(self, version: str) -> "Offer":
+        """Return what the seal of a release of that version shall say. Raises UsageError."""
+        from ...capgo import Offer
+
+        if self.capgo_salt is not None and self.capgo_share is None:
+            raise UsageError("--capgo-salt is for --capgo-share")
+        said = {
+            "share": self.capgo_share,
+            "salt": None if self.capgo_share is None else self.capgo_salt or version,
+            "min_update_version": self.capgo_min_update_version,
+            "breaking": self.capgo_breaking or None,
+            "link": self.capgo_link,
+            "comment": self.capgo_comment,
+        }
+        given = {name: value for name, value in said.items() if value is not None}
+        try:
+            return Offer.from_json(given, "offer for Capgo's plugin")
+        except FormatError as error:
+            raise UsageError(str(error)) from None
+
 
 PACK_SUFFIX = ".pack"
 FILES_SUFFIX = ".files"

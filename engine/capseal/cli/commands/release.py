@@ -105,6 +105,7 @@ def release(
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
+    offering: texts.Offering,
     passphrases: Passphrases,
 ) -> None:
     """Seal, verify with the production trust store as a device would, note in the release log, and publish."""
@@ -126,8 +127,12 @@ def release(
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
     if server is not None:
         need("client")
+    if any(offering) and not capgo:
+        raise UsageError("the options --capgo-… are for --capgo")
+    offer = None
     if capgo:
         need("capgo")
+        offer = offering.offer(version)
     chosen = options.chosen_channel(channel, config)
     beside = [head_signing.kept_path(config, app, chosen), *([] if log is None else [log, pending_path(log)])]
     if not allow_dirty:
@@ -171,6 +176,7 @@ def release(
             recipients=recipients,
             bases=bases,
             capgo=texts.private_key(capgo_key) if capgo else None,
+            capgo_offer=offer,
             app=app,
             version=version,
             trust=store,

@@ -158,9 +158,11 @@ class Catalogue:
     async def trust_update(self, app: str, version: int) -> bytes | None:
         return await self.trust_updates.get(app, version)
 
-    async def latest_signed(self, app: str, channel: str) -> tuple[Statement, Mapping[str, str]] | None:
+    async def latest_signed(
+        self, app: str, channel: str, *, below: int | None = None
+    ) -> tuple[Statement, Mapping[str, str]] | None:
         of = _named(app, channel)
-        record = of and await self._latest_record(of)
+        record = of and await self._latest_record(of, below=below)
         if record is None:
             return None
         statement = (await self.seals.verdict(record)).statement
@@ -197,15 +199,17 @@ class Catalogue:
         return await asyncio.to_thread(lambda: sum(one.entries.count_listed() for one in pointers))
 
     async def _latest_record(
-        self, of: AppChannel, *, native: str | None = None, platform: str | None = None
+        self, of: AppChannel, *, native: str | None = None, platform: str | None = None, below: int | None = None
     ) -> ReleaseRecord | None:
         """Return the latest release for an app: as a device outside of every share takes it, where there is a head.
 
-        Whether the head is fresh is for devices to say: where it has expired, it still is the last word.
+        Whether the head is fresh is for devices to say: where it has expired, it still is the last word. below: of
+        lower sequences only; who asks so has just seen the pointer.
         """
-        for fresh in (False, True):
+        for fresh in (False, True) if below is None else (False,):
             pointer = await self.channels_read.pointer(of, fresh=fresh)
-            entries = self.heads.listed(pointer, native=native, platform=platform)
+            listed = self.heads.listed(pointer, native=native, platform=platform)
+            entries = (one for one in listed if below is None or one.sequence < below)
             first = next(entries, None)
             if first is None:
                 continue

@@ -75,10 +75,24 @@ public class Drive {
         return found;
     }
 
+    /** CapacitorUpdaterPlugin.shouldNotifyBreakingEvents(). */
+    private static boolean tellsOfTheStore(JSONObject answer) {
+        String error = answer.optString("error", "");
+        String message = answer.optString("message", "");
+        return (
+            answer.optBoolean("breaking", false) ||
+            "disable_auto_update_to_major".equals(error) ||
+            "store_update_required".equals(message)
+        );
+    }
+
     /** What CapacitorUpdaterPlugin.backgroundDownload() does with an answer. */
     private JSONObject offered(JSONObject answer) throws Exception {
         JSONObject done = new JSONObject();
         if (answer.has("error") || answer.has("kind")) {
+            if (tellsOfTheStore(answer)) {
+                done.put("breaking", answer.optString("version"));
+            }
             return done.put("refused", answer.optString("error")).put("kind", answer.optString("kind"));
         }
         if ("builtin".equals(answer.getString("version"))) {
