@@ -82,7 +82,7 @@ MUTANTS = (
         "tests/capgo/test_manifest.py::test_name_that_the_plugin_cannot_take_leaves_no_folder",
     ),
     Mutant(
-        "capgo/_endpoint.py",
+        "capgo/_versions.py",
         "return (ours[0], not ours[1]) < (theirs[0], not theirs[1])",
         "return ours[0] < theirs[0]",
         "tests/capgo/test_endpoint.py::test_pre_release_is_below_its_release",
