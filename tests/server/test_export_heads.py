@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from capseal.format.recall import Recall, RecalledRelease
 from capseal.format.tree import index_entries
 from capseal.recipes._names import RECIPE_TYPE, recipe_name
 from capseal.server import Limits, Retention, Storage, prune_store
+from capseal.server.catalogue._exported_documents import _led_through as led_through
 from capseal.trust import head_chain as chain
 from capseal.trust.heads import SignedHead, sign_head, sign_recall
 from capseal.trust.key_sets import HeadPolicy, KeySet
@@ -230,6 +232,31 @@ def test_each_document_comes_after_what_it_names(
     assert order.index(HEAD) > max(
         order.index(one) for one in (UPDATE, f"{FOLDER}/recalls/{digest}", release_path(2, "seal"))
     )
+
+
+def test_an_export_of_a_head_whose_update_of_the_trust_store_is_lost_says_so(
+    channel: Channel, sealed: BundleMaker, store: Path, tmp_path: Path
+) -> None:
+    """As of a store that was restored from a copy without its folder `trust`."""
+    tree = tmp_path / "tree"
+    channel.put(channel.first_head(channel.publish(sealed(sequence=1))))
+    assert export_now(store, tree).warnings == []
+    shutil.rmtree(store / "trust")
+    done = export_now(store, tmp_path / "other")
+    assert (done.failed, done.documents) == ([], [HEAD])
+    [warning] = done.warnings
+    assert warning.startswith(f"{APP} on {CHANNEL}: head 1 is under version 2 of the trust store, and {store} has no")
+    assert "no update to version 2: " in warning
+
+
+@pytest.mark.parametrize(
+    ("updates", "version", "lacking"),
+    [([], 1, []), ([2], 1, []), ([], 2, [2]), ([2], 2, []), ([2, 4], 4, [3]), ([3, 4], 4, []), ([4], 3, [3])],
+)
+def test_updates_lead_from_the_first_of_them_to_the_version_of_a_head(
+    updates: list[int], version: int, lacking: list[int]
+) -> None:
+    assert [one for one in led_through(updates, version) if one not in updates] == lacking
 
 
 @pytest.mark.parametrize("ours", ["none", "older", "other"])

@@ -4,18 +4,24 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from capseal import TrustStore
+from capseal import PrivateKey, TrustedKey, TrustStore
 from capseal.client import Connection, fetch, publish, withdraw
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import Limits
+from capseal.server.storage import layout
+from capseal.trust.key_sets import KeySet
+from capseal.trust.updates import make_update
 from support.front import RECIPES, nginx, varnish
 from support.server_fixtures import BundleMaker
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, live_server
@@ -139,6 +145,18 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert "ExecStrat" in verified_unit(tmp_path, unit.replace("ExecStart=", "ExecStrat=")).stderr  # it does look
 
 
+def test_of_a_unit_whose_program_is_not_installed_yet_systemd_says_just_that(tmp_path: Path) -> None:
+    """So docs/operations.md says it, and has the program installed first."""
+    program = "/opt/capseal/bin/capseal"
+    done = verified_unit(tmp_path, (RECIPES / "capseal-server.service").read_text())
+    said = done.stderr.splitlines()
+    assert bool(said) is not Path(program).exists()
+    assert all(f"{program} is not executable" in line for line in said)
+    document = (RECIPES.parents[1] / "docs" / "operations.md").read_text()
+    assert document.index("/opt/capseal/bin/pip install") < document.index("systemd-analyze verify")
+    assert f"`Command {program} is not executable`" in document
+
+
 def test_the_settings_of_the_recipes_are_settings(tmp_path: Path) -> None:
     from capseal.cli.commands.serve_settings import Settings, table
 
@@ -149,15 +167,37 @@ def test_the_settings_of_the_recipes_are_settings(tmp_path: Path) -> None:
     assert set(variables) <= {one.env for one in table().values()} | {"CAPSEAL_SERVE_CONFIG"}
 
 
+def stored_names(text: str) -> set[str]:
+    """Return the names of a store's objects, as a table of them has them in its first column."""
+    lines = (line.partition("  ")[0] for line in text.splitlines())
+    return {name for line in lines for name in line.split(", ")} - {""}
+
+
+def test_a_backup_takes_all_of_a_store_but_who_collects_and_the_documents_know_all_of_it() -> None:
+    [table] = re.findall(r"\n\n((?:    [a-z].*\n)+)", layout.__doc__ or "")
+    names = stored_names(textwrap.dedent(table))
+    [parts] = re.findall(r"^for part in (.*); do$", (RECIPES / "backup.sh").read_text(), re.MULTILINE)
+    assert parts.split()[:2] == [layout.LAYOUT, layout.CHANNELS]  # pointers before what they name
+    assert set(parts.split()) == {name.partition("/")[0] for name in names} - {layout.COLLECTOR}
+    document = (RECIPES.parents[1] / "docs" / "server.md").read_text()
+    [tree] = re.findall(r"^### Storage\n\n```\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    assert stored_names(tree) == names
+
+
 def test_a_backup_of_a_running_server_is_restored_with_all_that_was_published_before_it(
-    store: Path, tmp_path: Path, trust: TrustStore, sealed: BundleMaker
+    store: Path, tmp_path: Path, signer: PrivateKey, signer2: PrivateKey, sealed: BundleMaker
 ) -> None:
     require_tool("tar")
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    first = TrustStore((TrustedKey(signer.public_key),), root=KeySet.of(signer2.public_key), created=created)
+    trust = replace(first, version=2, created=created + timedelta(days=1))
+    update = make_update(first, trust, signers=[signer2])
     bundles = {
         sequence: sealed(sequence=sequence, content=bytes([sequence]) * 3 * SEGMENT_BYTES) for sequence in range(1, 13)
     }
     backup = tmp_path / "backup"
     with live_server(str(store), trust) as live:
+        live.client.put(f"/v1/apps/{APP}/trust/2", content=update).raise_for_status()
         for sequence in range(1, 5):
             live.publish(bundles[sequence]).raise_for_status()
         published: list[int] = []
@@ -180,6 +220,7 @@ def test_a_backup_of_a_running_server_is_restored_with_all_that_was_published_be
         sequences = sorted(one["sequence"] for one in found)
         assert sequences[:4] == [1, 2, 3, 4]
         assert sequences == list(range(1, len(sequences) + 1))
+        assert live.client.get(f"/v1/apps/{APP}/trust/2").content == update
         for sequence in sequences:
             assert live.client.get(live.release_url(sequence) + "/payload").content == bundles[sequence].payload
         # What was published after the backup is published again.

@@ -38,8 +38,15 @@ def export(
     added = [release.to_json() for release in exported.added]
     if json:
         removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
-        done = {"added": added, "removed": removed, "documents": exported.documents, "failed": exported.failed}
-        console.print_json(done)
+        console.print_json(
+            {
+                "added": added,
+                "removed": removed,
+                "documents": exported.documents,
+                "failed": exported.failed,
+                "warnings": exported.warnings,
+            }
+        )
     else:
         for release in added:
             console.say(f"added {_line(release)}")
@@ -48,6 +55,8 @@ def export(
         for of, number in exported.removed:
             console.say(f"took away {of.app} (sequence {number}, {of.channel})")
         console.say(f"{target}: {counted(len(added), 'release')} added, {len(exported.removed)} taken away")
+    for text in exported.warnings:
+        console.complain(f"warning: {text}")
     for text in exported.failed:
         console.complain(f"not exported: {text}")
     return exit_codes.ENVIRONMENT if exported.failed else exit_codes.DONE

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from ...constants import MAX_ENVELOPE_BYTES
 from ...errors import FormatError, TransferError, UsageError
 from ...http.answers import HEAD_TYPE, RECALL_TYPE, REVALIDATE, UPDATE_TYPE
+from ...http.shapes import AppChannel
 from ...trust.heads import SignedHead, read_head
 from ...trust.updates import read_update
 from ..storage import layout
@@ -19,12 +20,16 @@ from . import _tree
 
 
 class DocumentExport:
-    """The documents of one export. done: names in the tree of those that were written."""
+    """The documents of one export.
+
+    done: names in the tree of those that were written; warnings: of an app and channel, what devices will miss.
+    """
 
     def __init__(self, storage: Storage, target: Storage) -> None:
         self._storage = storage
         self._target = target
         self.done: list[str] = []
+        self.warnings: dict[AppChannel, str] = {}
 
     async def head_there(self, pointer: ChannelPointer) -> SignedHead | None:
         """Return the head in the tree. Raises UsageError where it is not one that the store's head comes after."""
@@ -51,7 +56,7 @@ class DocumentExport:
         brought: sequences of releases that are in the tree. Raises TransferError, FormatError where something that
         the head names is not there: then the head stays as it was.
         """
-        await self._bring_updates(pointer.of.app)
+        updates = await self._bring_updates(pointer.of.app)
         for digest, recall in sorted(pointer.recalls.items()):
             await self._put(_tree.recall_path(pointer.of, digest), recall, RECALL_TYPE)
         if pointer.head is None:
@@ -62,15 +67,25 @@ class DocumentExport:
         missing = sorted({one.sequence for one in head.releases} & listed - set(brought))
         if missing:
             raise TransferError(f"head {head.number} names sequence {missing[0]}, which could not be exported")
+        self.warnings.pop(pointer.of, None)
+        lacking = next((version for version in _led_through(updates, head.store.version) if version not in updates), 0)
+        if lacking:
+            self.warnings[pointer.of] = (
+                f"{pointer.of.app} on {pointer.of.channel}: head {head.number} is under version {head.store.version} of "
+                f"the trust store, and {self._storage.place} has no update to version {lacking}: devices with an "
+                "earlier one take no head; 'capseal trust publish' brings it"
+            )
         await self._put(_tree.head_path(pointer.of), pointer.head, HEAD_TYPE)
 
-    async def _bring_updates(self, app: str) -> None:
+    async def _bring_updates(self, app: str) -> set[int]:
+        """Put the updates of an app's trust store, and return the versions that there are of it."""
         folder = os.path.dirname(_tree.update_path(app, 1))
         there = {one.path: one.size async for one in self._target.list(folder)}
-        stored = [one async for one in self._storage.list(f"{layout.TRUST}/{app}")]
+        listed = [one async for one in self._storage.list(f"{layout.TRUST}/{app}")]
+        stored = [one for one in listed if _tree.is_number(one.path.rpartition("/")[2])]
         for one in sorted(stored, key=lambda one: one.path):
             version = one.path.rpartition("/")[2]
-            if not _tree.is_number(version) or there.get(_tree.update_path(app, int(version))) == one.size:
+            if there.get(_tree.update_path(app, int(version))) == one.size:
                 continue
             try:
                 update = await self._storage.get(one.path, most=MAX_ENVELOPE_BYTES)
@@ -79,6 +94,7 @@ class DocumentExport:
             if read_update(update)[1].version != int(version):
                 raise FormatError(f"{one.path} is not the update to version {int(version)}")
             await self._put(_tree.update_path(app, int(version)), update, UPDATE_TYPE)
+        return {int(one.path.rpartition("/")[2]) for one in stored}
 
     async def _put(self, path: str, data: bytes, media_type: str) -> None:
         """Put a document, unless it is there."""
@@ -87,6 +103,14 @@ class DocumentExport:
             return
         await put_document(self._target, path, data, media_type)
         self.done.append(path)
+
+
+def _led_through(updates: Collection[int], version: int) -> range:
+    """Return the versions that bring a device to one, from the first that there is an update to; at least to that one.
+
+    Version 1 is in the app from the start.
+    """
+    return range(max(2, min([version, *updates])), version + 1)
 
 
 async def put_document(target: Storage, path: str, data: bytes, media_type: str) -> None:

@@ -54,13 +54,15 @@ class Exported:
     """What an export did.
 
     added, removed: releases; documents: names in the tree of heads, recalls and updates of the trust store that were
-    written; failed: why something was passed over, a line for each.
+    written; failed: why something was passed over, a line for each; warnings: what devices will miss, although all that
+    the store has is in the tree.
     """
 
     added: list[ReleaseDescription] = field(default_factory=list)
     removed: list[tuple[AppChannel, int]] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class _Exporter:
                 if refused is not None:
                     raise refused
                 self.done.failed += failed
+                self.done.warnings += filter(None, [self._documents.warnings.get(of)])
                 return
         raise TransferError(f"storage: {of.app} on {of.channel} changes all the time")
 
