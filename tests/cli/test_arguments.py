@@ -341,7 +341,9 @@ ENVIRONMENT = {
 def test_these_options_have_a_variable_that_stands_in_for_them():
     takers = {path: taker for path, taker in TAKERS.items() if path != ("serve",)}
     variables = {name: one.env for taker in takers.values() for name, one in declared(taker).items() if one.env}
-    assert variables == {name: variable for name, (variable, _, _) in ENVIRONMENT.items()}
+    assert variables == {name: variable for name, (variable, _, _) in ENVIRONMENT.items()} | {
+        "release_signer": "CAPSEAL_SIGNER"  # of `head recall`, whose --signer is a head key
+    }
     of_the_server = options_of(COMMANDS[("serve",)])
     assert {name: one.env for name, one in of_the_server.items()} == {
         name: f"CAPSEAL_SERVE_{name.upper()}" for name in of_the_server
@@ -380,7 +382,8 @@ MISTAKES = {
     "verify a --trust": "option '--trust' needs a value (see capseal verify --help)",
     "verify -- a --trust b": "unexpected argument '--trust' (see capseal verify --help)",
     "seal a": "missing option '--version' (see capseal seal --help)",
-    "publish a": "missing argument 'URL' (see capseal publish --help)",
+    "publish": "missing argument 'BUNDLE' (see capseal publish --help)",
+    "publish a": "no server: name its URL, or set CAPSEAL_SERVER, or 'server' in capseal.toml",
     "key generate": "missing argument 'signing|recipient' (see capseal key generate --help)",
     "key generate signing": "missing option '--output' (see capseal key generate --help)",
     "trust add --trust t": "missing argument 'FILE...' (see capseal trust add --help)",

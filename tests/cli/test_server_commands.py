@@ -54,6 +54,49 @@ def test_publish_fetch_and_withdraw(folder: Path, bundle: Bundle) -> None:
     assert TOKEN not in (folder / "log").read_text()
 
 
+def test_server_and_token_of_the_environment_and_the_project_serve_every_command_that_needs_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(folder, "--token-file", "token", "--verify-reads") as url:
+        (folder / "capseal.toml").write_text(f'app = "{APP}"\nserver = "{url}"\ntrust = "trust.json"\n')
+        refused = run("publish", "game.sealed", cwd=folder)
+        refused.failed_with(2, "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE")
+        monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "")
+        run("publish", "game.sealed", cwd=folder).failed_with(2, "CAPSEAL_TOKEN_FILE is set, but empty: unset it, or")
+        (folder / "wrong").write_text("x" * 32)
+        monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "wrong")
+        run("publish", "game.sealed", cwd=folder).failed_with(2, "what was sent is none of its own")
+        monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "token")
+        run("publish", "game.sealed", cwd=folder).succeeded()
+        run("fetch", "-o", "made/here", cwd=folder).succeeded()  # the folder is made, as by `release -o`
+        assert len(os.listdir(folder / "made" / "here")) == 2
+        monkeypatch.setenv("CAPSEAL_SERVER", "http://127.0.0.1:9")
+        run("withdraw", "--sequence", 7, cwd=folder).failed_with(3, "http://127.0.0.1:9: ")
+        monkeypatch.setenv("CAPSEAL_SERVER", url)
+        (folder / "capseal.toml").write_text(f'app = "{APP}"\n')
+        run("withdraw", "--sequence", 7, cwd=folder).succeeded()
+    monkeypatch.delenv("CAPSEAL_SERVER")
+    for command in (("fetch", "-o", "out", "--trust", "trust.json"), ("withdraw", "--sequence", 1)):
+        run(*command, cwd=folder).failed_with(2, "no server: name its URL, or set CAPSEAL_SERVER, or 'server' in caps")
+
+
+def test_the_signer_of_the_environment_signs_whatever_a_key_for_releases_signs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("key", "generate", "signing", "-o", "ci", "--bits", "3072", cwd=folder).succeeded()
+    run("key", "generate", "recipient", "-o", "device", cwd=folder).succeeded()
+    (folder / "out" / "index.html").write_text("<p>")
+    monkeypatch.setenv("CAPSEAL_SIGNER", "ci.pem")
+    run("seal", "out", "--app", APP, "--version", "1", "-r", "device.pub.pem", "-o", "a.sealed", cwd=folder).succeeded()
+    trusted = ("--trust", "ci.pub.pem")
+    again = ("rewrap", "a.sealed", "-o", "b.sealed", "-r", "device.pub.pem", "-i", "device.pem", *trusted)
+    run(*again, cwd=folder).succeeded()
+    run("verify", "b.sealed", *trusted, cwd=folder).succeeded()
+    # No other purpose: a root key is named for itself.
+    refused = run("trust", "add", "ci.pub.pem", "--trust", "trust.json", "--update", "2.json", cwd=folder)
+    refused.failed_with(2, "no signer: give -s FILE")
+
+
 def test_an_url_that_is_not_the_base_of_a_server_is_told_as_that(folder: Path) -> None:
     with serving(folder) as url:
         for command in (

@@ -1,18 +1,14 @@
 """capseal publish, fetch and withdraw: the way to a server of bundles, and from it."""
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from ...errors import UsageError
-from ..framework import console, options, progress
+from ..framework import console, options, progress, servers
 from ..framework.arguments import Choice, argument, at_least, between, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
-if TYPE_CHECKING:
-    from ...client import Connection
-
-Url = Annotated[str, argument("URL", help="The server, e.g. https://bundles.example.com.")]
 App = Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")]
 Channel = Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")]
 
@@ -37,7 +33,7 @@ def _named_file(text: str) -> tuple[str, str]:
 
 def publish(
     bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal.")],
-    url: Url,
+    server: servers.Url = None,
     seal: options.Seal = None,
     attachment: Annotated[
         list[str] | None,
@@ -48,7 +44,7 @@ def publish(
             help="An attachment of the seal, where it is not beside the bundle under its name.",
         ),
     ] = None,
-    token_file: options.TokenFile = None,
+    token_file: servers.TokenFile = None,
     head: options.SendHead = True,
     share: options.Share = None,
     jobs: Transfers = 4,
@@ -63,7 +59,8 @@ def publish(
 
     files = dict(map(_named_file, attachment or ()))
     config = options.find_config()
-    with _connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
+    url = servers.chosen_server(server, config)
+    with servers.connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
         release = client.publish(
             bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
         )
@@ -79,7 +76,7 @@ def publish(
     if head:
         from . import head_sending
 
-        with _connect(url, token_file) as connection:
+        with servers.connect(url, token_file) as connection:
             statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
             sent = head_sending.send_after_publishing(
                 config, connection, passphrases, statement, log=config.log, share=share
@@ -88,8 +85,8 @@ def publish(
 
 
 def fetch(
-    url: Url,
-    output: Annotated[str, option("-o", "--output", metavar="DIR", help="An existing folder.")],
+    output: Annotated[str, option("-o", "--output", metavar="DIR", help="The folder that it goes to; made if missing.")],
+    server: servers.Url = None,
     trust: options.Trust = None,
     app: App = None,
     channel: Channel = None,
@@ -132,9 +129,11 @@ def fetch(
     from datetime import UTC, datetime
 
     from ... import client
+    from ...io.durable import make_folders
 
-    app, channel = _app_and_channel(app, channel)
-    store = options.load_trust(trust or options.find_config().trust)
+    config = options.find_config()
+    app, channel = options.chosen_app(app, config), options.chosen_channel(channel, config)
+    store = options.load_trust(trust or config.trust)
     expect = options.expectation(
         app=app, channel=channel, min_sequence=min_sequence, role=role, native=native, platform=platform
     )
@@ -144,9 +143,9 @@ def fetch(
             need("delta")
             from ..framework.bases import Rebuilder
 
-            keys = options.load_identities(identity or options.find_config().identities, passphrases)
+            keys = options.load_identities(identity or config.identities, passphrases)
             rebuilder = Rebuilder(base, keys, store, stack)
-        connection = stack.enter_context(_connect(url, None))
+        connection = stack.enter_context(servers.connect(servers.chosen_server(server, config)))
         said = client.follow_head(
             connection,
             app=app,
@@ -159,6 +158,7 @@ def fetch(
         )
         if said.uncertain is not None:
             console.complain(f"warning: {said.uncertain}; whether something newer is withheld, nobody can say")
+        make_folders(output)
         bar = stack.enter_context(progress.transferred("Fetching"))
         got = client.fetch(
             connection,
@@ -182,9 +182,9 @@ def fetch(
 
 
 def withdraw(
-    url: Url,
     sequence: Annotated[int, option("--sequence", metavar="N", type=at_least(1), help="Which release.")],
-    token_file: options.TokenFile = None,
+    server: servers.Url = None,
+    token_file: servers.TokenFile = None,
     app: App = None,
     channel: Channel = None,
 ) -> None:
@@ -192,8 +192,9 @@ def withdraw(
     need("client")
     from ... import client
 
-    app, channel = _app_and_channel(app, channel)
-    with _connect(url, token_file) as connection:
+    config = options.find_config()
+    app, channel = options.chosen_app(app, config), options.chosen_channel(channel, config)
+    with servers.connect(servers.chosen_server(server, config), token_file) as connection:
         before = client.find_release(connection, app=app, channel=channel, sequence=sequence)
         release = client.withdraw(connection, app=app, channel=channel, sequence=sequence)
     what = f"{release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
@@ -201,18 +202,6 @@ def withdraw(
         console.say(f"nothing to do: {what} was withdrawn at {before['withdrawn']}")
     else:
         console.say(f"withdrew {what}")
-
-
-def _app_and_channel(app: str | None, channel: str | None) -> tuple[str, str]:
-    config = options.find_config()
-    app = options.chosen_app(app, config)
-    return app, options.chosen_channel(channel, config)
-
-
-def _connect(url: str, token_file: str | None) -> "Connection":
-    from ...client import Connection, load_token
-
-    return Connection(url, token=None if token_file is None else load_token(token_file))
 
 
 COMMANDS = {"publish": publish, "fetch": fetch, "withdraw": withdraw}

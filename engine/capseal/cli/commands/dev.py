@@ -13,7 +13,7 @@ from ..framework.passphrases import Passphrases
 
 def dev(
     source: Annotated[str | None, argument("WEBDIR", help="The folder; default: 'web' in capseal.toml.")] = None,
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     recipient: options.Recipients = None,
     trust: Annotated[
         str | None,

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ...errors import UsageError
-from ..framework import console, options, progress
+from ..framework import console, options, progress, servers
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
@@ -125,13 +125,11 @@ def install(
     console.say("next: capseal device ... activate")
 
 
-def refresh(
-    chosen: Device, server: Annotated[str, argument("URL", help="The server that shows the channel's head.")]
-) -> None:
+def refresh(chosen: Device, server: servers.Url = None) -> None:
     """Take the channel's head: what is current, withdrawn and recalled. Nothing is installed."""
     need("client")
     store = chosen.store()
-    store.refresh(server)
+    store.refresh(servers.chosen_server(server, options.find_config()))
     _tell_head(store.status())
 
 

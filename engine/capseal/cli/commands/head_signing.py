@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from ...errors import UsageError
-from ..framework import options
+from ..framework import options, servers
 from ..framework.arguments import at_least, option, together
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
@@ -23,14 +23,8 @@ _HOUR_S = 3600
 class Signing(NamedTuple):
     """Whose head is signed, by whom, and where it goes."""
 
-    server: Annotated[
-        str | None,
-        option("--server", metavar="URL", env="CAPSEAL_SERVER", help="The server; default: 'server' in capseal.toml."),
-    ] = None
-    token_file: Annotated[
-        str | None,
-        option("--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file."),
-    ] = None
+    server: servers.Server = None
+    token_file: servers.TokenFile = None
     app: Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")] = None
     channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None
     role: Annotated[
@@ -58,14 +52,8 @@ class Signing(NamedTuple):
     def begin(self, stack: ExitStack, passphrases: Passphrases) -> "HeadSigning":
         """Connect to the server and load the keys. Raises UsageError, KeyFileError."""
         need("client")
-        from ...client import Connection, load_token
-
         config = options.find_config()
-        server = self.server or config.server
-        if server is None:
-            raise UsageError("no server: give --server URL, or set 'server' in capseal.toml")
-        token = None if self.token_file is None else load_token(self.token_file)
-        connection = stack.enter_context(Connection(server, token=token))
+        connection = stack.enter_context(servers.connect(servers.chosen_server(self.server, config), self.token_file))
         return signing_of(
             config,
             connection,

@@ -39,6 +39,7 @@ def recall(
             "--release-signer",
             metavar="FILE|URI",
             repeatable=True,
+            env=options.SIGNER_VARIABLE,
             help="A production key for releases; default: 'signers' in capseal.toml.",
         ),
     ] = None,

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
-from ..framework import console, content, options, progress
+from ..framework import console, content, options, progress, servers
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.bases import Opener
 from ..framework.extras import has, need
@@ -31,30 +31,12 @@ def release(
             help="Where seal and payload go; made if missing; default: releases, beside capseal.toml.",
         ),
     ] = None,
-    server: Annotated[
-        str | None,
-        option(
-            "--server", metavar="URL", env="CAPSEAL_SERVER", help="Publish there; default: 'server' in capseal.toml."
-        ),
-    ] = None,
+    server: servers.Server = None,
     publish: Annotated[
         bool, flag("--publish", opposite="--no-publish", help="Do not publish, whatever is set.")
     ] = True,
-    token_file: Annotated[
-        str | None,
-        option("--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file."),
-    ] = None,
-    signer: Annotated[
-        list[str] | None,
-        option(
-            "-s",
-            "--signer",
-            metavar="FILE|URI",
-            env="CAPSEAL_SIGNER",
-            repeatable=True,
-            help="Sign with this key (all of several sign); /dev/fd/N for a descriptor.",
-        ),
-    ] = None,
+    token_file: servers.TokenFile = None,
+    signer: options.Signers = None,
     signer_command: options.SignerCommand = None,
     recipient: options.Recipients = None,
     trust: options.Trust = None,
@@ -146,10 +128,7 @@ def release(
     with ExitStack() as stack:
         connection = None
         if server is not None:
-            from ...client import Connection, load_token
-
-            token = None if token_file is None else load_token(token_file)
-            connection = stack.enter_context(Connection(server, token=token))
+            connection = stack.enter_context(servers.connect(server, token_file))
         written = [folder, *beside]
         opened = content.open_content(source, exclude=exclude, leave_out=written)
         signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import KeyFileError, UsageError
-from ..framework import options
+from ..framework import options, servers
 from ..framework.arguments import Choice, Group, argument, at_least, option
 from ..framework.console import complain, say
 from ..framework.extras import need
@@ -77,7 +77,7 @@ def add(
     ] = None,
     threshold: Threshold = None,
     update: Update = None,
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -112,7 +112,7 @@ def remove(
     trust: Store = None,
     threshold: Threshold = None,
     update: Update = None,
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -131,7 +131,7 @@ def heads(
         str | None, option("--until", metavar="YYYY-MM-DD", help="When the last head expires at the latest.")
     ] = None,
     update: Update = None,
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -156,7 +156,7 @@ def restart(
     ],
     trust: Store = None,
     update: Update = None,
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -175,7 +175,7 @@ def restart(
 
 def cosign(
     update: Annotated[str, argument("UPDATE", help="An update that more than one has to sign.")],
-    signer: options.Signers = None,
+    signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -207,27 +207,23 @@ def apply(
 
 def publish(
     updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="Updates; the server keeps every one.")],
-    server: Annotated[
-        str | None, option("--server", metavar="URL", help="Where devices look; default: 'server' in capseal.toml.")
-    ] = None,
+    server: servers.Server = None,
     app: Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")] = None,
-    token_file: options.TokenFile = None,
+    token_file: servers.TokenFile = None,
 ) -> None:
     """Bring updates to a server, before it goes by the new store itself, or after."""
     need("client")
-    from ...client import Connection, load_token, put_update
+    from ...client import put_update
     from ...errors import NotForUsError
     from ...trust.updates import read_update
 
     config = options.find_config()
-    app, url = app or config.app, server or config.server
-    if app is None or url is None:
-        raise UsageError("no app or server: give --app ID and --server URL, or name them in capseal.toml")
+    app, url = options.chosen_app(app, config), servers.chosen_server(server, config)
     waiting: dict[int, bytes] = {}
     for path in updates:
         data = options.read_document(path)
         waiting[read_update(data)[1].version] = data
-    with Connection(url, token=None if token_file is None else load_token(token_file)) as connection:
+    with servers.connect(url, token_file) as connection:
         # The server takes what is next to its store or to another update: from whichever end that begins.
         for version in sorted(waiting):
             try:

@@ -39,7 +39,7 @@ class Group(NamedTuple):
 class Declaration(NamedTuple):
     """What gives a parameter its value: an argument has no names, and a flag has no metavar.
 
-    opposite: the option that turns a flag off; env: the variable that stands in for an option; writes: the value
+    opposite: the option that turns a flag off; env: the variable that stands in for an option or argument; writes: the value
     names a file that is written; in_place: it names one whose place the only output may take.
     """
 
@@ -90,11 +90,12 @@ def argument(
     help: str,
     type: Callable[[str], Any] = str,
     repeatable: bool = False,
+    env: str | None = None,
     in_place: bool = False,
 ) -> Declaration:
     """Declare a value that is known by its place, or the list of all that follow. A Choice needs no metavar."""
     return Declaration(
-        metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable, in_place=in_place
+        metavar=metavar or _words_of(type), help=help, type=type, repeatable=repeatable, env=env, in_place=in_place
     )
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SIGNER_VARIABLE = "CAPSEAL_SIGNER"
+"""What stands in for a key for releases, and for no other: root, head and development keys have purposes of their own."""
+
 _MAX_DOCUMENT_BYTES = 1024 * 1024
 _PAYLOAD = ".payload"
 _SET_ASIDE = ".old"
@@ -47,7 +50,18 @@ Signers = Annotated[
         "--signer",
         metavar="FILE|URI",
         repeatable=True,
-        help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; repeatable.",
+        env=SIGNER_VARIABLE,
+        help="Sign with this private key, or pkcs11: URI, or command:PUBLIC.pem:PROGRAM; all of several sign.",
+    ),
+]
+OtherSigners = Annotated[
+    list[str] | None,
+    option(
+        "-s",
+        "--signer",
+        metavar="FILE|URI",
+        repeatable=True,
+        help="Sign with this key, which is none for releases; as file, URI or command; repeatable.",
     ),
 ]
 SignerCommand = Annotated[
@@ -77,9 +91,6 @@ ExpectApp = Annotated[str | None, option("--app", metavar="ID", help="Reject bun
 ExpectChannel = Annotated[str | None, option("--channel", metavar="NAME", help="Reject bundles of any other channel.")]
 MinSequence = Annotated[
     int | None, option("--min-sequence", metavar="N", type=at_least(1), help="Reject bundles with a lower sequence.")
-]
-TokenFile = Annotated[
-    str | None, option("--token-file", metavar="FILE", help="The publishers' bearer token, one line.")
 ]
 SendHead = Annotated[
     bool, flag("--head", opposite="--no-head", help="Send no head, though the project has a head key.")

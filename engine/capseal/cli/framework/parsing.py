@@ -148,7 +148,7 @@ def _values(
         elif declaration.repeatable:
             found, words = words or None, []
         else:
-            found = words.pop(0) if words else None
+            found = words.pop(0) if words else _from_environment(path, declaration)
         if found is not None:
             values[name] = _converted(path, declaration, found)
         elif declaration.default is REQUIRED:
@@ -172,17 +172,17 @@ def _files_in(parameters: Mapping[str, Declaration], values: Mapping[str, Any]) 
     return written, read
 
 
-def _from_environment(path: str, option: Declaration) -> str | list[str] | bool | None:
-    text = None if option.env is None else os.environ.get(option.env)
+def _from_environment(path: str, declaration: Declaration) -> str | list[str] | bool | None:
+    text = None if declaration.env is None else os.environ.get(declaration.env)
     if text is None:
         return None
     if not text.strip():
         # As a pipeline sets it from a secret that is not there: to go on would be to go on with something else.
-        raise _mistake(path, f"{option.env} is set, but empty: unset it, or set it to what {option} takes")
-    if option.metavar:
-        return text.split() if option.repeatable else text
+        raise _mistake(path, f"{declaration.env} is set, but empty: unset it, or set it to what {declaration} takes")
+    if declaration.metavar:
+        return text.split() if declaration.repeatable else text
     if text.lower() not in _SWITCHES:
-        raise _mistake(path, f"invalid value for {option.env}: {text!r} is not one of {', '.join(_SWITCHES)}")
+        raise _mistake(path, f"invalid value for {declaration.env}: {text!r} is not one of {', '.join(_SWITCHES)}")
     return _SWITCHES[text.lower()]
 
 
