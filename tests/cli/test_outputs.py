@@ -277,7 +277,7 @@ def test_every_command_that_needs_a_passphrase_takes_it_from_the_variable(work: 
 
 def test_the_longest_names_can_be_sealed_and_released(work: Path) -> None:
     names = ("--app", "a" * 128, "--channel", "c" * 128)
-    for _ in range(2):
-        assert run("release", "--version", "1", "--no-publish", *names, cwd=work).code == 0
+    for version in (1, 2):
+        assert run("release", "--version", version, "--no-publish", *names, cwd=work).code == 0
     kinds = sorted(path.suffix for path in (work / "releases").iterdir())
     assert kinds == [".payload", ".payload", ".recipe-fresh", ".recipe-fresh", ".seal", ".seal"]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,26 +133,75 @@ def test_a_recipe_above_half_of_the_compressed_full_size_is_left_out(project):
     assert not list((project / "releases").glob(f"*-2.attachment.{name_of(project, 1)}"))
 
 
-@pytest.mark.parametrize("kind", ["folder", "zip", "payload", "absent"])
-def test_a_base_that_is_named_is_used_or_refused(project, kind):
+@pytest.mark.parametrize("kind", ["folder", "zip", "payload", "absent", "server", "strict"])
+def test_a_base_that_is_named_is_used_or_warned_of_wherever_it_is(project, kind):
     release(project, 1, "--no-publish")
     base = {
         "folder": "www",
         "zip": "old.zip",
         "payload": f"releases/{APP}@production-1.payload",
         "absent": "absent",
+        "server": "http://127.0.0.1:9",
+        "strict": "http://127.0.0.1:9",
     }[kind]
     if kind == "zip":
         with zipfile.ZipFile(project / "old.zip", "w") as packed:
             packed.write(project / "www" / "index.html", "index.html")
             packed.write(project / "www" / "main.js", "main.js")
     words = ("release", "--version", "2", "--sequence", "2", "--allow-dirty", "--no-publish", "--base", base)
-    done = run(*words, cwd=project)
-    if kind == "absent":
+    done = run(*words, *(["--strict"] if kind == "strict" else []), cwd=project)
+    if kind == "strict":
         assert (done.code, done.err.count("\n")) == (3, 1)
         return
     assert done.code == 0, done.err
-    assert len(recipes(project, 2)) == (2 if kind == "payload" else 3)
+    unusable = kind in ("absent", "server")
+    assert done.err.startswith(f"capseal: warning: no recipe from {base}: " if unusable else "")
+    assert done.err.count("\n") == unusable
+    assert len(recipes(project, 2)) == (3 if kind in ("folder", "zip") else 2)
+
+
+def test_what_no_server_took_is_no_base_and_goes_where_a_server_refuses_it(project, trust, signer2):
+    release(project, 1, "--no-publish", "--log", "releases.log")
+    with live_server(str(project / "other"), capseal.TrustStore.of(signer2.public_key)) as live:
+        write(project, 2)
+        words = ("release", "--version", "1.2", "--sequence", "2", "--allow-dirty", "--log", "releases.log")
+        refused = run(*words, "--server", live.url, cwd=project)
+        assert refused.code == 1 and "nothing was released, " in refused.err
+    assert {path.name.split("-")[1][0] for path in (project / "releases").iterdir()} == {"1"}
+    with live_server(str(project / "store"), trust) as live:
+        url = live.url
+    lost = run(*words, "--server", url, cwd=project)  # nobody listens there any more
+    assert lost.code == 3 and " and .payload stay" in lost.err
+    (project / "releases.log.pending").unlink()  # as the next release does that publishes elsewhere
+    told, _ = release(project, 3, "--no-publish", "--log", "releases.log")
+    assert [one["base"] for one in told["recipes"]] == [None, "1.1 (1)"]
+
+
+@pytest.mark.parametrize(("version", "sequence"), [("1.1", "9"), ("9", "1")])
+def test_a_version_or_sequence_that_was_released_is_not_released_again(project, version, sequence):
+    release(project, 1, "--no-publish", "--log", "releases.log")
+    for path in (project / "releases").iterdir():  # as in a clone, where the log is and they are not
+        path.unlink()
+    words = ("--version", version, "--sequence", sequence, "--allow-dirty", "--no-publish", "--log", "releases.log")
+    other = "sequence" if sequence == "1" else "--version"
+    refused = run("release", *words, cwd=project)
+    refused.failed_with(
+        2, f"1.1 on production was released before, with sequence 1: another release takes another {other}"
+    )
+    assert list((project / "releases").iterdir()) == []
+    run("release", *words, "--channel", "beta", cwd=project).succeeded()
+
+
+def test_a_release_without_the_extra_says_in_one_line_that_it_has_no_recipes(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    words = ("release", "--allow-dirty", "--no-publish", "--version")
+    done = run(*words, "1", cwd=project)
+    assert (done.code, done.err) == (
+        0,
+        "capseal: no recipes, devices download whole releases: zstandard is not installed: "
+        "pip install 'capseal[delta]'\n",
+    )
+    assert run(*words, "2", "--no-recipes", cwd=project).err == ""
 
 
 def test_a_base_from_a_server_is_verified_with_the_production_store_before_it_is_opened(project, trust, signer2):

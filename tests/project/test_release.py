@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,15 @@ def out(tmp_path):
 
 @pytest.fixture
 def make(web, out, signer, recipient, trust, tmp_path):
-    """Return make(**keywords of release) -> Released."""
+    """Return make(**keywords of release) -> Released, of one version after the other."""
+    versions = count()
 
     def make(**keywords):
         settings = {
             "signers": [signer],
             "recipients": [recipient.public_key],
             "app": APP,
-            "version": "1.0.0",
+            "version": f"1.0.{next(versions)}",
             "trust": trust,
             "sequence": 7,
             "log": tmp_path / "releases.log",
@@ -92,7 +94,7 @@ def test_too_few_signatures_are_refused_and_enough_are_not(make, out, trust_both
 def test_a_release_is_never_replaced(make):
     made = Path(make().seal).read_bytes()
     with pytest.raises(UsageError, match="exists already; take a higher sequence"):
-        make()
+        make(log=None)
     assert Path(make(sequence=8).seal).read_bytes() != made
 
 

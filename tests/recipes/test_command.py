@@ -48,12 +48,15 @@ def test_recipes_are_written_beside_the_bundle_and_named_in_its_seal(project, ba
 
 def test_a_base_that_cannot_be_opened_leaves_nothing(project):
     folder, seal = project
+    keys = ["-i", "r.pem", "--trust", "trust.json"]
+    run("split", "old.sealed", "--seal", "old.seal", "--payload", "old.payload", cwd=folder).succeeded()
     before = sorted(path.name for path in folder.iterdir())
     for words, said in (
         (["--base", "absent"], "absent"),
         (["--base", "s.pem"], "a base is a folder or a zip"),
         (["--base", "old.sealed"], "no identity"),
         (["--base", "old.sealed", "-i", "s.pem", "--trust", "trust.json"], "no identity fits"),
+        (["--base", "old.seal", *keys], "old.seal: a seal by itself is no base; name old.payload, beside which"),
     ):
         done = seal("new", "new.sealed", *words)
         assert (done.code != 0, done.err.count("\n")) == (True, 1), done.err
@@ -81,3 +84,23 @@ def test_what_is_mirrored_is_rebuilt_from_what_is_there(project, signer):
         assert (folder / "new.sealed").read_bytes().endswith(payload.read_bytes())
         done = run(*words, "--base", "old", "-i", "s.pem", cwd=folder)
         assert (done.code, done.err) == (0, "")
+
+
+def test_who_fetches_is_told_why_no_recipe_is_from_what_is_named(project, signer):
+    """A release's recipes are from sealed bundles, by their payloads: from the folder of one, there is none."""
+    folder, seal = project
+    keys = ("-i", "r.pem", "--trust", "trust.json")
+    assert seal("new", "new.sealed", "--base", "old.sealed", "--sequence", "7", *keys).code == 0
+    [recipe] = (path.suffix[1:] for path in folder.glob("new.sealed.recipe-*") if not path.name.endswith("fresh"))
+    with live_server(str(folder / "store"), capseal.TrustStore.of(signer.public_key)) as live:
+        with Connection(live.url) as connection:
+            publish(folder / "new.sealed", connection)
+        told = run("fetch", live.url, "-o", "a", "--app", APP, *keys, "--base", "old", cwd=folder)
+        why, fresh = told.err.splitlines()
+        assert why == (
+            f"capseal: old: the release has no recipe from that, its recipes: {recipe}, recipe-fresh; recipes of "
+            "releases are from sealed bundles, so name that of it"
+        )
+        assert fresh.startswith("capseal: recipe-fresh: ")
+        told = run("fetch", live.url, "-o", "b", "--app", APP, *keys, "--base", "old.sealed", cwd=folder)
+        assert told.err.startswith(f"capseal: {recipe}: ") and told.err.count("\n") == 1

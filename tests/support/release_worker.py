@@ -8,6 +8,7 @@ with the child's wait status.
 import contextlib
 import json
 import os
+import secrets
 import sys
 import traceback
 from pathlib import Path
@@ -38,7 +39,7 @@ def release(
             signers=[capseal.load_private_key(place / "signer.pem")],
             recipients=[capseal.load_public_key(place / "device.pub.pem")],
             app="com.example.game",
-            version="1",
+            version=f"1.{secrets.token_hex(4)}",
             trust=capseal.load_trust(place / "trust.pem"),
             sequence=sequence,
             log=folder / "releases.log" if log else None,

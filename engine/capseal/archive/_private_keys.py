@@ -18,8 +18,12 @@ MAX_KEY_BYTES = 64 * 1024
 """A larger file is more than a key, whatever its name is."""
 
 LABEL = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_DASHES = rb"(?:-{5}|(?:\\+(?:u00|x)2[dD]|&\#(?:45|x2[dD]);){5})"  # escaped in JSON, in code, in HTML
 _KEY = re.compile(
-    rb"""-----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY(?:\ BLOCK)?-----
+    _DASHES
+    + rb"""BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY(?:\ BLOCK)?"""
+    + _DASHES
+    + rb"""
     (?: \s
         | \\+ (?: [rn\r\n] | u000[AaDd] | x0[AaDd] )  # line breaks in code, in JSON that is in JSON
         | ["'`] \s* (?: [+,.] \s* )? ["'`] | \$\{\w{0,64}\}  # what makes lines one text in code

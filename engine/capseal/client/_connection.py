@@ -243,8 +243,9 @@ class Connection:
         bare = f"status {response.status_code} for {response.request.url.path}"
         text = f"{self.url}: {detail if detail and type(detail) is str else bare}"
         if problem.get("type") == problems.TOKEN.urn:
-            none = "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE"
-            text = f"{text}: {none if 'Authorization' not in self._settings['headers'] else 'what was sent is none of its own'}"
+            sent = "Authorization" in self._settings["headers"]
+            name_it = "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE"
+            text = f"{text}: {'what was sent is none of its own' if sent else name_it}"
         if problem.get("type") == problems.NOT_FOUND.urn:
             text = f"{text}: status {response.status_code}; the URL has to be the server's base, such as https://example.com"
         rejection = problems.rejection_in(problem, text)

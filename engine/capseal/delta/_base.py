@@ -143,8 +143,8 @@ class EntriesBase(_Closed):
             number += 1
 
     def _read_data(self, number: int, offset: int, buffer: memoryview) -> None:
-        """Fill a buffer with content of the entry of that number, from an offset in it."""
-        raise NotImplementedError
+        """Fill a buffer with content of the entry of that number, from an offset in it; a subclass knows how."""
+        raise UsageError(f"{self._names[number].decode()}: a base of names and sizes alone has no content to read")
 
 
 class FileBase(EntriesBase):

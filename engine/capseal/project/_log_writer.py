@@ -37,6 +37,7 @@ class LogWriter:
         self._digest = FIRST
         self._sequences: dict[tuple[str, str], int] = {}
         self._seals: dict[str, str] = {}
+        self._released: dict[tuple[str, str], list[ReleaseEntry]] = {}
         counted = None if self.pending is None else sha256(self.pending.line).hexdigest()
         begun = sha256(self.pending.first).hexdigest() if self.pending is not None and self.pending.first else None
         file.seek(0)
@@ -48,6 +49,7 @@ class LogWriter:
                     place = entry.app, entry.channel
                     self._sequences[place] = max(entry.sequence, self._sequences.get(place, 0))
                     self._seals[entry.seal] = entry.payload
+                    self._released.setdefault(place, []).append(entry)
                 if digest == counted:
                     self.drop()
                 elif self.pending is not None and self.pending.first is not None and digest == begun:
@@ -65,6 +67,14 @@ class LogWriter:
     def sequence_after(self, app: str, channel: str) -> int:
         """Return the lowest sequence that the log has nothing at or above of, for an app and channel."""
         return self._sequences.get((app, channel), 0) + 1
+
+    def check_new(self, app: str, channel: str, *, version: str, sequence: int | None) -> None:
+        """Raise UsageError where the log has a release of that version or sequence, for an app and channel."""
+        for entry in self._released.get((app, channel), ()):
+            if entry.sequence == sequence or entry.version == version:
+                what = f"{app} {entry.version} on {channel} was released before, with sequence {entry.sequence}"
+                other = "sequence" if entry.sequence == sequence else "--version"
+                raise UsageError(f"{self.path}: {what}: another release takes another {other}")
 
     def has(self, seal: Seal) -> bool:
         """Return whether the log has a seal."""

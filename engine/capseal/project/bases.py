@@ -4,14 +4,16 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from ..crypto.keys import Identity, PublicKey, Signer
-from ..errors import CapsealError, UsageError
+from ..errors import CapsealError, RejectedError, UsageError
 from ..format.release_files import release_base, release_file
 from ..recipes.bases import KnownBase, open_known_base
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
+from .log import logged_seals
 
 if TYPE_CHECKING:
     from ..client import Connection
@@ -40,23 +42,43 @@ def bases_of_releases(
     identity: Identity,
     trust: TrustStore,
     below: int | None = None,
+    log: str | os.PathLike[str] | None = None,
 ) -> tuple[list[KnownBase], list[str]]:
     """Open the last releases of an app and channel in a folder; and say what was wrong with those that cannot be.
 
-    below: only those of lower sequences. Each is authenticated by the store before it is opened. Raises OSError.
+    below: only those of lower sequences; log: only those whose seals it has, since others may lie there that
+    no server took. Each is authenticated by the store before it is opened. Raises OSError.
     """
     ours = re.compile(rf"{re.escape(release_base(app, channel))}-([0-9]{{1,16}})\.seal")
     found = sorted((int(match[1]) for name in os.listdir(folder) if (match := ours.fullmatch(name))), reverse=True)
     bases: list[KnownBase] = []
-    problems = []
-    for sequence in [one for one in found if below is None or one < below][:LAST_RELEASES]:
+    problems: list[str] = []
+    released = None if log is None else _seals_in(log)
+    for sequence in [one for one in found if below is None or one < below]:
         seal, payload = (os.path.join(folder, release_file(app, channel, sequence, end)) for end in ("seal", "payload"))
+        if len(bases) + len(problems) == LAST_RELEASES:
+            break
         try:
+            if released is not None and _digest_of(seal) not in released:
+                continue
             expect = Expect(app=app, channel=channel)
             bases.append(open_known_base(payload, stack, identity=[identity], trust=trust, expect=expect, seal=seal))
         except (CapsealError, FileNotFoundError) as error:
             problems.append(f"no recipe from {payload}: {error}")
     return bases, problems
+
+
+def _seals_in(log: str | os.PathLike[str]) -> set[str] | None:
+    """Return the seals that a log has; None where it has none yet, or is damaged, which the release will tell."""
+    try:
+        return logged_seals(log)
+    except (RejectedError, FileNotFoundError):
+        return None
+
+
+def _digest_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def base_of_server(

@@ -236,6 +236,19 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
     return logged
 
 
+def logged_seals(path: str | os.PathLike[str]) -> set[str]:
+    """Return the digests of the seals that a log has, that which is pending among them; no signature is checked.
+
+    Raises FormatError, TamperedError, TruncatedError, OSError.
+    """
+    with open(path, "rb") as file:
+        entries = [entry for _, entry, _ in chain(file, os.fspath(path))]
+    pending = load_pending(path)
+    if pending is not None:
+        entries.append(pending.entry)
+    return {entry.seal for entry in entries if isinstance(entry, ReleaseEntry)}
+
+
 class Order:
     """What the entries of one log must be to one another, beyond the chain."""
 

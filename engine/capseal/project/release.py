@@ -22,7 +22,7 @@ from ..format.release_files import release_base, release_file
 from ..format.requires import Requires
 from ..format.seal import Seal
 from ..format.statement import Companion
-from ..io.durable import name_all
+from ..io.durable import name_all, remove_file
 from ..io.sink import Detached
 from ..io.source import PathOrFile, Source
 from ..trust.expect import Expect
@@ -91,15 +91,15 @@ def release(
     added; those that are no gain are left out; by default there are none at all. capgo: the key of apps with Capgo's
     plugin; then the release has files for them, too; capgo_offer: to which devices, None: to all. signers: all of them
     sign, the first one also the log's entry. trust: the store of production builds; what it does not accept never gets
-    its name, is not logged and not published. sequence: by default Unix time, or what is above everything in the log
-    and the folder if that is higher. Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each
-    companion.
+    its name, is not logged and not published. version: one that the log does not have of that app and channel.
+    sequence: as that; by default Unix time, or what is above everything in the log and the folder if that is higher.
+    Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each companion.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
-    the release, and counts then. What an earlier run left pending is settled first: by the server's answer, or,
-    where nothing was to be published or no request can have arrived, by the file. Raises UsageError where the files
-    exist, or what is pending needs another server, RejectedError where the trust store, or the server, refuses the
-    bundle, TransferError, OSError.
+    the release, and counts then; what the server refuses is taken away again. What an earlier run left pending is
+    settled first: by the server's answer, or, where nothing was to be published or no request can have arrived, by the
+    file. Raises UsageError where the files exist, the log has that version or sequence, or what is pending needs
+    another server, RejectedError where the trust store, or the server, refuses the bundle, TransferError, OSError.
     """
     if not signers:
         raise UsageError("no signer")
@@ -110,6 +110,7 @@ def release(
     if log is not None and os.path.exists(log):
         with writing(log, trust=trust) as writer:
             _settle(writer, connection, signers[0])
+            writer.check_new(app, channel, version=version, sequence=chosen)
             logged = writer.sequence_after(app, channel)
     settle_unfinished(folder, trust)
     if sequence is None:
@@ -178,10 +179,11 @@ def release(
         moves += [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
         if log is None:
             name_all(moves)
-            return _publish(released, connection, steps)
+            return _publish(released, connection, steps, moves)
         # Held until the end: the next release's entry holds the digest of this one's.
         writer = stack.enter_context(writing(log, trust=trust))
         _settle(writer, connection, signers[0])
+        writer.check_new(app, channel, version=version, sequence=chosen)
         if chosen is None and sequence < writer.sequence_after(app, channel):
             raise UsageError(f"{log}: another release took sequence {sequence} meanwhile; release again")
         return _log_and_publish(released, writer, made, signers[0], moves, connection, steps)
@@ -217,7 +219,7 @@ def _log_and_publish(
         writer.drop()
         raise
     try:
-        released = _publish(replace(released, entry=entry), connection, steps)
+        released = _publish(replace(released, entry=entry), connection, steps, moves)
     except BaseException as error:
         if connection is not None and not connection.asked:
             writer.go_by_folder()
@@ -230,7 +232,9 @@ def _log_and_publish(
     return released
 
 
-def _publish(released: Released, connection: "Connection | None", steps: Steps) -> Released:
+def _publish(
+    released: Released, connection: "Connection | None", steps: Steps, moves: Sequence[tuple[str, str]]
+) -> Released:
     if connection is None:
         return released
     from ..client import publish
@@ -242,6 +246,25 @@ def _publish(released: Released, connection: "Connection | None", steps: Steps) 
         raise TransferError(
             f"{error}; {released.seal} and .payload stay: 'capseal publish' goes on with them"
         ) from error
+    except (RejectedError, UsageError) as error:
+        if connection.asked and _is_refused(connection, released):
+            # The seal first. What no server has is no release, and no base of a later one's recipes.
+            for _, path in reversed(moves):
+                remove_file(path)
+            error.args = (f"{error}; nothing was released, {released.seal} and .payload are gone again",)
+        raise
+
+
+def _is_refused(connection: "Connection", released: Released) -> bool:
+    """Say whether the server is sure not to have a release: a refusal may be the answer to a request sent twice."""
+    from ..client import find_release
+
+    of = released.verified.statement
+    try:
+        found = find_release(connection, app=of.app, channel=of.channel, sequence=of.sequence)
+    except (TransferError, UsageError):
+        return False
+    return found is None or found["seal"]["digest"]["sha256"] != _digest_of(released.seal)
 
 
 def _settle(writer: LogWriter, connection: "Connection | None", signer: Signer) -> None:

@@ -10,15 +10,17 @@ from ..bundle.opened import SealInput, open_bundle
 from ..bundle.reader import SealedFile
 from ..constants import MAGIC, ZIP_MEDIA_TYPE
 from ..delta import Base, FileBase, ZipBase, open_base
-from ..errors import FormatError, UsageError
+from ..errors import FormatError, TruncatedError, UsageError
 from ..io.source import open_source
 from ..trust.expect import Expect
+from ._names import recipe_name
 
 if TYPE_CHECKING:
     from ..crypto.keys import Identity
     from ..trust.store import TrustStore
 
 _PAYLOAD = ".payload"
+_SEAL = ".seal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class KnownBase:
     base: Base
     digests: tuple[bytes, ...]
     shown: str
+
+    @property
+    def recipes(self) -> set[str]:
+        """What a recipe from it may be called."""
+        return {recipe_name(digest) for digest in self.digests}
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it is a sealed bundle, and so known by its payload."""
+        return len(self.digests) > 1
 
 
 def open_known_base(
@@ -54,8 +66,14 @@ def open_known_base(
     if trust is None or not identity:
         raise UsageError(f"{path}: a sealed base takes a key that opens it, and a trust store that vouches for it")
     seal = _seal_beside(path) if seal is None else seal
-    opened = stack.enter_context(open_bundle(path, trust=trust, expect=expect, seal=seal))
-    content = stack.enter_context(SealedFile(opened, identity=identity))
+    try:
+        opened = stack.enter_context(open_bundle(path, trust=trust, expect=expect, seal=seal))
+        content = stack.enter_context(SealedFile(opened, identity=identity))
+    except TruncatedError as error:
+        if error.actual or not path.endswith(_SEAL):
+            raise
+        payload = path.removesuffix(_SEAL) + _PAYLOAD
+        raise UsageError(f"{path}: a seal by itself is no base; name {payload}, beside which it is found") from error
     statement = opened.verified.statement
     source = open_source(cast(BinaryIO, content))
     described = statement.content

@@ -15,10 +15,10 @@ from ..crypto.segment_cipher import Header, SegmentCipher, check_commitment
 from ..delta import Base, EntriesBase, Rebuilding, RecipeLimits, RecipeReader, check_head
 from ..errors import CapsealError, NotForUsError, TamperedError
 from ..format.segment_layout import FIRST_PLAIN_BYTES, PLAIN_BYTES
-from ..format.statement import Companion
+from ..format.statement import Companion, Statement
 from ..format.tree import segment_count
 from ..io.source import Source
-from ._names import find_recipe, recipe_from_nothing
+from ._names import find_recipe, recipe_from_nothing, recipes_of
 from .bases import KnownBase
 
 Keep = Callable[[int, memoryview], None]
@@ -75,6 +75,11 @@ def rebuild_missing(
             problem = f"{len(missing)} segments came out otherwise than they were signed"
         attempts.append(Attempt(companion.name, attempt.downloaded, before - len(missing), problem))
     return attempts
+
+
+def recipes_in(statement: Statement) -> list[str]:
+    """Return the names of a release's recipes."""
+    return sorted(one.name for one in recipes_of(statement))
 
 
 def _recipes(verified: Verified, bases: Sequence[KnownBase]) -> Iterator[tuple[Companion, Base]]:

@@ -85,7 +85,9 @@ def publish(
 
 
 def fetch(
-    output: Annotated[str, option("-o", "--output", metavar="DIR", help="The folder that it goes to; made if missing.")],
+    output: Annotated[
+        str, option("-o", "--output", metavar="DIR", help="The folder that it goes to; made if missing.")
+    ],
     server: servers.Url = None,
     trust: options.Trust = None,
     app: App = None,

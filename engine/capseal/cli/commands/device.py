@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ...errors import UsageError
 from ..framework import console, options, progress, servers
-from ..framework.arguments import Choice, Group, argument, at_least, flag, option
+from ..framework.arguments import Choice, Group, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from ...errors import UsageError
 from ..framework import options, servers
 from ..framework.arguments import at_least, option, together
 from ..framework.extras import need

@@ -8,7 +8,7 @@ from ...errors import UsageError
 from ..framework import console, content, options, progress, servers
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.bases import Opener
-from ..framework.extras import has, need
+from ..framework.extras import has, lacking, need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 from . import capgo_texts as texts
@@ -80,7 +80,11 @@ def release(
         str, option("--capgo-key", metavar="FILE", help="Capgo's private key for that.")
     ] = texts.PRIVATE_KEY_FILE,
     strict: Annotated[
-        bool, flag("--strict", help="Refuse what is only warned of: a web folder without index.html at its root.")
+        bool,
+        flag(
+            "--strict",
+            help="Refuse what is only warned of: no index.html at the root of the web folder, a --base that is none.",
+        ),
     ] = False,
     head: options.SendHead = True,
     share: options.Share = None,
@@ -144,9 +148,13 @@ def release(
                 folder=folder,
                 trust=store,
                 identity=None if key is None else options.load_private_key(key, passphrases),
+                log=log,
+                strict=strict,
             )
             bases = opener.open(base or (), sequence, signers, recipients, stack)
             opener.warn_of_deflated(source)
+        elif recipes:
+            console.complain(f"no recipes, devices download whole releases: {lacking('delta')}")
         released = releasing.release(
             source,
             folder,

@@ -39,8 +39,8 @@ class Group(NamedTuple):
 class Declaration(NamedTuple):
     """What gives a parameter its value: an argument has no names, and a flag has no metavar.
 
-    opposite: the option that turns a flag off; env: the variable that stands in for an option or argument; writes: the value
-    names a file that is written; in_place: it names one whose place the only output may take.
+    opposite: the option that turns a flag off; env: the variable that stands in for an option or argument; writes: the
+    value names a file that is written; in_place: it names one whose place the only output may take.
     """
 
     help: str

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import UsageError
+from ...errors import CapsealError, UsageError
 from . import console
+from .exit_codes import line_of
 from .extras import need
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
 
 
 class Opener(NamedTuple):
-    """Opens bases for a release. folder: of earlier releases; identity: the archive key, if there is one."""
+    """Opens bases for a release, which goes out without a recipe from what is none.
+
+    folder: of earlier releases; log: which of them came about; identity: the archive key, if there is one; strict: to
+    refuse what is only warned of.
+    """
 
     app: str
     channel: str
     folder: str
     trust: "TrustStore"
     identity: "Identity | None"
+    log: str | None
+    strict: bool
 
     def open(
         self,
@@ -38,18 +45,19 @@ class Opener(NamedTuple):
         recipients: "Sequence[PublicKey]",
         stack: ExitStack,
     ) -> "list[KnownBase]":
-        """Open the last releases, with the archive key, and what is named; warn of what cannot be used.
+        """Open what is named and, with the archive key, the last releases; warn of what cannot be used.
 
-        Raises UsageError, RejectedError, TransferError, OSError where what is named cannot be used.
+        Raises UsageError where the archive key is a signer; where it is strict, also RejectedError, TransferError,
+        OSError of what is named.
         """
         from ...project import bases
 
-        found: list[KnownBase] = []
+        found = [one for name in named if (one := self._named(name, stack)) is not None]
         if self.identity is not None:
             warning = bases.check_archive_key(self.identity, signers, recipients)
             if warning is not None:
                 console.complain(f"warning: {warning}")
-            found, problems = bases.bases_of_releases(
+            last, problems = bases.bases_of_releases(
                 self.folder,
                 stack,
                 app=self.app,
@@ -57,10 +65,12 @@ class Opener(NamedTuple):
                 identity=self.identity,
                 trust=self.trust,
                 below=sequence,
+                log=self.log,
             )
             for problem in problems:
                 console.complain(f"warning: {problem}")
-        return [*(self._named(one, stack) for one in named), *found]
+            found += last
+        return found
 
     def warn_of_deflated(self, source: str) -> None:
         """Say so where what is to be released is a zip whose entries are deflated: recipes find little in it."""
@@ -73,7 +83,17 @@ class Opener(NamedTuple):
                 "release the folder, or a zip that stores them; recipes compress"
             )
 
-    def _named(self, base: str, stack: ExitStack) -> "KnownBase":
+    def _named(self, base: str, stack: ExitStack) -> "KnownBase | None":
+        """Open what --base names, whatever it is; warn, and return None, where it cannot be used."""
+        try:
+            return self._opened(base, stack)
+        except (CapsealError, OSError) as error:
+            if self.strict:
+                raise
+            console.complain(f"warning: no recipe from {base}: {line_of(error).removeprefix(f'{base}: ')}")
+            return None
+
+    def _opened(self, base: str, stack: ExitStack) -> "KnownBase":
         from ...project import bases
         from ...recipes.bases import open_known_base
         from ...trust.expect import Expect
@@ -122,8 +142,14 @@ class Rebuilder:
         report: "Progress",
     ) -> None:
         from ...bundle.opened import unwrap_session_key
-        from ...recipes.rebuilding import rebuild_missing
+        from ...recipes.rebuilding import rebuild_missing, recipes_in
 
+        there = recipes_in(verified.statement)
+        for base in self._bases:
+            if not base.recipes.intersection(there):
+                listed = ", ".join(there) or "none"
+                hint = "" if base.sealed else "; recipes of releases are from sealed bundles, so name that of it"
+                self.told.append(f"{base.shown}: the release has no recipe from that, its recipes: {listed}{hint}")
         attempts = rebuild_missing(
             verified,
             unwrap_session_key(verified, self._identity),
@@ -137,4 +163,4 @@ class Rebuilder:
             problem = "" if one.problem is None else f"; {one.problem}"
             self.told.append(f"{one.name}: {one.downloaded} bytes gave {one.kept} segments of the payload{problem}")
         if not attempts:
-            self.told.append("no recipe of the release is for what --base names, or less than what is missing")
+            self.told.append("no recipe of the release is less than what is missing: that comes from the payload")

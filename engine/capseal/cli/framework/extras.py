@@ -16,21 +16,28 @@ MODULES_OF = {
 
 def need(extra: str) -> None:
     """Raise UsageError where the libraries of an extra are not installed."""
-    import importlib.util
-
-    for module in MODULES_OF[extra]:
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(_told(module, extra))
+    told = lacking(extra)
+    if told is not None:
+        raise UsageError(told)
 
 
 def has(extra: str) -> bool:
     """Say whether the libraries of an extra are installed."""
+    return lacking(extra) is None
+
+
+def lacking(extra: str) -> str | None:
+    """Return what to tell where the libraries of an extra are not installed, or None."""
     import importlib.util
 
-    try:
-        return all(importlib.util.find_spec(module) is not None for module in MODULES_OF[extra])
-    except ModuleNotFoundError:  # who hides it may say it so
-        return False
+    for module in MODULES_OF[extra]:
+        try:
+            found = importlib.util.find_spec(module)
+        except (ModuleNotFoundError, ValueError):  # who hides it may say it so
+            found = None
+        if found is None:
+            return _told(module, extra)
+    return None
 
 
 def missing_extra(error: BaseException) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SIGNER_VARIABLE = "CAPSEAL_SIGNER"
-"""What stands in for a key for releases, and for no other: root, head and development keys have purposes of their own."""
+"""Stands in for a key for releases, and for no other: root, head and development keys have purposes of their own."""
 
 _MAX_DOCUMENT_BYTES = 1024 * 1024
 _PAYLOAD = ".payload"

@@ -21,9 +21,7 @@ Server = Annotated[
 ]
 TokenFile = Annotated[
     str | None,
-    option(
-        "--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file of one line."
-    ),
+    option("--token-file", metavar="FILE", env="CAPSEAL_TOKEN_FILE", help="The server's token, in a file of one line."),
 ]
 
 

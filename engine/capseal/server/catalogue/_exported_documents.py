@@ -71,8 +71,8 @@ class DocumentExport:
         lacking = next((version for version in _led_through(updates, head.store.version) if version not in updates), 0)
         if lacking:
             self.warnings[pointer.of] = (
-                f"{pointer.of.app} on {pointer.of.channel}: head {head.number} is under version {head.store.version} of "
-                f"the trust store, and {self._storage.place} has no update to version {lacking}: devices with an "
+                f"{pointer.of.app} on {pointer.of.channel}: head {head.number} is under version {head.store.version} "
+                f"of the trust store, and {self._storage.place} has no update to version {lacking}: devices with an "
                 "earlier one take no head; 'capseal trust publish' brings it"
             )
         await self._put(_tree.head_path(pointer.of), pointer.head, HEAD_TYPE)
