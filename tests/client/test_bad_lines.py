@@ -201,7 +201,10 @@ def test_what_failed_ends_the_transfers_that_hang(live: Live, tmp_path: Path, se
     with scripted(act) as server, Connection(server.url) as one, pytest.raises(UsageError, match="status 403"):
         publish(written(tmp_path, bundle), one)
     took_s = time.monotonic() - began_s
-    left = [one for one in threading.enumerate() if one.name.startswith("capseal-transfer")]
+    transfers = [thread for thread in threading.enumerate() if thread.name.startswith("capseal-transfer")]
+    for thread in transfers:  # one outlives what it did by a moment
+        thread.join(AT_ONCE_S)
+    left = [thread for thread in transfers if thread.is_alive()]
     ended.set()
     assert took_s < AT_ONCE_S + 2
     assert left == []
