@@ -181,7 +181,7 @@ def test_no_payload_byte_is_asked_for_when_the_signature_is_not_trusted(
 
 
 def _keys(live: Live) -> list[object]:
-    return [trusted.key for trusted in live.app.state.publishing.catalogue.seals.trust.keys]
+    return [trusted.key for trusted in live.app.state.publishing.catalogue.trusted.of(None).keys]
 
 
 def _paths(live: Live) -> list[str]:

@@ -18,6 +18,7 @@ RETENTION = "tests/server/test_retention.py::"
 EXPORT = "tests/server/test_export.py::"
 RELOADING = "tests/server/test_reloading.py::"
 SETTINGS = "tests/cli/test_serve_settings.py::"
+UPDATES = "tests/server/test_trust_updates.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
@@ -47,16 +48,40 @@ MUTANTS = (
         CAPGO + "test_a_release_that_storage_damaged_was_not_withdrawn",
     ),
     Mutant(
-        "server/catalogue/_trust_updates.py",
-        "        leads_here = version == trust.version and brought.digest == trust.digest",
-        "        leads_here = version == trust.version",
-        "tests/server/test_trust_updates.py::test_another_history_is_refused_whoever_has_the_token",
+        "server/catalogue/_trusted.py",
+        "            if stores is not self._stores:\n                continue\n",
+        "",
+        UPDATES + "test_a_reload_while_updates_are_looked_for_counts",
     ),
     Mutant(
-        "server/catalogue/_trust_updates.py",
+        "server/catalogue/_trusted.py",
+        "            return accept_update(store, update)",
+        "            return read_update(update)[1]",
+        UPDATES + "test_an_update_in_the_storage_that_no_root_signed_is_not_followed",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "        if store.restart is None or store.restart == self.restarted:",
+        "        if store.restart is None:",
+        UPDATES + "test_a_restart_counts_once_on_every_server_of_a_store",
+    ),
+    Mutant(
+        "trust/expect.py",
+        "            min(self.newest, shown_time(restart.created)),",
+        "            self.newest,",
+        UPDATES + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_on_servers_too",
+    ),
+    Mutant(
+        "server/catalogue/_trusted.py",
+        "        leads_here = version == trust.version and brought.digest == trust.digest",
+        "        leads_here = version == trust.version",
+        UPDATES + "test_another_history_is_refused_whoever_has_the_token",
+    ),
+    Mutant(
+        "server/catalogue/_trusted.py",
         "        leads_here = read_update(after)[0] == brought.digest",
         "        leads_here = True",
-        "tests/server/test_trust_updates.py::test_another_history_is_refused_whoever_has_the_token",
+        UPDATES + "test_another_history_is_refused_whoever_has_the_token",
     ),
     Mutant(
         "server/storage/objects.py",
@@ -312,8 +337,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_seals.py",
-        "steps = accept_seal(judging.trust, Expect(role=self._role))",
-        "steps = accept_seal(judging.trust, Expect(role=Role.DEVELOPMENT))",
+        "steps = accept_seal(trust, Expect(role=self._role))",
+        "steps = accept_seal(trust, Expect(role=Role.DEVELOPMENT))",
         PUBLISHING + "test_a_development_signature_needs_the_development_role",
     ),
     Mutant(
@@ -324,8 +349,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_seals.py",
-        "if kept.statement.sequence != release.sequence:",
-        "if kept.statement.sequence > release.sequence:",
+        "if kept.verified.statement.sequence != release.sequence:",
+        "if kept.verified.statement.sequence > release.sequence:",
         CAPGO + "test_an_older_release_under_a_newer_name_is_not_offered",
     ),
     Mutant(
@@ -432,20 +457,20 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_uploads.py",
-        "accepted = kept is not None and kept.trust is trust",
+        "accepted = kept is not None and kept.trust is self._trusted.of(kept.upload.app_channel.app)",
         "accepted = kept is not None",
         RELOADING + "test_a_key_that_is_trusted_no_more_publishes_nothing_of_what_it_began",
     ),
     Mutant(
         "server/catalogue/_seals.py",
-        "return wanted if judging is self._judging else await self.accept(wanted.seal.encode())",
-        "return wanted",
+        "        if trust is self._trusted.of(wanted.statement.app):\n            return wanted\n",
+        "        return wanted\n",
         RELOADING + "test_a_seal_that_trickles_across_a_reload_is_judged_by_the_new_trust",
     ),
     Mutant(
         "server/catalogue/_seals.py",
-        "                if judging is self._judging:\n                    return verdict, judging\n",
-        "                return verdict, self._judging\n",
+        "                if trust is self._trusted.of(app):\n                    return verdict, trust\n",
+        "                return verdict, self._trusted.of(app)\n",
         RELOADING + "test_what_is_read_verified_is_of_whom_the_server_trusts_now",
     ),
     Mutant(
@@ -456,8 +481,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/catalogue.py",
-        "if self.seals.trust is not trust:",
-        "if self.seals.trust is None:",
+        "if self.trusted.of(of.app) is not trust:",
+        "if self.trusted.of(of.app) is None:",
         RELOADING + "test_a_reload_just_before_a_release_becomes_visible_counts",
     ),
     Mutant(

@@ -210,7 +210,7 @@ def test_a_new_epoch_begins_whatever_the_last_head_said(served, store, heads_tru
     new = replace(
         heads_trust, version=2, epoch=2, heads=replace(heads_trust.heads, production=KeySet.of(signer2.public_key))
     )
-    live.app.state.publishing.catalogue.seals.replace_trust(new)
+    live.app.state.publishing.catalogue.trusted.replace(new)
     begun = sign_head(first(new, named), [signer2])
     put(live, begun).raise_for_status()
     assert live.client.get(HEAD_PATH).content == begun

@@ -7,7 +7,7 @@ another store, and that wins. A store may say once where floor, highest and newe
 from dataclasses import replace
 
 from ..errors import RejectedError
-from ..format.strictjson import shown_time
+from ..trust.expect import Succession
 from ..trust.store import TrustStore
 from ..trust.updates import accept_update, read_update
 from ._state import State
@@ -44,11 +44,12 @@ def _restarted_by(state: State, store: TrustStore) -> State:
     memory = state.trust or TrustMemory()
     if restart is None or restart == memory.restarted:
         return state
+    trusted = Succession(state.floor, state.highest, state.newest).restarted(restart, least=state.shipped)
     return replace(
         state,
-        floor=max(state.shipped, min(state.floor, restart.sequence)),
-        highest=max(state.shipped, min(state.highest, restart.sequence)),
-        newest=min(state.newest, shown_time(restart.created)),
+        floor=trusted.floor,
+        highest=trusted.highest,
+        newest=trusted.newest,
         trust=replace(memory, restarted=restart),
     )
 

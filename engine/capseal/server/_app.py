@@ -127,7 +127,7 @@ def replace_trust(app: Starlette, trust: TrustStore, *, token: str | None = None
     """
     replaced = _all_tokens(token, tokens)
     publishing: PublishingState = app.state.publishing
-    publishing.catalogue.seals.replace_trust(trust)
+    publishing.catalogue.trusted.replace(trust)
     state: ServerState = app.state.server
     state.admission.tokens = replaced
 

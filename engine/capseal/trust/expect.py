@@ -10,6 +10,7 @@ from ..format.strictjson import Role, shown_time
 
 if TYPE_CHECKING:
     from .heads import Current, Forbidden
+    from .key_sets import Restart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,17 @@ class Succession:
     def check_statement(self, statement: Statement) -> None:
         """Do what check() does, with what a statement says."""
         self.check(statement.sequence, shown_time(statement.created), permit=statement.allow_downgrade_to)
+
+    def restarted(self, restart: "Restart", *, least: int = 0) -> "Succession":
+        """Return what is remembered once a trust store let it begin again: lowered, never raised.
+
+        least: as for check().
+        """
+        return Succession(
+            max(least, min(self.floor, restart.sequence)),
+            max(least, min(self.highest, restart.sequence)),
+            min(self.newest, shown_time(restart.created)),
+        )
 
     def after(self, sequence: int, created: str) -> "Succession":
         """Return what is remembered once a release was taken, which passed check()."""

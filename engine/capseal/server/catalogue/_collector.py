@@ -163,7 +163,7 @@ class Collector:
         statement = self._statements.get(upload.id)
         if statement is None:
             try:
-                statement = (await self._seals.uploaded(upload.path)).statement
+                statement = (await self._seals.uploaded(upload.path))[0].statement
             except (RejectedError, FileNotFoundError):
                 return frozenset()
             self._statements.put(upload.id, statement)

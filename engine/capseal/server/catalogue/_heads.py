@@ -25,7 +25,7 @@ from ...trust.store import TrustStore
 from .._problems import Problem, busy
 from ..storage.pointers import ChannelPointer, Entry
 from ._channels import Channels
-from ._seals import SealReader
+from ._trusted import Trusted
 
 MAX_KEPT_RECALLS = 256
 """Of one channel; a head names up to 64 of them."""
@@ -38,9 +38,9 @@ NOTHING = "none"
 class Heads:
     """The heads of a store's channels. role: DEVELOPMENT takes development heads, too."""
 
-    def __init__(self, channels: Channels, seals: SealReader, *, role: Role) -> None:
+    def __init__(self, channels: Channels, trusted: Trusted, *, role: Role) -> None:
         self._channels = channels
-        self._seals = seals
+        self._trusted = trusted
         self._role = role
         self._read = lru_cache(_READ_HEADS)(read_head)
 
@@ -58,14 +58,14 @@ class Heads:
         is known not to be the one before: this store was put back to how it was. Raises RejectedError where it counts
         for nothing here, Problem 409 where it does not follow what is here, TransferError.
         """
-        trust = self._seals.trust
+        trust = await self._trusted.follow(of.app)
         signed = await asyncio.to_thread(self._accepted, trust, of, data)
         await self._check_named(of, signed)
         is_new = False
 
         def taken(pointer: ChannelPointer) -> ChannelPointer | None:
             nonlocal is_new
-            if self._seals.trust is not trust:
+            if self._trusted.of(of.app) is not trust:
                 raise busy("whom the server trusts changed meanwhile: try again")
             before = None if pointer.head is None else read_head(pointer.head)
             if before is not None and before.digest == signed.digest:
@@ -105,7 +105,7 @@ class Heads:
         """Take a recall of that digest; return whether it was not here before. Raises RejectedError, TransferError."""
         found, _ = await asyncio.to_thread(
             accept_recall,
-            self._seals.trust,
+            await self._trusted.follow(of.app),
             data,
             app=of.app,
             channel=of.channel,

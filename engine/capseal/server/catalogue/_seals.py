@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ...bundle.opened import accept_detached
-from ...bundle.reading_order import Steps, Verified, accept_seal, seal_ended, seal_goes_on
+from ...bundle.reading_order import Steps, Verified, accept_seal, parse_unverified, seal_ended, seal_goes_on
 from ...constants import DIGEST_BYTES
 from ...embedding import Chunk
 from ...errors import RejectedError, TransferError
@@ -21,6 +21,7 @@ from ...trust.store import TrustStore
 from .._problems import too_large
 from ..storage.objects import Storage
 from ..storage.records import ReleaseRecord
+from ._trusted import Trusted
 
 T = TypeVar("T")
 
@@ -28,34 +29,26 @@ _KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Judging:
-    """A trust store, and the verdicts by it that were used last: replaced together, so that none outlives it."""
+class _Verdict:
+    """A verdict, and the trust store that it is by: it counts as long as that is in force."""
 
+    verified: Verified
     trust: TrustStore
-    verdicts: dict[str, Verified] = field(default_factory=dict)
 
 
 class SealReader:
     """What the seals in a storage vouch for; the verdicts used last are kept.
 
-    trust, role: whose seals count; most_bytes: of a seal.
+    trusted, role: whose seals count; most_bytes: of a seal.
     """
 
-    def __init__(self, storage: Storage, trust: TrustStore, *, role: Role, most_bytes: int) -> None:
+    def __init__(self, storage: Storage, trusted: Trusted, *, role: Role, most_bytes: int) -> None:
         self._storage = storage
-        self._judging = _Judging(trust)
+        self._trusted = trusted
         self._role = role
         self._most_bytes = most_bytes
+        self._verdicts: dict[str, _Verdict] = {}
         self._indexes: dict[str, SignedIndex] = {}
-
-    @property
-    def trust(self) -> TrustStore:
-        """Whose seals count now."""
-        return self._judging.trust
-
-    def replace_trust(self, trust: TrustStore) -> None:
-        """Go by another trust store from now on, from any thread; what the one before said is forgotten."""
-        self._judging = _Judging(trust)
 
     async def arriving(self, chunks: AsyncIterable[Chunk], hold: Callable[[int], None]) -> Verified:
         """Return the verdict on a seal that arrives, read in the order in which it can be believed.
@@ -63,9 +56,10 @@ class SealReader:
         So one that nobody vouches for never takes more memory than its envelope. hold: is told how many bytes
         came, before they are kept, and may refuse them. Raises RejectedError, Problem 413, and what `hold` raises.
         """
-        judging = self._judging
-        steps = accept_seal(judging.trust, Expect(role=self._role))
-        wanted: int | Verified = next(steps)
+        claim = _Claim()
+        trust: TrustStore | None = None
+        steps: Steps[Verified] | None = None
+        wanted: int | Verified = claim.wanted
         pending = bytearray()
         done = 0
         async for chunk in chunks:
@@ -75,7 +69,14 @@ class SealReader:
                 piece = bytes(pending[:wanted])
                 del pending[:wanted]
                 done += wanted
-                wanted = await asyncio.to_thread(_advance, steps, piece)
+                if steps is not None:
+                    wanted = await asyncio.to_thread(_advance, steps, piece)
+                elif await asyncio.to_thread(claim.take, piece):
+                    trust = await self._trusted.follow(claim.app)
+                    steps = accept_seal(trust, Expect(role=self._role))
+                    wanted = await asyncio.to_thread(_advanced, steps, claim.pieces)
+                else:
+                    wanted = claim.wanted
                 if not isinstance(wanted, Verified) and done + wanted > self._most_bytes:
                     raise too_large("seal", done + wanted, self._most_bytes)
             if isinstance(wanted, Verified) and pending:
@@ -83,29 +84,36 @@ class SealReader:
         if not isinstance(wanted, Verified):
             raise seal_ended(done + len(pending), done + wanted)
         # It may have taken its time: whom it was checked against may be trusted no more.
-        return wanted if judging is self._judging else await self.accept(wanted.seal.encode())
+        if trust is self._trusted.of(wanted.statement.app):
+            return wanted
+        return (await self.accept(wanted.seal.encode()))[0]
 
-    async def uploaded(self, path: str) -> Verified:
-        """Return the verdict on the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
+    async def uploaded(self, path: str) -> tuple[Verified, TrustStore]:
+        """Do what accept() does, with the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
         seal = await self._storage.get(path, most=self._most_bytes)
         return await self.accept(seal)
 
-    async def accept(self, seal: bytes) -> Verified:
-        """Return the verdict on a whole seal by the trust in force when it is returned. Raises RejectedError."""
-        return (await self._judged(seal, Expect(role=self._role)))[0]
+    async def accept(self, seal: bytes) -> tuple[Verified, TrustStore]:
+        """Return the verdict on a whole seal, and the trust store that it is by, which is in force.
 
-    async def _judged(self, seal: bytes, expect: Expect) -> tuple[Verified, _Judging]:
-        """Return the verdict on a seal, and what it was judged by, which is in force. Raises RejectedError."""
+        Raises RejectedError, TransferError.
+        """
+        app = await asyncio.to_thread(_claimed_app, seal)
+        return await self._judged(seal, Expect(role=self._role), lambda: self._trusted.follow(app), app)
+
+    async def _judged(
+        self, seal: bytes, expect: Expect, trusted: Callable[[], Awaitable[TrustStore]], app: str | None
+    ) -> tuple[Verified, TrustStore]:
         while True:
-            judging = self._judging
+            trust = await trusted()
             try:
-                verdict = await asyncio.to_thread(accept_detached, seal, judging.trust, expect)
+                verdict = await asyncio.to_thread(accept_detached, seal, trust, expect)
             except RejectedError:
-                if judging is self._judging:
+                if trust is self._trusted.of(app):
                     raise
             else:
-                if judging is self._judging:
-                    return verdict, judging
+                if trust is self._trusted.of(app):
+                    return verdict, trust
 
     async def read(self, record: ReleaseRecord) -> bytes:
         """Return a release's seal. Raises TransferError where storage lost or altered it."""
@@ -124,23 +132,24 @@ class SealReader:
     async def verdict(self, record: ReleaseRecord) -> Verified:
         """Return the verdict on a release's seal. Raises TransferError where storage lost or altered it."""
         release = record.release
-        judging = self._judging
-        kept = judging.verdicts.pop(release.seal_digest, None)
-        if kept is None:
+        app = release.app
+        trust = await self._trusted.recent(app)
+        kept = self._verdicts.pop(release.seal_digest, None)
+        if kept is None or kept.trust is not trust:
             data = await self.read(record)
-            expect = Expect(app=release.app, channel=release.channel, role=self._role)
+            expect = Expect(app=app, channel=release.channel, role=self._role)
             try:
-                kept, judging = await self._judged(data, expect)
+                kept = _Verdict(*await self._judged(data, expect, lambda: self._trusted.recent(app), app))
             except RejectedError as error:
                 raise TransferError(f"storage: {record.seal_path} does not verify: {error}") from error
-            if kept.statement.sequence != release.sequence:
-                raise TransferError(f"storage: {record.seal_path} has sequence {kept.statement.sequence}")
-        _keep(judging.verdicts, release.seal_digest, kept)
-        return kept
+            if kept.verified.statement.sequence != release.sequence:
+                raise TransferError(f"storage: {record.seal_path} has sequence {kept.verified.statement.sequence}")
+        _keep(self._verdicts, release.seal_digest, kept)
+        return kept.verified
 
     def forget(self, release: ReleaseDescription) -> None:
         """Keep no verdict on a release that is no more."""
-        self._judging.verdicts.pop(release.seal_digest, None)
+        self._verdicts.pop(release.seal_digest, None)
 
     async def index(self, record: ReleaseRecord, companion: str | None) -> SignedIndex:
         """Return what the segments of a release's payload, or of that companion, must be.
@@ -179,6 +188,50 @@ class SealReader:
             return None
         except RejectedError as error:
             raise TransferError(f"storage: {path}: {error}") from error
+
+
+class _Claim:
+    """What a seal claims to be for, as it arrives: it says which trust store it has to pass, and nothing more.
+
+    app: None where that cannot be read. pieces: what was taken, for who authenticates it.
+    """
+
+    def __init__(self) -> None:
+        self._steps = parse_unverified()
+        self.wanted = next(self._steps)
+        self.pieces: list[bytes] = []
+        self.app: str | None = None
+
+    def take(self, piece: bytes) -> bool:
+        """Take what was wanted; return whether that was all."""
+        self.pieces.append(piece)
+        try:
+            self.wanted = self._steps.send(piece)
+        except StopIteration as stop:
+            self.app = stop.value[1].app
+        except RejectedError:
+            pass  # who authenticates it says what is wrong
+        else:
+            return False
+        return True
+
+
+def _claimed_app(seal: bytes) -> str | None:
+    claim, done = _Claim(), 0
+    while done + claim.wanted <= len(seal):
+        piece = seal[done : done + claim.wanted]
+        done += claim.wanted
+        if claim.take(piece):
+            return claim.app
+    return None
+
+
+def _advanced(steps: Steps[Verified], pieces: Sequence[bytes]) -> int | Verified:
+    """Begin steps, and do what _advance() does with each piece."""
+    wanted: int | Verified = next(steps)
+    for piece in pieces:
+        wanted = _advance(steps, piece)
+    return wanted
 
 
 def _advance(steps: Steps[Verified], piece: bytes) -> int | Verified:

@@ -23,6 +23,7 @@ from ..storage.stored_runs import StoredRun
 from ._condemned import Condemned
 from ._kept import Kept
 from ._seals import SealReader
+from ._trusted import Trusted
 from .arriving import ArrivingPayload, Upload
 
 _KEPT_BYTES = 64 * 1024**2
@@ -65,6 +66,7 @@ class Uploads:
         self,
         storage: Storage,
         seals: SealReader,
+        trusted: Trusted,
         condemned: Condemned,
         *,
         limits: ServerLimits,
@@ -73,6 +75,7 @@ class Uploads:
     ) -> None:
         self._storage = storage
         self._seals = seals
+        self._trusted = trusted
         self._condemned = condemned
         self._limits = limits
         self._clock = clock
@@ -96,9 +99,8 @@ class Uploads:
 
     async def find(self, id: str) -> Upload:
         """Return an upload whose seal is accepted by the trust in force. Raises Problem 404, TransferError."""
-        trust = self._seals.trust
         kept = self._kept.get(id)
-        accepted = kept is not None and kept.trust is trust
+        accepted = kept is not None and kept.trust is self._trusted.of(kept.upload.app_channel.app)
         if kept is not None and accepted and self._clock() - kept.at < _FRESH_S:
             return kept.upload
         found = await self._listed_one(id)
@@ -106,9 +108,9 @@ class Uploads:
             self._kept.drop(id)
             raise no_upload(id)
         if kept is not None and accepted:
-            return self._keep(kept.upload, trust)
+            return self._keep(kept.upload, kept.trust)
         try:
-            verified = await self._seals.uploaded(found.path)
+            verified, trust = await self._seals.uploaded(found.path)
         except FileNotFoundError:
             raise no_upload(id) from None
         except RejectedError as error:  # trust has changed, or the store altered it

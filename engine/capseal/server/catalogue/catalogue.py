@@ -38,7 +38,7 @@ from ._condemned import Condemned
 from ._founding import check_layout
 from ._heads import Heads
 from ._seals import SealReader
-from ._trust_updates import TrustUpdates
+from ._trusted import Trusted
 from ._uploads import Uploads, no_upload
 from .arriving import ArrivingPayload, Upload
 from .pruning import Pruned, Pruner
@@ -69,12 +69,14 @@ class Catalogue:
     ) -> None:
         """verify_reads: check what is read against the signed index; retention: what stays when it is collected."""
         self.storage = storage
-        self.seals = SealReader(storage, trust, role=role, most_bytes=limits.seal_bytes)
+        self.trusted = Trusted(storage, trust, age_s=limits.pointer_age_s, clock=monotonic, log=log)
+        self.seals = SealReader(storage, self.trusted, role=role, most_bytes=limits.seal_bytes)
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
-        self.heads = Heads(self.channels_read, self.seals, role=role)
-        self.trust_updates = TrustUpdates(storage, self.seals)
-        self.uploads = Uploads(storage, self.seals, self._condemned, limits=limits, clock=monotonic, log=log)
+        self.heads = Heads(self.channels_read, self.trusted, role=role)
+        self.uploads = Uploads(
+            storage, self.seals, self.trusted, self._condemned, limits=limits, clock=monotonic, log=log
+        )
         self.receiving = 0
         self._limits = limits
         self._log = log
@@ -156,7 +158,7 @@ class Catalogue:
         return pointer.recalls.get(digest)
 
     async def trust_update(self, app: str, version: int) -> bytes | None:
-        return await self.trust_updates.get(app, version)
+        return await self.trusted.update(app, version)
 
     async def latest_signed(
         self, app: str, channel: str, *, below: int | None = None
@@ -236,7 +238,7 @@ class Catalogue:
 
         client: who sends it. Raises RollbackError, Problem, TransferError.
         """
-        trust = self.seals.trust
+        trust = self.trusted.of(verified.statement.app)
         seal = verified.seal.encode()
         id = (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest()
         upload = Upload.begin(id, verified)
@@ -247,7 +249,7 @@ class Catalogue:
         entry = pointer.with_seal(id)
         if entry is not None:
             return (await self.channels_read.record(of, entry)).release
-        pointer.check(verified.statement)
+        pointer.under(trust).check(verified.statement)
         return await self.uploads.begin(verified, id, seal, trust=trust, client=client)
 
     async def put_index(self, upload: Upload, arriving: ArrivingPayload, entries: bytes) -> None:
@@ -299,14 +301,14 @@ class Catalogue:
         of, statement = upload.app_channel, upload.verified.statement
         # What is listed from here on may be condemned from here on, and is deleted a grace period later.
         deadline = monotonic() + self._limits.collect_grace_s / 2
-        (await self.channels_read.pointer(of, fresh=True)).check_or_has(statement, upload.id)
+        now = (await self.channels_read.pointer(of, fresh=True)).under(await self.trusted.follow(of.app))
+        now.check_or_has(statement, upload.id)
         # What storage lists decides, not what this process remembers.
         await self.uploads.look_up(upload)
         if not all(one.is_complete for one in upload.payloads):
             raise Problem(INCOMPLETE, _what_is_missing(upload))
         seal = upload.verified.seal.encode()
-        trust = self.seals.trust
-        upload.verified = await self.seals.accept(seal)
+        upload.verified, trust = await self.seals.accept(seal)
         record = await asyncio.to_thread(_record_of, upload, seal)
         await self.storage.put(record.seal_path, seal)
         await self.storage.put(record.path, await asyncio.to_thread(record.encode))
@@ -320,10 +322,10 @@ class Catalogue:
                 return None  # by another server, or by this one, whose answer was lost
             if monotonic() > deadline:
                 raise _too_slow()
-            if self.seals.trust is not trust:
+            if self.trusted.of(of.app) is not trust:
                 raise busy("whom the server trusts changed meanwhile: try again")
-            before = pointer
-            return pointer.published(statement, entry)
+            before = pointer.under(trust)
+            return before.published(statement, entry)
 
         pointer = await self.channels_read.change(of, published)
         written = pointer.entries[statement.sequence]

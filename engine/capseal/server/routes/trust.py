@@ -34,8 +34,8 @@ async def put_update(request: Request) -> Response:
     publishing = publishing_state(request)
     with publishing.memory.share(client_of(request.scope.get("client"))) as share:
         data = await whole_body(request, "update", MAX_ENVELOPE_BYTES, share)
-    is_new = await publishing.catalogue.trust_updates.put(app, version, data)
+    is_new, trust = await publishing.catalogue.trusted.put(app, version, data)
     if is_new:
         members = {"app": app, "version": version, **({"token": token.name} if token else {})}
         server_state(request).log.info("trust update", extra={"members": members})
-    return answer({"version": version}, 201 if is_new else 200)
+    return answer({"version": version, "in_force": trust.version}, 201 if is_new else 200)

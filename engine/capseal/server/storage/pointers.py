@@ -15,6 +15,8 @@ from ...format.strictjson import Members, check_fingerprint, check_name, from_ba
 from ...http.shapes import AppChannel
 from ...trust.expect import Succession
 from ...trust.heads import forbidden_by, read_head, read_recall
+from ...trust.key_sets import Restart
+from ...trust.store import TrustStore
 from .._several import batched
 from .layout import channel_pointer, is_mark
 
@@ -94,7 +96,8 @@ class ChannelPointer:
     """Which releases of an app and channel there are, and which may follow.
 
     revision: counts the changes. entries: by ascending sequence. removed: sequences that were published and are kept
-    no more. head: the channel's, in its envelope; recalls: those that heads may name, in theirs, by digest.
+    no more. head: the channel's, in its envelope; recalls: those that heads may name, in theirs, by digest. restarted:
+    the last restart that a trust store brought, which counts once.
     """
 
     of: AppChannel
@@ -104,6 +107,7 @@ class ChannelPointer:
     removed: frozenset[int] = frozenset()
     head: bytes | None = None
     recalls: Mapping[str, bytes] = field(default_factory=dict)
+    restarted: Restart | None = None
 
     @property
     def path(self) -> str:
@@ -121,6 +125,12 @@ class ChannelPointer:
     def with_seal(self, digest: str) -> Entry | None:
         """Return the release that has a seal, unless it was withdrawn. digest: its SHA-256, in hex."""
         return next(self.entries.listed(seal=digest), None)
+
+    def under(self, store: TrustStore) -> "ChannelPointer":
+        """Return it as a trust store has it: what may follow begins again where that says so, once, as on devices."""
+        if store.restart is None or store.restart == self.restarted:
+            return self
+        return replace(self, trusted=self.trusted.restarted(store.restart), restarted=store.restart)
 
     def check(self, statement: Statement) -> None:
         """Raise RollbackError where a bundle may not be published after all that was.
@@ -188,6 +198,7 @@ class ChannelPointer:
         heads: dict[str, object] = {} if self.head is None else {"head": to_base64(self.head)}
         if self.recalls:
             heads |= {"recalls": {digest: to_base64(recall) for digest, recall in self.recalls.items()}}
+        restarted = {} if self.restarted is None else {"restarted": self.restarted.to_value()}
         head = strictjson.encode(
             {
                 "type": POINTER_TYPE,
@@ -197,6 +208,7 @@ class ChannelPointer:
                 "floor": self.trusted.floor,
                 "highest": self.trusted.highest,
                 "newest": self.trusted.newest,
+                **restarted,
                 **heads,
             }
         )
@@ -209,7 +221,7 @@ class ChannelPointer:
     def parse(cls, of: AppChannel, data: bytes) -> "ChannelPointer":
         """Parse the pointer of an app and channel. Raises FormatError."""
         required = ("type", "app", "channel", "revision", "floor", "highest", "newest", "releases", "removed")
-        optional = ("head", "recalls")
+        optional = ("head", "recalls", "restarted")
         members = Members(strictjson.parse(data, "pointer"), "pointer", required=required, optional=optional)
         if members.take("type", str) != POINTER_TYPE:
             raise FormatError(f"pointer: not of type {POINTER_TYPE}")
@@ -232,6 +244,7 @@ class ChannelPointer:
             frozenset(removed),
             members.base64("head") if "head" in members else None,
             _parse_recalls(members.take("recalls", dict)) if "recalls" in members else {},
+            Restart.parse(members.take("restarted", dict), "pointer.restarted") if "restarted" in members else None,
         )
 
 
