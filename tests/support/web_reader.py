@@ -31,12 +31,12 @@ def environment() -> dict[str, str]:
     return os.environ | {"NODE_OPTIONS": option, "CAPSEAL_PYTHON": sys.executable}
 
 
-class WebReader:
-    """Node with the reader in it."""
+class WebProcess:
+    """Node with a script of web/test/support in it, which answers each line that it is told with one."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str) -> None:
         self._process = subprocess.Popen(
-            [require_tool("node"), WEB / "test" / "support" / "judge.js"],
+            [require_tool("node"), WEB / "test" / "support" / script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),
@@ -44,18 +44,38 @@ class WebReader:
         )
         atexit.register(self._process.kill)
 
-    def ask(self, kind: str, **asked: Any) -> dict[str, Any]:
-        """Return `{"ok": ...}` or `{"error": ...}`; bytes are sent in base64, None is not sent."""
+    def tell(self, **asked: Any) -> dict[str, Any]:
+        """Return its answer; bytes are sent in base64, None is not sent."""
         assert self._process.stdin and self._process.stdout
         values = {name: _sent(value) for name, value in asked.items() if value is not None}
         try:
-            self._process.stdin.write(json.dumps({"kind": kind} | values) + "\n")
+            self._process.stdin.write(json.dumps(values) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
             # Not as it came: an OSError passes for a refusal of what was asked.
-            raise RuntimeError("the JavaScript reader has ended") from error
+            raise RuntimeError("the process with the JavaScript has ended") from error
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin and self._process.stdout
+        atexit.unregister(self._process.kill)
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+class WebReader(WebProcess):
+    """Node with the reader in it."""
+
+    def __init__(self) -> None:
+        super().__init__("judge.js")
+
+    def ask(self, kind: str, **asked: Any) -> dict[str, Any]:
+        """Return `{"ok": ...}` or `{"error": ...}`."""
+        return self.tell(kind=kind, **asked)
 
 
 @cache

@@ -115,5 +115,5 @@ for (const [name, error] of Object.entries({
   TransferError,
   UsageError,
 })) {
-  Object.defineProperty(error.prototype, "name", { value: name });
+  error.prototype.name = name;
 }

@@ -1,6 +1,6 @@
 /** What a device follows of a server before it installs: updates of the trust store, then the channel's head. */
 
-import { RejectedError, UsageError } from "./errors.js";
+import { RejectedError, StaleError, UsageError } from "./errors.js";
 import { followed } from "./trustmemory.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -10,24 +10,26 @@ import { followed } from "./trustmemory.js";
 
 /**
  * Return which release of a server is to be installed, or null where no head says so: its latest.
+ *
+ * Updates and head are asked for first. What is wrong with them is thrown only where no fresh head is here.
  * @param {Kept} kept
  * @param {Releases} server
  */
 export async function sequenceAt(kept, server) {
   let problem = null;
-  await followUpdates(kept, server);
-  if (!kept.heads) return null; // no update brought keys of heads
   try {
+    await followUpdates(kept, server);
+    if (!kept.heads) return null;
     await takeHeadOf(kept, server);
   } catch (error) {
-    if (!(error instanceof RejectedError)) throw error;
+    if (!(error instanceof RejectedError) || !kept.heads) throw error;
     problem = error;
   }
-  const heads = /** @type {Heads | null} */ (kept.heads);
-  if (!heads) return null;
+  const heads = /** @type {Heads} */ (kept.heads);
   try {
     return await heads.chosen(await kept.load());
   } catch (error) {
+    if (!(error instanceof StaleError)) throw error;
     throw problem ?? error;
   }
 }
@@ -75,9 +77,16 @@ export async function followUpdates(kept, server) {
     await kept.changing(async (state) => {
       const { trust: now } = await kept.keys();
       if (now.version + 1 !== version) return; // another page followed it meanwhile
-      const after = await followed(state, now, update);
-      await kept.save(after.state);
-      kept.goBy(after.trust);
+      try {
+        const after = await followed(state, now, update);
+        await kept.save(after.state);
+        kept.goBy(after.trust);
+      } catch (error) {
+        // As with a head that is refused: what is current is not certain any more.
+        const doubted = error instanceof RejectedError && kept.heads?.doubted(state, error);
+        if (doubted && doubted !== state) await kept.save(doubted);
+        throw error;
+      }
     });
   }
 }

@@ -178,10 +178,19 @@ export class Heads {
       return { state: await this.#accept(state, data, recallOf), problem: null };
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
-      if (this.use === "used" && !state.heads?.last) return { state, problem: error };
-      const heads = uncertain(state.heads ?? NO_HEADS, error.message, this.time(state));
-      return { state: { ...state, heads }, problem: error };
+      return { state: this.doubted(state, error), problem: error };
     }
+  }
+
+  /**
+   * Return the state that remembers why it is uncertain what is current, where heads have a say.
+   * @param {State} state
+   * @param {RejectedError} problem
+   * @returns {State}
+   */
+  doubted(state, problem) {
+    if (this.use === "used" && !state.heads?.last) return state;
+    return { ...state, heads: uncertain(state.heads ?? NO_HEADS, problem.message, this.time(state)) };
   }
 
   /**

@@ -1,6 +1,7 @@
 /** A sealed bundle on its way in: its seal is authenticated, and kept, before a byte of its payload is asked for. */
 
 import { concat } from "./bytes.js";
+import { free } from "./memory.js";
 import { openCipher } from "./reader.js";
 import { acceptSeal, checkSealEnd } from "./reading.js";
 import { openSource, rebased } from "./source.js";
@@ -38,12 +39,23 @@ export async function openIncoming(payload, { seal, trust, expect, signal }) {
       index: found.index,
       seal: concat(recorded.taken),
       /** @param {Identity} identity */
-      plaintext: (identity) => stored.plaintext((first) => openCipher(found.verified, identity, first)),
+      plaintext: (identity) => passing(stored.plaintext((first) => openCipher(found.verified, identity, first))),
       close: () => source.close(),
     };
   } catch (error) {
     await source.close();
     throw error;
+  }
+}
+
+/**
+ * Yield pieces, each good until the next one is asked for.
+ * @param {AsyncIterable<Bytes>} pieces
+ */
+async function* passing(pieces) {
+  for await (const piece of pieces) {
+    yield piece;
+    free(piece);
   }
 }
 

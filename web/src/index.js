@@ -2,6 +2,7 @@
 
 export * from "./errors.js";
 export { unsealCompanion, verifyCompanion } from "./companion.js";
+export { free } from "./memory.js";
 export { SealedFile, open, unseal, verify } from "./reader.js";
 export { TrustStore, loadTrust } from "./trust.js";
 

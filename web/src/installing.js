@@ -37,7 +37,7 @@ export function install(kept, payload, seal, release, { progress, expecting, sig
     const state = await swept(kept);
     const { trust, identity } = await kept.keys();
     const head = kept.heads ? await kept.heads.current(state) : null;
-    const expect = checkedExpect({ ...told, floor: undefined });
+    const expect = checkedExpect({ ...told, floor: state.floor });
     const incoming = await openIncoming(payload, { ...(seal !== undefined && { seal }), trust, expect, signal });
     try {
       const { statement } = incoming.verified;

@@ -203,7 +203,20 @@ export function pemBlocks(text, where) {
 }
 
 /**
- * @param {(data: Bytes) => Bytes} read
+ * Return modulus and exponent.
+ * @param {Bytes} rsaPublicKey
+ * @returns {[Bytes, Bytes]}
+ */
+function numbersIn(rsaPublicKey) {
+  const key = sequence(rsaPublicKey);
+  const [modulus, exponent] = [positive(key.next(INTEGER).body), positive(key.next(INTEGER).body)];
+  key.end();
+  return [modulus, exponent];
+}
+
+/**
+ * @template T
+ * @param {(data: Bytes) => T} read
  * @param {Bytes} data
  * @param {string} where
  */
@@ -218,15 +231,7 @@ function rsaIn(read, data, where) {
 
 /** @param {Bytes} rsaPublicKey */
 function checkStrength(rsaPublicKey) {
-  let modulus, exponent;
-  try {
-    const key = sequence(rsaPublicKey);
-    [modulus, exponent] = [positive(key.next(INTEGER).body), positive(key.next(INTEGER).body)];
-    key.end();
-  } catch (error) {
-    if (!(error instanceof DerError)) throw error;
-    throw new KeyFileError(`RSA key is damaged: ${error.message}`);
-  }
+  const [modulus, exponent] = rsaIn(numbersIn, rsaPublicKey, "RSA key");
   const bits = 8 * modulus.length - Math.clz32(modulus[0] ?? 0) + 24;
   if (bits < MIN_BITS || bits > MAX_BITS) {
     throw new KeyFileError(`RSA key has ${bits} bits, from ${MIN_BITS} to ${MAX_BITS} are allowed`);

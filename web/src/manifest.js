@@ -6,6 +6,7 @@
 import { concat, toHex, utf8 } from "./bytes.js";
 import { FormatError, TamperedError } from "./errors.js";
 import { Members, exactly } from "./members.js";
+import { free } from "./memory.js";
 import { parse } from "./strictjson.js";
 import { sha256 } from "./webcrypto.js";
 
@@ -53,17 +54,21 @@ export class FileDigest {
   #grow(bytes) {
     const larger = new Uint8Array(Math.min(PIECE_BYTES, Math.max(bytes, 2 * this.#piece.length)));
     larger.set(this.#piece.subarray(0, this.#filled));
+    free(this.#piece);
     this.#piece = larger;
   }
 
   async #end() {
-    this.#digests.push(Promise.resolve(await sha256(this.#piece.subarray(0, this.#filled))));
+    const before = this.#digests.at(-1);
+    this.#digests.push(sha256(this.#piece.subarray(0, this.#filled))); // which takes a copy before it returns
     this.#filled = 0;
+    await before; // two copies at most
   }
 
-  /** Return the digest, hex. */
+  /** Return the digest, hex; nothing can be added any more. */
   async hex() {
     if (this.#filled > 0) await this.#end();
+    free(this.#piece);
     return toHex(await sha256(concat(await Promise.all(this.#digests))));
   }
 }

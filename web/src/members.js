@@ -61,12 +61,14 @@ export class Members {
   }
 
   /**
-   * Return a string member that passes a check.
+   * Return what a check makes of a string member.
+   * @template T
    * @param {string} name
-   * @param {(value: string, place: string) => string} check
+   * @param {(value: string, place: string) => T} check
    */
   text(name, check) {
-    return check(asString(this.value[name], this.place(name)), this.place(name));
+    const place = this.place(name);
+    return check(asString(this.value[name], place), place);
   }
 
   /**
@@ -77,12 +79,11 @@ export class Members {
    */
   integer(name, least, most = Number.MAX_SAFE_INTEGER) {
     const value = this.value[name];
+    const place = this.place(name);
     if (typeof value !== "number" || !Number.isSafeInteger(value)) {
-      throw new FormatError(`${this.place(name)}: expected an integer, found ${kindOf(value)}`);
+      throw new FormatError(`${place}: expected an integer, found ${kindOf(value)}`);
     }
-    if (value < least || value > most) {
-      throw new FormatError(`${this.place(name)}: ${value} is not from ${least} to ${most}`);
-    }
+    if (value < least || value > most) throw new FormatError(`${place}: ${value} is not from ${least} to ${most}`);
     return value;
   }
 
@@ -108,7 +109,7 @@ export class Members {
    * @param {string} name
    */
   base64(name) {
-    return fromBase64(asString(this.value[name], this.place(name)), this.place(name));
+    return this.text(name, fromBase64);
   }
 
   /**

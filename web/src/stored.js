@@ -1,6 +1,7 @@
 /** Stored bytes whose index is signed, a bundle's own payload or a companion, and their source. */
 
 import { SEGMENT_BYTES, segmentCount } from "./layout.js";
+import { free } from "./memory.js";
 import { checkSegment, payloadEnded } from "./tree.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -8,8 +9,8 @@ import { checkSegment, payloadEnded } from "./tree.js";
 /** @import { Source } from "./source.js" */
 /** @import { SignedIndex } from "./tree.js" */
 
-/** Segments that are read, checked and decrypted at once: 4 MiB, enough to keep WebCrypto's threads busy. */
-const WIDTH = 8;
+/** Segments that are read, checked and decrypted at once: 2 MiB, enough to keep WebCrypto's threads busy. */
+const WIDTH = 4;
 
 /** Nothing of it comes out unchecked. */
 export class Stored {
@@ -59,7 +60,11 @@ export class Stored {
       for (; next < this.count && pending.length < WIDTH; next++) {
         const segment = next;
         const read = segment === 0 && first ? first : this.segment(segment);
-        const made = read.then((data) => transform(segment, data));
+        const made = read.then(async (data) => {
+          const result = await transform(segment, data);
+          free(data);
+          return result;
+        });
         made.catch(() => {}); // it is told when its turn comes, or not at all after another one failed
         pending.push(made);
       }

@@ -1,6 +1,5 @@
 /** Who may vouch for a bundle: trusted keys, their roles, and how many different ones it takes (docs/keys.md). */
 
-import { keyOfChain } from "./chain.js";
 import { MAX_SIGNATURES } from "./dsse.js";
 import { FormatError, KeyFileError, NotForUsError, SignatureError } from "./errors.js";
 import { loadPublicKey, loadPublicKeys } from "./keys.js";
@@ -98,7 +97,8 @@ export class TrustStore {
  */
 async function keyOf({ keyid, x5c }, trusted) {
   if (!x5c) return trusted;
-  // Certificates are not signed by the envelope, so they must prove themselves, trusted or not.
+  // Certificates are not signed by the envelope, so they must prove themselves, trusted or not. Most signatures have none.
+  const { keyOfChain } = await import("./chain.js");
   const key = await keyOfChain(x5c);
   if (key.fingerprint !== keyid) {
     throw new SignatureError(`certificate is for key ${key.fingerprint.slice(0, 16)}, not for ${keyid.slice(0, 16)}`);

@@ -7,6 +7,7 @@ import {
   TamperedError,
   TruncatedError,
   UsageError,
+  free,
   open,
   unseal,
   verify,
@@ -31,6 +32,16 @@ test("only what was checked comes out before the first bad segment", async () =>
     (error) => error instanceof TamperedError && error.segment === 1 && error.offset === 524288,
   );
   assert(pieces.length <= 1);
+});
+
+test("a piece that was given back is empty, and those after it are whole", async () => {
+  const kept = [];
+  for await (const piece of unseal(data, opening)) {
+    kept.push(piece.slice());
+    free(piece);
+    assert.equal(piece.length, 0);
+  }
+  assert.equal(await digested(kept), good.content);
 });
 
 test("what read() gives and changes afterwards is read as it was checked", async () => {

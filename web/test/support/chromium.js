@@ -132,6 +132,13 @@ export class Page {
     return this.browser.ask(method, params, this.sessionId);
   }
 
+  /** Return the ids of the processes of all pages. */
+  async rendererPids() {
+    /** @type {{ processInfo: { type: string, id: number }[] }} */
+    const { processInfo } = await this.browser.ask("SystemInfo.getProcessInfo", {});
+    return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  }
+
   /** End the page, whatever it does. */
   close() {
     return this.browser.ask("Target.closeTarget", { targetId: this.targetId });
