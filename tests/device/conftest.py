@@ -9,6 +9,8 @@ from capseal import PrivateKey
 from support.device_course import course as course
 from support.device_course import saved_world as saved_world
 from support.device_world import World, make_world, quick_folder
+from support.hostile_scene import own_world as own_world
+from support.hostile_scene import scene as scene
 
 
 @pytest.fixture(scope="session")

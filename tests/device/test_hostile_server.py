@@ -3,19 +3,15 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate
 
-from capseal import PrivateKey, Signer, TrustedKey
+from capseal import PrivateKey, TrustedKey
 from capseal.constants import MAX_INTEGER
-from capseal.device import DeviceStore
 from capseal.errors import (
     NotForUsError,
     RejectedError,
@@ -27,81 +23,14 @@ from capseal.errors import (
 from capseal.format.head import Head, LogReference
 from capseal.trust import head_chain as chain
 from capseal.trust.key_sets import KeySet, Restart
-from capseal.trust.signers import load_signer
 from capseal.trust.store import TrustedCertificate
 from capseal.trust.updates import make_update
-from support.company import issue
-from support.device_world import World, make_world, sequence_of
-from support.head_world import DAY, HEADS_FOR_OTHERS, START, Hostile, Publisher, hostile_server
+from support.company import certified_signer
+from support.device_world import make_world, sequence_of
+from support.head_world import DAY, HEADS_FOR_OTHERS, START
+from support.hostile_scene import Scene
 
 FAR = datetime(9999, 12, 31, tzinfo=START.tzinfo)
-
-
-@dataclass
-class Scene:
-    """A publisher with a root of three, two of which must sign; a server that lies; and a device that asks it."""
-
-    publisher: Publisher
-    roots: tuple[PrivateKey, ...]
-    server: Hostile
-    root: Path
-    device: DeviceStore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.built_with = self.publisher.trust
-        self.device = self.built()
-
-    def built(self, **keywords: Any) -> DeviceStore:
-        """Return the device as its app starts anew."""
-        return self.publisher.device(self.root, **{"trust": self.built_with} | keywords)
-
-    def show(self, *current: int) -> None:
-        """Show the publisher's next head."""
-        self.server.shown_head = self.publisher.sign(self.publisher.head(*current))
-
-    def update(self, **changes: Any) -> bytes:
-        """Return the next update, by two of the roots; it is not shown yet."""
-        return self.publisher.update(by=self.roots[:2], **changes)
-
-    def take(self) -> int:
-        """Install, activate, start and confirm; return what runs."""
-        self.device.install(self.server.url)
-        self.device.activate()
-        running = self.device.boot()
-        self.device.confirm()
-        return sequence_of(running)
-
-    def refuses(self, error: type[Exception], match: str | None = None, *, runs: int) -> None:
-        """Nothing is installed, the error says why, and what ran goes on, after a start of the app too."""
-        with pytest.raises(error, match=match):
-            self.device.install(self.server.url)
-        for device in (self.device, self.built()):
-            assert device.status().staged is None
-            assert sequence_of(device.boot(verify=True)) == runs
-
-    def doubts(self, why: str) -> None:
-        """The status says why it is uncertain what is current."""
-        uncertain = self.device.status().uncertain
-        assert uncertain is not None
-        assert why in uncertain.why
-
-
-@pytest.fixture(scope="module")
-def own_world(tmp_path_factory: pytest.TempPathFactory, signer: PrivateKey, recipient: PrivateKey) -> World:
-    return make_world(tmp_path_factory.mktemp("hostile"), signer, recipient)
-
-
-@pytest.fixture
-def scene(
-    own_world: World, head_signer: PrivateKey, roots: tuple[PrivateKey, PrivateKey, PrivateKey], quick: Path
-) -> Iterator[Scene]:
-    rooted = KeySet.of(*(key.public_key for key in roots), threshold=2)
-    publisher = Publisher(own_world, head_signer, root=rooted)
-    with hostile_server(publisher) as server:
-        scene = Scene(publisher, roots, server, quick / "device")
-        scene.show(1)
-        assert scene.take() == 1
-        yield scene
 
 
 # --- updates of the trust store
@@ -300,7 +229,7 @@ def test_a_stolen_head_key_moves_no_time_by_which_certificates_are_valid(
     scene: Scene, signer: PrivateKey, signer2: PrivateKey, tmp_path: Path
 ) -> None:
     publisher = scene.publisher
-    certified, root = _certified(tmp_path, signer, signer2)
+    certified, root = certified_signer(tmp_path, signer, signer2, start=START - 400 * DAY, end=START + 365 * DAY)
     publisher.world = make_world(tmp_path, certified, publisher.world.recipient)
     publisher.trust = replace(publisher.trust, keys=(), certificates=(TrustedCertificate(root),))
     publisher.last = None
@@ -331,16 +260,6 @@ def _outcome(call: Callable[[], object]) -> object:
         return call()
     except RejectedError as error:
         return error
-
-
-def _certified(folder: Path, signer: PrivateKey, ca: PrivateKey) -> tuple[Signer, Certificate]:
-    """Return a signer whose certificate ends a year after START, and the certificate of the CA that issued it."""
-    start, end = START - 400 * DAY, START + 365 * DAY
-    root = issue("Root", ca.rsa, "Root", ca.rsa, ca=True, usages=(), start=start, end=START + 5000 * DAY)
-    own = issue("Ada", signer.rsa, "Root", ca.rsa, start=start, end=end)
-    signer.save(folder / "key.pem")
-    (folder / "key.crt.pem").write_bytes(own.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
-    return load_signer(str(folder / "key.pem")), root
 
 
 def test_what_a_stolen_release_key_did_to_devices_without_heads_ends_with_a_restart_from_the_server(

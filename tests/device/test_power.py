@@ -104,6 +104,14 @@ def test_what_was_done_stays_done_when_the_power_goes(saved_world: World, drive:
     assert store.status().floor == 1
 
 
+def _kernel_log() -> str:
+    """Return the end of what the kernel says of the drive, where it lets us read that."""
+    if shutil.which("dmesg") is None:
+        return ""
+    lines = subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", timeout=60).stdout.splitlines()
+    return "\n".join(lines[-20:])
+
+
 @pytest.mark.parametrize(("part", "modes"), [(8, 1), pytest.param(1, 2, marks=pytest.mark.soak)])
 def test_after_a_power_cut_at_any_change_of_the_disk_the_old_or_the_new_bundle_runs(
     saved_world: World,
@@ -128,7 +136,10 @@ def test_after_a_power_cut_at_any_change_of_the_disk_the_old_or_the_new_bundle_r
                     os.sync()
                     assert injector.do_with_fault(point.number, root, *case.steps) == -signal.SIGKILL, point
                     drive.cut_power(mode)
-                    survives(saved_world, root, case.runs, course.floors[point.name])
+                    try:
+                        survives(saved_world, root, case.runs, course.floors[point.name])
+                    except AssertionError as error:
+                        raise AssertionError(f"{point}, mode {mode}: {error}\n{_kernel_log()}") from error
                     cuts[point.name] += 1
     with capsys.disabled():
         print(f"\n{cuts.total()} power cuts, all survived: {dict(cuts)}")

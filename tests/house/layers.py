@@ -263,6 +263,7 @@ REACHES = {
         "server/catalogue/catalogue.py": "how long publishing takes, and when a release came",
         "server/_readiness.py": "how old an answer is",
         "server/storage/pace.py": "how long a call of the storage takes",
+        "client/_remote.py": "how long a small document has taken",
         "server/_slow_clients.py": "speed of a client",
         "server/_workers.py": "how long a worker lived",
         "server/storage/_folder.py": "how long a lock is waited for",

@@ -4,9 +4,34 @@ from .mutant import Mutant
 
 CLIENT = "tests/client/test_client.py::"
 ANSWERS = "tests/client/test_answers.py::"
+SLOW = "tests/client/test_slow_documents.py::"
 FETCHING = "tests/cli/test_head_commands.py::"
 
 MUTANTS = (
+    Mutant(
+        "client/_documents.py",
+        "        return connection.in_time(lambda: read_small(",
+        "        return (lambda transfer, what: connection.retried(transfer))(lambda: read_small(",
+        SLOW + "test_a_head_that_trickles_is_given_up_wherever_it_trickles",
+    ),
+    Mutant(
+        "client/_connection.py",
+        "            if late.is_set():  # cut off, it may have looked whole\n",
+        "            if late.is_set() and error is not None:\n",
+        SLOW + "test_a_head_that_trickles_is_given_up_wherever_it_trickles",
+    ),
+    Mutant(
+        "client/_remote.py",
+        "            self._left_s -= time.monotonic() - began_s\n",
+        "            pass\n",
+        SLOW + "test_whatever_small_document_trickles_is_given_up",
+    ),
+    Mutant(
+        "client/_deadline.py",
+        "            wait_s = _AGAIN_S\n",
+        "            break\n",
+        SLOW + "test_transfers_are_ended_again_until_the_block_is_left",
+    ),
     Mutant(
         "client/_current.py",
         "check_fresh(head, time_of(trust, head, now))",

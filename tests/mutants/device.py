@@ -8,8 +8,87 @@ HOSTILE = "tests/device/test_hostile_server.py::"
 ARCHIVES = "tests/device/test_archives.py::"
 
 TRUST = "tests/device/test_trust_updates.py::"
+LOST = "tests/device/test_lost_trust.py::"
 
 MUTANTS = (
+    Mutant(
+        "device/_store.py",
+        "            check_seal(folder, bundle, trust=memory.trust, expect=memory.expect_kept(bundle))\n",
+        "            check_seal(folder, bundle, trust=memory.app.trust, expect=memory.expect_kept(bundle))\n",
+        LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
+    ),
+    Mutant(
+        "device/_store.py",
+        "            self._check(state.staged, content=False)\n",
+        "            check_present(self._path(state.staged))\n",
+        LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
+    ),
+    Mutant(
+        "device/_store.py",
+        "                self._check(trial.bundle, content=False)\n",
+        "                check_present(self._path(trial.bundle))\n",
+        LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
+    ),
+    Mutant(
+        "device/_store.py",
+        "                state.check_not_dropped(trial.bundle)\n",
+        "",
+        LOST + "test_what_waits_from_before_a_restart_is_neither_started_nor_confirmed",
+    ),
+    Mutant(
+        "device/_store.py",
+        "self._memory.save(state.fail(trial.bundle, str(error), by=BY_COPY))",
+        "self._memory.save(state.fail(trial.bundle, str(error), by=BY_TRIAL))",
+        LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
+    ),
+    Mutant(
+        "device/_store.py",
+        "choice = pick_confirmed(state, None, check=partial(self._check, content=False))",
+        "choice = pick_confirmed(state, None, check=lambda bundle: None)",
+        LOST + "test_a_rollback_passes_over_what_a_removed_key_signed",
+    ),
+    Mutant(
+        "device/_starting.py",
+        "        state.check_not_dropped(bundle)\n",
+        "        pass\n",
+        LOST + "test_a_started_bundle_from_before_a_restart_ends_with_its_trial",
+    ),
+    Mutant(
+        "device/_memory.py",
+        "        return replace(self.expect(None), now=made)\n",
+        "        return self.expect(None)\n",
+        LOST + "test_what_was_made_and_installed_under_a_certificate_runs_on_after_its_end_whatever_the_clock_says",
+    ),
+    Mutant(
+        "device/_replaying.py",
+        "if bundle.sequence > restart.sequence or bundle.created > created:",
+        "if bundle.sequence > restart.sequence:",
+        LOST + "test_what_waits_from_before_a_restart_is_neither_started_nor_confirmed",
+    ),
+    Mutant(
+        "device/_installing.py",
+        "            expect.check(statement)  # a later head may be here, or the one that was has expired\n",
+        "",
+        LOST + "test_a_release_that_a_later_head_does_not_name_any_more_is_not_staged",
+    ),
+    Mutant(
+        "device/_installing.py",
+        "            expect = memory.expect(None, head=head)\n",
+        "            expect = memory.expect(None)\n",
+        LOST + "test_a_release_that_a_later_head_does_not_name_any_more_is_not_staged",
+    ),
+    Mutant(
+        "device/_installing.py",
+        "            if memory.trust != trust:\n",
+        "            if memory.trust.version < trust.version:\n",
+        LOST + "test_a_key_that_is_removed_while_a_bundle_arrives_stages_nothing",
+    ),
+    Mutant(
+        "device/_installing.py",
+        "        if known == state.current:\n            return True\n",
+        "        return True\n",
+        LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
+    ),
     Mutant(
         "device/_replaying.py",
         "            elif brought.version == builtin.version and brought.digest != builtin.digest:\n",
@@ -35,9 +114,9 @@ MUTANTS = (
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
     ),
     Mutant(
-        "device/_replaying.py",
-        "floor=max(state.shipped, min(state.floor, restart.sequence)),",
-        "floor=min(state.floor, restart.sequence),",
+        "trust/expect.py",
+        "            max(least, min(self.floor, restart.sequence)),",
+        "            min(self.floor, restart.sequence),",
         TRUST + "test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_restart",
     ),
     Mutant(

@@ -379,8 +379,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/catalogue.py",
-        "            if monotonic() > deadline:\n                raise _too_slow()\n            if self.seals",
-        "            if self.seals",
+        "            if monotonic() > deadline:\n                raise _too_slow()\n            if self.trusted",
+        "            if self.trusted",
         MANY + "test_what_took_longer_than_half_the_grace_period_is_not_published",
     ),
     Mutant(
@@ -475,8 +475,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/catalogue.py",
-        "        upload.verified = await self.seals.accept(seal)\n",
-        "",
+        "        upload.verified, trust = await self.seals.accept(seal)\n",
+        "        _, trust = await self.seals.accept(seal)\n",
         RELOADING + "test_a_reload_while_an_upload_is_looked_up_for_publishing_counts",
     ),
     Mutant(

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from capseal.format.dsse import Signature
+from capseal.trust.signers import load_signer
 
 MESSAGE = b"message"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -81,3 +82,12 @@ class Company:
 def signature(key, chain, message=MESSAGE):
     der = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
     return Signature(key.public_key.fingerprint, key.sign(message), der)
+
+
+def certified_signer(folder, key, ca, *, start, end):
+    """Return a signer whose certificate is valid for that time, and the certificate of the CA that issued it."""
+    root = issue("Root", ca.rsa, "Root", ca.rsa, ca=True, usages=(), start=start, end=end + 5000 * DAY)
+    own = issue("Ada", key.rsa, "Root", ca.rsa, start=start, end=end)
+    key.save(folder / "key.pem")
+    (folder / "key.crt.pem").write_bytes(own.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
+    return load_signer(str(folder / "key.pem")), root

@@ -1,5 +1,6 @@
 """The store's operations, each from its own state, and every point at which they change the disk."""
 
+import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from capseal import PrivateKey
+from capseal import PrivateKey, TrustStore
 from capseal.device import DeviceStore
 from capseal.trust import head_chain as chain
 from support.device_tracing import CHANGES, READS, Tracer, require_strace
-from support.device_world import HEADS_TRUST, MANY, World, check_clean, quick_folder, sequence_of, update
+from support.device_world import HEADS_TRUST, MANY, OTHER_TRUST, World, check_clean, quick_folder, sequence_of, update
 from support.head_world import Publisher
 from support.local_release import seal_with_recipes
 
@@ -70,6 +71,7 @@ CASES = {
     "rollback of a pending one": Case(_started, ("rollback",), (1,)),
     "rollback of a confirmed one": Case(_many, ("rollback",), (2, 3)),
     "prune": Case(_many, ("prune 0",), (3,)),
+    "boot that trusts none": Case(_many, ("distrust",), (3, 0)),
     "first head": Case(lambda store, world: update(store, world, [1]), ("head first",), (1,)),
     "head that recalls": Case(_many, ("head first", "head recalling"), (3, 2)),
 }
@@ -83,6 +85,7 @@ def saved_world(world: World, head_signer: PrivateKey) -> World:
     world.save()
     publisher = Publisher(world, head_signer)
     publisher.trust.save(world.folder / HEADS_TRUST)
+    TrustStore.of(head_signer.public_key).save(world.folder / OTHER_TRUST)
     (world.folder / "first.head").write_bytes(publisher.sign(publisher.head(3)))
     digest, recall = publisher.recall(3)
     (world.folder / f"{digest}.recall").write_bytes(recall)
@@ -91,10 +94,26 @@ def saved_world(world: World, head_signer: PrivateKey) -> World:
     return world
 
 
+def _told(root: Path) -> str:
+    """Return what is on the disk of a store, for people: every name with size and digest, and the state file."""
+    names = []
+    for path in sorted(root.rglob("*")):
+        data = None if path.is_dir() else path.read_bytes()
+        names.append(str(path) if data is None else f"{path} {len(data)} {hashlib.sha256(data).hexdigest()}")
+    state = root / "state.json"
+    return "\n".join([*names, state.read_text(errors="replace") if state.exists() else "no state file"])
+
+
 def survives(world: World, root: Path, runs: tuple[int, ...], floor: int) -> None:
     """What must hold after a crash: the right bundle, the floor, and a device that still takes updates."""
+    found = _told(root)
     store = world.store(root)
-    assert sequence_of(store.boot(verify=True)) in runs
+    running = store.boot(verify=True)
+    booted = running.bundle.sequence if running.bundle is not None else 0
+    assert booted in runs, (
+        f"{booted} booted, not one of {runs}, since: {running.problem!r}\n{found}\nand after the boot:\n{_told(root)}"
+    )
+    sequence_of(running)
     assert store.status().floor >= floor
     assert not [checked for checked in store.verify() if checked.problem is not None]
     store.confirm()

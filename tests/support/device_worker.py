@@ -20,7 +20,7 @@ from pathlib import Path
 
 from capseal import CapsealError, load_trust
 from capseal.device import DeviceStore
-from support.device_world import HEADS_TRUST, World, load_world
+from support.device_world import HEADS_TRUST, OTHER_TRUST, World, load_world
 from support.local_release import serve_from
 
 DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
@@ -50,9 +50,9 @@ def _syncfs(fd: int) -> None:
         raise OSError(ctypes.get_errno(), "syncfs")
 
 
-def with_heads(world: World, store: DeviceStore) -> DeviceStore:
-    """Return the same device, whose app trusts head keys."""
-    return world.store(Path(store._disk.root), trust=load_trust(world.folder / HEADS_TRUST))
+def with_trust(world: World, store: DeviceStore, trust: str) -> DeviceStore:
+    """Return the same device, whose app was built with another trust store. trust: name of its file."""
+    return world.store(Path(store._disk.root), trust=load_trust(world.folder / trust))
 
 
 def perform(store: DeviceStore, world: World, step: str) -> None:
@@ -66,10 +66,12 @@ def perform(store: DeviceStore, world: World, step: str) -> None:
         serve_from(world, int(argument))
         store.install("https://device.example")
     elif name == "head":
-        with_heads(world, store).take_head(
+        with_trust(world, store, HEADS_TRUST).take_head(
             (world.folder / f"{argument}.head").read_bytes(),
             lambda digest: (world.folder / f"{digest}.recall").read_bytes(),
         )
+    elif name == "distrust":
+        with_trust(world, store, OTHER_TRUST).boot()
     elif name == "prune":
         store.prune(keep=int(argument))
     elif name == "check":

@@ -20,6 +20,8 @@ MANY = 5
 """Last digit of the sequences whose bundles have so many files that they are made durable together."""
 HEADS_TRUST = "heads-trust.json"
 """The trust store of the app's build that takes heads, where a world was saved with heads."""
+OTHER_TRUST = "other-trust.json"
+"""One that trusts none of those who signed, where a world was saved with it."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -1,8 +1,9 @@
 """The other end of a capseal server: publish, fetch, and releases as sources (extra `client`)."""
 
 from ..http.token import load_token
+from ..trust.heads import HeadUse
 from ._connection import Connection, NotNextError
-from ._current import HeadUse, Said, follow_head
+from ._current import Said, follow_head
 from ._fetching import Fetched, fetch
 from ._heads import channel_head, fetch_head, fetch_recall, put_head, put_recall
 from ._publishing import find_release, publish, withdraw

@@ -24,6 +24,7 @@ from ..errors import (
 from ..format import strictjson
 from ..http import problems
 from ..http.limits import MAX_DESCRIPTION_BYTES, MAX_PROBLEM_BYTES
+from ._deadline import within
 from ._environment import proxy_for, tls_for
 from ._sockets import OpenSockets
 
@@ -33,6 +34,11 @@ TIMEOUT_S = 30.0
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 10.0
+
+DOCUMENT_S = 120.0
+"""What a small document may take from the first request to its last byte, attempts and all: a head, a recall, an update
+of a trust store, a seal, an index, what says which release is the latest. A seal has a byte for 16 KiB of payload:
+where it takes longer, the payload would take weeks."""
 
 ANSWER_PATIENCE = 4
 """How many times longer than a byte the answer to an upload is waited for: what was sent has to arrive first."""
@@ -78,7 +84,8 @@ class Connection:
 
     url: of the server, `http://` or `https://`. token: a publisher's bearer token. attempts: how often
     a transfer is tried without getting any further, with exponential back-off and jitter between; a rejection
-    is never retried. A GET without a token follows redirects to https or to the same host, nothing else does.
+    is never retried. document_s: what a small document may take, however steadily it trickles. A GET without
+    a token follows redirects to https or to the same host, nothing else does.
     Proxies and trusted certificates are what the environment says (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
     Raises UsageError for a URL, or a variable, that cannot be used.
     """
@@ -90,6 +97,7 @@ class Connection:
         token: str | None = None,
         timeout_s: float = TIMEOUT_S,
         attempts: int = ATTEMPTS,
+        document_s: float = DOCUMENT_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Accept-Encoding": "identity"}
@@ -109,6 +117,7 @@ class Connection:
         self.url = url
         self.answer_timeout = httpx.Timeout(timeout_s, read=timeout_s * ANSWER_PATIENCE)
         self._attempts = attempts
+        self.document_s = document_s
         self._sockets = OpenSockets()
         # Whoever carries a secret never carries it to where an answer says.
         self._follows = token is None and not self._client.base_url.userinfo
@@ -161,6 +170,24 @@ class Connection:
             reraise=True,
         )
         return retrying(transfer)
+
+    def in_time(self, transfer: Callable[[], T], what: str, *, left_s: float | None = None) -> T:
+        """Return what the transfer of a small document returns, tried as by retried(), all of it in document_s.
+
+        what: it is called so in messages; left_s: what is left of that time, where it comes in pieces. Where it takes
+        longer, other transfers of this connection are ended too, and tried again. Raises TransferError.
+        """
+        with within(self.document_s if left_s is None else left_s, self.drop) as late:
+            error: TransferError | None = None
+            try:
+                found = self.retried(transfer, stopped=late)
+            except TransferError as failed:
+                error = failed
+            if late.is_set():  # cut off, it may have looked whole
+                raise FinalTransferError(f"{self.url}: {what} did not come in {self.document_s:g} s") from error
+        if error is not None:
+            raise error
+        return found
 
     def ask(
         self, method: str, path: str, parse: Callable[[Any], T], *, most: int = MAX_DESCRIPTION_BYTES, **keywords: Any

@@ -3,28 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from ..errors import NotForUsError, RejectedError, StaleError, UsageError
 from ..format.head import Head
 from ..format.recall import Recall
 from ..trust.expect import Expect
-from ..trust.heads import accept_head, accept_named_recall, check_fresh, current_for, forbidden_by, time_of
+from ..trust.heads import HeadUse, accept_head, accept_named_recall, check_fresh, current_for, forbidden_by, time_of
 from ..trust.store import TrustStore
 from ._connection import Connection
 from ._heads import fetch_head, fetch_recall
-
-
-class HeadUse(StrEnum):
-    """How a reader uses heads.
-
-    REQUIRED: nothing but what a fresh head names. USED: the same where the trust store has head keys and a head of
-    theirs is served that is fresh; where not, that is told. IGNORED: not at all.
-    """
-
-    REQUIRED = "required"
-    USED = "used"
-    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True)

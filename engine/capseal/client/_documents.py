@@ -16,7 +16,7 @@ def fetch_document(connection: Connection, path: str, what: str) -> bytes | None
     Raises TransferError, TruncatedError for what is too long, UsageError.
     """
     try:
-        return connection.retried(lambda: read_small(connection, path, what, MAX_ENVELOPE_BYTES, headers=_FRESH))
+        return connection.in_time(lambda: read_small(connection, path, what, MAX_ENVELOPE_BYTES, headers=_FRESH), what)
     except (NoHeadError, NoFileError):
         return None
 

@@ -1,6 +1,7 @@
 """A release on a server, as what the rest of capseal works with: the seal's bytes and a payload source."""
 
 import io
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -99,7 +100,7 @@ class FoundRelease:
     def stream_seal(self) -> BinaryIO:
         """Return the seal as a file that is read in order."""
         document = _Document(self._connection, self._seal_path)
-        return cast(BinaryIO, AnswerStream(self._connection, document.chunks))
+        return cast(BinaryIO, AnswerStream(self._connection, document.chunks, what="seal"))
 
     def stream_payload(self) -> BinaryIO:
         """Return the payload as a file that is read in order, as long as the server says that it is."""
@@ -122,7 +123,9 @@ class FoundRelease:
 def find_latest(connection: Connection, *, app: str, channel: str) -> tuple[FoundRelease, int]:
     """Return the latest release and its payload's size in bytes. Raises TransferError, UsageError, FormatError."""
     path = paths.filled(paths.LATEST, app=app, channel=channel)
-    release = connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json))
+    release = connection.in_time(
+        lambda: connection.ask("GET", path, ReleaseDescription.from_json), "what says which release is the latest"
+    )
     size = release.payload.size
     found = FoundRelease(connection, app=app, channel=channel, sequence=release.sequence, described_bytes=size)
     return found, size
@@ -158,7 +161,7 @@ def find_seal(connection: Connection, *, app: str, channel: str, sequence: int) 
 def fetch_index(connection: Connection, path: str, payload_bytes: int) -> bytes:
     """Return the index of an attachment of that size; nothing is verified here. Raises TransferError."""
     most = DIGEST_BYTES * segment_count(payload_bytes)
-    return connection.retried(lambda: read_small(connection, path, "index", most))
+    return connection.in_time(lambda: read_small(connection, path, "index", most), "index")
 
 
 def read_small(connection: Connection, path: str, what: str, most: int, **keywords: Any) -> bytes:
@@ -287,11 +290,16 @@ def _skipped(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 class AnswerStream(io.RawIOBase):
     """An answer as a binary file that is read in order; broken off, it is asked for again from where it was.
 
-    chunks_from: yields bytes from a position on, as they arrive.
+    chunks_from: yields bytes from a position on, as they arrive. what: what a small document is called, all of which
+    must come in the connection's document_s; what the reader does between two reads does not count.
     """
 
-    def __init__(self, connection: Connection, chunks_from: Callable[[int], Iterator[bytes]]) -> None:
+    def __init__(
+        self, connection: Connection, chunks_from: Callable[[int], Iterator[bytes]], *, what: str | None = None
+    ) -> None:
         self._connection = connection
+        self._what = what
+        self._left_s = connection.document_s
         self._chunks_from = chunks_from
         self._chunks: Iterator[bytes] | None = None
         self._left = memoryview(b"")
@@ -304,7 +312,7 @@ class AnswerStream(io.RawIOBase):
         """Fill the buffer with what is there; 0 only at the end. Raises TransferError."""
         with memoryview(buffer).cast("B") as view:
             if not self._left and view:
-                self._left = memoryview(self._connection.retried(self._next))
+                self._left = memoryview(self._arrived())
             count = min(len(view), len(self._left))
             view[:count] = self._left[:count]
         self._left = self._left[count:]
@@ -317,6 +325,15 @@ class AnswerStream(io.RawIOBase):
         if isinstance(chunks, Generator):
             chunks.close()
         super().close()
+
+    def _arrived(self) -> bytes:
+        if self._what is None:
+            return self._connection.retried(self._next)
+        began_s = time.monotonic()
+        try:
+            return self._connection.in_time(self._next, self._what, left_s=max(0.0, self._left_s))
+        finally:
+            self._left_s -= time.monotonic() - began_s
 
     def _next(self) -> bytes:
         if self._chunks is None:

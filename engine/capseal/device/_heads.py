@@ -4,14 +4,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from ..constants import ROLLOUT_SECRET_BYTES
-from ..errors import NotForUsError, RejectedError, StaleError, UsageError
+from ..errors import NotForUsError, RejectedError, StaleError
 from ..format.head import Head
 from ..format.strictjson import Role
 from ..trust.heads import (
     Current,
+    HeadUse,
     accept_head,
     accept_named_recall,
     check_follows,
@@ -26,25 +26,6 @@ from ._state import BY_RECALL, Failure, State, TakenHead, Uncertainty
 
 RecallOf = Callable[[str], bytes | None]
 """Returns the recall of a digest, where it can be had."""
-
-
-class HeadUse(StrEnum):
-    """How a device uses heads.
-
-    REQUIRED: nothing is installed but what a fresh head names. USED: the same from the first head on.
-    """
-
-    REQUIRED = "required"
-    USED = "used"
-
-    @classmethod
-    def of(cls, text: str) -> "HeadUse":
-        """Return the use of that name. Raises UsageError."""
-        try:
-            return cls(text)
-        except ValueError:
-            known = ", ".join(repr(one.value) for one in cls)
-            raise UsageError(f"head={text!r}: expected {known}, 'ignored'") from None
 
 
 class Heads:

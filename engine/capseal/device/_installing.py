@@ -10,11 +10,12 @@ from ..bundle.opened import OpenedBundle, SealInput, open_bundle
 from ..bundle.pipeline import Progress
 from ..bundle.reader import SealedFile
 from ..crypto.keys import Identity
-from ..errors import FormatError, TamperedError, TruncatedError
+from ..errors import FormatError, RejectedError, TamperedError, TruncatedError
 from ..io.source import PathOrFile
-from ._manifest import CONTENT, MANIFEST
+from ..trust.store import TrustStore
+from ._manifest import CONTENT, MANIFEST, check_seal
 from ._memory import Memory
-from ._state import Download, Failure, InstalledBundle
+from ._state import BY_COPY, Download, Failure, InstalledBundle, State
 from ._unpack import fill
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ class Installation:
             disk.sweep_staging()
             head = None if memory.heads is None else memory.heads.current(state)
             expect = memory.expect(state.floor, head=head)
-            with open_bundle(source, trust=memory.trust, expect=expect, seal=seal) as opened:
+            trust = memory.trust
+            with open_bundle(source, trust=trust, expect=expect, seal=seal) as opened:
                 statement = opened.verified.statement
                 known = state.find(statement.payload.digest.hex())
-                if known is not None:
+                if known is not None and self._stays(state, known):
                     return known
                 state.check_statement(statement)
                 if expecting is not None:
@@ -58,7 +60,27 @@ class Installation:
                     SealedFile(whole, identity=self.identity) as content,
                     disk.unpacking() as folder,
                 ):
-                    return self._stage(content, folder, download)
+                    return self._stage(content, folder, download, trust)
+
+    def _stays(self, state: State, known: InstalledBundle) -> bool:
+        """Say whether a staged or pending bundle is left as it is: else the trust store accepts its new seal only.
+
+        That which runs is left as well, until its trial is over.
+        """
+        memory = self.memory
+        if known == state.current:
+            return True
+        try:
+            expect = memory.expect_kept(known)
+            check_seal(memory.disk.bundle(known.id), known, trust=memory.trust, expect=expect)
+        except RejectedError as error:
+            with memory.disk.changing():
+                state = memory.load()
+                state = state.fail(known, str(error), by=BY_COPY)
+                memory.save(state)
+                memory.disk.sweep_bundles({bundle.id for bundle in state.bundles()})
+            return False
+        return True
 
     @contextmanager
     def _checked_payload(self, opened: OpenedBundle) -> Iterator[tuple[OpenedBundle, Download | None]]:
@@ -83,7 +105,8 @@ class Installation:
             opened.source.check_unchanged()  # what passed a moment ago and does not now
             raise
 
-    def _stage(self, content: SealedFile, folder: str, download: Download | None) -> InstalledBundle:
+    def _stage(self, content: SealedFile, folder: str, download: Download | None, trust: TrustStore) -> InstalledBundle:
+        """Unpack a bundle and stage it, where it may be staged still. trust: what its seal was accepted by."""
         memory = self.memory
         verified = content.verified
         statement = verified.statement
@@ -101,6 +124,11 @@ class Installation:
         with memory.disk.changing():
             state = memory.load()
             state.check_bundle(bundle)  # the floor may have risen meanwhile
+            head = None if memory.heads is None else memory.heads.current(state)
+            expect = memory.expect(None, head=head)
+            expect.check(statement)  # a later head may be here, or the one that was has expired
+            if memory.trust != trust:
+                check_seal(folder, bundle, trust=memory.trust, expect=expect)
             memory.disk.adopt(folder, bundle.id)
             memory.save(state.stage(bundle))
         return bundle

@@ -161,6 +161,11 @@ def check_copy(
 ) -> None:
     """Raise RejectedError where the copy of a bundle is damaged or its seal not trusted any more, OSError."""
     check_bundle(folder, content=CONTENT, manifest=MANIFEST, digest=bundle.manifest, progress=progress)
+    check_seal(folder, bundle, trust=trust, expect=expect)
+
+
+def check_seal(folder: str, bundle: InstalledBundle, *, trust: TrustStore, expect: Expect) -> None:
+    """Raise RejectedError where the seal that a bundle was installed by is not trusted any more, OSError."""
     path = os.path.join(folder, SEAL)
     check_present(path)
     digest = accept_detached(path, trust, expect).statement.payload.digest.hex()

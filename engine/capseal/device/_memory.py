@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, UsageError
-from ..format.strictjson import Role
+from ..format.strictjson import Members, Role
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._state import State
+from ._state import InstalledBundle, State
 from ._state_file import encode_state, parse_state
 
 if TYPE_CHECKING:
@@ -127,6 +127,15 @@ class Memory:
         self.save(state)
         self._go_by(trust)
         return state
+
+    def expect_kept(self, bundle: InstalledBundle) -> Expect:
+        """Return what an installed bundle must be to be activated, run or confirmed, whatever the time is.
+
+        Certificates must have been valid when it was made: it was installed while they were, and neither a wrong clock
+        nor their end takes away what runs. Raises FormatError.
+        """
+        made = Members({"created": bundle.created}, f"bundle {bundle.id}", required=("created",)).time("created")
+        return replace(self.expect(None), now=made)
 
     def expect(self, floor: int | None, *, head: "Current | None" = None) -> Expect:
         """Return what a bundle must be to be installed or run."""

@@ -7,6 +7,7 @@ another store, and that wins. A store may say once where floor, highest and newe
 from dataclasses import replace
 
 from ..errors import RejectedError
+from ..format.strictjson import shown_time
 from ..trust.expect import Succession
 from ..trust.store import TrustStore
 from ..trust.updates import accept_update, read_update
@@ -39,11 +40,22 @@ def with_update(state: State, store: TrustStore, update: bytes) -> tuple[State, 
 
 
 def _restarted_by(state: State, store: TrustStore) -> State:
-    """Return the state with floor, highest and newest lowered to what a store says, once and never raised."""
+    """Return the state with floor, highest and newest lowered to what a store says, once and never raised.
+
+    What waits, or is in its trial, and is above that, is dropped: confirmed, it would raise them again.
+    """
     restart = store.restart
     memory = state.trust or TrustMemory()
     if restart is None or restart == memory.restarted:
         return state
+    created = shown_time(restart.created)
+    for bundle in tuple(state.unconfirmed()):
+        if bundle.sequence > restart.sequence or bundle.created > created:
+            state = state.drop(
+                bundle,
+                f"sequence {bundle.sequence}, made at {bundle.created}, is above {restart.sequence}, {created}, "
+                "where the trust store restarted after it was installed",
+            )
     trusted = Succession(state.floor, state.highest, state.newest).restarted(restart, least=state.shipped)
     return replace(
         state,

@@ -22,6 +22,10 @@ class Choice:
 def try_pending(state: State, trial: Trial, *, boots: int, check: Check, now_ms: int) -> Choice:
     """Start the pending bundle once more, or fail it."""
     bundle = trial.bundle
+    try:
+        state.check_not_dropped(bundle)
+    except RejectedError as error:
+        return Choice(state.fail(bundle, str(error), by=BY_COPY), None, error)
     if trial.starts >= boots:
         unconfirmed = RejectedError(f"not confirmed in {trial.starts} of {boots} allowed starts")
         return Choice(state.fail(bundle, str(unconfirmed), by=BY_TRIAL), None, unconfirmed)

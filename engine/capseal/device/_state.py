@@ -203,16 +203,19 @@ class State:
 
     def bundles(self) -> Iterator[InstalledBundle]:
         """Iterate over every bundle whose folder is needed."""
+        yield from self.unconfirmed()
+        yield from self.confirmed
+
+    def unconfirmed(self) -> Iterator[InstalledBundle]:
+        """Iterate over the staged and the pending bundle."""
         if self.staged is not None:
             yield self.staged
         if self.pending is not None:
             yield self.pending.bundle
-        yield from self.confirmed
 
     def find(self, digest: str) -> InstalledBundle | None:
         """Return the staged or pending bundle of that payload digest (hex)."""
-        pending = self.pending.bundle if self.pending is not None else None
-        return next((b for b in (self.staged, pending) if b is not None and b.digest == digest), None)
+        return next((bundle for bundle in self.unconfirmed() if bundle.digest == digest), None)
 
     def check_statement(self, statement: Statement) -> None:
         """Raise unless a bundle with that statement may be installed: RejectedError, RollbackError."""
@@ -294,6 +297,20 @@ class State:
             pending=pending if pending is not None and pending.bundle != bundle else None,
             confirmed=tuple(other for other in self.confirmed if other != bundle),
         )
+
+    def drop(self, bundle: InstalledBundle, reason: str) -> "State":
+        """Return the state without a staged or pending bundle, which failed as a copy.
+
+        One that was started runs on until its trial ends: check_not_dropped() says how.
+        """
+        dropped = self.fail(bundle, reason, by=BY_COPY)
+        return replace(dropped, pending=self.pending) if bundle == self.current else dropped
+
+    def check_not_dropped(self, bundle: InstalledBundle) -> None:
+        """Raise RejectedError where a bundle was dropped while its trial went on."""
+        for failure in self.failed:
+            if failure.digest == bundle.digest:
+                raise RejectedError(failure.reason)
 
     def remember(self, failure: Failure) -> "State":
         """Return the state with a failure more, in place of what was said of that bundle before."""

@@ -21,9 +21,9 @@ from ..format.strictjson import Role
 from ..io.source import PathOrFile
 from ..trust.store import TrustStore
 from ._disk import Disk
-from ._manifest import CONTENT, check_copy, check_present
+from ._manifest import CONTENT, check_copy, check_present, check_seal
 from ._memory import App, Memory
-from ._state import BY_TRIAL, Checked, InstalledBundle, Problem, Running, State, Status
+from ._state import BY_COPY, BY_TRIAL, Checked, InstalledBundle, Problem, Running, State, Status
 from ._unpack import name_of_check
 
 if TYPE_CHECKING:
@@ -208,7 +208,11 @@ class DeviceStore:
             return into(release=found).install(payload, served_seal, expecting)
 
     def activate(self) -> InstalledBundle:
-        """Make the staged bundle pending: the next boot() starts it. Raises RejectedError, UsageError, OSError."""
+        """Make the staged bundle pending: the next boot() starts it.
+
+        Raises RejectedError where it may not follow any more, or its seal is none of the trust store in force;
+        UsageError, OSError.
+        """
         with self._memory.changing() as state:
             if state.staged is None:
                 raise UsageError("no bundle is staged; install one first")
@@ -220,8 +224,9 @@ class DeviceStore:
     def boot(self, *, verify: bool = False) -> Running:
         """Choose what to run, at every start of the app; never raises OSError or CapsealError.
 
-        verify: check signature and every byte of what is chosen; what differs fails, and the next
-        best is taken. Where the choice cannot be recorded, no pending bundle is started.
+        What the trust store in force does not accept fails, and the next best is taken. verify: every byte of what is
+        chosen must be as it was signed, too, and certificates valid now. Where the choice cannot be recorded, no
+        pending bundle is started.
         """
         try:
             if not self._disk.exists():
@@ -239,7 +244,8 @@ class DeviceStore:
         """Say that what runs has started well: a started pending bundle becomes the confirmed one.
 
         To be called after every start; where nothing is pending it changes nothing. Raises
-        RejectedError where it comes too late and the bundle has failed, OSError, UsageError.
+        RejectedError where it comes too late, or the trust store in force does not accept the bundle any more, which
+        has failed then; OSError, UsageError.
         """
         with self._memory.changing() as state:
             trial = state.pending
@@ -251,6 +257,12 @@ class DeviceStore:
                 reason = f"confirmed {elapsed_s:.1f} s after its start, {self._confirm_within_s:g} s are allowed"
                 self._memory.save(state.fail(trial.bundle, reason, by=BY_TRIAL))
                 raise RejectedError(f"bundle {trial.bundle.id}: {reason}; it has failed")
+            try:
+                state.check_not_dropped(trial.bundle)
+                self._check(trial.bundle, content=False)
+            except RejectedError as error:
+                self._memory.save(state.fail(trial.bundle, str(error), by=BY_COPY))
+                raise RejectedError(f"bundle {trial.bundle.id}: {error}; it has failed") from error
             state = state.confirm()
             self._memory.save(state)
             return self._running(state)
@@ -264,9 +276,12 @@ class DeviceStore:
             bundle = state.pending.bundle if state.pending else state.current
             if bundle is None:
                 raise UsageError("the built-in bundle runs; there is nothing to roll back")
+            from ._starting import pick_confirmed  # here, since few are rolled back
+
             state = state.fail(bundle, "rolled back", by=BY_TRIAL)
-            self._memory.save(state)
-            return self._running(state)
+            choice = pick_confirmed(state, None, check=partial(self._check, content=False))
+            self._memory.save(choice.state)
+            return Running(self._path(choice.bundle), choice.bundle, choice.problem)
 
     def prune(self, *, keep: int = 1) -> list[str]:
         """Delete what is not needed but `keep` older confirmed bundles; return the ids of what was deleted.
@@ -310,12 +325,13 @@ class DeviceStore:
 
     def _check(self, bundle: InstalledBundle, *, content: bool, progress: Progress | None = None) -> None:
         """Raise RejectedError where an installed bundle is damaged or not trusted any more, OSError."""
+        memory = self._memory
         folder = self._disk.bundle(bundle.id)
         if content:
-            expect = self._memory.expect(None)
-            check_copy(folder, bundle, trust=self._memory.trust, expect=expect, progress=progress)
+            check_copy(folder, bundle, trust=memory.trust, expect=memory.expect(None), progress=progress)
         else:
             check_present(os.path.join(folder, CONTENT))
+            check_seal(folder, bundle, trust=memory.trust, expect=memory.expect_kept(bundle))
 
     def _choose(self, state: State, *, verify: bool, record: bool, problem: Problem | None) -> Running:
         from ._starting import Choice, pick_confirmed, try_pending  # here, since an install starts nothing

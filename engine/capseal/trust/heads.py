@@ -6,9 +6,10 @@ No I/O and no clock: bytes, keys and times are given.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from ..crypto.keys import Signer
-from ..errors import NotForUsError, RollbackError, SignatureError, StaleError, TamperedError
+from ..errors import NotForUsError, RollbackError, SignatureError, StaleError, TamperedError, UsageError
 from ..format.dsse import Envelope
 from ..format.head import HEAD_TYPE, Head, NamedRelease, StoreReference, document_digest
 from ..format.recall import RECALL_TYPE, Recall
@@ -21,6 +22,27 @@ from .store import TrustStore
 
 MAX_AHEAD_S = 300
 """By how much a head may have been issued ahead of the clock of who signs or serves it."""
+
+
+class HeadUse(StrEnum):
+    """How a device or a reader uses heads.
+
+    REQUIRED: nothing but what a fresh head names. USED: for a device the same from the first head on; for a reader, who
+    remembers none, where the trust store has head keys and a head of theirs is served that is fresh; where not, that is
+    told. IGNORED: not at all.
+    """
+
+    REQUIRED = "required"
+    USED = "used"
+    IGNORED = "ignored"
+
+    @classmethod
+    def of(cls, text: str) -> "HeadUse":
+        """Return the use of that name. Raises UsageError."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise UsageError(f"head={text!r}: expected {', '.join(repr(one.value) for one in cls)}") from None
 
 
 @dataclass(frozen=True, slots=True)
