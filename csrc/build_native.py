@@ -32,6 +32,13 @@ ffibuilder.cdef(
     int capseal_sha256_segments(int kernel, const uint8_t *data, size_t data_bytes, uint8_t *out);
     int capseal_sha256_file_segments(int kernel, int fd, int64_t offset, size_t data_bytes, uint8_t *out);
 
+    typedef struct {
+        int64_t at, stop, end;
+        int64_t held_from, held_to;
+    } capseal_checked_span;
+    int64_t capseal_send_checked(int kernel, int file, capseal_checked_span *span, const uint8_t *entries, int to,
+                                 uint8_t *buffer);
+
     void capseal_preallocate(int fd, int64_t size);
     void capseal_start_writeback(int fd, int64_t offset, int64_t size);
     int64_t capseal_allocate_huge(int fd, int64_t offset);
@@ -82,8 +89,8 @@ ffibuilder.cdef(
 )
 ffibuilder.set_source(
     "capseal._native",
-    '#include "sha256/capseal_hash.h"\n#include "file/capseal_filereader.h"\n#include "file/capseal_filewriter.h"\n'
-    '#include "file/capseal_listing.h"\n'
+    '#include "sha256/capseal_hash.h"\n#include "file/capseal_checkedsend.h"\n#include "file/capseal_filereader.h"\n'
+    '#include "file/capseal_filewriter.h"\n#include "file/capseal_listing.h"\n'
     '#include "file/capseal_mapped.h"\n#include "file/capseal_pagecache.h"\n#include "file/capseal_search.h"\n'
     '#include "file/capseal_zipheaders.h"\n'
     '#include "match/capseal_match.h"',

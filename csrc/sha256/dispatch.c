@@ -113,6 +113,16 @@ static int check(int kernel, const uint8_t *data, size_t data_bytes, const uint8
     return capseal_kernel_usable(kernel) ? 0 : -ENOTSUP;
 }
 
+/* What digests blocks of one stage. One block alone has no lanes to fill: the SHA extensions take it, where there are. */
+static capseal_kernel_fn *digest_of(const struct kernel *kernel, int stage)
+{
+#ifdef CAPSEAL_X86_64
+    if (stage > 0 && kernel->stages[stage].digest == capseal_sha256_scalar && capseal_cpu_features() & CAPSEAL_CPU_SHA)
+        return capseal_sha256_shani_x1;
+#endif
+    return kernel->stages[stage].digest;
+}
+
 static void digest(const struct kernel *kernel, const uint8_t *data, size_t n, size_t block_bytes, uint8_t *out)
 {
     size_t done = 0;
@@ -120,7 +130,7 @@ static void digest(const struct kernel *kernel, const uint8_t *data, size_t n, s
         size_t lanes = kernel->stages[i].lanes, now = (n - done) / lanes * lanes;
         if (now == 0)
             continue;
-        kernel->stages[i].digest(data + done * block_bytes, now, block_bytes, out + done * CAPSEAL_DIGEST_BYTES);
+        digest_of(kernel, i)(data + done * block_bytes, now, block_bytes, out + done * CAPSEAL_DIGEST_BYTES);
         done += now;
         /* One lane after the other is slow: rather digest some blocks again in a last full step. */
         if (n - done > 1 && kernel->stages[i + 1].lanes == 1) {

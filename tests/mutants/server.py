@@ -102,10 +102,22 @@ MUTANTS = (
         "tests/server/test_sending.py::test_what_many_ask_for_at_once_is_verified_once",
     ),
     Mutant(
-        "server/storage/payload_reader.py",
-        "                index.check_run(first // SEGMENT_BYTES, segment)\n",
-        "                if first <= start:\n                    index.check_run(first // SEGMENT_BYTES, segment)\n",
-        PARTS + "test_of_what_was_altered_no_byte_is_sent",
+        "native/checkedsend.py",
+        "if hashing.segment_digests(segment) != self._entries[number * DIGEST_BYTES :][:DIGEST_BYTES]:",
+        "if hashing.segment_digests(segment)[:1] != self._entries[number * DIGEST_BYTES :][:1]:",
+        "tests/native/test_checkedsend.py::test_nothing_of_a_segment_that_differs_is_sent",
+    ),
+    Mutant(
+        "server/storage/_checked_run.py",
+        "index.entries[run.first * DIGEST_BYTES : run.stop * DIGEST_BYTES],",
+        "index.entries[: run.segments * DIGEST_BYTES],",
+        PARTS + "test_every_range_is_served_as_it_was_published",
+    ),
+    Mutant(
+        "server/storage/_checked_run.py",
+        "        self._is_closed = True\n        self._release_unless_used()\n",
+        "        os.close(self._file)\n",
+        PARTS + "test_a_checked_run_that_is_closed_while_a_thread_sends",
     ),
     Mutant(
         "server/_outlet.py",

@@ -13,8 +13,15 @@ import pytest
 
 from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
+from capseal.format.signed_index import SignedIndex
+from capseal.format.statement import Payload
+from capseal.format.tree import digest
+from capseal.native.hashing import segment_digests
 from capseal.server import Limits
 from capseal.server._outlet import PIECE, Outlet
+from capseal.server.storage._checked_run import CheckedRun
+from capseal.server.storage.buffers import Buffers
+from capseal.server.storage.stored_runs import StoredRun
 from capseal.server.storage.verified_cache import VerifiedCache
 from support.serving import Bundle, Live, live_server, payload_file
 
@@ -97,11 +104,12 @@ def test_who_takes_slowly_is_served_and_who_takes_nothing_is_dropped(keeping_not
 def test_an_outlet_that_is_closed_while_a_thread_sends_keeps_its_descriptor_until_that_has_ended() -> None:
     making, may_go_on = threading.Event(), threading.Event()
 
-    def parts() -> Iterator[memoryview]:
-        yield memoryview(bytes(10))
+    def push(to: int) -> int:
+        os.write(to, bytes(10))
         making.set()
         may_go_on.wait(10)
-        yield memoryview(bytes(10))
+        os.fstat(to)  # it is open still
+        return 10
 
     async def run() -> tuple[int, bool, bytes]:
         ours, theirs = socket.socketpair()
@@ -109,7 +117,7 @@ def test_an_outlet_that_is_closed_while_a_thread_sends_keeps_its_descriptor_unti
             ours.setblocking(False)
             transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
             outlet = Outlet(transport, asyncio.get_running_loop(), idle_s=30)
-            sending = asyncio.create_task(outlet.send({"type": PIECE, "parts": parts(), "count": 20}))
+            sending = asyncio.create_task(outlet.send({"type": PIECE, "push": push, "count": 20}))
             await asyncio.to_thread(making.wait, 10)
             sending.cancel()
             await asyncio.wait([sending])
@@ -146,3 +154,43 @@ def test_a_full_cache_takes_in_only_what_is_asked_for_more_than_what_it_would_di
 
     asyncio.run(run())
     assert not VerifiedCache(0).is_worth(("digest", 0))
+
+
+def test_a_checked_run_that_is_closed_while_a_thread_sends_lets_go_of_file_and_buffer_afterwards(
+    tmp_path: Path,
+) -> None:
+    content = os.urandom(2 * S)
+    path = tmp_path / "run"
+    path.write_bytes(content)
+    entries = segment_digests(content)
+    index = SignedIndex(Payload(2 * S, digest(entries, 2 * S)), entries)
+    buffers = Buffers(S, most=4)
+    fd = os.open(path, os.O_RDONLY)
+    checked = CheckedRun(index, StoredRun(0, 2, "m"), fd, buffers, start=0, stop=2 * S)
+    checked.check_first()
+    sending, may_go_on = threading.Event(), threading.Event()
+    send = checked._span.send
+
+    def held_up(to: int) -> int:
+        sending.set()
+        may_go_on.wait(10)
+        return send(to)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.MonkeyPatch.context() as patch:
+        ours.setblocking(False)
+        patch.setattr(checked._span, "send", held_up, raising=True)
+        thread = threading.Thread(target=checked.push, args=(ours.fileno(),))
+        thread.start()
+        assert sending.wait(10)
+        checked.close()
+        os.fstat(fd)
+        assert not buffers._spare
+        may_go_on.set()
+        thread.join()
+        assert len(buffers._spare) == 1
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+        assert checked.push(ours.fileno()) == 0
+        checked.close()
+    assert len(buffers._spare) == 1

@@ -61,6 +61,11 @@ def kernel() -> str:
     return _chosen
 
 
+def kernel_number() -> int | None:
+    """Its number in the compiled module, or None for hashlib: for other functions of that module which digest."""
+    return _NUMBERS[_chosen]
+
+
 def use(name: str) -> None:
     """Take this kernel from now on, in all threads: for benchmarks and tests.
 

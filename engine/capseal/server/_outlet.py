@@ -8,16 +8,16 @@ import fcntl
 import os
 import struct
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
 PIECE = "capseal.piece"
 """ASGI message of a body, where the scope's extensions name it.
 
-It has a `body`, or a `file` (a descriptor), `offset` and `count`, or `parts` (made one by one in a thread, each good
-until the next one) and their `count`. It is sent whole, however long a peer takes that goes on taking; the body's last
-message is `http.response.body` as ever.
+It has a `body`, or a `file` (a descriptor), `offset` and `count`, or `push` (called with the socket in a thread: writes
+what that takes and returns how many bytes) and their `count`. It is sent whole, however long a peer takes that goes on
+taking; the body's last message is `http.response.body` as ever.
 """
 
 _AT_ONCE_BYTES = 4 * 1024 * 1024
@@ -27,7 +27,7 @@ _AT_ONCE_BYTES = 4 * 1024 * 1024
 class Outlet:
     """A connection's socket, beside its transport, which must have nothing left to write. close() it.
 
-    idle_s: without the peer taking a byte; threads: make parts, None: the loop's own; is_closed: nothing can be sent
+    idle_s: without the peer taking a byte; threads: push, None: the loop's own; is_closed: nothing can be sent
     any more.
     """
 
@@ -59,10 +59,10 @@ class Outlet:
     async def send(self, message: dict[str, Any]) -> int:
         """Send a PIECE, and return how many bytes it has; less where the connection is gone.
 
-        Raises TimeoutError, OSError where the file cannot be read, EOFError where it ends before, and what parts do.
+        Raises TimeoutError, OSError where the file cannot be read, EOFError where it ends before, and what push does.
         """
-        if "parts" in message:
-            return await self._send_parts(message["parts"], message["count"])
+        if "push" in message:
+            return await self._send_pushed(message["push"], message["count"])
         sent, count = 0, message["count"] if "file" in message else len(message["body"])
         while sent < count and not self.is_closed:
             at_once = min(_AT_ONCE_BYTES, count - sent)
@@ -84,43 +84,29 @@ class Outlet:
                 await asyncio.sleep(0)  # a fast peer never makes us wait: let the others have their turn
         return sent
 
-    async def _send_parts(self, parts: Iterator[memoryview], count: int) -> int:
-        """Send parts: a thread makes and writes them for as long as the peer takes all at once.
+    async def _send_pushed(self, push: Callable[[int], int], count: int) -> int:
+        """Have a thread make and write bytes for as long as the peer takes all at once.
 
         So they are read, hashed and written by one core, whose cache they are in, without waking anybody in between.
         """
         sent = 0
         while sent < count and not self.is_closed:
             self._is_pushing = True
-            pushing = self._loop.run_in_executor(self._threads, self._push, parts)
+            pushing = self._loop.run_in_executor(self._threads, push, self._fd)
             pushing.add_done_callback(self._pushed)
-            # Whoever waits may go away; the thread goes on with the descriptor until it notices.
-            done, rest = await asyncio.shield(pushing)
-            sent += done
-            if rest:
-                sent += await self.send({"body": rest})
+            try:
+                # Whoever waits may go away; the thread goes on with the descriptor until it notices.
+                sent += await asyncio.shield(pushing)
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                self.is_closed = True
+                break
+            if sent < count and not self.is_closed:
+                await self._until_writable()
         return sent
 
-    def _push(self, parts: Iterator[memoryview]) -> tuple[int, memoryview | None]:
-        """Write parts until the peer takes no more just now; return how many bytes went, and what is left of one."""
-        sent = 0
-        for part in parts:
-            rest = part
-            while rest:
-                if self.is_closed:
-                    return sent, None
-                try:
-                    done = os.write(self._fd, rest)
-                except BlockingIOError:
-                    return sent, rest
-                except ConnectionError:
-                    self.is_closed = True
-                    return sent, None
-                sent += done
-                rest = rest[done:]
-        return sent, None
-
-    def _pushed(self, pushing: "asyncio.Future[tuple[int, memoryview | None]]") -> None:
+    def _pushed(self, pushing: "asyncio.Future[int]") -> None:
         self._is_pushing = False
         if self.is_closed:
             self._release()

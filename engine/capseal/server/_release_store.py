@@ -1,6 +1,6 @@
 """What the reading half of the server serves from: the seam for releases that are not in a Storage."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..http.shapes import AppChannel, ReleaseDescription
@@ -26,17 +26,18 @@ class FilePiece(NamedTuple):
     size: int
 
 
-class Parts(NamedTuple):
-    """Bytes that are made in whatever thread asks for the next part, each good until then. size: of all, in bytes.
+class Pushed(NamedTuple):
+    """Bytes that are made and written by a thread. size: of all, in bytes.
 
-    What next() raises is what reading a payload raises.
+    push(socket) writes what the socket, which does not block, takes just now, and returns how many bytes; raises
+    BlockingIOError where that is nothing, and what reading a payload raises, before anything wrong.
     """
 
-    parts: Iterator[memoryview]
+    push: Callable[[int], int]
     size: int
 
 
-Pieces = AsyncGenerator[bytes | memoryview | FilePiece | Parts, None]
+Pieces = AsyncGenerator[bytes | memoryview | FilePiece | Pushed, None]
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from ...errors import RejectedError, TransferError
 from .._logs import told
 from .._outlet import PIECE
 from .._problems import unavailable
-from .._release_store import FilePiece, Parts, Pieces
+from .._release_store import FilePiece, Pieces, Pushed
 
 _SLICE_BYTES = 256 * 1024
 """What a transport is given at once: within idle_s a peer has to take that much."""
@@ -54,12 +54,12 @@ class PayloadResponse(Response):
             await self._pieces.aclose()
 
 
-def _messages(piece: bytes | memoryview | FilePiece | Parts, *, is_direct: bool) -> list[tuple[Message, int]]:
+def _messages(piece: bytes | memoryview | FilePiece | Pushed, *, is_direct: bool) -> list[tuple[Message, int]]:
     """Return the messages that send a piece, each with its size in bytes."""
     if isinstance(piece, FilePiece):
         return [({"type": PIECE, "file": piece.file, "offset": piece.offset, "count": piece.size}, piece.size)]
-    if isinstance(piece, Parts):
-        return [({"type": PIECE, "parts": piece.parts, "count": piece.size}, piece.size)]
+    if isinstance(piece, Pushed):
+        return [({"type": PIECE, "push": piece.push, "count": piece.size}, piece.size)]
     if is_direct:
         return [({"type": PIECE, "body": piece}, len(piece))]
     slices = [piece[at : at + _SLICE_BYTES] for at in range(0, len(piece), _SLICE_BYTES)]

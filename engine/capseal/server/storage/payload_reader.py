@@ -5,14 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 
-from ...constants import SEGMENT_BYTES
+from ...constants import BLOCK_BYTES, SEGMENT_BYTES
 from ...embedding import RUN_BYTES, read_verified, read_verified_async
 from ...errors import RejectedError, TransferError
 from ...format.signed_index import SignedIndex
 from ...native import filehints
-from .._release_store import Chunks, FilePiece, Parts, Pieces
+from .._release_store import Chunks, FilePiece, Pieces, Pushed
+from ._checked_run import CheckedRun
 from .buffers import Buffers
 from .objects import Storage
 from .stored_runs import StoredPayload, StoredRun, pieces
@@ -51,7 +52,7 @@ class PayloadReader:
     async def pieces(self, start: int, stop: int) -> Pieces:
         """Yield bytes [start, stop), where they need not be checked as parts of files in the page cache.
 
-        Where they must be, and are not kept, as parts that a thread reads and checks. Raises as chunks() does.
+        Where they must be, and are not kept, as what a thread reads, checks and writes. Raises as chunks() does.
         """
         if self._index is not None and self._storage.is_local:
             async for piece in self._verified_pieces(self._index, start, stop):
@@ -95,33 +96,19 @@ class PayloadReader:
                             yield chunk
                 else:
                     begin, end = spans[0][0], spans[-1][1]
-                    parts = self._checked_parts(index, run, begin, end)
-                    if is_first:  # before anything is sent, so that a proper answer is still possible
-                        parts = chain([await asyncio.to_thread(next, parts)], parts)
-                    yield Parts(parts, end - begin)
+                    checked = CheckedRun(index, run, self._open_run(run), self._buffers, start=begin, stop=end)
+                    try:
+                        if is_first:  # before anything is sent, so that a proper answer is still possible
+                            await asyncio.to_thread(checked.check_first)
+                        yield Pushed(checked.push, checked.size)
+                    finally:
+                        checked.close()
                 is_first = False
 
     def _is_worth_keeping(self, span: tuple[int, int]) -> bool:
+        if self._stored.size <= BLOCK_BYTES:
+            return True  # its entry is its leaf, which no CheckedRun knows; it is small
         return self._cache.is_worth((self._stored.digest, span[0] - span[0] % RUN_BYTES))
-
-    def _checked_parts(self, index: SignedIndex, run: StoredRun, start: int, stop: int) -> Iterator[memoryview]:
-        """Yield bytes [start, stop) of the payload, which lie in one stored run, segment by segment, each checked.
-
-        A part is good until the next one is asked for.
-        """
-        path = run.path(self._stored.digest)
-        fd = self._open_run(run)
-        buffer = self._buffers.take()
-        try:
-            for first in range(start - start % SEGMENT_BYTES, stop, SEGMENT_BYTES):
-                segment = buffer[: min(SEGMENT_BYTES, self._stored.size - first)]
-                offset = first - run.first * SEGMENT_BYTES
-                _checked_size(path, offset, len(segment), segment[: _fill(fd, offset, segment)])
-                index.check_run(first // SEGMENT_BYTES, segment)
-                yield segment[max(0, start - first) : stop - first]
-        finally:
-            os.close(fd)
-            self._buffers.give(buffer)
 
     def _open_run(self, run: StoredRun) -> int:
         path = run.path(self._stored.digest)
@@ -160,14 +147,6 @@ def _whole_object(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise TransferError(f"storage: {path} is gone") from error
-
-
-def _fill(fd: int, offset: int, buffer: memoryview) -> int:
-    """Read from a file until a buffer is full or the file ends; return how many bytes there were. Raises OSError."""
-    done = 0
-    while done < len(buffer) and (count := os.preadv(fd, [buffer[done:]], offset + done)):
-        done += count
-    return done
 
 
 def _blocks(start: int, stop: int) -> Iterator[tuple[int, int]]:
