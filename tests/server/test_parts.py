@@ -156,6 +156,14 @@ def test_a_full_cache_takes_in_only_what_is_asked_for_more_than_what_it_would_di
     assert not VerifiedCache(0).is_worth(("digest", 0))
 
 
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
 def test_a_checked_run_that_is_closed_while_a_thread_sends_lets_go_of_file_and_buffer_afterwards(
     tmp_path: Path,
 ) -> None:
@@ -184,13 +192,12 @@ def test_a_checked_run_that_is_closed_while_a_thread_sends_lets_go_of_file_and_b
         thread.start()
         assert sending.wait(10)
         checked.close()
-        os.fstat(fd)
+        assert is_open(fd)
         assert not buffers._spare
         may_go_on.set()
         thread.join()
         assert len(buffers._spare) == 1
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(fd)
+        assert not is_open(fd)
         assert checked.push(ours.fileno()) == 0
         checked.close()
     assert len(buffers._spare) == 1
