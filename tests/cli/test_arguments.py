@@ -16,6 +16,7 @@ import pytest
 import capseal
 from capseal import TrustStore, UsageError
 from capseal.cli import _app as app
+from capseal.cli._examples import HEADINGS
 from capseal.cli.commands.device import Device
 from capseal.cli.framework import arguments, parsing
 from capseal.cli.framework.arguments import REQUIRED, Choice, Command, Declaration, Group, Number, declared
@@ -69,7 +70,7 @@ def parameters_of(taker: Callable[..., Any]) -> Iterator[inspect.Parameter]:
             continue  # its values are read by name
         if parameter.annotation in arguments._TOGETHER:
             yield from parameters_of(parameter.annotation)
-        elif parameter.annotation is not Device:  # which the group hands on
+        elif parameter.annotation not in (Device, parsing.Guide):  # which are handed on
             yield parameter
 
 
@@ -165,8 +166,10 @@ def test_help_names_every_option_and_fits_the_terminal(path, columns, tmp_path, 
 @every_group
 def test_help_of_a_group_lists_its_commands_in_order(path, tmp_path):
     shown = run(*path, "--help", cwd=tmp_path).out.decode()
-    listed = shown.partition("\ncommands:\n")[2].splitlines()
-    assert [line.split()[0] for line in listed if line[:2] == "  " and line[2:3].strip()] == list(GROUPS[path].commands)
+    first = "commands" if path else next(iter(HEADINGS))
+    listed = shown.partition("\n\nexamples:\n")[0].partition(f"\n{first}:\n")[2].splitlines()
+    commands = list(GROUPS[path].commands) if path else [name for names in HEADINGS.values() for name in names]
+    assert [line.split()[0] for line in listed if line[:2] == "  " and line[2:3].strip()] == commands
 
 
 @every_group
@@ -386,7 +389,7 @@ MISTAKES = {
     "publish a": "no server: name its URL, or set CAPSEAL_SERVER, or 'server' in capseal.toml",
     "key generate": "missing argument 'signing|recipient' (see capseal key generate --help)",
     "key generate signing": "missing option '--output' (see capseal key generate --help)",
-    "trust add --trust t": "missing argument 'FILE...' (see capseal trust add --help)",
+    "trust add --trust t": "missing argument 'FILE|URI...' (see capseal trust add --help)",
     "dev --no-q": "no such option: --no-q; did you mean '--no-qr'? (see capseal dev --help)",
     "device --root R": "missing command (see capseal device --help)",
     "device --root R boot": "missing option '--builtin' (see capseal device --help)",

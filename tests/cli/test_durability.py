@@ -82,6 +82,7 @@ WRITING_NOTHING = {
         "inspect",
         "publish",
         "withdraw",
+        "completion",
         "doctor",
         "key show",
         "trust show",

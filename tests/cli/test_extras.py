@@ -57,6 +57,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("store export", "store tree", "server"),
     ("store prune", "store --keep 1", "server"),
     ("dev", "", "dev-server"),
+    ("completion", "bash", "completion"),
     ("delta make", "www www -o w.recipe", "delta"),
     ("delta apply", "www w.recipe -o w.zip", "delta"),
     ("delta show", "w.recipe", "delta"),

@@ -1,6 +1,7 @@
 """Keys that are not files: in a SoftHSM2 token through PKCS#11, and behind a command."""
 
 import io
+import json
 import os
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import capseal
 from capseal import CertifiedSigner, KeyFileError, TrustStore
 from capseal.trust.certificates import make_certificate
 from capseal.trust.external_signers import CommandSigner, Pkcs11Signer, Pkcs11Uri
+from support.command import run
 from support.softhsm import PIN, softhsm_token
 from support.tools import require_tool
 
@@ -43,6 +45,18 @@ def test_a_bundle_signed_in_a_token_verifies_everywhere(hardware, seal_bytes, un
     (tmp_path / "sig").write_bytes(envelope.signatures[0].sig)
     check = [openssl, "dgst", *_SIGN, "-verify", "pub.pem", "-signature", "sig"]
     subprocess.run(check, cwd=tmp_path, input=envelope.message, check=True, capture_output=True)
+
+
+def test_a_key_in_a_token_is_shown_and_trusted_by_its_uri(token, hardware, tmp_path):
+    fingerprint = hardware.public_key.fingerprint
+    shown = run("key", "show", token[0], cwd=tmp_path).succeeded().out.decode()
+    assert shown == f"{fingerprint}  RSA-3072  hardware  pkcs11:token=ci;object=release\n"
+    [told] = json.loads(run("key", "show", token[0], "--json", cwd=tmp_path).succeeded().out)
+    assert told == {"fingerprint": fingerprint, "bits": 3072, "kind": "hardware"}
+    trust = tmp_path / "trust.json"
+    TrustStore.of(capseal.PrivateKey.generate(3072).public_key).save(trust)
+    run("trust", "add", token[0], "--trust", trust, cwd=tmp_path).succeeded()
+    assert fingerprint in {one.key.fingerprint for one in capseal.load_trust(trust).keys}
 
 
 def test_a_private_key_in_a_token_never_leaves_it(token, hardware):

@@ -8,7 +8,7 @@ from .._version import __version__
 from .framework import exit_codes, parsing
 from .framework.arguments import Command, Group
 
-# Commands in the order of --help, each with the topic that it is in.
+# Commands, each with the topic that it is in.
 _TOPIC_OF = {
     "init": "init",
     "dev": "dev",
@@ -36,10 +36,18 @@ _TOPIC_OF = {
     "fleet": "fleet",
     "capgo": "capgo",
     "device": "device",
+    "completion": "completion",
 }
 
 _RELOADED = ("serve",)
 """Commands that SIGHUP does not end: they read their files again."""
+
+
+def _guide() -> parsing.Guide:
+    """Return what --help has beside the declarations."""
+    from ._examples import EXAMPLES, HEADINGS
+
+    return parsing.Guide(CAPSEAL, HEADINGS, EXAMPLES)
 
 
 class _Commands(Mapping[str, Command | Group]):
@@ -61,15 +69,17 @@ CAPSEAL = Group(
     commands=_Commands(),
     version=f"capseal {__version__}",
     epilog="Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of "
-    "capseal's own, 130 interrupted.",
+    "capseal's own, 130 interrupted. 'capseal help COMMAND' says more of a command, with examples.",
 )
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, by default this process's, and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] == "help":
+        words = [*words[1:], "--help"]
     command = next((word for word in words if not word.startswith("-")), None)
     exit_codes.catch_signals(exit_codes.Hangups() if command in _RELOADED else None)
     return exit_codes.code_of(
-        lambda: parsing.run("capseal", CAPSEAL, words), sys.stdout, verbose=parsing.is_verbose(words)
+        lambda: parsing.run("capseal", CAPSEAL, words, guide=_guide), sys.stdout, verbose=parsing.is_verbose(words)
     )

@@ -170,6 +170,7 @@ def verify(
     checksum: texts.Checksum = None,
     record: texts.Record = None,
     format: texts.Format = texts.Written.V3,
+    json: options.Json = False,
 ) -> None:
     """Check a bundle as 'decrypt' does, without writing anything."""
     from ... import capgo
@@ -184,6 +185,9 @@ def verify(
             checksum_version=texts.checksum_version(format),
             progress=advance,
         )
+    if json:
+        console.print_json({"verified": True, "plaintext_bytes": size})
+        return
     console.say(f"{source}: whole, {counted(size, 'byte')} of plaintext")
 
 

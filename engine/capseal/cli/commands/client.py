@@ -1,7 +1,8 @@
 """capseal publish, fetch and withdraw: the way to a server of bundles, and from it."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 from ...errors import UsageError
 from ..framework import console, options, progress, servers
@@ -47,6 +48,7 @@ def publish(
     token_file: servers.TokenFile = None,
     head: options.SendHead = True,
     share: options.Share = None,
+    json: options.Json = False,
     jobs: Transfers = 4,
     *,
     passphrases: Passphrases,
@@ -64,14 +66,15 @@ def publish(
         release = client.publish(
             bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
         )
-    console.say(
-        f"published {release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
-    )
+    if not json:
+        console.say(f"published {_told(release)}")
+    logged, sent = False, None
     if config.log is not None and load_pending(config.log) is not None:
         from ...project.release import log_published
 
         digest = release["seal"]["digest"]["sha256"]
-        if log_published(config.log, digest, trust=options.load_trust(config.trust)):
+        logged = log_published(config.log, digest, trust=options.load_trust(config.trust))
+        if logged and not json:
             console.say(f"logged in {config.log}, where its entry was pending")
     if head:
         from . import head_sending
@@ -81,7 +84,11 @@ def publish(
             sent = head_sending.send_after_publishing(
                 config, connection, passphrases, statement, log=config.log, share=share
             )
-        head_sending.tell_after_publishing(sent, config, statement)
+        if not json:
+            head_sending.tell_after_publishing(sent, config, statement)
+    if json:
+        number = None if sent is None else sent.head.number
+        console.print_json({"release": release, "logged": logged, "head": number})
 
 
 def fetch(
@@ -122,6 +129,7 @@ def fetch(
         ),
     ] = None,
     identity: options.Identities = None,
+    json: options.Json = False,
     jobs: Transfers = 4,
     *,
     passphrases: Passphrases,
@@ -177,6 +185,10 @@ def fetch(
         )
     for line in () if rebuilder is None else rebuilder.told:
         console.complain(line)
+    if json:
+        files = {"seal": got.seal, "payload": got.payload, "attachments": dict(got.companions)}
+        console.print_json({"statement": got.verified.statement.to_json(), **files})
+        return
     console.say(got.seal)
     console.say(got.payload)
     for path in got.companions.values():
@@ -189,6 +201,7 @@ def withdraw(
     token_file: servers.TokenFile = None,
     app: App = None,
     channel: Channel = None,
+    json: options.Json = False,
 ) -> None:
     """Take a release back. Its sequence is never used again; devices that have it keep it."""
     need("client")
@@ -199,11 +212,16 @@ def withdraw(
     with servers.connect(servers.chosen_server(server, config), token_file) as connection:
         before = client.find_release(connection, app=app, channel=channel, sequence=sequence)
         release = client.withdraw(connection, app=app, channel=channel, sequence=sequence)
-    what = f"{release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
-    if before is not None and before["withdrawn"]:
-        console.say(f"nothing to do: {what} was withdrawn at {before['withdrawn']}")
+    if json:
+        console.print_json({"release": release})
+    elif before is not None and before["withdrawn"]:
+        console.say(f"nothing to do: {_told(release)} was withdrawn at {before['withdrawn']}")
     else:
-        console.say(f"withdrew {what}")
+        console.say(f"withdrew {_told(release)}")
+
+
+def _told(release: Mapping[str, Any]) -> str:
+    return f"{release['app']} {release['version']} on {release['channel']}, sequence {release['sequence']}"
 
 
 COMMANDS = {"publish": publish, "fetch": fetch, "withdraw": withdraw}

@@ -22,6 +22,7 @@ def make(
     """Make the recipe that rebuilds NEW where BASE is."""
     from ... import delta
 
+    options.check_json_apart(json, output)
     with progress.shown("Making the recipe", new, output=output) as advance:
         made = delta.make_recipe(
             base,
@@ -56,12 +57,17 @@ def apply(
     recipe: RecipeArgument,
     output: options.Output,
     force: options.Force = False,
+    json: options.Json = False,
 ) -> None:
     """Rebuild what a recipe was made for. The output appears only where it is exactly that."""
     from ... import delta
 
+    options.check_json_apart(json, output)
     rebuilt = delta.apply_recipe(base, console.open_input(recipe), console.open_output(output), overwrite=force)
-    if output != console.STANDARD:
+    if json:
+        sizes = {"recipe_bytes": rebuilt.recipe_bytes, "copied_bytes": rebuilt.copied_bytes}
+        console.print_json({"new_bytes": rebuilt.new_bytes, **sizes})
+    elif output != console.STANDARD:
         console.say(
             f"{output}: {rebuilt.new_bytes} bytes from a recipe of {rebuilt.recipe_bytes}; "
             f"{rebuilt.copied_bytes} came from {base}"

@@ -109,6 +109,7 @@ def install(
     bundle: options.Bundle,
     seal: options.Seal = None,
     identity: options.Identities = None,
+    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -117,10 +118,13 @@ def install(
     with progress.transferred("Installing") as bar:
         source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
         staged = store.install(source, seal=options.seal_of(bundle, seal), **bar)
+    if staged.download is not None and staged.download.problem is not None:
+        console.complain(f"warning: {staged.download.problem}")
+    if json:
+        console.print_json({"staged": _json(staged)})
+        return
     console.say(f"staged: {_told(staged)}")
     if staged.download is not None:
-        if staged.download.problem is not None:
-            console.complain(f"warning: {staged.download.problem}")
         console.say(f"downloaded: {_told_of(staged.download)}")
     console.say("next: capseal device ... activate")
 
@@ -171,11 +175,18 @@ def prune(
         console.say(f"deleted: {name}")
 
 
-def verify(chosen: Device) -> None:
+def verify(chosen: Device, json: options.Json = False) -> None:
     """Check signature and every byte of what is installed."""
     with progress.shown("Verifying", chosen.root) as advance:
         checked = chosen.store().verify(progress=advance)
-    for one in checked:
+    if json:
+        console.print_json(
+            [
+                {"bundle": _json(one.bundle), "problem": None if one.problem is None else str(one.problem)}
+                for one in checked
+            ]
+        )
+    for one in () if json else checked:
         console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
     for one in checked:
         if one.problem is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..framework.console import say
+from ..framework.titles import counted
 
 if TYPE_CHECKING:
     from ...format.head import NamedRelease
@@ -44,7 +45,7 @@ def head_lines(signed: "SignedHead") -> list[str]:
     if head.recalls:
         lines.append(f"recalls: {', '.join(digest[:16] for digest in head.recalls)}")
     if head.log is not None:
-        lines.append(f"log: {head.log.number} entries, the last {head.log.digest[:16]}")
+        lines.append(f"log: {counted(head.log.number, 'entry')}, the last {head.log.digest[:16]}")
     return lines
 
 

@@ -3,8 +3,9 @@
 import os
 from typing import Annotated
 
+from ..framework import options
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
-from ..framework.console import say
+from ..framework.console import print_json, say
 from ..framework.passphrases import Passphrases
 
 
@@ -23,6 +24,7 @@ def generate(
         option("--bits", metavar="N", type=at_least(1), help="RSA key size; default: 4096 to sign, 3072 to receive."),
     ] = None,
     passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
+    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -37,25 +39,39 @@ def generate(
         key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
         files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
         files.write(f"{name}.pub.pem", key.public_key.pem, mode=0o644)
+    if json:
+        print_json({"files": [f"{name}.pem", f"{name}.pub.pem"], "fingerprint": key.public_key.fingerprint})
+        return
     say(f"{name}.pem and {name}.pub.pem: {kind} key {key.public_key.fingerprint}")
 
 
 def show(
-    file: Annotated[str, argument("FILE", help="A PEM file: one private key, or public keys.")],
+    file: Annotated[
+        str, argument("FILE|URI", help="A PEM file: one private key, or public keys; or the pkcs11: URI of a key.")
+    ],
+    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
     """Print the fingerprint of each key in a file: what seals call its kid or keyid."""
-    from ...crypto.keys import load_public_keys
-    from ..framework.options import load_private_key
+    from ...trust.signers import PKCS11_SCHEME
 
-    with open(file, "rb") as opened:
-        private = b"PRIVATE KEY-----" in opened.read(65536)
-    keys = [load_private_key(file, passphrases).public_key] if private else load_public_keys(file)
+    kind, name = "public", os.path.basename(file)
+    if file.startswith(PKCS11_SCHEME):
+        kind, name = "hardware", file.partition("?")[0]
+    else:
+        with open(file, "rb") as opened:
+            if b"PRIVATE KEY-----" in opened.read(65536):
+                kind = "private"
+    if kind == "private":
+        keys = [options.load_private_key(file, passphrases).public_key]
+    else:
+        keys = options.load_public(file, passphrases)
+    if json:
+        print_json([{"fingerprint": key.fingerprint, "bits": key.rsa.key_size, "kind": kind} for key in keys])
+        return
     for key in keys:
-        say(
-            f"{key.fingerprint}  RSA-{key.rsa.key_size}  {'private' if private else 'public'}  {os.path.basename(file)}"
-        )
+        say(f"{key.fingerprint}  RSA-{key.rsa.key_size}  {kind}  {name}")
 
 
 def import_(

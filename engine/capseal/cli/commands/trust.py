@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from ...errors import KeyFileError, UsageError
 from ..framework import options, servers
 from ..framework.arguments import Choice, Group, argument, at_least, option
-from ..framework.console import complain, say
+from ..framework.console import complain, print_json, say
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
@@ -45,17 +45,25 @@ class Purpose(Choice):
 
 def show(
     file: Annotated[str | None, argument("FILE", help="A trust store, or an update of one.")] = None,
+    json: options.Json = False,
 ) -> None:
     """Print who is trusted for what, or what an update would bring (unverified)."""
+    from json import loads
+
     from ...trust.updates import read_update
 
     path = _path(file)
     data = options.read_document(path)
+    previous = None
     if b'"signatures"' in data:
         previous, store = read_update(data)
-        say(f"UNVERIFIED: an update of trust store {previous}")
     else:
         store = options.load_trust(path)
+    if json:
+        print_json({"update_of": previous, "store": loads(store.to_json())})
+        return
+    if previous is not None:
+        say(f"UNVERIFIED: an update of trust store {previous}")
     for line in _lines(store):
         say(line)
 
@@ -63,7 +71,11 @@ def show(
 def add(
     files: Annotated[
         list[str],
-        argument("FILE...", repeatable=True, help="PEM files: public keys, a certificate, or revocation lists."),
+        argument(
+            "FILE|URI...",
+            repeatable=True,
+            help="PEM files: public keys, a certificate, or revocation lists; or pkcs11: URIs of keys.",
+        ),
     ],
     trust: Store = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
@@ -86,15 +98,16 @@ def add(
     def edit(store: "TrustStore") -> "TrustStore":
         from datetime import UTC, datetime
 
-        from ...crypto.keys import load_public_keys
         from ...format.strictjson import Role
         from ...project import trust_edits
 
         if purpose is Purpose.RELEASE:
-            return trust_edits.with_threshold(store, lambda one: _with(one, files, role, subject), threshold)
+            return trust_edits.with_threshold(
+                store, lambda one: _with(one, files, role, subject, passphrases), threshold
+            )
         return trust_edits.with_keys(
             store,
-            [key for file in files for key in load_public_keys(file)],
+            [key for file in files for key in options.load_public(file, passphrases)],
             trust_edits.Purpose(purpose.value),
             role=Role(role.value),
             threshold=threshold,
@@ -317,17 +330,23 @@ def _path(file: str | None) -> str:
     return path
 
 
-def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject: str | None) -> "TrustStore":
+def _with(
+    store: "TrustStore", files: list[str], role: options.RoleName, subject: str | None, passphrases: Passphrases
+) -> "TrustStore":
     from dataclasses import replace
 
-    from ...crypto.keys import load_public_keys
     from ...crypto.pem import as_pem
     from ...format.strictjson import Role
     from ...trust.certificates import load_crls
+    from ...trust.signers import PKCS11_SCHEME
     from ...trust.store import TrustedCertificate, TrustedKey
 
     kind = Role(role.value)
     for file in files:
+        if file.startswith(PKCS11_SCHEME):
+            keys = (TrustedKey(key, kind) for key in options.load_public(file, passphrases))
+            store = replace(store, keys=(*store.keys, *keys))
+            continue
         data = options.read_document(file)
         try:
             data = as_pem(data)
@@ -341,7 +360,8 @@ def _with(store: "TrustStore", files: list[str], role: options.RoleName, subject
             certificate = TrustedCertificate(_one_certificate(file, subject), kind)
             store = replace(store, certificates=(*store.certificates, certificate))
         else:
-            store = replace(store, keys=(*store.keys, *(TrustedKey(key, kind) for key in load_public_keys(file))))
+            keys = (TrustedKey(key, kind) for key in options.load_public(file, passphrases))
+            store = replace(store, keys=(*store.keys, *keys))
     return store
 
 

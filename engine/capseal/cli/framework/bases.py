@@ -10,6 +10,7 @@ from ...errors import CapsealError, UsageError
 from . import console
 from .exit_codes import line_of
 from .extras import need
+from .titles import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +79,9 @@ class Opener(NamedTuple):
 
         count = deflated_files(source) if os.path.isfile(source) else 0
         if count:
+            many = f"{counted(count, 'file')} in it {'is' if count == 1 else 'are'} deflated"
             console.complain(
-                f"warning: {source}: {count} files in it are deflated, and a recipe finds nothing to copy in them: "
+                f"warning: {source}: {many}, and a recipe finds nothing to copy there: "
                 "release the folder, or a zip that stores them; recipes compress"
             )
 
@@ -161,6 +163,7 @@ class Rebuilder:
         )
         for one in attempts:
             problem = "" if one.problem is None else f"; {one.problem}"
-            self.told.append(f"{one.name}: {one.downloaded} bytes gave {one.kept} segments of the payload{problem}")
+            gave = counted(one.kept, "segment")
+            self.told.append(f"{one.name}: {one.downloaded} bytes gave {gave} of the payload{problem}")
         if not attempts:
             self.told.append("no recipe of the release is less than what is missing: that comes from the payload")

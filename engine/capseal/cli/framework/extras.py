@@ -5,6 +5,7 @@ from ...errors import UsageError
 MODULES_OF = {
     "client": ("httpx", "tenacity"),
     "capgo": ("brotli",),
+    "completion": ("shtab",),
     "delta": ("zstandard",),
     "fleet": ("distributed", "obstore"),
     "pkcs11": ("pkcs11",),

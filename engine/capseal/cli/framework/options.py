@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
 from .arguments import Choice, argument, at_least, between, flag, option, together
-from .console import output_path
+from .console import STANDARD, output_path
 from .exit_codes import line_of
 
 if TYPE_CHECKING:
@@ -148,6 +148,12 @@ class Requirements(NamedTuple):
         )
 
 
+def check_json_apart(json: bool, output: str | None) -> None:
+    """Raise UsageError where JSON and the output would both go to standard output."""
+    if json and output == STANDARD:
+        raise UsageError("--json and -o - would both write to standard output; give -o FILE")
+
+
 def load_signers(
     references: Sequence[str], passphrases: "Passphrases", *, command: str | None = None
 ) -> list["Signer"]:
@@ -217,6 +223,16 @@ def load_recipients(paths: Sequence[str]) -> list["PublicKey"]:
     if not paths:
         raise UsageError("no recipient: give -r FILE, a public key, or make a project with 'capseal init'")
     return [key for path in paths for key in _loaded(path, load_public_keys)]
+
+
+def load_public(reference: str, passphrases: "Passphrases") -> list["PublicKey"]:
+    """Return the public keys of a file, or that of a key in hardware, by its URI. Raises KeyFileError, OSError."""
+    from ...crypto.keys import load_public_keys
+    from ...trust.signers import PKCS11_SCHEME
+
+    if reference.startswith(PKCS11_SCHEME):
+        return [signer.public_key for signer in load_signers([reference], passphrases)]
+    return load_public_keys(reference)
 
 
 def load_trust(path: str | None) -> "TrustStore":

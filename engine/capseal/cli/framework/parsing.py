@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import EnumType
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import UsageError
 from . import console
@@ -14,8 +15,18 @@ from .exit_codes import DONE, USAGE, note_step
 
 _HELP = flag("-h", "--help", help="Show this message and exit.")
 _VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails by a mistake of its own.")
-_VERSION = flag("--version", help="Print the version and exit.")
+_VERSION = flag("-V", "--version", help="Print the version and exit.")
 _MAX_COLUMNS = 100
+
+_FIRST = (
+    *("--version", "--output", "--seal", "--server", "--token-file"),
+    *("--signer", "--signer-command", "--recipient", "--identity", "--trust"),
+    *("--app", "--channel", "--role", "--sequence", "--min-sequence"),
+    *("--native", "--native-min", "--native-below", "--platform"),
+    *("--format", "--record", "--exclude", "--base", "--attachment", "--head", "--share"),
+)
+_LAST = ("--force", "--json", "--jobs", "--passphrase-file", "--passphrase-fd")
+"""Where options that several commands have stand in help."""
 
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 """What the variable of a flag may say."""
@@ -24,20 +35,37 @@ _TEXTS = frozenset({"ADDRESS", "DIGEST", "ID", "NAME", "TEXT", "TYPE", "URL", "V
 """What the values are called that are texts. All others may be paths, which are any bytes."""
 
 
+class Guide(NamedTuple):
+    """What --help has beside the declarations.
+
+    A command with a parameter `guide` is given it. commands: all of them; headings: the names of the outermost ones, by
+    what stands above them; examples: command lines, by the words that name a command behind the program's own name.
+    """
+
+    commands: Group = Group(help="", commands={})
+    headings: Mapping[str, Sequence[str]] = {}
+    examples: Mapping[str, Sequence[str]] = {}
+
+
 def run(
-    path: str, node: Command | Group, words: Sequence[str], *, outer: Callable[[], tuple[Any, ...]] = tuple
+    path: str,
+    node: Command | Group,
+    words: Sequence[str],
+    *,
+    outer: Callable[[], tuple[Any, ...]] = tuple,
+    guide: Callable[[], Guide] = Guide,
 ) -> int | None:
     """Run the command that the words name, or print help or the version; return the exit code.
 
-    path: the words in front of these; outer: gives what the groups around a command hand to it. Raises UsageError
-    where the words fit no command, and what the command raises.
+    path: the words in front of these; outer: gives what the groups around a command hand to it; guide: is asked where
+    help is printed. Raises UsageError where the words fit no command, and what the command raises.
     """
     if isinstance(node, Group):
-        return _run_group(path, node, words, outer)
+        return _run_group(path, node, words, outer, guide)
     parameters = declared(node)
     given, rest = _scan(path, parameters, words)
     if "help" in given:
-        console.write(_help(path, node))
+        console.write(_help(path, node, guide()))
         return DONE
     values = _values(path, parameters, given, rest)
     written, read = _files_in(parameters, values)
@@ -46,7 +74,8 @@ def run(
 
         outputs.check(written, read)
     try:
-        return node(*outer(), **gathered(node, values))
+        guided = {"guide": guide()} if "guide" in node.__annotations__ else {}
+        return node(*outer(), **gathered(node, values), **guided)
     except OSError as error:
         note_step(error, f"in '{path}'", file=next(iter([*written, *read]), None))
         raise
@@ -58,12 +87,14 @@ def is_verbose(words: Sequence[str]) -> bool:
     return any(name in options for name in _VERBOSE.names)
 
 
-def _run_group(path: str, group: Group, words: Sequence[str], outer: Callable[[], tuple[Any, ...]]) -> int | None:
+def _run_group(
+    path: str, group: Group, words: Sequence[str], outer: Callable[[], tuple[Any, ...]], guide: Callable[[], Guide]
+) -> int | None:
     options = _options_of(group)
     count = _count_in_front(options, words)
     given, _ = _scan(path, options, words[:count])
     if "help" in given or not words:
-        console.write(_help(path, group))
+        console.write(_help(path, group, guide()))
         return DONE if words else USAGE
     if group.version is not None and "version" in given:
         console.write(group.version)
@@ -78,7 +109,7 @@ def _run_group(path: str, group: Group, words: Sequence[str], outer: Callable[[]
         """Take the options only now, so that the command's --help does not ask for them."""
         return outer() if group.options is None else (*outer(), group.options(**_values(path, options, given, ())))
 
-    return run(f"{path} {name}", group.commands[name], words[count + 1 :], outer=inner)
+    return run(f"{path} {name}", group.commands[name], words[count + 1 :], outer=inner, guide=guide)
 
 
 def _options_of(group: Group) -> dict[str, Declaration]:
@@ -219,21 +250,63 @@ def _closest(word: str, known: Iterable[str]) -> str:
     return "".join(f"; did you mean '{one}'?" for one in difflib.get_close_matches(word, known, n=1))
 
 
-def _help(path: str, node: Command | Group) -> str:
+def parameters_of(node: Command | Group) -> list[Declaration]:
+    """Return the declarations of a command, or of what stands in front of a group's commands, and those of all.
+
+    What many commands share stands in one order everywhere; what one has of its own is between.
+    """
+    declarations = _options_of(node) if isinstance(node, Group) else declared(node)
+    return [*sorted(declarations.values(), key=_place_of), _VERBOSE, _HELP]
+
+
+def _place_of(declaration: Declaration) -> int:
+    if not declaration.names or declaration.names[-1] in _FIRST:
+        return _FIRST.index(declaration.names[-1]) if declaration.names else -1
+    last = declaration.names[-1] in _LAST
+    return len(_FIRST) + (1 + _LAST.index(declaration.names[-1]) if last else 0)
+
+
+def about(node: Command | Group) -> str:
+    """Return the first sentences about a command or group."""
+    return node.help if isinstance(node, Group) else (node.__doc__ or "").partition("\n\n")[0]
+
+
+def parser_of(path: str, node: Command | Group, *, complete: Callable[[Declaration], Any]) -> argparse.ArgumentParser:
+    """Return a parser that knows all options, arguments and commands, for who reads it; nothing is parsed with it.
+
+    complete: gives the attribute of that name to whatever has a value that is none of a few words.
+    """
+    parser = argparse.ArgumentParser(path, description=about(node), add_help=False)
+    for one in parameters_of(node):
+        help, names = one.help.replace("%", "%%"), (*one.names, *([one.opposite] if one.opposite else []))
+        if one.names and not one.metavar:
+            parser.add_argument(*names, action="store_true", help=help)
+            continue
+        choices: list[Any] | None = list(one.type) if isinstance(one.type, EnumType) else None
+        nargs = "*" if one.repeatable and not one.names else None
+        action = parser.add_argument(*(names or [one.metavar]), help=help, choices=choices, nargs=nargs)
+        if choices is None:
+            action.complete = complete(one)  # type: ignore[attr-defined]
     if isinstance(node, Group):
-        text, epilog, parameters, commands = node.help, node.epilog, _options_of(node), node.commands
-    else:
-        text, epilog, parameters, commands = node.__doc__ or "", None, declared(node), {}
+        commands = parser.add_subparsers()
+        for name, inner in node.commands.items():
+            made = parser_of(f"{path} {name}", inner, complete=complete)
+            commands.add_parser(name, parents=[made], add_help=False, help=about(inner).replace("%", "%%"))
+    return parser
+
+
+def _help(path: str, node: Command | Group, guide: Guide) -> str:
+    parameters = parameters_of(node)
+    commands = node.commands if isinstance(node, Group) else {}
     parser = argparse.ArgumentParser(
-        usage=_usage(path, parameters.values(), commands),
-        description=text,
-        epilog=epilog,
+        usage=_usage(path, parameters, commands),
+        description=node.help if isinstance(node, Group) else node.__doc__ or "",
+        epilog=node.epilog if isinstance(node, Group) else None,
         add_help=False,
         formatter_class=_Layout,
     )
-    titles = ("arguments", "options", "commands")
-    of_arguments, of_options, of_commands = (parser.add_argument_group(title) for title in titles)
-    for declaration in (*parameters.values(), _VERBOSE, _HELP):
+    of_arguments, of_options = (parser.add_argument_group(title) for title in ("arguments", "options"))
+    for declaration in parameters:
         if not declaration.names:
             of_arguments.add_argument(declaration.metavar, help=_described(declaration))
         elif declaration.metavar:
@@ -241,10 +314,31 @@ def _help(path: str, node: Command | Group) -> str:
         else:
             names = (*declaration.names, *([declaration.opposite] if declaration.opposite else []))
             of_options.add_argument(*names, action="store_true", help=_described(declaration))
-    for name, command in commands.items():
-        about = command.help if isinstance(command, Group) else (command.__doc__ or "").partition("\n\n")[0]
-        of_commands.add_argument(name, help=about.replace("%", "%%"))
-    return parser.format_help().rstrip("\n")
+    words = path.partition(" ")[2]
+    headings: Mapping[str, Sequence[str]] = guide.headings if not words else {}
+    for heading, listed in (headings or {"commands": tuple(commands)}).items():
+        of_commands = parser.add_argument_group(heading)
+        for name in listed:
+            of_commands.add_argument(name, help=about(commands[name]).replace("%", "%%"))
+    told = parser.format_help().rstrip("\n")
+    # Of a group, one of each command.
+    inner = (line for name in commands for line in guide.examples.get(f"{words} {name}", ())[:1])
+    examples = guide.examples.get(words) or list(inner)
+    return "\n".join([told, "", "examples:", *map(_continued, examples)]) if examples else told
+
+
+def _continued(line: str) -> str:
+    """Return a command line, broken between words as a shell takes it where it is too wide."""
+    import re
+    import shutil
+
+    width = min(shutil.get_terminal_size().columns - 2, _MAX_COLUMNS) - len(" \\")
+    lines = [" "]
+    for word in re.findall(r"'[^']*'|\S+", line):
+        if len(lines[-1]) + 1 + len(word) > width:
+            lines.append("     ")
+        lines[-1] = f"{lines[-1]} {word}"
+    return " \\\n".join(lines)
 
 
 def _usage(path: str, parameters: Iterable[Declaration], commands: Mapping[str, Command | Group]) -> str:

@@ -1,0 +1,116 @@
+"""Examples of every command, for its help, and the headings under which `capseal --help` has them.
+
+Only what prints help imports this. A test holds it against the commands: each has a line, which it would take.
+"""
+
+HEADINGS = {
+    "begin": ("init", "demo", "doctor", "dev"),
+    "release": ("release", "publish", "withdraw", "head", "log"),
+    "bundles": ("seal", "verify", "unseal", "inspect", "rewrap", "cosign", "split", "join", "delta"),
+    "keys and trust": ("key", "trust"),
+    "servers and devices": ("serve", "store", "fetch", "device"),
+    "more": ("fleet", "capgo", "completion"),
+}
+
+EXAMPLES = {
+    "": (
+        "capseal init --app com.example.game --web dist",
+        "capseal release --version 1.0.0 --no-publish",
+        "capseal serve store --trust keys/trust.json",
+    ),
+    "init": ("capseal init --app com.example.game --web dist",),
+    "dev": ("capseal dev", "capseal dev dist --host 0.0.0.0"),
+    "release": (
+        "capseal release --version 1.2.0",
+        "capseal release dist --version 1.2.0 --server https://bundles.example.com --share 100",
+        "capseal release --version 1.2.0 --signer /dev/fd/3 --token-file token --json",
+    ),
+    "seal": (
+        "capseal seal dist --version 1.2.0 -o game.sealed",
+        "capseal seal dist --version 1.2.0 -o game.sealed --base old.sealed",
+        "capseal seal dist --version 1.2.0 -o game.payload --seal game.seal",
+    ),
+    "verify": ("capseal verify game.sealed", "capseal verify game.payload --seal game.seal --trust trust.json --json"),
+    "unseal": ("capseal unseal game.sealed -o game.zip", "capseal unseal game.sealed -i keys/recipient.pem -o -"),
+    "inspect": ("capseal inspect game.sealed",),
+    "rewrap": ("capseal rewrap game.sealed -r new.pub.pem -o again.sealed",),
+    "cosign": ("capseal cosign game.sealed -s second.pem -o both.sealed",),
+    "split": ("capseal split game.sealed --seal game.seal --payload game.payload",),
+    "join": ("capseal join --seal game.seal --payload game.payload -o game.sealed",),
+    "serve": (
+        "capseal serve store --trust keys/trust.json --token-file token",
+        "capseal serve s3://bucket/prefix --config server.toml --workers 4",
+    ),
+    "store export": ("capseal store export store /srv/bundles", "capseal store export store s3://bucket/bundles"),
+    "store prune": ("capseal store prune store --keep 10 --keep-days 90 --dry-run",),
+    "publish": (
+        "capseal publish game.sealed https://bundles.example.com --token-file token",
+        "capseal publish game.payload --seal game.seal",
+    ),
+    "fetch": (
+        "capseal fetch https://bundles.example.com -o mirror",
+        "capseal fetch -o mirror --base old.sealed -i keys/archive.pem",
+    ),
+    "withdraw": ("capseal withdraw https://bundles.example.com --sequence 1767225600",),
+    "demo": ("capseal demo", "capseal demo dist"),
+    "doctor": ("capseal doctor", "capseal doctor --project --json"),
+    "key generate": (
+        "capseal key generate signing -o keys/second",
+        "capseal key generate recipient -o device --passphrase",
+    ),
+    "key show": ("capseal key show keys/signing.pub.pem", "capseal key show 'pkcs11:token=release;object=signing'"),
+    "key import": ("capseal key import chain.pem --key keys/signing.pem",),
+    "trust show": ("capseal trust show", "capseal trust show 2.json"),
+    "trust add": (
+        "capseal trust add second.pub.pem --update 2.json",
+        "capseal trust add ca.pem --subject 'CN=Company Root'",
+    ),
+    "trust remove": ("capseal trust remove 1a2b3c4d5e6f7081 --update 3.json",),
+    "trust cosign": ("capseal trust cosign 2.json -s other-root.pem",),
+    "trust apply": ("capseal trust apply 2.json",),
+    "trust publish": ("capseal trust publish 2.json --server https://bundles.example.com",),
+    "trust heads": ("capseal trust heads --max-age 7 --update 4.json",),
+    "trust restart": ("capseal trust restart 1767225600 --update 5.json",),
+    "head sign": ("capseal head sign --current 1767225600", "capseal head sign --withdraw 1767225600"),
+    "head renew": ("capseal head renew --server https://bundles.example.com",),
+    "head show": ("capseal head show", "capseal head show --server https://bundles.example.com"),
+    "head recall": ("capseal head recall 1767225600", "capseal head recall game.seal -o recall.json"),
+    "head cosign": ("capseal head cosign recall.json -s second.pem",),
+    "log verify": ("capseal log verify", "capseal log verify releases.log --update 2.json --json"),
+    "log store": ("capseal log store",),
+    "delta make": ("capseal delta make old new -o update.recipe",),
+    "delta apply": ("capseal delta apply old update.recipe -o new.zip",),
+    "delta show": ("capseal delta show update.recipe",),
+    "fleet seal": ("capseal fleet seal s3://build/game.zip s3://bundles/game.sealed --version 1.2.0",),
+    "fleet verify": ("capseal fleet verify s3://bundles/game.sealed",),
+    "fleet unseal": ("capseal fleet unseal s3://bundles/game.sealed game.zip",),
+    "fleet scrub": ("capseal fleet scrub s3://bucket/prefix",),
+    "capgo keygen": ("capseal capgo keygen",),
+    "capgo encrypt": ("capseal capgo encrypt game.zip -o game.capgo --record game.json",),
+    "capgo decrypt": ("capseal capgo decrypt game.capgo --record game.json -o game.zip",),
+    "capgo verify": ("capseal capgo verify game.capgo --record game.json",),
+    "capgo manifest": ("capseal capgo manifest dist -o files --base-url https://cdn.example.com/files",),
+    "capgo convert to-capgo": ("capseal capgo convert to-capgo game.sealed -o game.capgo",),
+    "capgo convert to-sealed": (
+        "capseal capgo convert to-sealed game.capgo --record game.json --version 1.2.0 -o game.sealed",
+    ),
+    "device install": (
+        "capseal device --root device --builtin dist install https://bundles.example.com",
+        "capseal device --root device --builtin dist install game.sealed",
+    ),
+    "device refresh": ("capseal device --root device --builtin dist refresh https://bundles.example.com",),
+    "device activate": ("capseal device --root device --builtin dist activate",),
+    "device boot": ("capseal device --root device --builtin dist boot --verify",),
+    "device confirm": ("capseal device --root device --builtin dist confirm",),
+    "device rollback": ("capseal device --root device --builtin dist rollback",),
+    "device current": ("capseal device --root device --builtin dist current",),
+    "device prune": ("capseal device --root device --builtin dist prune --keep 2",),
+    "device verify": ("capseal device --root device --builtin dist verify",),
+    "device status": ("capseal device --root device --builtin dist status --json",),
+    "completion": (
+        "capseal completion bash > ~/.local/share/bash-completion/completions/capseal",
+        "capseal completion zsh > ~/.zfunc/_capseal",
+        "capseal completion fish > ~/.config/fish/completions/capseal.fish",
+    ),
+}
+"""Command lines as people type them, by the words that name the command."""
