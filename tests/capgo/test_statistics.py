@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -23,14 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capseal import FormatError, TrustStore, UsageError
-from capseal.capgo import _counts
-from capseal.capgo._counts import DAY_S, EventCounts
+from capseal.capgo import _counts, parse_counts
+from capseal.capgo._counts import EventCounts
+from capseal.capgo._day_counts import DAY_S, DayCount
 from capseal.capgo._events import EventKind, parse_events
 from capseal.client import Connection, publish
-from capseal.server import CapgoUpdates
+from capseal.server import CapgoUpdates, parse_tokens
 from support.capgo_devices import DeviceOpener
 from support.capgo_pair import Pair
-from support.command import CAPSEAL
+from support.command import CAPSEAL, run
 from support.serving import APP, CHANNEL, Live, live_server
 from support.serving_command import free_port
 from support.tools import require_tool
@@ -212,6 +213,94 @@ def test_what_cannot_be_written_is_counted_in_no_part(tmp_path: Path) -> None:
 def test_what_was_answered_survives_a_kill(tmp_path: Path, trust: TrustStore, pair: Pair) -> None:
     told = killed_under_load(tmp_path, trust, pair, seconds=1.5, checks_a_second=20, downloads=2)
     assert told.errors == []
+
+
+# Who may look, and several servers.
+
+
+def test_counts_are_for_whoever_may_read_metrics(store: Path, tmp_path: Path, trust: TrustStore) -> None:
+    tokens = parse_tokens(
+        b"""
+        [monitoring]
+        variable = "A"
+        rights = ["metrics"]
+        [ci]
+        variable = "B"
+        rights = ["publish"]
+        """,
+        where="tokens.toml",
+        variables={"A": "a" * 40, "B": "b" * 40},
+    )
+    updates = CapgoUpdates(statistics=str(tmp_path / "stats.sqlite"))
+    with live_server(str(store), trust, extensions=[updates], tokens=tokens) as live:
+        assert live.client.post(STATS, json=event()).status_code == 200  # devices have no token
+        for path in (STATS, f"{STATS}.json", "/metrics"):
+            for token, status in (("", 401), ("c" * 40, 401), ("b" * 40, 403), ("a" * 40, 200)):
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                answer = live.client.get(path, headers=headers)
+                assert answer.status_code == status, (path, token)
+        token = tmp_path / "token"
+        token.write_text("a" * 40)
+        run("capgo", "statistics", live.url, cwd=tmp_path).failed_with(2, "token")
+        done = run("capgo", "statistics", live.url, "--token-file", "token", cwd=tmp_path).succeeded()
+        assert done.out == f"{APP} 1.0.1 set: 1 event\n".encode()
+
+
+def test_one_page_shows_what_several_servers_counted(tmp_path: Path, trust: TrustStore) -> None:
+    with ExitStack() as stack:
+        lives = []
+        for name in ("one", "two"):
+            updates = CapgoUpdates(statistics=str(tmp_path / f"{name}.sqlite"))
+            lives.append(stack.enter_context(live_server(str(tmp_path / name), trust, extensions=[updates])))
+        for live, number in zip(lives, (2, 3), strict=True):
+            live.client.post(STATS, json=[event()] * number + [event("unzip_fail", "1.0.2")]).raise_for_status()
+        urls = [live.url for live in lives]
+        out = json.loads(run("capgo", "statistics", *urls, "--json", "-o", "a.html", cwd=tmp_path).succeeded().out)
+        events = {(one["action"], one["version"]): one["events"] for one in out["counts"]}
+        assert events == {("set", "1.0.1"): 5, ("unzip_fail", "1.0.2"): 2}
+        page = (tmp_path / "a.html").read_text()
+        assert APP in page and "unzip_fail<td>2<td" in page and "1.0.1<td>5<td" in page
+        run("capgo", "statistics", *urls, "-o", "a.html", cwd=tmp_path).failed_with(2, "a.html")
+        run("capgo", "statistics", urls[0], urls[0], cwd=tmp_path).failed_with(2, "named twice")
+    with live_server(str(tmp_path / "three"), trust) as live:
+        run("capgo", "statistics", live.url, cwd=tmp_path).failed_with(2, "404")
+
+
+GOOD = {"day": "2026-11-28", "app": APP, "action": "set", "version": "1", "events": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"day": "2026-11-31"}, "is not a day"),
+        ({"day": 1}, "expected a string"),
+        ({"events": -1}, "-1 is not"),
+        ({"events": "1"}, "expected an integer"),
+        ({"app": ""}, "printable"),
+        ({"more": 1}, "unknown member"),
+    ],
+)
+def test_what_another_server_says_is_read_strictly(changes: dict[str, Any], complaint: str) -> None:
+    assert parse_counts({"counts": [GOOD]}) == [DayCount(20_785, APP, "set", "1", 1)]
+    with pytest.raises(FormatError, match=complaint):
+        parse_counts({"counts": [GOOD, GOOD | changes]})
+
+
+def test_an_answer_has_so_many_counts_and_the_rest_of_each_day_as_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_counts, "MAX_COUNTS", 3)
+    for day in (1, 2):
+        events = EventCounts(str(tmp_path / "s"), keep_days=90, clock=lambda day=day: day * DAY_S)  # type: ignore[misc]
+        kinds = {EventKind(APP, "ios", "set", f"1.{number}"): 10 * day + number for number in range(4)}
+        asyncio.run(events.add(Counter(kinds)))
+    assert events.by_day() == [
+        DayCount(1, "other", "other", "other", 10 + 11 + 12 + 13),
+        DayCount(2, APP, "set", "1.1", 21),
+        DayCount(2, APP, "set", "1.2", 22),
+        DayCount(2, APP, "set", "1.3", 23),
+        DayCount(2, "other", "other", "other", 20),
+    ]
 
 
 @pytest.mark.soak

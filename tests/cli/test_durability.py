@@ -1,5 +1,6 @@
 """What a command wrote is still there, whole and under its name, when the power goes after its end: seen by strace."""
 
+import json
 import os
 import re
 import signal
@@ -56,6 +57,11 @@ WRITING: dict[str, list[str]] = {
     "capgo convert to-sealed": [
         "encrypted.zip -o converted --version 1 -k capgo/.capgo_key_v2.pub --record record.json"
     ],
+    "capgo import": [
+        "encrypted.zip --version 7 -o imported --channel capgo --key capgo/.capgo_key_v2 --server URL "
+        "--session-key SESSION --checksum CHECKSUM"
+    ],
+    "capgo statistics": ["URL -o statistics.html"],
     "device install": ["sealed"],
     "device activate": [""],
     "device boot": [""],
@@ -132,7 +138,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     story = Story(folder)
     story.tell("init", WRITING["init"][0].split())
     (folder / "trust.json").write_bytes((folder / "keys" / "trust.json").read_bytes())
-    with serving(folder) as url:
+    with serving(folder, "--capgo", "--capgo-statistics", "stats.sqlite") as url:
         for name, lines in WRITING.items():
             for line in lines if name not in ("init", "serve") else ():
                 if line.endswith("interrupted"):
@@ -141,6 +147,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 if "KEY" in line:
                     (folder / "before.json").write_bytes((folder / "keys" / "trust.json").read_bytes())
                     key = run("key", "show", "extra.pub.pem", cwd=folder).succeeded().out.decode().split()[0]
+                if "CHECKSUM" in line:
+                    record = json.loads((folder / "record.json").read_text())
+                    line = line.replace("SESSION", record["session_key"]).replace("CHECKSUM", record["checksum_v3"])
                 story.tell(name, line.replace("URL", url).replace("KEY", key).split())
     story.traces["serve"] = [_serve(folder)]
     yield story

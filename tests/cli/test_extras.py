@@ -71,6 +71,8 @@ LINES: list[tuple[str, str, str | None]] = [
     ("capgo verify", "a.capgo --record a.json", None),
     ("capgo manifest", "www -o m --base-url http://a.test", "capgo"),
     ("capgo convert to-capgo", "a.sealed -o f.capgo", None),
+    ("capgo import", "a.capgo --made made.json --version 2 --server http://127.0.0.1:9", "client"),
+    ("capgo statistics", "http://127.0.0.1:9", "client"),
     ("capgo convert to-sealed", "a.capgo -o f.sealed --version 2 --record a.json", None),
     ("device install", "http://127.0.0.1:9", "client"),
     ("device install", "a.sealed", None),

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
         attached_files,
     )
     from ._beside import beside_release
+    from ._capacitor import CAPACITOR_CONFIGS, CapacitorConfig
     from ._cbc import InsecureFormatWarning, decrypt, decrypt_v1, encrypt, verify
     from ._channels import AppChannels, DefaultChannel
     from ._channels import CapgoChannels as Channels
     from ._conversion import to_capgo, to_sealed
+    from ._day_counts import MAX_EXPORT_BYTES, DayCount, exported_counts, parse_counts, sum_counts
     from ._endpoint import CapgoRelease as Release
     from ._endpoint import UpdateRequest, answer, back_to_builtin, bad_request
+    from ._importing import check_app_key, left_to_do, record_of
     from ._keys import CapgoPrivateKey as PrivateKey
     from ._keys import CapgoPublicKey as PublicKey
     from ._keys import load_private_key, load_public_key
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from ._packing import encrypt_with_files
     from ._serving import CapgoUpdates
     from ._single_files import write_manifest
+    from ._statistics_page import statistics_page
     from ._wire import CapgoBundle as Bundle
     from ._wire import ChecksumVersion, SessionKey
 
@@ -52,10 +56,13 @@ _HOMES = {
         "attached_files",
     ),
     "_beside": ("beside_release",),
+    "_capacitor": ("CAPACITOR_CONFIGS", "CapacitorConfig"),
     "_channels": ("AppChannels", "Channels", "DefaultChannel"),
     "_cbc": ("InsecureFormatWarning", "decrypt", "decrypt_v1", "encrypt", "verify"),
     "_conversion": ("to_capgo", "to_sealed"),
+    "_day_counts": ("MAX_EXPORT_BYTES", "DayCount", "exported_counts", "parse_counts", "sum_counts"),
     "_endpoint": ("Release", "UpdateRequest", "answer", "back_to_builtin", "bad_request"),
+    "_importing": ("check_app_key", "left_to_do", "record_of"),
     "_keys": ("PrivateKey", "PublicKey", "load_private_key", "load_public_key"),
     "_manifest": ("Manifest", "ManifestEntry"),
     "_offer": ("OFFER_MEMBER", "Offer", "offered"),
@@ -63,6 +70,7 @@ _HOMES = {
     "_packing": ("encrypt_with_files",),
     "_serving": ("CapgoUpdates",),
     "_single_files": ("write_manifest",),
+    "_statistics_page": ("statistics_page",),
     "_wire": ("Bundle", "ChecksumVersion", "SessionKey"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -73,16 +81,20 @@ _NAMES_AT_HOME = {
 """What names are called in their homes, where capseal has another idea of the same name."""
 
 __all__ = [
+    "CAPACITOR_CONFIGS",
     "CUSTOM_MEMBER",
     "FILES_MEMBER",
+    "MAX_EXPORT_BYTES",
     "OFFER_MEMBER",
     "AppChannels",
     "Attached",
     "AttachedFiles",
     "Bundle",
+    "CapacitorConfig",
     "CapgoUpdates",
     "Channels",
     "ChecksumVersion",
+    "DayCount",
     "DefaultChannel",
     "Files",
     "InsecureFormatWarning",
@@ -103,13 +115,20 @@ __all__ = [
     "back_to_builtin",
     "bad_request",
     "beside_release",
+    "check_app_key",
     "decrypt",
     "decrypt_v1",
     "encrypt",
     "encrypt_with_files",
+    "exported_counts",
+    "left_to_do",
     "load_private_key",
     "load_public_key",
     "offered",
+    "parse_counts",
+    "record_of",
+    "statistics_page",
+    "sum_counts",
     "to_capgo",
     "to_sealed",
     "verify",

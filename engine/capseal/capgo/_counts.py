@@ -6,12 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import NamedTuple
 
+from ._day_counts import DAY_S, MAX_COUNTS, DayCount, sum_counts
 from ._events import OTHER, EventKind
 
 HOUR_S = 3600
-DAY_S = 24 * HOUR_S
 MAX_KINDS_AN_HOUR = 10_000
 """Whoever reports anything, reports versions and apps that there are not: what comes beyond is counted as `other`."""
 _BUSY_S = 10.0
@@ -21,20 +20,15 @@ CREATE TABLE IF NOT EXISTS counts (
     events INTEGER NOT NULL, PRIMARY KEY (hour, app, platform, action, version)
 ) WITHOUT ROWID
 """
+_BY_DAY = f"""
+SELECT hour / {DAY_S} AS day, app, action, version, sum(events) AS events FROM counts
+GROUP BY day, app, action, version ORDER BY events DESC LIMIT ?
+"""  # noqa: S608 - a number
+_OF_DAY = f"SELECT hour / {DAY_S} AS day, sum(events) FROM counts GROUP BY day"  # noqa: S608 - a number
 _ADD = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (hour, app, platform, action, version) DO UPDATE SET events = events + excluded.events
 """
-
-
-class DayCount(NamedTuple):
-    """Events of a kind on one day. day: in days since 1970, UTC."""
-
-    day: int
-    app: str
-    action: str
-    version: str
-    events: int
 
 
 class EventCounts:
@@ -92,13 +86,20 @@ class EventCounts:
         self._swept = now // DAY_S
 
     def by_day(self) -> list[DayCount]:
-        """Return what was counted, by day, app, action and version. Blocks; raises sqlite3.Error."""
-        with closing(_opened(self._path)) as connection:
-            rows = connection.execute(
-                f"SELECT hour / {DAY_S} AS day, app, action, version, sum(events) FROM counts "  # noqa: S608 - a number
-                "GROUP BY day, app, action, version ORDER BY day, app, action, version"
-            )
-            return [DayCount(*row) for row in rows]
+        """Return what was counted, by day, app, action and version, no more than fits an answer.
+
+        Blocks; raises sqlite3.Error.
+        """
+        with closing(_opened(self._path)) as connection, _transaction(connection, "BEGIN"):
+            rows = connection.execute(_BY_DAY, (MAX_COUNTS,))
+            counts = [DayCount(*row) for row in rows]
+            if len(counts) < MAX_COUNTS:
+                return sum_counts([counts])
+            rest = Counter(dict(connection.execute(_OF_DAY).fetchall()))
+            for one in counts:
+                rest[one.day] -= one.events
+        others = [DayCount(day, OTHER, OTHER, OTHER, events) for day, events in rest.items() if events]
+        return sum_counts([counts, others])
 
 
 def _bounded(
@@ -130,8 +131,8 @@ def _opened(path: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
     try:
         yield connection
         connection.execute("COMMIT")

@@ -82,12 +82,21 @@ def sign_checksum(digest: bytes, key: CapgoPrivateKey, version: ChecksumVersion)
     return to_base64(key.sign(b64decode(digest.hex())))
 
 
+def written_as(text: str) -> ChecksumVersion:
+    """Return how a checksum text is written: in hex as v3, otherwise as v2."""
+    return ChecksumVersion.V3 if _HEX.fullmatch(text.strip()) else ChecksumVersion.V2
+
+
 def recover_checksum(text: str, key: CapgoPublicKey, version: ChecksumVersion) -> bytes:
     """Return the SHA-256 that a checksum text vouches for. Raises FormatError, SignatureError."""
     text = text.strip()
     if not text:
         raise FormatError("checksum: empty; the server, or whoever stands between, left it out")
-    found = ChecksumVersion.V3 if _HEX.fullmatch(text) else ChecksumVersion.V2
+    if _HEX_DIGEST.fullmatch(text):
+        raise FormatError(
+            "checksum: a SHA-256 that nobody signed, as 'bundle zip' prints it; 'bundle encrypt' signs it"
+        )
+    found = written_as(text)
     if found is not version:
         spelled = {ChecksumVersion.V2: "base64", ChecksumVersion.V3: "hex"}
         raise FormatError(

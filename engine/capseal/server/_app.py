@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -33,11 +34,11 @@ from ._release_store import ReleaseStore
 from ._routes import public_routes, publishing_routes, status_routes
 from ._slow_clients import SlowClientGuard
 from ._starting import Once, StartedBefore
-from ._tokens import Token, Tokens
+from ._tokens import Right, Token, Tokens
 from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
 from .catalogue.retention import KEEP_ALL, Retention
-from .routes.context import Admission, PublishingState, ServerState, server_state
+from .routes.context import Admission, PublishingState, ServerState, check_token, server_state
 from .storage.layout import PAYLOADS
 from .storage.objects import Storage
 from .storage.pace import Pace
@@ -180,6 +181,7 @@ def _assembled(
     )
     app.router.redirect_slashes = False  # one path, one answer
     app.state.server = state
+    app.state.check_metrics_right = partial(check_token, right=Right.METRICS)
     app.state.cors = cors
     app.state.log = state.log
     return app

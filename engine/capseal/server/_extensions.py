@@ -39,4 +39,8 @@ class Extension(Protocol):
     """Something that answers under paths of its own."""
 
     def routes(self, releases: SignedReleases, registry: CollectorRegistry) -> Sequence[BaseRoute]:
-        """Return what it answers. registry: for its own metrics."""
+        """Return what it answers. registry: for its own metrics.
+
+        What shows as much as /metrics does calls `request.app.state.check_metrics_right(request)` first, which raises
+        what is answered to whoever may not read that.
+        """

@@ -10,6 +10,8 @@ from ..framework.extras import need
 from ..framework.titles import counted
 from . import capgo_texts as texts
 from .capgo_conversion import to_capgo, to_sealed
+from .capgo_import import import_bundle
+from .capgo_statistics import statistics
 
 Quality = Annotated[int, option("--quality", metavar="N", type=between(0, 11), help="Of the compression of files.")]
 
@@ -251,6 +253,8 @@ COMMANDS = {
             "decrypt": decrypt,
             "verify": verify,
             "manifest": manifest,
+            "import": import_bundle,
+            "statistics": statistics,
             "convert": Group(
                 help="Turn a sealed bundle into a Capgo bundle, and back.",
                 commands={"to-capgo": to_capgo, "to-sealed": to_sealed},

@@ -101,13 +101,16 @@ def to_sealed(
         )
 
 
-def vouching(bundle: "Bundle", source: str, *, files: bool, offer: "Offer") -> dict[str, Any]:
-    """Return what makes a seal vouch for a Capgo file, and for its single files where they lie beside it."""
+def vouching(bundle: "Bundle", source: str, *, files: bool, offer: "Offer", name: str | None = None) -> dict[str, Any]:
+    """Return what makes a seal vouch for a Capgo file, and for its single files where they lie beside it.
+
+    name: the companion's, by default that of the file.
+    """
     from ... import capgo
 
     if source == console.STANDARD:
         raise UsageError("with --record, the Capgo bundle must be a file: the seal names it")
-    companion, member = capgo.attach(bundle, source)
+    companion, member = capgo.attach(bundle, source, name=name)
     companions, custom = [companion], {capgo.CUSTOM_MEMBER: member}
     if files:
         packed, custom[capgo.FILES_MEMBER] = capgo.attach_files(
