@@ -1,6 +1,7 @@
 """Devices that run the plugin's own code, for the tests of what they are answered."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,27 @@ from support.capgo_devices import Device, DeviceOpener, Driver, compiled
 
 
 @pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[Driver]]:
+    """Return drivers() -> a process of its own for devices, until the block is left."""
     folder = tmp_path_factory.mktemp("plugin")
-    driver = Driver(compiled(folder), folder / "log")
-    yield driver
-    driver.close()
+    command = compiled(folder)
+    numbers = count()
+
+    @contextmanager
+    def started() -> Iterator[Driver]:
+        driver = Driver(command, folder / f"log-{next(numbers)}")
+        try:
+            yield driver
+        finally:
+            driver.close()
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def driver(drivers: Callable[[], AbstractContextManager[Driver]]) -> Iterator[Driver]:
+    with drivers() as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -147,10 +147,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 if "KEY" in line:
                     (folder / "before.json").write_bytes((folder / "keys" / "trust.json").read_bytes())
                     key = run("key", "show", "extra.pub.pem", cwd=folder).succeeded().out.decode().split()[0]
-                if "CHECKSUM" in line:
+                words = line.replace("URL", url).replace("KEY", key).split()
+                if "CHECKSUM" in words:
                     record = json.loads((folder / "record.json").read_text())
-                    line = line.replace("SESSION", record["session_key"]).replace("CHECKSUM", record["checksum_v3"])
-                story.tell(name, line.replace("URL", url).replace("KEY", key).split())
+                    texts = {"SESSION": record["session_key"], "CHECKSUM": record["checksum_v3"]}
+                    words = [texts.get(word, word) for word in words]
+                story.tell(name, words)
     story.traces["serve"] = [_serve(folder)]
     yield story
 

@@ -16,6 +16,10 @@ INSTALLED = "set"
 """A bundle became the one that runs."""
 FAILURES = frozenset(
     (
+        *("app_anr", "app_crash", "app_crash_native", "app_initialization_failure", "app_launch_timeout"),
+        *("app_killed_excessive_resource_usage", "app_killed_low_memory", "webview_content_process_terminated"),
+        *("webview_javascript_error", "webview_render_process_gone", "webview_resource_error"),
+        *("webview_security_policy_violation", "webview_unclean_restart", "webview_unhandled_rejection"),
         *("blocked_by_server_url", "canonical_path_fail", "checksum_fail", "checksum_required", "directory_path_fail"),
         *("decrypt_fail", "download_fail", "download_manifest_brotli_fail", "download_manifest_checksum_fail"),
         *("download_manifest_file_fail", "finish_download_fail", "insufficient_disk_space", "low_mem_fail"),
@@ -23,8 +27,16 @@ FAILURES = frozenset(
     )
 )
 _ACTIONS = FAILURES | {
-    *("app_launch_ready", "app_launch_start", "app_launch_timeout", "app_moved_to_background"),
-    *("app_moved_to_foreground", "delete", "download_complete", "download_manifest_complete"),
+    *("app_launch_ready", "app_launch_start", "app_memory_warning", "app_moved_to_background"),
+    *(
+        "app_moved_to_foreground",
+        "rate_limit_reached",
+        "webview_dom_content_loaded",
+        "webview_page_loaded",
+        "delete",
+        "download_complete",
+        "download_manifest_complete",
+    ),
     *("download_manifest_start", "download_zip_complete", "download_zip_start", "get", "reset", INSTALLED, "set_next"),
 }
 _PERCENT = re.compile(r"download_[0-9]{1,3}")
