@@ -22,7 +22,7 @@ from capseal.server import CapgoUpdates
 from support.capgo_devices import DeviceOpener
 from support.capgo_pair import make_pair
 from support.capgo_requests import NEEDED
-from support.command import run
+from support.command import Result, run
 from support.serving import TOKEN, Live, live_server
 from support.zips import zip_of
 
@@ -344,3 +344,28 @@ def test_release_and_conversion_sign_the_offer(tmp_path: Path) -> None:
     run(*to_sealed, "--record", "app.json", *options, cwd=tmp_path).succeeded()
     shown = json.loads(run("inspect", "app.sealed", "--json", cwd=tmp_path).succeeded().out)
     assert shown["statement"]["custom"]["capgo_offer"] == expected
+
+
+def test_a_share_is_raised_by_the_same_release_again_and_a_head_hides_no_older_one(tmp_path: Path) -> None:
+    run("init", "--app", "com.example.game", cwd=tmp_path).succeeded()
+    (tmp_path / "dist").mkdir()
+    run("capgo", "keygen", cwd=tmp_path).succeeded()
+    trusted = capseal.load_trust(tmp_path / "keys" / "trust.json")
+    with live_server(str(tmp_path / "store"), trusted, extensions=[CapgoUpdates()]) as live:
+        line = ["release", "dist", "--allow-dirty", "--capgo", "--no-recipes", "--server", live.url]
+
+        def release(sequence: int, version: str, *options: str) -> Result:
+            (tmp_path / "dist" / "index.html").write_bytes(f"<html>{sequence}</html>".encode())
+            numbers = ["--sequence", str(sequence), "--version", version]
+            return run(*line, *numbers, *options, cwd=tmp_path)
+
+        release(1, "1.4.1").succeeded()
+        release(2, "1.4.2").succeeded()
+        release(3, "1.5.0", "--capgo-share", "0").succeeded()  # the head names it alone
+        assert asked(live).get("version") == "1.4.2"
+        release(4, "1.5.0").failed_with(2, "was released before")
+        run("head", "sign", "--withdraw", "2", "--server", live.url, cwd=tmp_path).succeeded()
+        assert asked(live).get("version") == "1.4.1"
+        release(4, "1.5.0", "--capgo-share", "1000").succeeded()
+        assert asked(live).get("version") == "1.5.0"
+        assert asked(live, version_name="1.5.0").get("error") == "no_new_version_available"

@@ -68,8 +68,11 @@ class LogWriter:
         """Return the lowest sequence that the log has nothing at or above of, for an app and channel."""
         return self._sequences.get((app, channel), 0) + 1
 
-    def check_new(self, app: str, channel: str, *, version: str, sequence: int | None) -> None:
-        """Raise UsageError where the log has a release of that version or sequence, for an app and channel."""
+    def check_new(self, app: str, channel: str, *, version: str | None, sequence: int | None) -> None:
+        """Raise UsageError where the log has a release of that version or sequence, for an app and channel.
+
+        version, sequence: None where it may have one.
+        """
         for entry in self._released.get((app, channel), ()):
             if entry.sequence == sequence or entry.version == version:
                 what = f"{app} {entry.version} on {channel} was released before, with sequence {entry.sequence}"

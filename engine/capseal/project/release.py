@@ -80,6 +80,7 @@ def release(
     bases: "Sequence[KnownBase] | None" = None,
     capgo: "CapgoKey | None" = None,
     capgo_offer: "CapgoOffer | None" = None,
+    same_version: bool = False,
     jobs: int | None = None,
     steps: Steps | None = None,
 ) -> Released:
@@ -89,10 +90,11 @@ def release(
 
     content: what is read of the source, where it is open already. bases: of recipes, to which one from nothing is
     added; those that are no gain are left out; by default there are none at all. capgo: the key of apps with Capgo's
-    plugin; then the release has files for them, too; capgo_offer: to which devices, None: to all. signers: all of them
-    sign, the first one also the log's entry. trust: the store of production builds; what it does not accept never gets
-    its name, is not logged and not published. version: one that the log does not have of that app and channel.
-    sequence: as that; by default Unix time, or what is above everything in the log and the folder if that is higher.
+    plugin; then the release has files for them, too; capgo_offer: to which devices, None: to all; same_version: whether
+    that version may have been released before, to a smaller share. signers: all of them sign, the first one also the
+    log's entry. trust: the store of production builds; what it does not accept never gets its name, is not logged and
+    not published. version: one that the log does not have of that app and channel. sequence: as that; by default Unix
+    time, or what is above everything in the log and the folder if that is higher.
     Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each companion.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
@@ -110,7 +112,7 @@ def release(
     if log is not None and os.path.exists(log):
         with writing(log, trust=trust) as writer:
             _settle(writer, connection, signers[0])
-            writer.check_new(app, channel, version=version, sequence=chosen)
+            writer.check_new(app, channel, version=None if same_version else version, sequence=chosen)
             logged = writer.sequence_after(app, channel)
     settle_unfinished(folder, trust)
     if sequence is None:
@@ -183,7 +185,7 @@ def release(
         # Held until the end: the next release's entry holds the digest of this one's.
         writer = stack.enter_context(writing(log, trust=trust))
         _settle(writer, connection, signers[0])
-        writer.check_new(app, channel, version=version, sequence=chosen)
+        writer.check_new(app, channel, version=None if same_version else version, sequence=chosen)
         if chosen is None and sequence < writer.sequence_after(app, channel):
             raise UsageError(f"{log}: another release took sequence {sequence} meanwhile; release again")
         return _log_and_publish(released, writer, made, signers[0], moves, connection, steps)

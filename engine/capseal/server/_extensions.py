@@ -17,8 +17,8 @@ class SignedReleases(Protocol):
     ) -> tuple[Statement, Mapping[str, str]] | None:
         """Return the statement of the latest release, and the path of each companion; None where there is none.
 
-        app, channel: any text; nothing but a name is ever found. below: of lower sequences only. Raises TransferError
-        where storage lost or altered the seal.
+        app, channel: any text; nothing but a name is ever found. below: of lower sequences only, those too that a head
+        does not name any more, but not what it takes back. Raises TransferError where storage lost or altered the seal.
         """
 
     async def attachment(self, app: str, channel: str, sequence: int, name: str) -> bytes:

@@ -164,6 +164,7 @@ def release(
             bases=bases,
             capgo=texts.private_key(capgo_key) if capgo else None,
             capgo_offer=offer,
+            same_version=offering.capgo_share is not None,
             app=app,
             version=version,
             trust=store,

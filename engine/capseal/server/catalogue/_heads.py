@@ -12,6 +12,7 @@ from ...http.problems import NOT_NEXT
 from ...http.shapes import AppChannel
 from ...trust.head_chain import check_successor
 from ...trust.heads import (
+    Forbidden,
     SignedHead,
     accept_head,
     accept_recall,
@@ -19,7 +20,9 @@ from ...trust.heads import (
     check_fresh,
     check_issued,
     current_for,
+    forbidden_by,
     read_head,
+    read_recall,
 )
 from ...trust.store import TrustStore
 from .._problems import Problem, busy
@@ -43,11 +46,20 @@ class Heads:
         self._trusted = trusted
         self._role = role
         self._read = lru_cache(_READ_HEADS)(read_head)
+        self._read_recall = lru_cache(MAX_KEPT_RECALLS)(read_recall)
 
     def listed(self, pointer: ChannelPointer, *, native: str | None, platform: str | None) -> Iterator[Entry]:
         """Do what listed_by() does, with the head that the pointer has."""
         head = None if pointer.head is None else self._read(pointer.head).head
         return listed_by(head, pointer, native=native, platform=platform)
+
+    def forbidden(self, pointer: ChannelPointer) -> Forbidden:
+        """Return what the head of a pointer takes back; nothing where there is none."""
+        if pointer.head is None:
+            return Forbidden(0, frozenset(), frozenset())
+        head = self._read(pointer.head).head
+        recalls = (self._read_recall(pointer.recalls[digest]) for digest in head.recalls if digest in pointer.recalls)
+        return forbidden_by(head, recalls)
 
     async def put_head(
         self, of: AppChannel, data: bytes, *, restored: Collection[int], over: str | None

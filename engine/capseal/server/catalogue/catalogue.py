@@ -164,7 +164,9 @@ class Catalogue:
         self, app: str, channel: str, *, below: int | None = None
     ) -> tuple[Statement, Mapping[str, str]] | None:
         of = _named(app, channel)
-        record = of and await self._latest_record(of, below=below)
+        if of is None:
+            return None
+        record = await (self._latest_record(of) if below is None else self._superseded_record(of, below))
         if record is None:
             return None
         statement = (await self.seals.verdict(record)).statement
@@ -201,17 +203,15 @@ class Catalogue:
         return await asyncio.to_thread(lambda: sum(one.entries.count_listed() for one in pointers))
 
     async def _latest_record(
-        self, of: AppChannel, *, native: str | None = None, platform: str | None = None, below: int | None = None
+        self, of: AppChannel, *, native: str | None = None, platform: str | None = None
     ) -> ReleaseRecord | None:
         """Return the latest release for an app: as a device outside of every share takes it, where there is a head.
 
-        Whether the head is fresh is for devices to say: where it has expired, it still is the last word. below: of
-        lower sequences only; who asks so has just seen the pointer.
+        Whether the head is fresh is for devices to say: where it has expired, it still is the last word.
         """
-        for fresh in (False, True) if below is None else (False,):
+        for fresh in (False, True):
             pointer = await self.channels_read.pointer(of, fresh=fresh)
-            listed = self.heads.listed(pointer, native=native, platform=platform)
-            entries = (one for one in listed if below is None or one.sequence < below)
+            entries = self.heads.listed(pointer, native=native, platform=platform)
             first = next(entries, None)
             if first is None:
                 continue
@@ -222,6 +222,19 @@ class Catalogue:
                     if record is not None and _fits(record, native, platform):
                         return record
                 records = await self.channels_read.records(of, list(islice(entries, _RECORDS_AT_ONCE)))
+        return None
+
+    async def _superseded_record(self, of: AppChannel, below: int) -> ReleaseRecord | None:
+        """Return the release with the highest sequence below another that neither was withdrawn nor does a head take
+        back, whether it names it or not. Whoever asks has just seen the pointer.
+        """
+        pointer = await self.channels_read.pointer(of)
+        forbidden = self.heads.forbidden(pointer)
+        for entry in pointer.entries.newest_first(below=below):
+            if entry.withdrawn is None and entry.sequence not in forbidden.sequences:
+                record = await self.channels_read.readable_record(of, entry)
+                if record is not None and record.release.payload.digest not in forbidden.digests:
+                    return record
         return None
 
     async def _record(self, release: ReleaseDescription) -> ReleaseRecord:
