@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import capseal
-from capseal import RejectedError, TamperedError, TruncatedError, TrustStore, UsageError, capgo
+from capseal import FormatError, RejectedError, TamperedError, TruncatedError, TrustStore, UsageError, capgo
 from capseal.capgo import ChecksumVersion
+from capseal.capgo._endpoint import manifest_size
 from capseal.client import Connection, publish
 from capseal.constants import SEGMENT_BYTES
 from capseal.format.tree import index_entries
@@ -118,6 +121,41 @@ def refused(found: dict[str, Any]) -> tuple[str, str]:
     assert found["message"]
     assert "url" not in found
     return found["error"], found["kind"]
+
+
+# What nobody authenticates.
+
+
+def test_requests_of_devices_hold_no_more_memory_than_is_allowed(
+    store: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capseal.capgo._serving.MAX_BODIES_BYTES", 100_000)
+    with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live, ExitStack() as stack:
+        host, port = live.url.removeprefix("http://").split(":")
+        head = f"POST {UPDATES} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n".encode()
+        half = stack.enter_context(socket.create_connection((host, int(port))))
+        half.sendall(head + b" " * 59_000)
+        wait_for(lambda: live.client.post(UPDATES, content=b" " * 50_000).status_code == 503)
+        assert live.client.post(UPDATES, json=REQUEST).status_code == 200  # a small one has room
+        sizes = live.client.post(f"{UPDATES}/manifest_size", json={"manifest": [{"file_name": "a" * 50_000}]})
+        assert sizes.status_code == 200  # these are counted apart
+        half.close()
+        wait_for(lambda: live.client.post(UPDATES, content=b" " * 50_000).status_code == 200)
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("part", ["{}", "[]", "1", '{"a":1}'])
+def test_a_list_of_many_small_parts_is_refused_before_it_is_parsed(part: str) -> None:
+    with pytest.raises(FormatError, match="parts, at most 320000 are allowed"):
+        manifest_size(f'{{"manifest":[{",".join([part] * 400_000)}]}}'.encode())
+    whole = [{"file_name": "a/b,c{d}", "file_hash": "0" * 512, "download_url": "https://a.test/slices/p/0-16"}] * 20_000
+    assert manifest_size(json.dumps({"manifest": whole, **REQUEST}).encode())["totalSize"] == 320_000
 
 
 # From zero to an update on a device.

@@ -50,9 +50,10 @@ class DeltaAnswers:
         found: the answer so far; version: of its checksums; pack_url: where the pack is. Raises TransferError.
         """
         key = (files.files.digest, version, json.dumps(found))
+        if (kept := self._found(key)) is not None:  # at once, whoever waits for one of his own
+            return kept
         async with self._making:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
+            if (kept := self._found(key)) is not None:
                 return kept
             if files.files.size > MAX_FILES_BYTES:
                 return None
@@ -63,6 +64,11 @@ class DeltaAnswers:
             if packed is not None:
                 self._keep(key, packed)
             return packed
+
+    def _found(self, key: tuple[bytes, ChecksumVersion, str]) -> bytes | None:
+        if (kept := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+        return kept
 
     def _keep(self, key: tuple[bytes, ChecksumVersion, str], packed: bytes) -> None:
         self._kept[key] = packed

@@ -15,12 +15,15 @@ from ._bodies import parse_body, text_of
 from ._keys import KEY_ID_CHARS
 from ._manifest import ManifestEntry
 from ._offer import CapgoOffer
+from ._pack import MAX_FILES
 from ._versions import Version, is_below, parse_version
 from ._wire import CapgoBundle, ChecksumVersion
 
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_SIZE_REQUEST_BYTES = 16 * 1024 * 1024
 """Of a question for the size of files, which the plugin asks with the whole manifest."""
+MAX_SIZE_REQUEST_PARTS = 16 * MAX_FILES
+"""Objects, lists, and commas in it, of which an entry has four or five."""
 UP_TO_DATE = "no_new_version_available"
 HELD_BACK = "disable_auto_update_to_metadata"
 STORE_UPDATE = "store_update_required"
@@ -200,6 +203,10 @@ def manifest_size(body: bytes) -> dict[str, Any]:
 
     Entries whose addresses are others are unknown ones. What the device says of itself is not looked at.
     """
+    # Before it is parsed: of many small parts, what comes out is many times as large as what came.
+    parts = sum(body.count(mark) for mark in b"{[,")
+    if parts > MAX_SIZE_REQUEST_PARTS:
+        raise FormatError(f"request: {parts} parts, at most {MAX_SIZE_REQUEST_PARTS} are allowed")
     value = parse_body(body, "request", most=MAX_SIZE_REQUEST_BYTES)
     entries = value.get("manifest") if type(value) is dict else None
     if type(entries) is not list or not all(type(one) is dict for one in entries):

@@ -26,13 +26,15 @@ from ._endpoint import (
     bad_request,
     manifest_size,
 )
-from ._http import body_of, json_answer
+from ._http import Bodies, json_answer
 
 if TYPE_CHECKING:
     from ._channels import CapgoChannels
 
 PATH = "/v1/capgo/updates"
 CHANNELS_PATH = "/v1/capgo/channel_self"
+MAX_BODIES_BYTES = 32 * 1024 * 1024
+"""Of the bodies in memory at once."""
 
 
 class _SignedReleases(SignedReleases, Protocol):
@@ -71,10 +73,14 @@ class CapgoUpdates:
         """Return the endpoint."""
         answers = Counter("capseal_capgo_updates", "Answers to Capgo's plugin.", ("answer",), registry=registry)
         deltas = DeltaAnswers(releases)
+        # Apart from each other, so that whoever sends large lists keeps nobody from asking for updates.
+        bodies, lists = Bodies(MAX_BODIES_BYTES), Bodies(2 * MAX_SIZE_REQUEST_BYTES)
+        measuring = asyncio.Lock()
 
         async def updates(request: Request) -> Response:
             """POST /v1/capgo/updates: a release or a refusal, both with status 200."""
-            answered = await self._answer(request, releases, deltas)
+            async with bodies.body(request, MAX_REQUEST_BYTES) as body:
+                answered = await self._answer(request, body, releases, deltas)
             found = answered.found
             what = "builtin" if found.get("version") == BUILTIN else "files" if answered.packed else "update"
             answers.labels(found.get("error", what)).inc()
@@ -82,32 +88,33 @@ class CapgoUpdates:
 
         async def sizes(request: Request) -> Response:
             """POST /v1/capgo/updates/manifest_size: what the files of a manifest have in bytes."""
-            body = await body_of(request, MAX_SIZE_REQUEST_BYTES)
-            try:
-                found = await asyncio.to_thread(manifest_size, body)
-            except FormatError as error:
-                return json_answer(bad_request(error), status=400)
-            return json_answer(found)
+            async with lists.body(request, MAX_SIZE_REQUEST_BYTES) as body, measuring:
+                try:
+                    return await asyncio.to_thread(lambda: json_answer(manifest_size(body)))
+                except FormatError as error:
+                    return json_answer(bad_request(error), status=400)
 
         # With a slash at its end, as some write it into an app, it would be another path.
         here = [Route(path, updates, methods=["POST"]) for path in (PATH, f"{PATH}/")]
         here.append(Route(f"{PATH}/manifest_size", sizes, methods=["POST"]))
         if self.channels is not None:
-            here.append(_channel_route(self.channels, self.default_channel))
+            here.append(_channel_route(self.channels, self.default_channel, bodies))
         if self.statistics is not None:
             from ._counts import EventCounts  # here, since few servers have it: SQLite comes with it
             from ._statistics import statistics_routes
 
-            here += statistics_routes(EventCounts(self.statistics, keep_days=self.statistics_days), registry)
+            here += statistics_routes(EventCounts(self.statistics, keep_days=self.statistics_days), registry, bodies)
         return here
 
     def _default(self, asked: UpdateRequest) -> str:
         return self.default_channel if self.channels is None else self.channels.default(asked, self.default_channel)
 
-    async def _answer(self, request: Request, releases: _SignedReleases, deltas: DeltaAnswers) -> "_Answered":
+    async def _answer(
+        self, request: Request, body: bytes, releases: _SignedReleases, deltas: DeltaAnswers
+    ) -> "_Answered":
         """Raises TransferError where the storage failed."""
         try:
-            asked = UpdateRequest.parse(await body_of(request, MAX_REQUEST_BYTES))
+            asked = UpdateRequest.parse(body)
         except FormatError as error:
             return _Answered(bad_request(error))
         channel = asked.channel or self._default(asked)
@@ -129,7 +136,7 @@ class CapgoUpdates:
         return _Answered(chosen.found, packed)
 
 
-def _channel_route(channels: "CapgoChannels", otherwise: str) -> Route:
+def _channel_route(channels: "CapgoChannels", otherwise: str, bodies: Bodies) -> Route:
     """Return where a device asks for channels. otherwise: the channel where no default fits."""
     from ._channels import parse_choice
 
@@ -139,7 +146,8 @@ def _channel_route(channels: "CapgoChannels", otherwise: str) -> Route:
             if request.method in ("GET", "HEAD"):
                 asked = UpdateRequest.of(dict(request.query_params))
                 return json_answer(channels.listed(asked, otherwise))
-            asked, channel = parse_choice(await body_of(request, MAX_REQUEST_BYTES))
+            async with bodies.body(request, MAX_REQUEST_BYTES) as body:
+                asked, channel = parse_choice(body)
         except FormatError as error:
             return json_answer(bad_request(error))
         if request.method == "PUT":

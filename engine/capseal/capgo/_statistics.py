@@ -14,7 +14,7 @@ from ..errors import FormatError
 from ._counts import EventCounts
 from ._day_counts import DayCount, exported_counts
 from ._events import MAX_EVENTS_BYTES, parse_events
-from ._http import body_of, json_answer
+from ._http import Bodies, json_answer
 from ._statistics_page import statistics_page
 
 PATH = "/v1/capgo/stats"
@@ -22,14 +22,15 @@ PATH = "/v1/capgo/stats"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
-def statistics_routes(counts: EventCounts, registry: CollectorRegistry) -> Sequence[Route]:
+def statistics_routes(counts: EventCounts, registry: CollectorRegistry, bodies: Bodies) -> Sequence[Route]:
     """Return where the plugin reports, and where people and machines see what was counted."""
     events = Metric("capseal_capgo_events", "Events that Capgo's plugin reported.", ("action",), registry=registry)
 
     async def report(request: Request) -> Response:
         """POST /v1/capgo/stats: 200 once they are counted, 400 what never will be, 503 what may be sent again."""
         try:
-            found = parse_events(await body_of(request, MAX_EVENTS_BYTES))
+            async with bodies.body(request, MAX_EVENTS_BYTES) as body:
+                found = parse_events(body)
         except FormatError as error:
             return json_answer({"error": "invalid_json_body", "message": str(error)}, status=400)
         try:
