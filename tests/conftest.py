@@ -21,7 +21,8 @@ UnsealBytes = Callable[..., bytes]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave out the long runs, unless -m says what to run; and let a busy machine be slow."""
-    hypothesis.settings.register_profile("capseal", deadline=None)
+    slow = [hypothesis.HealthCheck.too_slow]  # of making examples, which is by the clock, too
+    hypothesis.settings.register_profile("capseal", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("capseal")
     if not config.option.markexpr:
         config.option.markexpr = "not soak"
