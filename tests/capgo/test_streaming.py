@@ -187,7 +187,11 @@ SPOILT: dict[str, tuple[Spoil, type[RejectedError], str]] = {
         FormatError,
         "hex as v3, expected base64 as v2",
     ),
-    "plain checksum": (lambda c, b, k, o: (c, {"checksum": b.digest.hex()}), FormatError, "a SHA-256 that nobody signed"),
+    "plain checksum": (
+        lambda c, b, k, o: (c, {"checksum": b.digest.hex()}),
+        FormatError,
+        "a SHA-256 that nobody signed",
+    ),
 }
 
 
