@@ -139,6 +139,12 @@ MUTANTS = (
         "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_it_is_called",
     ),
     Mutant(
+        "archive/_private_keys.py",
+        r"(?:\\+(?:u00|x)2[dD]|&\#(?:45|x2[dD]);){5}",
+        r"(?:\\(?:u00|x)2d|&\#(?:45|x2[dD]);){5}",
+        "tests/archive/test_folder_zip.py::test_a_private_key_is_an_error_whatever_is_around_it",
+    ),
+    Mutant(
         "archive/folder_zip.py",
         "                self._refuse_private_key(number, search, chunk)\n",
         "                self._refuse_private_key(number, search, chunk[:0])\n",
