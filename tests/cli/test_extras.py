@@ -65,6 +65,7 @@ LINES: list[tuple[str, str, str | None]] = [
     ("fleet verify", "f.sealed", "fleet"),
     ("fleet unseal", "f.sealed f.html", "fleet"),
     ("fleet scrub", "store", "fleet"),
+    ("fleet rewrap", "store --select com.example.game --log r.log", "fleet"),
     ("capgo keygen", "", None),
     ("capgo encrypt", "a.zip -o a.capgo --record a.json", None),
     ("capgo decrypt", "a.capgo -o a2.zip --record a.json", None),

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from capseal import Detached, PrivateKey, TrustStore, fleet
 from capseal.bundle.plan import OPEN_ENCRYPTION, OPEN_PAYLOAD
 from capseal.constants import ANY_MEDIA_TYPE
 from capseal.fleet import Engine
+from capseal.fleet._engines import ClusterExecutor
 from capseal.format.statement import Content, Statement
 from capseal.format.strictjson import Role
 from support.s3 import point_at, s3_server
@@ -105,18 +106,22 @@ def cluster(s3: str) -> Iterator[Client]:
         yield client
 
 
+class OneWorker(ClusterExecutor):
+    """The first of a cluster's workers."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(fn, *args, workers=list(self._client.nthreads())[:1], **kwargs)
+
+
 @pytest.fixture(scope="module")
 def engines(cluster: Client) -> Iterator[dict[str, Engine]]:
     """Threads, one worker, and two."""
-    with ExitStack() as stack:
-        workers = list(cluster.nthreads())
-        with fleet.threads(2) as threads:
-            yield {
-                "threads": threads,
-                "one worker": Engine("dask", cluster.get_executor(pure=False, workers=workers[:1]), True, lambda: 1),
-                "two workers": Engine("dask", cluster.get_executor(pure=False), True, lambda: 2),
-            }
-        stack.close()
+    with fleet.threads(2) as threads:
+        yield {
+            "threads": threads,
+            "one worker": Engine("dask", OneWorker(cluster), True, lambda: 1),
+            "two workers": Engine("dask", ClusterExecutor(cluster), True, lambda: 2),
+        }
 
 
 @pytest.fixture(params=["threads", "one worker", "two workers"])

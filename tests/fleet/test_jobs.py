@@ -1,11 +1,16 @@
 """Tasks are done again where workers are lost, and stop at the first error or when they are told."""
 
+import itertools
 import pickle
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from typing import Any
 
+import distributed
 import pytest
+from distributed import Client
+from distributed.client import FutureCancelledError
 
 import capseal
 from capseal import fleet
@@ -22,7 +27,15 @@ from capseal.errors import (
 from capseal.fleet import Engine, TlsFiles
 from capseal.fleet import _engines as engines
 from capseal.fleet import _jobs as jobs
+from capseal.fleet._engines import ClusterExecutor
 from capseal.fleet._jobs import JobCancelledError, Task, Watch
+
+
+class Idle(Executor):
+    """Nobody does anything."""
+
+    def submit(self, fn: object, /, *_: object, **__: object) -> Future[Any]:
+        return Future()
 
 
 class LostError(Exception):
@@ -69,6 +82,55 @@ def test_a_task_that_is_lost_again_and_again_ends_the_job(engine: Engine) -> Non
 
     with pytest.raises(TransferError, match="lost 10 times: worker died"):
         list(jobs.results(engine, lost, numbered(1), watch=Watch()))
+
+
+def test_a_cluster_that_has_lost_all_its_workers_ends_the_job() -> None:
+    ticks = itertools.count(0, 100)
+    nobody = Engine("dask", Idle(), True, lambda: 0)
+    with pytest.raises(TransferError, match="has had no worker for"):
+        list(jobs.results(nobody, lambda n: n, numbered(3), watch=Watch(clock=lambda: next(ticks))))
+
+
+def test_who_waits_for_a_scheduler_that_has_forgotten_a_task_is_told(cluster: Client) -> None:
+    gate = distributed.Event("never", client=cluster)
+    executor = ClusterExecutor(cluster)
+    future = executor.submit(gate.wait)
+    engine = Engine("dask", executor, True, lambda: 2)
+    (key,) = cluster.futures
+    cluster.cancel(distributed.Future(key, client=cluster), force=True)
+    with pytest.raises(CancelledError):
+        future.result(timeout=60)
+    # As any task that was lost, it is done again.
+    assert [result for _, result in jobs.results(engine, len, [Task("it", ("abc",), 1)], watch=Watch())] == [3]
+
+
+def test_a_future_ends_where_a_result_was_lost_before_it_was_fetched(
+    cluster: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise FutureCancelledError("key", "its worker died")
+
+    monkeypatch.setattr(cluster, "_gather", lost)
+    with pytest.raises(CancelledError):
+        ClusterExecutor(cluster).submit(len, "abc").result(timeout=60)
+
+
+def test_what_runs_of_a_job_that_ends_early_is_told_and_waited_for() -> None:
+    told = threading.Event()
+    ended: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 0:
+            raise TamperedError("segment 0")
+        assert told.wait(60)
+        ended.append(number)
+        return number
+
+    with ThreadPoolExecutor(2) as executor:
+        engine = Engine("elsewhere", executor, True, lambda: 2)
+        with pytest.raises(TamperedError):
+            list(jobs.results(engine, work, numbered(4), watch=Watch(), give_up=told.set))
+        assert len(ended) >= 2
 
 
 def test_the_first_error_stops_what_was_not_begun_and_waits_for_what_was(engine: Engine) -> None:

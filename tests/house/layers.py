@@ -153,7 +153,7 @@ ROOMS = {
         },
     ),
     "fleet": Room(
-        "many workers, one result: bundles sealed, verified and opened by threads or a cluster",
+        "many workers, one result: bundles sealed, verified, opened and rewrapped by threads or a cluster",
         uses={
             "archive": "the check of what is sealed",
             "bundle": "the plan of a seal, and its verdict",
@@ -260,6 +260,7 @@ REACHES = {
         "server/_observed.py": "how long a request took",
         "server/catalogue/_channels.py": "age of pointers",
         "server/catalogue/_heads.py": "a head must not have expired, nor come from the future",
+        "server/catalogue/resealing.py": "how long putting seals takes",
         "server/catalogue/catalogue.py": "how long publishing takes, and when a release came",
         "server/_readiness.py": "how old an answer is",
         "server/storage/pace.py": "how long a call of the storage takes",

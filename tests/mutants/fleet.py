@@ -4,6 +4,7 @@ from .mutant import Mutant
 
 PLACES = "tests/fleet/test_places.py::"
 JOBS = "tests/fleet/test_jobs.py::"
+REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
     Mutant(
@@ -14,7 +15,7 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_work.py",
-        "    work.claims.check_open()\n",
+        "        work.claims.check_open()\n",
         "",
         PLACES + "test_a_task_of_a_job_that_was_given_up_sends_nothing",
     ),
@@ -56,8 +57,8 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        "            claims.close()\n",
-        "            pass\n",
+        "        claims.close()\n",
+        "        pass\n",
         PLACES + "test_a_file_that_changes_half_way_ends_the_job_and_leaves_nothing[same size]",
     ),
     Mutant(
@@ -101,5 +102,35 @@ MUTANTS = (
         "        if one.modified <= before:",
         "        if one.modified:",
         "tests/fleet/test_scrub.py::test_what_came_of_late_may_be_on_its_way_in",
+    ),
+    Mutant(
+        "fleet/_rewrapping.py",
+        "        if not self.log.has(verified.seal):",
+        '        if verified.statement.app == "":',
+        REWRAP + "test_only_what_is_trusted_logged_and_whole_is_signed_anew",
+    ),
+    Mutant(
+        "fleet/_rewrapping.py",
+        "            job.renew([path for path in looked.sound if path not in waits])",
+        "            job.renew([path for path in looked.sound])",
+        REWRAP + "test_a_large_release_is_signed_anew_only_where_each_of_its_runs_is_whole",
+    ),
+    Mutant(
+        "fleet/_rewrapping.py",
+        "            left[task.what] -= not found",
+        "            left[task.what] -= 1",
+        REWRAP + "test_a_large_release_is_signed_anew_only_where_each_of_its_runs_is_whole",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "            if entries.get(before.sequence) == before:",
+        "            if before.sequence in entries:",
+        REWRAP + "test_a_release_that_was_withdrawn_stays_and_one_that_changes_meanwhile_too",
+    ),
+    Mutant(
+        "project/seal_log.py",
+        "        verify_log(log, trust=trust)\n",
+        "",
+        REWRAP + "test_a_log_that_is_signed_by_somebody_else_ends_it_before_it_begins",
     ),
 )

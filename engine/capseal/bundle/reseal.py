@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..constants import SEGMENT_BYTES
-from ..crypto.keys import FilePath, IdentityOrPath, PublicKey
+from ..crypto.keys import FilePath, IdentityOrPath, PublicKey, Signer
 from ..format.seal import SEAL_TYPE, Seal
 from ..io.sink import PathOrFile, open_sink
 from ..trust.expect import Expect
@@ -43,12 +43,21 @@ def rewrap(
 
     def make(opened: OpenedBundle) -> Seal:
         session_key, _ = opened.open_session_key(identity)
-        old = opened.verified.statement
-        wrapped = wrap_session_key(session_key, recipients)
-        statement = acceptable(replace(old, encryption=replace(old.encryption, recipients=wrapped)))
-        return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, opened.verified.seal.index)
+        return rewrapped(opened.verified.seal, session_key, recipients, signers)
 
     return _reseal(bundle, sink, make, trust, expect, seal, overwrite, jobs, progress)
+
+
+def rewrapped(
+    seal: Seal, session_key: bytes, recipients: Sequence[PublicKey | FilePath], signers: Sequence[Signer]
+) -> Seal:
+    """Return the seal of the same payload for other recipients. session_key: checked against its commitment.
+
+    Whoever signs has checked the payload, or had it checked. Raises UsageError.
+    """
+    wrapped = wrap_session_key(session_key, recipients)
+    statement = acceptable(replace(seal.statement, encryption=replace(seal.statement.encryption, recipients=wrapped)))
+    return Seal(sign(SEAL_TYPE, statement.encode(), signers), statement, seal.index)
 
 
 def cosign(

@@ -1,4 +1,4 @@
-"""Many workers, one result: seal, verify and unseal by threads or a cluster, over folders and buckets (extra `fleet`).
+"""Many workers, one result: seal, verify, unseal, scrub and rewrap by threads or a cluster (extra `fleet`).
 
 An engine, threads() or dask(), is who does the work; a Watch looks on. All of it is described in docs/fleet.md.
 """
@@ -6,6 +6,7 @@ An engine, threads() or dask(), is who does the work; a Watch looks on. All of i
 from ._engines import Engine, TlsFiles, dask, threads
 from ._jobs import JobCancelledError, Progress, Report, Watch
 from ._opening import Opened, unseal, verify
+from ._rewrapping import Rewrapped, SealLog, Selection, rewrap
 from ._scrub_work import Finding
 from ._scrubbing import Scrubbed, scrub
 from ._sealing import Sealed, seal
@@ -17,11 +18,15 @@ __all__ = [
     "Opened",
     "Progress",
     "Report",
+    "Rewrapped",
     "Scrubbed",
+    "SealLog",
     "Sealed",
+    "Selection",
     "TlsFiles",
     "Watch",
     "dask",
+    "rewrap",
     "scrub",
     "seal",
     "threads",

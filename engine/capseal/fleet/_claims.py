@@ -25,6 +25,9 @@ class Claims(Protocol):
     def check_open(self) -> None:
         """Raise SourceChangedError where the job was given up."""
 
+    def close(self) -> None:
+        """Let no part be sent any more. Raises TransferError."""
+
 
 class ClaimsInMemory:
     """Claims of a job that no other process works on, and whose key nobody else ever has."""
@@ -32,6 +35,7 @@ class ClaimsInMemory:
     def __init__(self) -> None:
         self._said: dict[str, bytes] = {}
         self._lock = threading.Lock()
+        self._closed = False
 
     def claim(self, name: str, what: bytes) -> None:
         with self._lock:
@@ -39,7 +43,11 @@ class ClaimsInMemory:
         _check_claim(name, said, what)
 
     def check_open(self) -> None:
-        """Whoever gives it up is the process that works on it."""
+        if self._closed:
+            raise SourceChangedError("the job was given up")
+
+    def close(self) -> None:
+        self._closed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,6 @@ class ClaimsInStore:
             raise SourceChangedError(f"{self.folder}: the job was given up")
 
     def close(self) -> None:
-        """Let no part be sent any more."""
         places.put_new(self.folder, CLOSED, memoryview(b""))
 
 

@@ -1,27 +1,33 @@
 """Who does the work: threads of this process, or the workers of a Dask cluster. Both are an Executor."""
 
+import asyncio
 import ipaddress
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import KeyFileError, TransferError, UsageError
 from ..native import processors
 
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed import Future as RemoteFuture
+
+T = TypeVar("T")
+
 _CONNECT_S = 30.0
-_WHOLE_WINDOW = 2
-"""Tasks under way for each thread: the next one is there when one ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Where tasks run. name: for reports; shared: other processes do, which may be killed and their tasks done again.
 
-    threads: says how many tasks run at once, now; lost: what is raised in place of a task's own error where it ended
-    with its worker.
+    threads: says how many tasks run at once, now, 0 where nobody can be reached; lost: what is raised in place of a
+    task's own error where it ended with its worker.
     """
 
     name: str
@@ -29,11 +35,6 @@ class Engine:
     shared: bool
     threads: Callable[[], int]
     lost: tuple[type[BaseException], ...] = ()
-
-    @property
-    def window(self) -> int:
-        """How many tasks to have under way."""
-        return max(1, self.threads()) * _WHOLE_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,45 @@ def dask(address: str, *, tls: TlsFiles | None = None, connect_s: float = _CONNE
     except (OSError, WorkerStartTimeoutError) as error:
         raise TransferError(f"cannot reach the cluster at {address}: {error or type(error).__name__}") from error
     with client:
-        # Never by what goes into a task: its digest would be the name of it, and of two equal ones one is done.
-        executor = client.get_executor(pure=False)
-        yield Engine("dask", executor, True, lambda: sum(client.nthreads().values()), (KilledWorker,))
+        yield Engine("dask", ClusterExecutor(client), True, lambda: _threads_of(client), (KilledWorker,))
+
+
+class ClusterExecutor(Executor):
+    """A Dask client as an Executor, each of whose futures ends, whatever becomes of its task.
+
+    `Client.get_executor()` has futures that never do: where a result was lost with its worker before it was fetched,
+    and the task then fails or is forgotten.
+    """
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        loop: Any = client.loop  # of tornado, whose types do not say that it is around one of asyncio
+        self._loop: asyncio.AbstractEventLoop = loop.asyncio_loop
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Have a task done by a worker. Its future raises CancelledError where the scheduler has forgotten it."""
+        from distributed.client import ClosedClientError
+
+        try:
+            # Never by what goes into a task: its digest would be the name of it, and of two equal ones one is done.
+            remote = self._client.submit(fn, *args, pure=False, **kwargs)
+        except ClosedClientError as error:
+            raise TransferError(f"the scheduler was lost: {error}") from error
+        return asyncio.run_coroutine_threadsafe(self._outcome(remote), self._loop)
+
+    async def _outcome(self, remote: "RemoteFuture[T]") -> T:
+        try:
+            result: T = await self._client.gather(remote, asynchronous=True)
+        finally:
+            remote.release()
+        return result
+
+
+def _threads_of(client: "Client") -> int:
+    try:
+        return sum(client.nthreads().values())
+    except (OSError, CancelledError):  # a scheduler that comes back, or does not
+        return 0
 
 
 def check_address(address: str, tls: TlsFiles | None) -> None:

@@ -14,11 +14,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _TRIES = 10
+_UNDER_WAY = 2
+"""Tasks for each thread: the next one is there when one ends."""
 _LOOK_S = 0.25
 """How long a wait is, between looks at whether it was cancelled."""
 _PAUSE_S = 0.02
 _COUNT_S = 5.0
 """How long the number of workers is believed."""
+_PATIENCE_S = 300.0
+"""How long a job waits while there is no worker at all."""
+_LAST_S = 10.0
+"""How long a job that ends early waits for tasks that were begun, where others do them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +77,25 @@ class Watch:
 
 
 def results(
-    engine: Engine, function: Callable[..., R], tasks: Iterable[Task[T]], *, watch: Watch
+    engine: Engine,
+    function: Callable[..., R],
+    tasks: Iterable[Task[T]],
+    *,
+    watch: Watch,
+    give_up: Callable[[], None] | None = None,
 ) -> Generator[tuple[Task[T], R], None, None]:
     """Yield tasks and what the function returned for them, in the order in which they end.
 
     The first error stops everything that was not begun, as does who leaves the iteration: close it. In this process
-    what was begun has ended then. Raises what the function does, JobCancelledError, TransferError where a task's
-    workers were lost again and again.
+    what was begun has ended then. give_up: tells tasks that were begun to end, which are waited for a while then, too,
+    where others do them. Raises what the function does, JobCancelledError, TransferError where a task's workers were
+    lost again and again, or none is left.
     """
     began = watch.clock()
     waiting = iter(tasks)
     pending: dict[Future[R], tuple[Task[T], int]] = {}
     begun_bytes = 0
-    window, counted = engine.window, began
+    working, counted, worked = engine.threads(), began, began
     exhausted = False
     pause = Event()
     lost: tuple[type[BaseException], ...] = (*engine.lost, CancelledError)
@@ -95,7 +107,11 @@ def results(
         while True:
             now = watch.clock()
             if now - counted > _COUNT_S:
-                window, counted = engine.window, now
+                working, counted = engine.threads(), now
+                worked = now if working else worked
+                if now - worked > _PATIENCE_S:
+                    raise TransferError(f"the cluster has had no worker for {now - worked:.0f} s")
+            window = max(1, working) * _UNDER_WAY
             while len(pending) < window and not exhausted and not _too_fast(watch, begun_bytes, now - began):
                 task = next(waiting, None)
                 if task is None:
@@ -132,6 +148,9 @@ def results(
                     watch.report(watch.progress)
                 yield task, result
     finally:
+        if pending and give_up is not None:
+            give_up()
+            wait(pending, timeout=_LAST_S)
         for future in pending:
             future.cancel()
         if not engine.shared:

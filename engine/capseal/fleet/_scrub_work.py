@@ -20,7 +20,7 @@ from ..server.storage.pointers import Entry
 from ..server.storage.records import ReleaseRecord
 from ..server.storage.stored_runs import StoredPayload
 from ..trust.expect import Expect
-from ..trust.store import parse_store
+from ..trust.store import TrustStore, parse_store
 from . import _places as places
 
 RECORD, SEAL, INDEX = "record", "seal", "index"
@@ -48,6 +48,14 @@ class ScrubWork:
     trust: bytes
     role: Role
     most_bytes: int
+
+    def trust_store(self) -> TrustStore:
+        """Return whose seals count."""
+        return parse_store(strictjson.parse(self.trust, "trust store"))
+
+    def expect(self, of: AppChannel) -> Expect:
+        """Return what a seal must be of, as of now."""
+        return Expect(app=of.app, channel=of.channel, role=self.role, now=datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ def _note_unclear(work: ScrubWork, item: Item, looked: Looked) -> None:
     seal_path = layout.release_object(item.of, item.entry.sequence, item.entry.mark, layout.SEAL)
     looked.sizes[seal_path] = None
     try:
-        statement = _verdict(work, item, seal_path).statement
+        statement = verdict_on(work, item, seal_path).statement
     except RejectedError:
         looked.unclear.append(layout.PAYLOADS)
         return
@@ -165,7 +173,7 @@ def _needed(record: ReleaseRecord) -> Iterator[tuple[str, int | None]]:
 def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) -> list[RunCheck]:
     """Return what is to be read of a release's payloads, by indexes that its seal vouches for."""
     try:
-        verified = _verdict(work, item, record.seal_path)
+        verified = verdict_on(work, item, record.seal_path)
         statement = verified.statement
         payload = statement.payload
         if (payload.digest.hex(), payload.size) != (record.payload.digest, record.payload.size):
@@ -186,7 +194,7 @@ def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) 
     return checks
 
 
-def _verdict(work: ScrubWork, item: Item, seal_path: str) -> Verified:
+def verdict_on(work: ScrubWork, item: Item, seal_path: str) -> Verified:
     """Return the verdict on a release's seal. Raises RejectedError, TransferError."""
     data = places.get_all(work.store, seal_path)
     if data is None:
@@ -194,9 +202,7 @@ def _verdict(work: ScrubWork, item: Item, seal_path: str) -> Verified:
     found = hashlib.sha256(data).hexdigest()
     if found != item.entry.seal:
         raise TamperedError(f"has digest {found[:16]}, {item.entry.seal[:16]} was published")
-    trust = parse_store(strictjson.parse(work.trust, "trust store"))
-    expect = Expect(app=item.of.app, channel=item.of.channel, role=work.role, now=datetime.now(UTC))
-    verified = accept_detached(data, trust, expect)
+    verified = accept_detached(data, work.trust_store(), work.expect(item.of))
     if verified.statement.sequence != item.entry.sequence:
         raise TamperedError(f"is of sequence {verified.statement.sequence}, not {item.entry.sequence}")
     return verified

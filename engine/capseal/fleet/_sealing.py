@@ -119,7 +119,7 @@ def _index(work: SealWork, spans: Sequence[Span], size: int, engine: Engine, wat
     """Have all spans sealed, and return the index that came of it."""
     merge = IndexMerge(segment_count(size))
     todo = (Task(span, (work, span), payload_bytes(span, size)) for span in spans)
-    with closing(results(engine, seal_span, todo, watch=watch)) as done:
+    with closing(results(engine, seal_span, todo, watch=watch, give_up=work.claims.close)) as done:
         for task, entries in done:
             merge.put(task.what, entries)
     return merge.entries()
@@ -149,8 +149,7 @@ def _sweep_unless_sealed(folder: str, claims: Claims) -> None:
     with suppress(TransferError):  # there is an error already, and parts without a seal mean nothing
         if places.get_all(folder, SEAL) is not None:
             return
-        if isinstance(claims, ClaimsInStore):
-            claims.close()
+        claims.close()
         names = [one.name for one in places.listed(folder)]
         places.delete(folder, [name for name in names if Span.of_part(name)])
 

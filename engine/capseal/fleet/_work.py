@@ -55,12 +55,12 @@ def seal_span(work: SealWork, span: Span) -> bytes:
 
     Raises SourceChangedError, TamperedError where the destination holds something else, TransferError, OSError.
     """
-    work.claims.check_open()
     cipher = SegmentCipher.of_stream(work.key, Header.parse(work.header))
     most = min(span.segments, work.output.part_segments)
     plain, out = _buffer(most), _buffer(most)
     entries = bytearray()
     for part in parts(span, part_segments=work.output.part_segments):
+        work.claims.check_open()
         payload, found = _encrypted(work.source, cipher, part, plain, out)
         # Before the first byte of it leaves: a store that refuses a part has seen it all the same.
         work.claims.claim(part.part_name, len(payload).to_bytes(_CLAIMED_SIZE_BYTES, "big") + found)

@@ -357,7 +357,7 @@ def _digest_of(path: str) -> str | None:
     try:
         with open(path, "rb") as file:
             return sha256(file.read()).hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):  # no file was named
         return None
 
 

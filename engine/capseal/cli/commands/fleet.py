@@ -293,6 +293,91 @@ def scrub(
     return exit_codes.REJECTED if scrubbed.findings else exit_codes.DONE
 
 
+def rewrap(
+    store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")],
+    select: Annotated[
+        list[str] | None,
+        option(
+            "--select",
+            metavar="WHICH",
+            repeatable=True,
+            help="APP, APP@CHANNEL, APP@CHANNEL:SEQUENCE or APP@CHANNEL:FIRST-LAST; repeatable.",
+        ),
+    ] = None,
+    identity: options.Identities = None,
+    signer: options.Signers = None,
+    signer_command: options.SignerCommand = None,
+    recipient: options.Recipients = None,
+    trust: Annotated[
+        list[str] | None,
+        option(
+            "--trust",
+            metavar="FILE",
+            repeatable=True,
+            help="Whose seals count: the present store, then those of the past that the log goes by.",
+        ),
+    ] = None,
+    log: Annotated[
+        str | None,
+        option("--log", metavar="FILE", help="The release log: only what it holds is signed anew.", writes=True),
+    ] = None,
+    role: options.ExpectRole = options.RoleName.PRODUCTION,
+    *,
+    work: Work,
+    passphrases: Passphrases,
+) -> int:
+    """Seal what a server's store has for other recipients; devices open both, whoever has lost a key only the old one.
+
+    Each release is the old one or the new one; run it again where it was killed. Exit code 1 where some had to stay.
+    """
+    config = options.find_config()
+    path = log or config.log
+    if not select:
+        raise UsageError("say which: --select APP, APP@CHANNEL or APP@CHANNEL:FIRST-LAST")
+    if path is None:
+        raise UsageError("no log: give --log FILE, or set 'log' in capseal.toml; only what it holds is signed anew")
+    need("fleet")
+    need("server")
+    with work.engine() as engine, _watched("Rewrapping") as watch:
+        from datetime import UTC, datetime
+
+        from ... import fleet
+        from ...format.strictjson import Role
+        from ...project.seal_log import replacing_seals
+
+        selected = [fleet.Selection.parse(text) for text in select]
+        stores = [options.load_trust(one) for one in trust or (config.trust,)]
+        signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
+        with replacing_seals(path, trust=stores, signer=signers[0], clock=lambda: datetime.now(UTC)) as seal_log:
+            done = fleet.rewrap(
+                store,
+                select=selected,
+                identity=options.load_identities(identity or config.identities, passphrases),
+                recipients=options.load_recipients(recipient or config.recipients),
+                signers=signers,
+                log=seal_log,
+                trust=stores[0],
+                engine=engine,
+                role=Role(role.value),
+                task_bytes=work.task_bytes,
+                dry_run=work.dry_run,
+                watch=watch,
+            )
+    if work.json:
+        console.print_json(done.to_json())
+    else:
+        for finding in done.findings:
+            console.say(f"{finding.kind}: {finding.path}: {finding.text}")
+        releases = titles.counted(len(done.findings), "release") + " left as they are" if done.findings else ""
+        would = " would be read, nothing was changed" if work.dry_run else ""
+        console.say(
+            f"{store}: {titles.counted(done.renewed, 'release')} rewrapped, {done.already} were already"
+            f"{', ' + releases if releases else ''}"
+            f"{f'; {done.report.bytes} bytes{would}' if would else ''}"
+        )
+    return exit_codes.REJECTED if done.findings else exit_codes.DONE
+
+
 def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
     config = options.find_config()
     return {
@@ -306,6 +391,6 @@ def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
 COMMANDS = {
     "fleet": Group(
         help="Large jobs on threads or a Dask cluster, over folders and buckets (docs/fleet.md).",
-        commands={"seal": seal, "verify": verify, "unseal": unseal, "scrub": scrub},
+        commands={"seal": seal, "verify": verify, "unseal": unseal, "scrub": scrub, "rewrap": rewrap},
     )
 }

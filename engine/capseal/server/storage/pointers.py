@@ -169,6 +169,17 @@ class ChannelPointer:
         entry = self.entries[sequence]._replace(withdrawn=when)
         return replace(self, revision=self.revision + 1, entries=self.entries.with_one(entry))
 
+    def resealed(self, other: Mapping[Entry, Entry]) -> "ChannelPointer | None":
+        """Return it with other seals of some of its releases; None where none of them is as it was.
+
+        other: what stands for an entry that is still there.
+        """
+        entries = self.entries
+        for before, after in other.items():
+            if entries.get(before.sequence) == before:
+                entries = entries.with_one(after)
+        return None if entries is self.entries else replace(self, revision=self.revision + 1, entries=entries)
+
     def unpublished(self, entry: Entry, *, before: "ChannelPointer") -> "ChannelPointer | None":
         """Return it without a release that nobody was told of; None where it has none such.
 
