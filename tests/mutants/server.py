@@ -102,6 +102,18 @@ MUTANTS = (
         "tests/server/test_sending.py::test_what_many_ask_for_at_once_is_verified_once",
     ),
     Mutant(
+        "server/storage/_folder.py",
+        "_OBJECT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
+        "_OBJECT = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC",
+        PARTS + "test_what_is_planted_in_place_of_an_object_is_neither_read_nor_waited_for",
+    ),
+    Mutant(
+        "server/_forwarded.py",
+        'return ",".join(headers.getlist(name)).rpartition(",")[2].strip()',
+        'return headers.get(name, "").rpartition(",")[2].strip()',
+        "tests/server/test_proxies.py::test_a_client_that_writes_a_line_before_the_proxys_own_is_not_believed",
+    ),
+    Mutant(
         "native/checkedsend.py",
         "if hashing.segment_digests(segment) != self._entries[number * DIGEST_BYTES :][:DIGEST_BYTES]:",
         "if number == 0 and hashing.segment_digests(segment) != self._entries[number * DIGEST_BYTES :][:DIGEST_BYTES]:",

@@ -75,6 +75,36 @@ def test_a_file_that_was_cut_aborts_the_answer(keeping_nothing: Live, store: Pat
     assert keeping_nothing.client.get(payload_url(keeping_nothing)).status_code == 503
 
 
+@pytest.mark.parametrize("verify_reads", [False, True])
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_an_object_is_neither_read_nor_waited_for(
+    planted: str, verify_reads: bool, tmp_path: Path, store: Path, trust: TrustStore, bundle: Bundle
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"nobody's to read" * S)
+    limits = Limits(verified_bytes=0)
+    with live_server(str(store), trust, verify_reads=verify_reads, limits=limits) as live:
+        live.publish(bundle).raise_for_status()
+        (seal,) = store.glob("releases/*/*/*/*/seal")
+        whole, ranges = {}, {"Range": "bytes=0-9,4000000-4000009"}
+        for path, url, asked in (
+            (payload_file(store, bundle.digest, "0000000000-16"), payload_url(live), [whole, ranges]),
+            (seal, live.release_url(7) + "/seal", [whole]),
+        ):
+            path.unlink()
+            if planted == "link":
+                path.symlink_to(secret)
+            elif planted == "pipe":
+                os.mkfifo(path)
+            else:
+                path.mkdir()
+            for headers in asked:
+                answer = live.client.get(url, headers=headers, timeout=20)
+                assert answer.status_code == 503
+                assert b"nobody" not in answer.content
+        assert live.client.get("/livez").status_code == 200
+
+
 def test_who_takes_slowly_is_served_and_who_takes_nothing_is_dropped(keeping_nothing: Live, bundle: Bundle) -> None:
     request = f"GET {payload_url(keeping_nothing)} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     before = len(os.listdir("/proc/self/fd"))

@@ -72,6 +72,12 @@ def test_what_a_client_writes_in_front_of_what_the_proxy_adds_is_not_believed(ca
     assert proxies.origin(("127.0.0.1", 5), came)[0] == client
 
 
+def test_a_client_that_writes_a_line_before_the_proxys_own_is_not_believed() -> None:
+    written = [("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "evil.test")]
+    told = told_by(LOOPBACK, *written, ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "a.test"))
+    assert told == ["127.0.0.1", "https", "a.test"]
+
+
 def test_what_is_no_scheme_and_no_host_is_left_aside() -> None:
     for scheme, host in (("gopher", "a b"), ("https, http", "a.test/x"), ("", "evil.test@a"), ("HTTPX", "-a")):
         told = told_by(LOOPBACK, ("X-Forwarded-Proto", scheme), ("X-Forwarded-Host", host))

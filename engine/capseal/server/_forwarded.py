@@ -92,14 +92,19 @@ class Forwarded:
         changed: dict[str, object] = {
             "client": self._proxies.origin(scope["client"], headers.getlist("x-forwarded-for"))
         }
-        protocol = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        protocol = _last(headers, "x-forwarded-proto").lower()
         if protocol in ("http", "https"):
             changed["scheme"] = protocol
-        host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip()
+        host = _last(headers, "x-forwarded-host")
         if _HOST.fullmatch(host):
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
             changed["headers"] = [(b"host", host.encode()), *others]
         return {**scope, **changed}
+
+
+def _last(headers: Headers, name: str) -> str:
+    """Return the last value of a header, on whichever line it is: what stands before it anybody may have written."""
+    return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def _unmapped(network: _Network) -> _Network:

@@ -20,8 +20,8 @@ what that takes and returns how many bytes) and their `count`. It is sent whole,
 taking; the body's last message is `http.response.body` as ever.
 """
 
-_AT_ONCE_BYTES = 4 * 1024 * 1024
-"""The kernel's work for it is what holds the event loop longest: a millisecond."""
+_AT_ONCE_BYTES = 2 * 1024 * 1024
+"""The kernel's work for it is what holds the event loop longest: half a millisecond, or ten times that."""
 
 
 class Outlet:

@@ -4,7 +4,9 @@ All but sharing() waits for the disk, in the calling thread. Raises OSError, and
 """
 
 import asyncio
+import errno
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -16,6 +18,8 @@ from . import layout
 
 _OF_FILE_SYSTEM = "lost+found"
 """What is in every new ext4."""
+
+_OBJECT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _LOCK_TIMEOUT_S = 10.0
 _LOCK_PAUSE_S = 0.005
@@ -85,17 +89,38 @@ class Folder:
     def read(self, name: str, most: int) -> bytes | None:
         """Return an object of at most so many bytes, or None where it is not there. Raises TransferError."""
         try:
-            with open(os.path.join(self.path, name), "rb", buffering=0) as file:
-                data = file.read(most + 1)
+            data = self.read_span(name, 0, most + 1)
         except FileNotFoundError:
             return None
         if len(data) > most:
             raise TransferError(f"storage: {name} has more than {most} bytes")
         return data
 
+    def read_span(self, name: str, offset: int, size: int) -> bytes:
+        """Return bytes of an object, fewer where it ends before. Raises FileNotFoundError, TransferError."""
+        fd = self.open(name)
+        try:
+            size = max(0, min(size, os.fstat(fd).st_size - offset))
+            found = os.pread(fd, size, offset)
+            while len(found) < size and (more := os.pread(fd, size - len(found), offset + len(found))):
+                found += more
+            return found
+        finally:
+            os.close(fd)
+
     def open(self, name: str) -> int:
-        """Return a descriptor of an object. Raises FileNotFoundError."""
-        return os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_CLOEXEC)
+        """Return a descriptor of an object. Raises FileNotFoundError, TransferError where it is no file."""
+        # What others put into the folder may be a link to what is nobody's to read, or a pipe, which would wait.
+        try:
+            fd = os.open(os.path.join(self.path, name), _OBJECT)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise TransferError(f"storage: {name} is a symbolic link") from error
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise TransferError(f"storage: {name} is no file")
+        return fd
 
     def sync(self, names: Collection[str]) -> None:
         """Make objects and their names survive a power cut. Raises TransferError where one is gone."""

@@ -274,6 +274,11 @@ class Storage:
     async def get(self, path: str, *, most: int) -> bytes:
         """Return an object of at most so many bytes. Raises FileNotFoundError."""
         with failures(f"cannot get {path}"):
+            if self._folder is not None:
+                data = await asyncio.to_thread(self._folder.read, path, most)
+                if data is None:
+                    raise FileNotFoundError(path)
+                return data
             result = await obstore.get_async(self._store, path)
             if result.meta["size"] > most:
                 raise TransferError(f"storage: {path} has {result.meta['size']} bytes, at most {most} are expected")
@@ -301,6 +306,8 @@ class Storage:
     @in_time
     async def read(self, path: str, offset: int, size: int) -> memoryview:
         """Return bytes of an object: fewer where it ends before. Raises FileNotFoundError."""
+        if self._folder is not None:
+            return await asyncio.to_thread(self.read_now, path, offset, size)
         with failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(await obstore.get_range_async(self._store, path, start=offset, length=size))
 
@@ -310,9 +317,11 @@ class Storage:
         return self._folder is not None
 
     def read_now(self, path: str, offset: int, size: int) -> memoryview:
-        """Do what read() does, in the calling thread."""
+        """Do what read() does of a local folder, in the calling thread."""
+        if self._folder is None:
+            raise FileNotFoundError(path)
         with failures(f"cannot read {size} bytes at {offset} of {path}"):
-            return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
+            return memoryview(self._folder.read_span(path, offset, size))
 
     def open_now(self, path: str) -> int:
         """Return a descriptor of an object in a local folder, in the calling thread. Raises FileNotFoundError."""
