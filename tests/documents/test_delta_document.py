@@ -36,7 +36,7 @@ def test_every_command_of_the_page_runs_after_those_before_it(tmp_path: Path) ->
                 live = stack.enter_context(live_server(str(tmp_path / "store"), trust))
                 block = block.replace(SERVER, live.url)
             command = ["sh", "-e", "-c", block] if language == "sh" else [sys.executable, "-c", block]
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
             assert done.returncode == 0, (block, done.stderr)
         [release] = live.client.get("/v1/apps").json()["latest"]
     assert len(release["attachments"]) == 2
