@@ -129,7 +129,7 @@ def refused(found: dict[str, Any]) -> tuple[str, str]:
 def test_requests_of_devices_hold_no_more_memory_than_is_allowed(
     store: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("capseal.capgo._serving.MAX_BODIES_BYTES", 100_000)
+    monkeypatch.setattr("capseal.capgo._update_routes.MAX_BODIES_BYTES", 100_000)
     with live_server(str(store), trust, extensions=[CapgoUpdates()]) as live, ExitStack() as stack:
         host, port = live.url.removeprefix("http://").split(":")
         head = f"POST {UPDATES} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n".encode()
