@@ -296,6 +296,28 @@ def test_a_release_that_was_published_without_its_head_says_what_to_do(project):
     assert "capseal head sign --current 2" in failed.err
 
 
+def test_a_release_says_what_devices_install_and_what_is_next(project):
+    def said(*words):
+        done = project.release(*words)
+        assert done.code == 0
+        return done.out.decode().splitlines()[-1]
+
+    nothing = "devices that require a head install nothing before one names it: capseal head sign --current 1 "
+    assert nothing in said(1, "--no-head")
+    assert "next: devices install it from there" in said(2)
+    assert "devices install 2, which head 1 names, and not this one: capseal head sign --current 3 " in said(
+        3, "--no-head"
+    )
+    assert "10 of 1000 devices install it" in said(4, "--share", 10)
+    project.release(5, "--no-publish").succeeded()
+    published = project.run("publish", f"releases/{APP}@production-5.payload", project.url, "--no-head")
+    assert "next: devices install 2, which head 2 names" in published.out.decode()
+
+
+def test_a_head_is_shown_of_a_server_that_is_named_as_such(project):
+    project.run("head", "show", project.url).failed_with(2, f"capseal head show --server {project.url}")
+
+
 # Fetching what a head names
 
 
@@ -329,6 +351,15 @@ def test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number(pr
     project.head("sign", "--restore", 2).succeeded()
     fetched(project, "--sequence", 2).failed_with(1, "sequence 2 is recalled, as head 6 says")
     assert sequences(fetched(project)) == {1}
+
+
+def test_fetch_takes_no_recalled_release_though_a_later_head_names_it(project):
+    for sequence in (1, 2):
+        project.release(sequence).succeeded()
+    project.head("recall", 2, "--current", 1).succeeded()
+    project.head("sign", "--restore", 2, "--current", 2).succeeded()
+    assert current(project.served()) == [2]
+    fetched(project).failed_with(1, "names no release that fits here")
 
 
 def test_fetch_tells_where_no_head_says_what_is_current_and_fails_where_one_is_required(project):

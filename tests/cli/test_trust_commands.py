@@ -144,7 +144,17 @@ def test_init_overwrites_nothing_and_leaves_nothing_behind(project, tmp_path):
 
 def test_a_developers_own_development_key_is_made_as_the_doctor_says(project):
     run(project, "key", "generate", "signing", "-o", "keys/anna")
-    run(project, "trust", "add", "keys/anna.pub.pem", "--trust", "keys/trust-development.json", "--role", "development")
+    run(
+        project,
+        "trust",
+        "add",
+        "keys/anna.pub.pem",
+        "--trust",
+        "keys/trust-development.json",
+        "--role",
+        "development",
+        "--in-place",
+    )
     config = project / "capseal.toml"
     config.write_text(config.read_text().replace("keys/development.pem", "keys/anna.pem"))
     assert run(project, "doctor", "--project").returncode == 0
@@ -171,8 +181,9 @@ def test_a_company_ca_certifies_the_key_that_init_made(tmp_path):
     assert "exists already" in run(tmp_path, "key", "import", "chain.pem", code=2).stderr
     run(tmp_path, "key", "import", "chain.pem", "-f")
     # From now on the CA is trusted, and the key no longer by itself.
-    run(tmp_path, "trust", "add", "keys/signing.crt.pem", "--subject", "CN=Company")
-    shown = run(tmp_path, "trust", "remove", load_public_key(tmp_path / "keys/signing.pub.pem").fingerprint[:8]).stdout
+    run(tmp_path, "trust", "add", "keys/signing.crt.pem", "--subject", "CN=Company", "--in-place")
+    own = load_public_key(tmp_path / "keys/signing.pub.pem").fingerprint[:8]
+    shown = run(tmp_path, "trust", "remove", own, "--in-place").stdout
     assert "CN=Company" in shown and "key  " not in shown
     run(tmp_path, "seal", "www", "--version", "1")
     run(tmp_path, "verify", "www.sealed")
@@ -184,7 +195,7 @@ def test_a_company_ca_certifies_the_key_that_init_made(tmp_path):
     signed = ("-config", "ca.conf", "-keyfile", "ca.key", "-cert", "ca.pem")
     ssl("ca", *signed, "-revoke", "issued.pem")
     ssl("ca", *signed, "-gencrl", "-out", "crl.pem")
-    run(tmp_path, "trust", "add", "crl.pem")
+    run(tmp_path, "trust", "add", "crl.pem", "--in-place")
     assert "was revoked at" in run(tmp_path, "verify", "www.sealed", code=1).stderr
 
 
@@ -215,6 +226,47 @@ def test_a_key_that_is_no_root_makes_no_update(project, tmp_path, signer2):
     assert "is no root key of this trust store" in told
     assert store.read_bytes() == (project / "keys/trust.json").read_bytes()
     assert not (tmp_path / "2.json").exists()
+
+
+def test_a_store_with_a_root_is_not_edited_unless_that_is_said(project, tmp_path, signer2):
+    store = tmp_path / "trust.json"
+    shutil.copy(project / "keys/trust.json", store)
+    (tmp_path / "new.pub.pem").write_bytes(signer2.public_key.pem)
+    signing = load_public_key(project / "keys/signing.pub.pem").fingerprint
+    before = store.read_bytes()
+    for words in (
+        ("add", str(tmp_path / "new.pub.pem")),
+        ("remove", signing),
+        ("heads", "--max-age", "3"),
+        ("restart", "7"),
+    ):
+        told = run(project, "trust", *words, "--trust", str(store), code=2).stderr
+        assert "has a root" in told and "--update FILE, or --in-place" in told and told.count("\n") == 1
+        assert store.read_bytes() == before
+    both = ("--in-place", "--update", str(tmp_path / "2.json"), "--trust", str(store))
+    assert "--in-place" in run(project, "trust", "heads", "--max-age", "3", *both, code=2).stderr
+    run(project, "trust", "heads", "--max-age", "3", "--in-place", "--trust", str(store))
+    assert (load_trust(store).version, load_trust(store).heads.max_age_s) == (1, 3 * 86400)
+
+
+def test_a_projects_store_stays_until_an_update_has_its_signatures(project, tmp_path, signer, signer2):
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    for name, key in (("other", signer), ("new", signer2)):
+        key.save(copy / f"{name}.pem")
+        (copy / f"{name}.pub.pem").write_bytes(key.public_key.pem)
+    run(copy, "trust", "add", "other.pub.pem", "--purpose", "root", "--threshold", "2", "--in-place")
+    before = load_trust(copy / "keys/trust.json")
+    said = run(copy, "trust", "add", "new.pub.pem", "--update", "updates/2.json").stdout
+    assert "1 of 2 signatures of version 2's root; keys/trust.json stays at version 1" in said
+    assert "next: capseal trust cosign updates/2.json" in said
+    assert load_trust(copy / "keys/trust.json") == before
+    assert "the threshold is 2" in run(copy, "trust", "apply", "updates/2.json", code=1).stderr
+    said = run(copy, "trust", "cosign", "updates/2.json", "-s", "other.pem").stdout
+    assert f"signed by {signer.public_key.fingerprint[:16]}, too: 2 of 2 signatures" in said
+    run(copy, "trust", "apply", "updates/2.json")
+    assert load_trust(copy / "keys/trust.json").version == 2
+    assert load_trust(copy / "updates/1.json") == before
 
 
 def test_every_purpose_is_changed_by_command_and_devices_follow(project, tmp_path, signer, signer2, recipient):
@@ -319,14 +371,15 @@ def test_a_threshold_can_rise_with_the_keys_and_fall_with_them(project, tmp_path
     for name, key in (("a", signer), ("b", signer2)):
         (tmp_path / f"{name}.pub.pem").write_bytes(key.public_key.pem)
     files = [str(tmp_path / f"{name}.pub.pem") for name in "ab"]
-    run(project, "trust", "add", *files, "--threshold", "2", "--trust", str(store))
+    run(project, "trust", "add", *files, "--threshold", "2", "--in-place", "--trust", str(store))
     assert load_trust(store).threshold == 2
     both = [key.public_key.fingerprint for key in (signer, signer2)]
-    assert "threshold 2" in run(project, "trust", "remove", *both, "--trust", str(store), code=2).stderr
-    run(project, "trust", "remove", *both, "--threshold", "1", "--trust", str(store))
+    on = ("--in-place", "--trust", str(store))
+    assert "threshold 2" in run(project, "trust", "remove", *both, *on, code=2).stderr
+    run(project, "trust", "remove", *both, "--threshold", "1", *on)
     assert load_trust(store) == load_trust(project / "keys/trust.json")
-    assert "names 0 entries" in run(project, "trust", "remove", "12345678", "--trust", str(store), code=2).stderr
-    assert "names 0 entries" in run(project, "trust", "remove", both[0][:7], "--trust", str(store), code=2).stderr
+    assert "names 0 entries" in run(project, "trust", "remove", "12345678", *on, code=2).stderr
+    assert "names 0 entries" in run(project, "trust", "remove", both[0][:7], *on, code=2).stderr
 
 
 def test_a_key_can_come_from_a_file_descriptor(project, tmp_path):

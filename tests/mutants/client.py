@@ -45,6 +45,12 @@ MUTANTS = (
         FETCHING + "test_fetch_takes_nothing_that_is_withdrawn_or_recalled_even_by_its_number",
     ),
     Mutant(
+        "client/_current.py",
+        "for one in current.releases if one.digest not in forbidden.digests)",
+        "for one in current.releases if one.sequence not in forbidden.sequences)",
+        FETCHING + "test_fetch_takes_no_recalled_release_though_a_later_head_names_it",
+    ),
+    Mutant(
         "client/_connection.py",
         "self._follows = token is None and not self._client.base_url.userinfo",
         "self._follows = not self._client.base_url.userinfo",

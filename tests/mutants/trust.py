@@ -14,6 +14,18 @@ NOT_PUBLISHED = "tests/server/test_heads.py::test_what_a_head_has_withdrawn_or_r
 
 MUTANTS = (
     Mutant(
+        "trust/head_chain.py",
+        "        if named.digest in gone:\n",
+        "        if named.sequence in gone.values():\n",
+        HEADS + "test_what_has_the_payload_of_a_release_that_is_named_is_not_recalled",
+    ),
+    Mutant(
+        "trust/updates.py",
+        "        if found.digest != digest:\n",
+        "        if found.version != version:\n",
+        ROTATION + "test_the_stores_of_before_are_those_whose_digests_the_updates_name",
+    ),
+    Mutant(
         "trust/heads.py",
         "if found != digest:",
         "if not found:",
@@ -297,7 +309,7 @@ MUTANTS = (
     Mutant(
         "trust/key_sets.py",
         "                key.verify(signature.sig, message)\n",
-        "                if len(signers) < self.threshold:\n                    key.verify(signature.sig, message)\n",
+        "                if len(found) < self.threshold:\n                    key.verify(signature.sig, message)\n",
         KEY_SETS + "test_a_signature_that_names_a_key_of_the_set_must_verify_or_all_are_refused",
     ),
     Mutant(

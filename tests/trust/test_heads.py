@@ -393,6 +393,19 @@ def test_a_release_covers_another_where_it_fits_all_that_the_other_does(one, oth
     assert chain.covers(release(2, one), release(1, other)) is expected
 
 
+def test_what_has_the_payload_of_a_release_that_is_named_is_not_recalled(store):
+    head = first(store)
+    (named,) = head.current
+    kept = {"app": APP, "channel": CHANNEL, "role": Role.PRODUCTION, "created": NOW}
+    for digest in ("f" * 64, named.digest):
+        recall = Recall(**kept, releases=(RecalledRelease(1999999999, digest, "6.6.6"),))
+        if digest != named.digest:
+            chain.check_spared(head, recall)
+            continue
+        with pytest.raises(UsageError, match=f"has the payload of sequence {named.sequence}, which is current"):
+            chain.check_spared(head, recall)
+
+
 def test_caps_are_told_when_a_head_is_made(store):
     head = first(store)
     with pytest.raises(UsageError, match="at most 1024"):

@@ -33,6 +33,8 @@ from capseal.trust.updates import (
     make_update,
     next_epoch,
     read_update,
+    signed_by,
+    stores_before,
 )
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -261,3 +263,29 @@ def test_a_roots_signature_carries_no_certificate(stores, root):
     certified = CertifiedSigner(root, make_certificate(root, name="root", now=NOW))
     with pytest.raises(SignatureError, match="carries certificates, bare keys sign it"):
         accept_update(stores[0], make_update(stores[0], stores[1], signers=[certified]))
+
+
+def test_the_stores_of_before_are_those_whose_digests_the_updates_name(stores, root, signer2):
+    first, second, third = stores
+    documents = {
+        1: first.to_json(),
+        2: make_update(first, second, signers=[root]),
+        3: make_update(second, third, signers=[root]),
+    }
+    assert list(stores_before(third, documents.get)) == [second, first]
+    assert list(stores_before(second, documents.get)) == [first]
+    assert list(stores_before(first, documents.get)) == []
+    # Whoever hands them on can hold some back, and put nothing else in their place.
+    assert list(stores_before(third, {**documents, 1: None}.get)) == [second]
+    assert list(stores_before(third, {**documents, 2: None}.get)) == []
+    forged = replace(second, keys=(TrustedKey(signer2.public_key),))
+    assert list(stores_before(third, {**documents, 2: make_update(first, forged, signers=[signer2])}.get)) == []
+    assert list(stores_before(third, {**documents, 1: forged.to_json()}.get)) == [second]
+
+
+def test_an_update_says_how_many_of_a_root_signed_it(stores, root, roots, signer):
+    first, second, _ = stores
+    update = make_update(first, second, signers=[root])
+    both = _set(root, roots[1], threshold=2)
+    assert (signed_by(update, first.root), signed_by(update, both), signed_by(update, _set(signer))) == (1, 1, 0)
+    assert signed_by(cosign_update(update, roots[1]), both) == 2

@@ -1,10 +1,13 @@
 """Small signed documents that change in time, to a server and from it: bytes, which nobody here judges."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..constants import MAX_ENVELOPE_BYTES
 from ._connection import Connection, NoFileError, NoHeadError
 from ._remote import read_small
+
+T = TypeVar("T")
 
 _FRESH = {"Cache-Control": "no-cache"}
 """Asks caches on the way to ask the server: who signs or follows what comes next needs the last one."""
@@ -21,12 +24,10 @@ def fetch_document(connection: Connection, path: str, what: str) -> bytes | None
         return None
 
 
-def put_document(connection: Connection, path: str, data: bytes, **keywords: Any) -> None:
-    """Bring a document to a path. keywords: of the request.
+def put_document(connection: Connection, path: str, data: bytes, parse: Callable[[Any], T], **keywords: Any) -> T:
+    """Bring a document to a path, and return what is made of the answer. keywords: of the request.
 
     Raises RejectedError, NotNextError, TransferError, UsageError.
     """
     timeout = connection.answer_timeout
-    connection.retried(
-        lambda: connection.ask("PUT", path, lambda value: None, content=data, timeout=timeout, **keywords)
-    )
+    return connection.retried(lambda: connection.ask("PUT", path, parse, content=data, timeout=timeout, **keywords))

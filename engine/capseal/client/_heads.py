@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..http import paths
 from ._connection import Connection
@@ -50,10 +51,14 @@ def put_head(
     """
     path = paths.filled(paths.CHANNEL_HEAD, app=app, channel=channel)
     query = [("restore", str(sequence)) for sequence in restored] + ([] if over is None else [("over", over)])
-    put_document(connection, path, head, params=query)
+    put_document(connection, path, head, _nothing, params=query)
 
 
 def put_recall(connection: Connection, digest: str, recall: bytes, *, app: str, channel: str) -> None:
     """Bring a recall to where heads may name it. Raises RejectedError, TransferError, UsageError."""
     path = paths.filled(paths.CHANNEL_RECALL, app=app, channel=channel, digest=digest)
-    put_document(connection, path, recall)
+    put_document(connection, path, recall, _nothing)
+
+
+def _nothing(value: Any) -> None:
+    """Make nothing of an answer: that it came says it all."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..http import paths
 from ._connection import Connection
@@ -27,6 +28,15 @@ def trust_updates(url: str, *, app: str) -> Iterator[UpdateOf]:
         yield lambda version: fetch_update(connection, app=app, version=version)
 
 
-def put_update(connection: Connection, update: bytes, *, app: str, version: int) -> None:
-    """Bring an update to where devices follow it. Raises RejectedError, NotNextError, TransferError, UsageError."""
-    put_document(connection, paths.filled(paths.TRUST_UPDATE, app=app, version=version), update)
+def put_update(connection: Connection, update: bytes, *, app: str, version: int) -> int | None:
+    """Bring an update to where devices follow it; return the version of the trust store that the server goes by then.
+
+    None where it does not say. Raises RejectedError, NotNextError, TransferError, UsageError.
+    """
+    path = paths.filled(paths.TRUST_UPDATE, app=app, version=version)
+    return put_document(connection, path, update, _in_force)
+
+
+def _in_force(value: Any) -> int | None:
+    said = value.get("in_force") if isinstance(value, dict) else None
+    return said if type(said) is int else None

@@ -141,7 +141,8 @@ def _whose(path: str, config: Config, error: OSError) -> str:
         return (
             "it is private, and not in git: ask who holds it, or make one of your own: "
             "capseal key generate signing -o NAME && capseal trust add NAME.pub.pem "
-            f"--trust {config.development_trust} --role development, and NAME.pem in capseal.toml's development_signers"
+            f"--trust {config.development_trust} --role development --in-place, and NAME.pem in capseal.toml's "
+            "development_signers"
         )
     return "it is private, not in git, and for whoever opens bundles: ask who holds it, and put it there (mode 0600)"
 
@@ -290,7 +291,10 @@ def _heads(config: Config, now: datetime) -> Iterator[Finding]:
 
 
 def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Iterator[Finding]:
-    advice = "take it out with 'capseal trust remove': a production build must refuse what developers sign"
+    advice = (
+        "a production build must refuse what developers sign: take it out, capseal trust remove ID --trust "
+        f"{path}{_way(store)}"
+    )
     for trusted in store.keys:
         short = trusted.key.fingerprint[:16]
         if trusted.role is Role.DEVELOPMENT:
@@ -318,7 +322,8 @@ def _purposes(path: str, store: TrustStore, config: Config, now: datetime) -> It
         yield warning_at(
             path,
             "has no heads: devices cannot notice that a newer release is withheld",
-            f"capseal key generate signing -o head, capseal trust add head.pub.pem --purpose head --trust {path}",
+            f"capseal key generate signing -o head, capseal trust add head.pub.pem --purpose head --trust {path}"
+            f"{_way(store)}",
         )
         return
     yield from _unnamed(path, "head", store.heads.production, config.head_signers)
@@ -328,14 +333,18 @@ def _purposes(path: str, store: TrustStore, config: Config, now: datetime) -> It
 
 def _unnamed(path: str, what: str, keys: KeySet, signers: Sequence[str]) -> Iterator[Finding]:
     """Find signers that a set of the store's does not have."""
-    for signer in signers:
-        key = _public_of(signer)
-        if key is not None and key not in keys.keys:
-            yield error_at(
-                path,
-                f"does not have {signer} as a {what} key",
-                f"correct {what}_signers in capseal.toml, or rotate to it (docs/keys.md)",
-            )
+    for signer in strangers_to(keys, signers):
+        yield error_at(
+            path,
+            f"does not have {signer} as a {what} key",
+            f"correct {what}_signers in capseal.toml, or rotate to it (docs/keys.md)",
+        )
+
+
+def strangers_to(keys: KeySet, signers: Sequence[str]) -> list[str]:
+    """Return the signers that a set of keys has not, where their public halves are at hand."""
+    found = ((signer, _public_of(signer)) for signer in signers)
+    return [signer for signer, key in found if key is not None and key not in keys.keys]
 
 
 def _expiring(path: str, store: TrustStore, now: datetime) -> Iterator[Finding]:
@@ -365,12 +374,21 @@ def _untrusted(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator
 def _let_in(public: str, path: str, store: TrustStore) -> str:
     """Return what to do about a signer that a store does not trust."""
     if store.version == 1:
-        return f"capseal trust add {public} --trust {path}, and ship the store with the app"
+        return f"capseal trust add {public} --trust {path}{_way(store)}"
     # After a rotation it may be the key that was taken out, which nobody shall be told to let in again.
     return (
         "if it was rotated out: name the signers of now in capseal.toml; if it is new: the root lets it in, "
         f"capseal trust add {public} --trust {path} --update FILE"
     )
+
+
+def _way(store: TrustStore) -> str:
+    """Return how a store is changed: by an update, unless devices follow none of it, or no build has it yet."""
+    if store.root is None:
+        return ", and ship the store with the app"
+    if store.version > 1:
+        return " --update FILE"
+    return " --update FILE (--in-place where no build has the store yet)"
 
 
 def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterator[Finding]:
@@ -388,7 +406,7 @@ def _unrevocable(path: str, store: TrustStore, signers: Sequence[str]) -> Iterat
                 path,
                 f"trusts key {key.fingerprint[:16]} by itself beside {anchor.subject.rfc4514_string()!r}, which "
                 "vouches for it: neither its certificate's end nor a revocation would change anything",
-                f"capseal trust remove {key.fingerprint[:16]} --trust {path}",
+                f"capseal trust remove {key.fingerprint[:16]} --trust {path}{_way(store)}",
             )
 
 

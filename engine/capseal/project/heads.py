@@ -7,7 +7,7 @@ for a server that says that it refused one and keeps it; and a server that shows
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -114,6 +114,14 @@ def reminder(signed: SignedHead, store: TrustStore, now: datetime) -> str | None
     if head.expires - now < timedelta(seconds=store.heads.max_age_s) / 4:
         return f"head {head.number} expires soon, at {shown_time(head.expires)}"
     return None
+
+
+def kept_heads_of(folder: str, app: str | None) -> Iterator[SignedHead]:
+    """Yield the last head of each channel of an app that a folder keeps. Raises FormatError, OSError."""
+    for path in kept_heads(folder):
+        signed = kept_head(path)
+        if signed is not None and signed.head.app == app:
+            yield signed
 
 
 def kept_heads(folder: str) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from ..constants import MAX_CURRENT, MAX_RECALLS, MAX_WITHDRAWN
 from ..errors import NotForUsError, RollbackError, UsageError
 from ..format.head import Candidate, Head, LogReference, NamedRelease
+from ..format.recall import Recall
 from ..format.requires import Requires, version_numbers
 from ..format.strictjson import Role
 from .heads import SignedHead, check_follows, policy_of, reference_to
@@ -73,7 +74,7 @@ def first_head(
     """Return the first head of a chain. age_s: how long it is valid, in seconds. Raises NotForUsError, UsageError."""
     listed = _ordered(current)
     if not listed:
-        raise UsageError("no release is current: a head names at least one")
+        raise UsageError("no release is current, and a head names at least one: say which, with --current SEQUENCE")
     issued, expires = _validity(store, now, None, age_s)
     return Head(
         app=app,
@@ -166,7 +167,7 @@ def withdrawing(head: Head, sequences: Iterable[int], *, instead: Iterable[Named
         raise UsageError(f"{len(gone)} withdrawn sequences, at most {MAX_WITHDRAWN} are allowed: restore old ones")
     current = _ordered(release for release in head.current if release.sequence not in gone) or _ordered(instead)
     if not current:
-        raise UsageError("nothing is left that is current: say what is, by its sequence")
+        raise UsageError("nothing is left that is current: say what is, with --current SEQUENCE")
     candidate = head.candidate
     if candidate is not None and candidate.release.sequence in gone:
         candidate = None
@@ -184,6 +185,20 @@ def with_recall(head: Head, digest: str) -> Head:
     if len(recalls) > MAX_RECALLS:
         raise UsageError(f"{len(recalls)} recalls, at most {MAX_RECALLS} are allowed")
     return replace(head, recalls=recalls)
+
+
+def check_spared(head: Head, recall: Recall) -> None:
+    """Raise UsageError where a recall names the payload of a release that the head names.
+
+    Who had a release key may have sealed that payload anew, under the sequence that is recalled.
+    """
+    gone = {release.digest: release.sequence for release in recall.releases}
+    for named in head.releases:
+        if named.digest in gone:
+            raise UsageError(
+                f"sequence {gone[named.digest]} has the payload of sequence {named.sequence}, which is current: both "
+                "would fail for good; withdraw it instead, with 'capseal head sign --withdraw'"
+            )
 
 
 def with_log(head: Head, log: LogReference | None) -> Head:

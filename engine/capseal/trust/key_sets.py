@@ -56,8 +56,21 @@ class KeySet:
         what: names the signed thing and whose set this is, in messages. A signature that names a key of the set must
         verify, or all are refused; those of strangers count for nothing. Raises SignatureError.
         """
+        signers = self.signers(message, signatures, what=what)
+        if len(signers) < self.threshold:
+            raise SignatureError(
+                f"{what}: signed by {len(signers)} of its {len(self.keys)} keys, the threshold is {self.threshold} "
+                "different ones"
+            )
+        return signers
+
+    def signers(self, message: bytes, signatures: Sequence[Signature], *, what: str) -> tuple[PublicKey, ...]:
+        """Return the keys of the set that signed the message, however few. what: as for check().
+
+        Raises SignatureError.
+        """
         keys = {key.fingerprint: key for key in self.keys}
-        signers: dict[str, PublicKey] = {}
+        found: dict[str, PublicKey] = {}
         for signature in signatures:
             if signature.x5c:
                 # Nobody signs x5c, and here nobody looks at it: it would only spell the same document otherwise.
@@ -67,13 +80,8 @@ class KeySet:
             key = keys.get(signature.keyid)
             if key is not None:
                 key.verify(signature.sig, message)
-                signers[signature.keyid] = key
-        if len(signers) < self.threshold:
-            raise SignatureError(
-                f"{what}: signed by {len(signers)} of its {len(self.keys)} keys, the threshold is {self.threshold} "
-                "different ones"
-            )
-        return tuple(signers.values())
+                found[signature.keyid] = key
+        return tuple(found.values())
 
     def to_value(self) -> dict[str, Any]:
         """Return the set as JSON values."""

@@ -7,7 +7,8 @@ the digest of the store before, so that it fits one store only: neither another 
 build's. Why python-tuf's Root is not used: docs/keys.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..crypto.keys import Signer
 from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, UsageError
@@ -16,6 +17,9 @@ from ..format.dsse import Envelope
 from ..format.strictjson import Members, check_fingerprint
 from .signing import add_signature, sign
 from .store import TrustStore, parse_store
+
+if TYPE_CHECKING:
+    from .key_sets import KeySet
 
 UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json"
 
@@ -101,6 +105,42 @@ def follow(store: TrustStore, updates: Iterable[bytes]) -> TrustStore:
         if read_update(update)[1].version > store.version:
             store = accept_update(store, update)
     return store
+
+
+def signed_by(update: bytes, root: "KeySet") -> int:
+    """Return how many different keys of a root signed an update. Raises FormatError, SignatureError."""
+    envelope, _, _ = _parse(update)
+    return len(root.signers(envelope.message, envelope.signatures, what="update of a trust store, whose root"))
+
+
+def stores_before(store: TrustStore, document_of: Callable[[int], bytes | None]) -> Iterator[TrustStore]:
+    """Yield the versions of a store that came before it, the newest first, as far as they are to be had.
+
+    document_of: returns the update that brings a version, or that version itself as a file, None where there is none;
+    nobody need be trusted for it: each store is the one whose digest its successor's update names. Raises FormatError.
+    """
+    digest, version = store.digest, store.version
+    while (data := document_of(version)) is not None:
+        previous, found = read_update(data) if is_update(data) else (None, _parse_file(data))
+        if found.digest != digest:
+            return
+        if version != store.version:
+            yield found
+        if previous is None:
+            return
+        digest, version = previous, version - 1
+
+
+def is_update(data: bytes) -> bool:
+    """Tell an update of a trust store from a trust store."""
+    return b'"signatures"' in data
+
+
+def _parse_file(data: bytes) -> TrustStore:
+    try:
+        return parse_store(strictjson.parse(data, "trust store"))
+    except KeyFileError as error:
+        raise FormatError(str(error)) from error
 
 
 def _parse(update: bytes) -> tuple[Envelope, str, TrustStore]:

@@ -76,19 +76,24 @@ def publish(
         logged = log_published(config.log, digest, trust=options.load_trust(config.trust))
         if logged and not json:
             console.say(f"logged in {config.log}, where its entry was pending")
-    if head:
-        from . import head_sending
+    from . import head_sending
 
-        with servers.connect(url, token_file) as connection:
-            statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
+    sent = None
+    statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
+    with servers.connect(url, token_file) as connection:
+        if head:
             sent = head_sending.send_after_publishing(
                 config, connection, passphrases, statement, log=config.log, share=share
             )
-        if not json:
-            head_sending.tell_after_publishing(sent, config, statement)
+        devices = None if json else head_sending.told_of_devices(config, connection, statement, sent)
     if json:
         number = None if sent is None else sent.head.number
         console.print_json({"release": release, "logged": logged, "head": number})
+        return
+    if head:
+        head_sending.tell_after_publishing(sent, config, statement)
+    if devices is not None:
+        console.say(f"next: {devices}")
 
 
 def fetch(

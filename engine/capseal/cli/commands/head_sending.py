@@ -70,6 +70,45 @@ def tell_after_publishing(sent: "SignedHead | None", config: "Config", statement
         say(f"head {sent.head.number} says what is current until {expires}; 'capseal head renew' says it for longer")
 
 
+def told_of_devices(
+    config: "Config", connection: "Connection", statement: "Statement", sent: "SignedHead | None"
+) -> str | None:
+    """Return what devices do instead of installing a release that was just published, and what is next, or None.
+
+    sent: the head that went out with it; where none did, the server is asked for its own.
+    """
+    from ...client import fetch_head
+    from ...trust.heads import read_head
+
+    sequence = statement.sequence
+    production = statement.role.value == options.RoleName.PRODUCTION.value
+    path = config.trust if production else config.development_trust
+    store = options.load_trust(path) if path is not None and statement.app == config.app else None
+    try:
+        data = None if sent is not None else fetch_head(connection, app=statement.app, channel=statement.channel)
+        signed = sent if data is None else read_head(data)
+    except CapsealError as error:
+        return f"what devices are told is current, the server does not say: {error}"
+    say_so = f"capseal head sign --current {sequence} --channel {statement.channel}"
+    if signed is None:
+        if store is None or store.heads is None:
+            return None
+        return f"devices that require a head install nothing before one names it: {say_so}"
+    head, digest = signed.head, statement.payload.digest.hex()
+    if store is not None and head.store.version < store.version:
+        older = f"head {head.number} names version {head.store.version} of the trust store"
+        return f"{older}, so devices that follow version {store.version} install nothing: {say_so}"
+    if any((one.sequence, one.digest) == (sequence, digest) for one in head.current):
+        return None
+    if head.candidate is not None and head.candidate.release.digest == digest:
+        return f"{head.candidate.share} of 1000 devices install it, and all once 'capseal head sign --promote' says so"
+    named = ", ".join(str(one.sequence) for one in head.current)
+    higher = [one.sequence for one in head.current if one.sequence > sequence]
+    if higher:
+        say_so += "".join(f" --withdraw {one}" for one in higher)
+    return f"devices install {named}, which head {head.number} names, and not this one: {say_so}"
+
+
 def remind(config: "Config", app: str, channel: str) -> None:
     """Warn where the head that a project keeps for a channel has to be renewed."""
     from datetime import UTC, datetime

@@ -71,7 +71,8 @@ def sign(
         shown = [named_by(published_release(asked, sequence)) for sequence in numbers("--current", current)]
         offered = None if candidate is None else named_by(published_release(asked, candidate))
         salt = secrets.token_bytes(ROLLOUT_SALT_BYTES)
-        digest, gone = (None, []) if recall is None else send_recall(asked, recall)
+        digest, recalled = (None, None) if recall is None else send_recall(asked, recall)
+        gone = [] if recalled is None else [release.sequence for release in recalled.releases]
 
         def change(head: "Head") -> "Head":
             head = chain.restoring(head, restored)
@@ -86,7 +87,10 @@ def sign(
                 head = chain.paused(head, paused=pause)
             if promote:
                 head = chain.promoted(head)
-            return head if digest is None else chain.with_recall(head, digest)
+            if digest is None or recalled is None:
+                return head
+            chain.check_spared(head, recalled)
+            return chain.with_recall(head, digest)
 
         sent = send_head(asked, change, first=lambda: shown, restored=restored, adopt=adopt, over=over)
         tell_sent(sent, asked)
@@ -117,11 +121,16 @@ def show(
     from ...trust.heads import read_head
 
     config = options.find_config()
+    if file is not None and "://" in file:
+        raise UsageError(f"{file}: is a server and no file: capseal head show --server {file}")
     if server is None:
         path = file or kept_path(config, options.chosen_app(app, config), options.chosen_channel(channel, config))
         found = kept_head(path)
         if found is None:
-            raise UsageError(f"{path}: no head is kept here; 'capseal head sign --current SEQUENCE' makes the first")
+            raise UsageError(
+                f"{path}: no head is kept here; 'capseal head sign --current SEQUENCE' makes the first, "
+                "'capseal head show --server URL' shows a server's"
+            )
     else:
         need("client")
         from ...client import Connection, fetch_head

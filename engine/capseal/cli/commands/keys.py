@@ -96,9 +96,10 @@ def import_(
     own, root = loaded.certificates[0], loaded.certificates[-1]
     say(f"{output}: {loaded.subject}, valid until {own.not_valid_after_utc:%Y-%m-%d}")
     if root != own:
-        say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}'")
+        say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}' --in-place")
         # A key that is trusted by itself is so for ever: no revocation by the CA would change that.
-        say(f"and its key only through it: capseal trust remove {loaded.key.fingerprint[:16]}")
+        say(f"and its key only through it: capseal trust remove {loaded.key.fingerprint[:16]} --in-place")
+        say("(--in-place: where no build has the store yet; else an update, which the root signs: --update FILE)")
 
 
 COMMANDS = {

@@ -23,7 +23,11 @@ def verify(
     trust: Annotated[
         list[str] | None,
         option(
-            "--trust", metavar="FILE", repeatable=True, help="Who may have signed; repeat it for stores of the past."
+            "--trust",
+            metavar="FILE",
+            repeatable=True,
+            help="Who may have signed; repeat it for stores of the past. Default: capseal.toml's, and those "
+            "before it that updates/ has.",
         ),
     ] = None,
     update: Annotated[
@@ -48,6 +52,10 @@ def verify(
     if path is None:
         raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
     stores = _followed([options.load_trust(store) for store in trust or (config.trust,)], update or ())
+    if not trust and not update:
+        from ...project.trust_history import past
+
+        stores += past(options.project_folder(), stores[0])
     logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
     pending = load_pending(path)

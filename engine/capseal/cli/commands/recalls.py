@@ -13,9 +13,12 @@ from .head_signing import Signing
 from .head_texts import numbers, tell_sent
 
 if TYPE_CHECKING:
+    from ...errors import RejectedError
     from ...format.head import Head
     from ...format.recall import Recall
+    from ...format.statement import Statement
     from ...project.heads import HeadSigning
+    from ...trust.store import TrustStore
 
 Releases = Annotated[
     list[str],
@@ -69,16 +72,20 @@ def recall(
         digest = _put_recall(asked, data)
 
         def change(head: "Head") -> "Head":
-            return chain.with_recall(chain.withdrawing(head, gone, instead=shown), digest)
+            head = chain.withdrawing(head, gone, instead=shown)
+            chain.check_spared(head, document)
+            return chain.with_recall(head, digest)
 
         tell_sent(send_head(asked, change), asked)
 
 
 def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Signing) -> "Recall":
     """Return the recall of what sequences or seals name, each of them verified. Raises RejectedError, UsageError."""
+    from dataclasses import replace
     from datetime import UTC, datetime
 
     from ...bundle.opened import accept_detached
+    from ...errors import NotForUsError, SignatureError
     from ...format.recall import Recall, RecalledRelease
     from ...format.strictjson import Role
     from ...project.heads import published_release
@@ -88,12 +95,22 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
     role = Role(signing.role.value)
     app, channel = options.chosen_app(signing.app, config), options.chosen_channel(signing.channel, config)
     store = options.load_trust(signing.trust or (config.trust if role is Role.PRODUCTION else config.development_trust))
-    statements = [
-        published_release(asked, int(one))
-        if asked is not None and one.isdigit()
-        else accept_detached(one, store, Expect(app=app, channel=channel, role=role)).statement
-        for one in dict.fromkeys(releases)
-    ]
+    stores = [store, *_stores_before(store, asked, app)]
+
+    def once_accepted(one: str) -> "Statement":
+        # What is recalled may be what a key signed that was removed since; of the past, only that is believed.
+        refused: RejectedError | None = None
+        for then in stores:
+            try:
+                if asked is not None and one.isdigit():
+                    return published_release(replace(asked, store=then), int(one))
+                return accept_detached(one, then, Expect(app=app, channel=channel, role=role)).statement
+            except (NotForUsError, SignatureError) as error:
+                refused = refused or error
+        versions = ", ".join(str(then.version) for then in stores)
+        raise SignatureError(f"{one}: {refused}; asked were versions {versions} of the trust store") from refused
+
+    statements = [once_accepted(one) for one in dict.fromkeys(releases)]
     statements.sort(key=lambda statement: -statement.sequence)
     return Recall(
         app=app,
@@ -102,6 +119,24 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
         created=datetime.now(UTC),
         releases=tuple(RecalledRelease(s.sequence, s.payload.digest.hex(), s.version) for s in statements),
     )
+
+
+def _stores_before(store: "TrustStore", asked: "HeadSigning | None", app: str) -> "list[TrustStore]":
+    """Return the versions of the trust store before this one, by the updates that are kept here or published."""
+    from ...project.trust_history import kept
+    from ...trust.updates import stores_before
+
+    folder = options.project_folder()
+
+    def document_of(version: int) -> bytes | None:
+        here = kept(folder, version)
+        if here is not None or asked is None or version < 2:
+            return here
+        from ...client import fetch_update
+
+        return fetch_update(asked.connection, app=app, version=version)
+
+    return list(stores_before(store, document_of))
 
 
 def cosign(
@@ -113,15 +148,16 @@ def cosign(
     """Add a signature to a recall."""
     from ...trust.heads import cosign_recall
 
-    options.cosign_file(file, cosign_recall, signer or options.find_config().signers, passphrases)
+    by = options.cosign_file(file, cosign_recall, signer or options.find_config().signers, passphrases)
+    say(f"{file}: signed by {by.fingerprint[:16]}, too; next: capseal head sign --recall {file}")
 
 
-def send_recall(asked: "HeadSigning", file: str) -> tuple[str, list[int]]:
-    """Bring a recall to the server; return its digest and what it recalls."""
+def send_recall(asked: "HeadSigning", file: str) -> "tuple[str, Recall]":
+    """Bring a recall to the server; return its digest, and what it says."""
     from ...trust.heads import read_recall
 
     data = options.read_document(file)
-    return _put_recall(asked, data), [release.sequence for release in read_recall(data).releases]
+    return _put_recall(asked, data), read_recall(data)
 
 
 def _put_recall(asked: "HeadSigning", data: bytes) -> str:

@@ -177,9 +177,11 @@ def release(
             steps=stack.enter_context(progress.in_steps()),
         )
         statement = released.verified.statement
-        sent = None
+        sent, devices = None, None
         if connection is not None and head:
             sent = head_sending.send_after_publishing(config, connection, passphrases, statement, log=log, share=share)
+        if connection is not None and not json:
+            devices = head_sending.told_of_devices(config, connection, statement, sent)
     if json:
         console.print_json(
             {
@@ -208,7 +210,8 @@ def release(
         console.say(f"not published; next: {publish_it}, or release with --server URL")
     else:
         head_sending.tell_after_publishing(sent, config, statement)
-        console.say(f"published at {server}; next: devices install it from there (capseal device install {server})")
+        installed = f"devices install it from there (capseal device install {server})"
+        console.say(f"published at {server}; next: {devices or installed}")
 
 
 def _told(recipe: "MadeRecipe", payload_bytes: int) -> str:

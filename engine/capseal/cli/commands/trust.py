@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import KeyFileError, UsageError
-from ..framework import options, servers
-from ..framework.arguments import Choice, Group, argument, at_least, option
-from ..framework.console import complain, print_json, say
-from ..framework.extras import need
+from ..framework import options
+from ..framework.arguments import Choice, Group, argument, at_least, flag, option
+from ..framework.console import print_json, say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
+from .trust_updates import Store, apply, cosign, is_projects, keep_past, note, publish, standing, store_path
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from ...crypto.keys import Signer
-    from ...project.config import Config
     from ...trust.key_sets import KeySet
     from ...trust.store import TrustStore
 
-Store = Annotated[
-    str | None, option("--trust", metavar="FILE", help="The trust store; default: the one in capseal.toml.")
-]
 Threshold = Annotated[
     int | None,
     option("--threshold", metavar="N", type=at_least(1), help="How many different keys must sign from now on."),
+]
+InPlace = Annotated[
+    bool, flag("--in-place", help="Change the file alone, though the store has a root: before a build has it.")
 ]
 Update = Annotated[
     str | None,
@@ -52,7 +51,7 @@ def show(
 
     from ...trust.updates import read_update
 
-    path = _path(file)
+    path = store_path(file)
     data = options.read_document(path)
     previous = None
     if b'"signatures"' in data:
@@ -89,6 +88,7 @@ def add(
     ] = None,
     threshold: Threshold = None,
     update: Update = None,
+    in_place: InPlace = False,
     signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
@@ -114,7 +114,10 @@ def add(
             now=datetime.now(UTC).replace(microsecond=0),
         )
 
-    _change(trust, edit, update, signer, passphrases)
+    _change(trust, edit, update, signer, passphrases, in_place=in_place)
+    if purpose is Purpose.HEAD:
+        name = "head_signers" if role is options.RoleName.PRODUCTION else "development_head_signers"
+        say(f"next: name the private half in {name} of capseal.toml, where heads are signed")
 
 
 def remove(
@@ -125,6 +128,7 @@ def remove(
     trust: Store = None,
     threshold: Threshold = None,
     update: Update = None,
+    in_place: InPlace = False,
     signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
@@ -132,7 +136,10 @@ def remove(
     """Trust keys or certificates no longer, of whatever purpose."""
     from ...project.trust_edits import without
 
-    _change(trust, lambda store: without(store, ids, threshold=threshold), update, signer, passphrases)
+    def edit(store: "TrustStore") -> "TrustStore":
+        return without(store, ids, threshold=threshold)
+
+    _change(trust, edit, update, signer, passphrases, in_place=in_place)
 
 
 def heads(
@@ -144,6 +151,7 @@ def heads(
         str | None, option("--until", metavar="YYYY-MM-DD", help="When the last head expires at the latest.")
     ] = None,
     update: Update = None,
+    in_place: InPlace = False,
     signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
@@ -160,7 +168,7 @@ def heads(
             policy = replace(policy, max_age_s=max_age * 86400)
         return replace(store, heads=policy if until is None else replace(policy, until=_day(until)))
 
-    _change(trust, edit, update, signer, passphrases)
+    _change(trust, edit, update, signer, passphrases, in_place=in_place)
 
 
 def restart(
@@ -169,6 +177,7 @@ def restart(
     ],
     trust: Store = None,
     update: Update = None,
+    in_place: InPlace = False,
     signer: options.OtherSigners = None,
     *,
     passphrases: Passphrases,
@@ -183,70 +192,7 @@ def restart(
 
         return replace(store, restart=Restart(sequence, datetime.now(UTC).replace(microsecond=0)))
 
-    _change(trust, edit, update, signer, passphrases)
-
-
-def cosign(
-    update: Annotated[str, argument("UPDATE", help="An update that more than one has to sign.")],
-    signer: options.OtherSigners = None,
-    *,
-    passphrases: Passphrases,
-) -> None:
-    """Add a signature to an update. Look at what it brings first: 'capseal trust show UPDATE'."""
-    from ...trust.updates import cosign_update
-
-    options.cosign_file(update, cosign_update, signer or options.find_config().root_signers, passphrases)
-
-
-def apply(
-    updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="In any order; old ones are skipped.")],
-    trust: Store = None,
-    *,
-    passphrases: Passphrases,
-) -> None:
-    """Check updates as a device does, and bring a trust store up to date."""
-    from ...io.drafts import replace_file
-    from ...trust.updates import follow, read_update
-
-    path = _path(trust)
-    data = [options.read_document(update) for update in updates]
-    old = options.load_trust(path)
-    new = follow(old, sorted(data, key=lambda update: read_update(update)[1].version))
-    if new != old:
-        replace_file(path, new.to_json(), mode=0o644)
-    say(f"{path}: version {new.version}" + (", as before" if new == old else f", was {old.version}"))
-    _note(path, new, passphrases)
-
-
-def publish(
-    updates: Annotated[list[str], argument("UPDATE...", repeatable=True, help="Updates; the server keeps every one.")],
-    server: servers.Server = None,
-    app: Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")] = None,
-    token_file: servers.TokenFile = None,
-) -> None:
-    """Bring updates to a server, before it goes by the new store itself, or after."""
-    need("client")
-    from ...client import put_update
-    from ...errors import NotForUsError
-    from ...trust.updates import read_update
-
-    config = options.find_config()
-    app, url = options.chosen_app(app, config), servers.chosen_server(server, config)
-    waiting: dict[int, bytes] = {}
-    for path in updates:
-        data = options.read_document(path)
-        waiting[read_update(data)[1].version] = data
-    with servers.connect(url, token_file) as connection:
-        # The server takes what is next to its store or to another update: from whichever end that begins.
-        for version in sorted(waiting):
-            try:
-                put_update(connection, waiting[version], app=app, version=version)
-            except NotForUsError:
-                continue
-            del waiting[version]
-        for version in sorted(waiting, reverse=True):
-            put_update(connection, waiting[version], app=app, version=version)
-    say(f"{url}: has {counted(len(updates), 'update')} of the trust store of {app}")
+    _change(trust, edit, update, signer, passphrases, in_place=in_place)
 
 
 def _change(
@@ -255,29 +201,70 @@ def _change(
     update: str | None,
     signers: list[str] | None,
     passphrases: Passphrases,
+    *,
+    in_place: bool,
 ) -> None:
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from ...io.drafts import replace_file, write_new
-    from ...trust.updates import make_update, next_epoch
+    from ...io.drafts import replace_file
 
-    path = _path(trust)
+    path = store_path(trust)
     now = datetime.now(UTC).replace(microsecond=0)
     old = options.load_trust(path)
+    if update is not None and in_place:
+        raise UsageError("--update and --in-place: a change is signed for devices, or made in the file alone")
+    if old.root is not None and update is None and not in_place:
+        raise UsageError(
+            f"{path}: has a root, so builds that have it follow signed updates and no edit: give --update FILE, or "
+            "--in-place where no build has it yet"
+        )
     # Changed on the way to a new version, whose epoch is known at the end.
     new = edit(old if old.created is not None else replace(old, created=now))
     if update is not None:
-        new = replace(new, version=old.version + 1, created=now, epoch=next_epoch(old, new))
-        loaded = options.load_signers(signers or options.find_config().root_signers, passphrases)
-        _check_roots(loaded, old, new)
-        write_new(update, make_update(old, new, signers=loaded), mode=0o644)
-    elif old.created is None and new.root is None and new.heads is None and new.restart is None:
+        _write_update(path, update, old, new, now, signers, passphrases)
+        return
+    if old.created is None and new.root is None and new.heads is None and new.restart is None:
         new = replace(new, created=None)
     replace_file(path, new.to_json(), mode=0o644)
     for line in _lines(new):
         say(line)
-    _note(path, new, passphrases)
+    note(path, new, passphrases)
+
+
+def _write_update(
+    path: str,
+    update: str,
+    old: "TrustStore",
+    new: "TrustStore",
+    now: "datetime",
+    signers: list[str] | None,
+    passphrases: Passphrases,
+) -> None:
+    from dataclasses import replace
+
+    from ...io.drafts import replace_file, write_new
+    from ...io.durable import make_folders
+    from ...trust.updates import make_update, next_epoch
+
+    new = replace(new, version=old.version + 1, created=now, epoch=next_epoch(old, new))
+    loaded = options.load_signers(signers or options.find_config().root_signers, passphrases)
+    _check_roots(loaded, old, new)
+    data = make_update(old, new, signers=loaded)
+    make_folders(os.path.dirname(update) or os.curdir)
+    write_new(update, data, mode=0o644)
+    for line in _lines(new):
+        say(line)
+    told, enough = standing(data, old)
+    if not enough and is_projects(path):
+        say(f"{update}: {told}; {path} stays at version {old.version}; next: capseal trust cosign {update} -s KEY")
+        return
+    if is_projects(path):
+        keep_past(old, [data])
+    replace_file(path, new.to_json(), mode=0o644)
+    say(f"{update}: {told}; {path} is version {new.version}")
+    say(f"next: capseal trust {'publish' if enough else 'cosign'} {update}{'' if enough else ' -s KEY'}")
+    note(path, new, passphrases)
 
 
 def _check_roots(signers: "Sequence[Signer]", old: "TrustStore", new: "TrustStore") -> None:
@@ -289,45 +276,6 @@ def _check_roots(signers: "Sequence[Signer]", old: "TrustStore", new: "TrustStor
                 f"key {signer.public_key.fingerprint[:16]} is no root key of this trust store, and root keys sign its "
                 "updates: nobody would take it"
             )
-
-
-def _note(path: str, store: "TrustStore", passphrases: Passphrases) -> None:
-    """Let the project's release log say at once that the version of its trust store begins."""
-    from datetime import UTC, datetime
-
-    from ...errors import RejectedError
-    from ...project.release import log_store
-
-    config = options.find_config()
-    if config.log is None or not config.signers or config.trust is None or not os.path.exists(config.log):
-        return
-    if os.path.realpath(path) != os.path.realpath(config.trust):
-        return
-    _remind_of_heads(config)
-    try:
-        signer = options.load_signers(config.signers[:1], passphrases)[0]
-        if log_store(config.log, trust=store, signer=signer, now=datetime.now(UTC)):
-            say(f"{config.log}: trust store version {store.version} begins")
-    except (KeyFileError, RejectedError, UsageError, FileNotFoundError) as error:
-        complain(f"warning: {config.log} does not say yet that version {store.version} begins: {error}; ")
-        complain(f"then: capseal log store -s KEY, with a release key of version {store.version}")
-
-
-def _remind_of_heads(config: "Config") -> None:
-    from ...project.heads import kept_head, kept_heads
-    from .head_sending import remind
-
-    for path in kept_heads(os.path.dirname(config.log or "")):
-        signed = kept_head(path)
-        if signed is not None and signed.head.app == config.app:
-            remind(config, signed.head.app, signed.head.channel)
-
-
-def _path(file: str | None) -> str:
-    path = file or options.find_config().trust
-    if path is None:
-        raise UsageError("no trust store: give --trust FILE, or make a project with 'capseal init'")
-    return path
 
 
 def _with(

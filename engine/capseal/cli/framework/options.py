@@ -191,8 +191,8 @@ def read_document(path: str) -> bytes:
 
 def cosign_file(
     path: str, cosign: "Callable[[bytes, Signer], bytes]", references: Sequence[str], passphrases: "Passphrases"
-) -> None:
-    """Put a document with one more signature in its file's place.
+) -> "PublicKey":
+    """Put a document with one more signature in its file's place; return whose it is.
 
     cosign: adds it; references: of the one key that signs. Raises UsageError, KeyFileError, RejectedError, OSError.
     """
@@ -200,6 +200,7 @@ def cosign_file(
 
     signer = load_one_signer(references, passphrases)
     replace_file(path, cosign(read_document(path), signer), mode=0o644)
+    return signer.public_key
 
 
 def load_identities(paths: Sequence[str], passphrases: "Passphrases") -> list["PrivateKey"]:
