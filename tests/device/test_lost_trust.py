@@ -104,7 +104,8 @@ def test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned(
     assert [failure.by for failure in status.failed] == ([] if stage == "staged" else ["copy"])
     if stage != "confirmed":  # the same payload comes back by another key
         theft.sign_anew(tmp_path / "anew", 2)
-        scene.show(2)
+        theft.bring(2, "staged")
+        assert [checked.problem for checked in scene.device.verify()] == [None, None]
         assert scene.take() == 2
 
 
