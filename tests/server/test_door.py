@@ -44,7 +44,7 @@ def test_the_server_loads_no_http_client_and_each_name_only_what_it_needs() -> N
     assert not {name.partition(".")[0] for name in costs["import"]} & EXTRA
     assert not {name.partition(".")[0] for name in costs["create_app"]} & {"uvicorn", "jinja2"}
     # What the libraries load in turn differs with their versions and with Python's; what is capseal's own does not.
-    assert sum(name.partition(".")[0] == "capseal" for name in every) < 130
+    assert sum(name.partition(".")[0] == "capseal" for name in every) < 140
 
 
 def test_every_public_name_of_the_server_is_there() -> None:
