@@ -1,6 +1,8 @@
 """What a cluster sees: the payload's key goes to workers over TLS, and is in no log, file, dump, result or error."""
 
 import base64
+import socket
+import ssl
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,3 +122,17 @@ def test_a_client_without_a_certificate_of_the_cluster_s_authority_is_refused(tm
             fleet.dask(secured.address, tls=tls, connect_s=2.0),
         ):
             pass
+
+
+def test_a_client_without_any_certificate_is_refused(secured: Secured) -> None:
+    host, _, port = secured.address.removeprefix("tls://").rpartition(":")
+    context = ssl.create_default_context(cafile=secured.tls.ca)
+    context.check_hostname = False
+    # The handshake ends before the server has looked: what it says then is that it wants one, or nothing at all.
+    with (
+        socket.create_connection((host, int(port)), timeout=60) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+        context.wrap_socket(plain) as wrapped,
+    ):
+        if not wrapped.recv(1):
+            raise ConnectionResetError("closed without a word")
