@@ -95,6 +95,8 @@ ALL = (
     _head("head", 'await trust.check(envelope, "production");', "", "recall-signature-none-trusted"),
     _head("headdocument", "sequence >= before", "sequence > before", "head-current-twice"),
     _head("keyset", "signers.size < set.threshold", "signers.size < 1", "head-signature-threshold"),
+    Weakened("following", "error instanceof RejectedError && kept", "false && kept", "stores: an update that is"),
+    Weakened("trustmemory", "asked === this.#updates", "asked.length > 0", "stores: updates that were replayed once"),
     _update("updates", "previous !== here", "false", "update-forked"),
     _update("updates", "await checkSigned(root, ", "await Promise.resolve(root, ", "update-new-root-missing"),
     Weakened("purposes", "if (other !== purpose)", "if (false)", "stores: store vector store-root-signs-heads"),

@@ -48,7 +48,7 @@ export function install(kept, payload, seal, release, { progress, expecting, sig
       checkStatement(state, statement);
       expecting?.(statement.content.size);
       const { recipeMemoryBytes } = rules;
-      const means = { identity, identityInput: kept.given.identity, storage, state, recipeMemoryBytes, signal };
+      const means = { identity, storage, state, recipeMemoryBytes, signal };
       const arriving = await plaintextFrom(incoming, release, means);
       const random = toHex(crypto.getRandomValues(new Uint8Array(8)));
       const folder = `${statement.sequence}-${digest.slice(0, 16)}-${random}`;

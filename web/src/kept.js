@@ -4,7 +4,7 @@ import { Heads } from "./headrules.js";
 import { Identity } from "./keys.js";
 import { builtInState } from "./state.js";
 import { encodeState, stateOf } from "./staterecord.js";
-import { byTrust } from "./trustmemory.js";
+import { Replay, byTrust } from "./trustmemory.js";
 import { loadTrust } from "./trust.js";
 
 /** @import { HeadUse } from "./headrules.js" */
@@ -49,14 +49,14 @@ export class Kept {
     this.rules = rules;
   }
 
-  /** @type {Promise<{ trust: TrustStore, builtin: TrustStore, identity: Identity }> | null} */
+  /** @type {Promise<{ trust: TrustStore, replay: Replay, identity: Identity }> | null} */
   #loaded = null;
 
   /** Return the keys in force, loaded once. */
   keys() {
     this.#loaded ??= (async () => {
-      const builtin = await loadTrust(this.given.trust);
-      return { trust: builtin, builtin, identity: await Identity.of(this.given.identity) };
+      const trust = await loadTrust(this.given.trust);
+      return { trust, replay: new Replay(trust), identity: await Identity.of(this.given.identity) };
     })();
     return this.#loaded;
   }
@@ -87,9 +87,9 @@ export class Kept {
   async load() {
     const { app, channel } = this.told;
     const { builtinSequence, check } = this.rules;
-    const { builtin } = await this.keys();
+    const { replay } = await this.keys();
     const state = builtInState(stateOf(await this.storage.load(), app, channel), builtinSequence, { check });
-    const found = await byTrust(state, builtin);
+    const found = await byTrust(state, replay);
     this.goBy(found.trust);
     return found.state;
   }

@@ -19,8 +19,8 @@ import { sha256, subtle } from "./webcrypto.js";
 /** @import { Statement } from "./statement.js" */
 
 /**
- * Who can open a bundle: the recipient's private key as PEM or CryptoKey, or a pair of CryptoKeys.
- * @typedef {string | CryptoKey | CryptoKeyPair} IdentityInput
+ * Who can open a bundle: the recipient's private key as PEM or CryptoKey, a pair of CryptoKeys, or what Identity.of() gave.
+ * @typedef {string | CryptoKey | CryptoKeyPair | Identity} IdentityInput
  */
 
 const MIN_BITS = 3072;
@@ -126,6 +126,7 @@ export class Identity {
    * @param {IdentityInput} input
    */
   static async of(input) {
+    if (input instanceof Identity) return input;
     if (typeof input === "string") return identityOfPem(input);
     const key = "privateKey" in input ? input.privateKey : input;
     if (key.type === "public") throw new KeyFileError(PUBLIC);

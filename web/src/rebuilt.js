@@ -20,7 +20,7 @@ import { hkdf, subtle } from "./webcrypto.js";
 
 /** @import { BaseFiles } from "./base.js" */
 /** @import { Bytes } from "./bytes.js" */
-/** @import { Identity, IdentityInput } from "./keys.js" */
+/** @import { Identity } from "./keys.js" */
 /** @import { Arriving, Incoming } from "./plaintext.js" */
 /** @import { Release } from "./releases.js" */
 /** @import { InstalledBundle, State } from "./state.js" */
@@ -30,7 +30,6 @@ import { hkdf, subtle } from "./webcrypto.js";
 /**
  * @typedef {object} Means
  * @property {Identity} identity
- * @property {IdentityInput} identityInput the same, as it was given
  * @property {Storage} storage
  * @property {State} state
  * @property {number} recipeMemoryBytes 0 to use no recipe
@@ -55,8 +54,8 @@ export async function rebuiltFrom(incoming, release, recipes, means) {
   const { companion, base } = found;
   const { verified } = incoming;
   const { stored, index } = release.companion(companion.name);
-  const { identityInput, recipeMemoryBytes, signal } = means;
-  const opening = { verified, name: companion.name, index, identity: identityInput, ...(signal && { signal }) };
+  const { identity, recipeMemoryBytes, signal } = means;
+  const opening = { verified, name: companion.name, index, identity, ...(signal && { signal }) };
   const pieces = rebuild(unsealCompanion(stored, opening), { base, memoryBytes: recipeMemoryBytes });
   const rebuilding = new Rebuilt(incoming, release, pieces, means);
   const recipeBytes = companion.size + DIGEST_BYTES * segmentCount(companion.size);

@@ -1,5 +1,6 @@
 /** What a device remembers of its trust store: updates that it followed, replayed from the built-in one at every start. */
 
+import { toBase64 } from "./bytes.js";
 import { RejectedError } from "./errors.js";
 import { restartedBy } from "./state.js";
 import { acceptUpdate, readUpdate, sameHeadKeys } from "./updates.js";
@@ -8,18 +9,44 @@ import { acceptUpdate, readUpdate, sameHeadKeys } from "./updates.js";
 /** @import { State } from "./state.js" */
 /** @import { TrustStore } from "./trust.js" */
 
+/** @typedef {{ store: TrustStore, fitting: number }} Replayed the store that updates make, and how many of them fit: the first ones */
+
+/** Kept updates, replayed from a built-in trust store; the same ones are not checked again. */
+export class Replay {
+  /** @type {Replayed | null} */
+  #found = null;
+  #updates = "";
+
+  /** @param {TrustStore} builtin */
+  constructor(builtin) {
+    this.builtin = builtin;
+  }
+
+  /**
+   * @param {readonly Bytes[]} updates
+   * @returns {Promise<Replayed>}
+   */
+  async of(updates) {
+    const asked = updates.map(toBase64).join();
+    if (this.#found && asked === this.#updates) return this.#found;
+    const found = await replayed(this.builtin, updates);
+    [this.#found, this.#updates] = [found, asked];
+    return found;
+  }
+}
+
 /**
  * Return the state as an app sees it whose built-in trust store that is, and the store to go by.
  *
  * Where the kept updates do not fit it, it wins: those from the first that does not on are dropped. Where none is left,
  * what was remembered of heads counts on only if the same keys sign heads, in the same epoch.
  * @param {State} state
- * @param {TrustStore} builtin
+ * @param {Replay} replay
  * @returns {Promise<{ state: State, trust: TrustStore }>}
  */
-export async function byTrust(state, builtin) {
+export async function byTrust(state, replay) {
   const updates = state.trust?.updates ?? [];
-  const { store, fitting } = await replayed(builtin, updates);
+  const { store, fitting } = await replay.of(updates);
   if (fitting === updates.length) return { state: inForce(state, store), trust: store };
   const memory = { updates: updates.slice(0, fitting), restarted: state.trust?.restarted ?? null };
   const last = updates[updates.length - 1];
@@ -49,9 +76,9 @@ function inForce(state, { purposes }) {
 }
 
 /**
- * Return the store that the kept updates make of the built-in one, and how many of them fit it: the first ones.
  * @param {TrustStore} builtin
  * @param {readonly Bytes[]} updates
+ * @returns {Promise<Replayed>}
  */
 async function replayed(builtin, updates) {
   let [store, last, fitting] = [builtin, builtin, 0];

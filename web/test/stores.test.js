@@ -8,8 +8,12 @@ import { loadTrust } from "../src/index.js";
 import { freshState } from "../src/state.js";
 import { parse } from "../src/strictjson.js";
 import { parseStore } from "../src/trust.js";
-import { byTrust } from "../src/trustmemory.js";
+import { followUpdates } from "../src/following.js";
+import { Kept } from "../src/kept.js";
+import { Replay, byTrust } from "../src/trustmemory.js";
 import { acceptUpdate, textOf } from "../src/updates.js";
+import { pem } from "./support/bundles.js";
+import { Disk, MemoryStorage } from "./support/memory-storage.js";
 import { trustTexts } from "./support/places.js";
 
 const vectors = [...trustTexts().values()].map((text) => JSON.parse(text));
@@ -56,7 +60,7 @@ test("updates that fit the built-in store are kept, and heads where their keys a
     if (expect !== "ok" || !builtin.purposes.heads) continue;
     const kept = utf8(update);
     const state = { ...freshState("app", "production"), heads, trust: { updates: [kept, kept], restarted: null } };
-    const { state: after, trust } = await byTrust(state, builtin);
+    const { state: after, trust } = await byTrust(state, new Replay(builtin));
     assert.deepEqual(after.trust?.updates, [kept]); // the second one is none of the store that the first brings
     assert.equal(trust.version, builtin.version + 1);
     assert.equal(after.heads, heads);
@@ -67,12 +71,39 @@ test("updates that fit the built-in store are kept, and heads where their keys a
     const rotated = { ...value, version: value.version + 1, root };
     for (const epoch of [trust.purposes.epoch, trust.purposes.epoch + 1]) {
       const told = { ...rotated, epoch };
-      const rebuilt = await byTrust(state, await loadTrust(JSON.stringify(told)));
+      const rebuilt = await byTrust(state, new Replay(await loadTrust(JSON.stringify(told))));
       assert.deepEqual(rebuilt.state.trust?.updates, []);
       assert.equal(rebuilt.state.heads, epoch === trust.purposes.epoch ? heads : null);
     }
   }
   assert(rotations > 0);
+});
+
+test("updates that were replayed once are not checked again, and other ones are", async () => {
+  const { present, update } = ofKind("update").find(({ expect }) => expect === "ok");
+  const replay = new Replay(await loadTrust(present));
+  const kept = utf8(update);
+  const { store, fitting } = await replay.of([kept]);
+  assert.equal(fitting, 1);
+  assert.equal((await replay.of([kept.slice()])).store, store);
+  const altered = kept.map((byte, at) => (at === kept.length >> 1 ? byte ^ 1 : byte));
+  assert.deepEqual([(await replay.of([altered])).fitting, (await replay.of([])).fitting], [0, 0]);
+});
+
+test("an update that is refused makes it uncertain what is current, and is not kept", async () => {
+  const refused = ofKind("update").filter(({ present, expect }) => expect === "SignatureError" && JSON.parse(present).heads);
+  assert(refused.length > 0);
+  for (const { present, update } of refused) {
+    const told = { app: "app", channel: "production", role: "production" };
+    const rules = { head: "required", builtinSequence: 0, check: "", wallClock: () => new Date("2026-11-28T09:00:00Z") };
+    const kept = new Kept(new MemoryStorage(new Disk()), {}, { trust: present, identity: pem("recipient.pem") }, told, rules);
+    const before = (await kept.keys()).trust.version;
+    await assert.rejects(followUpdates(kept, { update: async () => utf8(update) }), { name: "SignatureError" });
+    const { heads, trust } = await kept.load();
+    assert.match(heads?.since ?? "", /Z$/);
+    assert.deepEqual(trust?.updates ?? [], []);
+    assert.equal((await kept.keys()).trust.version, before);
+  }
 });
 
 test("a kept update that brings a key which cannot be used is dropped, as in Python, and the built-in store counts", async () => {
@@ -83,7 +114,7 @@ test("a kept update that brings a key which cannot be used is dropped, as in Pyt
   const kept = utf8(JSON.stringify({ ...envelope, payload: btoa(JSON.stringify(content)) }));
   const state = { ...freshState("app", "production"), trust: { updates: [kept], restarted: null } };
   const builtin = await loadTrust(present);
-  const { state: after, trust } = await byTrust(state, builtin);
+  const { state: after, trust } = await byTrust(state, new Replay(builtin));
   assert.deepEqual(after.trust?.updates, []);
   assert.equal(trust, builtin);
 });
