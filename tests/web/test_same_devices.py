@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import capseal
-from capseal import PrivateKey
+from capseal import PrivateKey, TrustedKey
 from capseal.device import DeviceStore
 from capseal.device._state import InstalledBundle, State
 from capseal.format.head import LogReference
@@ -51,6 +51,8 @@ class Devices(RuleBasedStateMachine):
     process: WebProcess
     head_signer: PrivateKey
     root: PrivateKey
+    others: tuple[PrivateKey, ...]
+    """A release key, and a head key, that take the place of others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -264,7 +266,10 @@ class Devices(RuleBasedStateMachine):
             head = replace(before.head, expires=before.head.expires - timedelta(seconds=number))
         elif what == "other-channel":
             head = replace(head, channel="beta")
-        self.server.shown_head = publisher.sign(head)
+        try:
+            self.server.shown_head = publisher.sign(head)
+        except capseal.FormatError:
+            return  # it would name what it withdraws
         self.shown.append(self.server.shown_head)
         if what in ("other-log", "no-log", "fork", "other-channel", "withheld-recall"):
             publisher.last = before  # no device goes on from there
@@ -273,7 +278,7 @@ class Devices(RuleBasedStateMachine):
     def let_time_pass(self, days: int) -> None:
         self.publisher.now += days * DAY
 
-    @rule(what=st.sampled_from(["restart", "keys of heads", "nothing new", "forged"]), sequence=SEQUENCES)
+    @rule(what=st.sampled_from(["restart", "keys", "keys of heads", "nothing new", "forged"]), sequence=SEQUENCES)
     def update_the_trust_store(self, what: str, sequence: int) -> None:
         publisher = self.publisher
         before = publisher.trust
@@ -281,10 +286,14 @@ class Devices(RuleBasedStateMachine):
         if what == "restart":
             changes["restart"] = Restart(sequence, EPOCH + timedelta(days=1))
         elif what == "keys of heads" and before.heads is not None:
-            other = self.root if before.heads.production == KeySet.of(self.head_signer.public_key) else self.head_signer
+            one = self.head_signer
+            other = self.others[1] if before.heads.production == KeySet.of(one.public_key) else one
             publisher.head_signer = other
             changes["heads"] = replace(before.heads, production=KeySet.of(other.public_key))
-        by = self.world.signer if what == "forged" else self.root
+        elif what == "keys":  # the one that signs bundles is taken out, or taken back
+            there = before.keys[0].key == self.world.signer.public_key
+            changes["keys"] = (TrustedKey(self.others[0].public_key if there else self.world.signer.public_key),)
+        by = self.others[0] if what == "forged" else self.root
         try:
             update = publisher.update(by=[by], **changes)
         except capseal.CapsealError:
@@ -314,7 +323,7 @@ def test_devices_in_python_and_in_javascript_come_to_the_same(
     with quick_folder(tmp_path) as folder:
         world = make_world(folder, signer, recipient)
         Devices.world, Devices.sealed, Devices.process = world, {}, process
-        Devices.head_signer, Devices.root = head_signer, roots[0]
+        Devices.head_signer, Devices.root, Devices.others = head_signer, roots[0], roots[1:]
         with hostile_server(Publisher(world, head_signer)) as Devices.server:
             try:
                 run_state_machine_as_test(

@@ -4,7 +4,7 @@ import { RejectedError, TamperedError } from "./errors.js";
 import { SEAL, checkContent, readManifest } from "./manifest.js";
 import { acceptSeal } from "./reading.js";
 import { openSource } from "./source.js";
-import { BY_COPY, BY_TRIAL, fail, start } from "./state.js";
+import { BY_COPY, BY_TRIAL, checkNotDropped, fail, start } from "./state.js";
 
 /** @import { Expect } from "./expect.js" */
 /** @import { InstalledBundle, State, Trial } from "./state.js" */
@@ -63,6 +63,12 @@ async function startPending(state, pending, options) {
     // Another page is just trying it: its trial is neither over nor a second one.
     return { state, bundle: null, problem: new RejectedError(`bundle ${bundle.folder} is being tried by another page`) };
   }
+  try {
+    checkNotDropped(state, bundle);
+  } catch (error) {
+    const problem = /** @type {RejectedError} */ (error);
+    return { state: fail(state, bundle, problem.message, BY_COPY), bundle: null, problem };
+  }
   if (starts >= boots) {
     const problem = new RejectedError(`not confirmed in ${starts} of ${boots} allowed starts`);
     return { state: fail(state, bundle, problem.message, BY_TRIAL), bundle: null, problem };
@@ -75,12 +81,15 @@ async function startPending(state, pending, options) {
   return { state: start({ ...state, pending }, now), bundle, problem: null };
 }
 
+/** @typedef {Pick<Choosing, "storage" | "trust" | "expect" | "verify">} Checking */
+
 /**
+ * Return the latest confirmed bundle that passes, and the state in which those before it have failed.
  * @param {Choice} choice
- * @param {Choosing} options
+ * @param {Checking} options
  * @returns {Promise<Choice>}
  */
-async function pickConfirmed({ state: before, problem: first }, options) {
+export async function pickConfirmed({ state: before, problem: first }, options) {
   let [state, problem] = [before, first];
   for (const bundle of before.confirmed) {
     const found = await problemOf(bundle, options);
@@ -95,13 +104,14 @@ async function pickConfirmed({ state: before, problem: first }, options) {
 /**
  * Return why a copy is not to be run, or null: a RejectedError where it is damaged, or not trusted any more.
  * @param {InstalledBundle} bundle
- * @param {Choosing} options
+ * @param {Checking} options
  * @returns {Promise<Error | null>}
  */
 async function problemOf(bundle, { storage, trust, expect, verify }) {
   try {
-    if (verify) await checkCopy(storage, bundle, trust, expect);
+    if (verify) await checkContent(storage, bundle);
     else await readManifest(storage, bundle);
+    await checkSeal(storage, bundle, trust, expect);
     return null;
   } catch (error) {
     return /** @type {Error} */ (error);
@@ -109,14 +119,13 @@ async function problemOf(bundle, { storage, trust, expect, verify }) {
 }
 
 /**
- * Throw RejectedError where a copy is damaged, or its seal not trusted any more, and what the storage throws.
+ * Throw RejectedError where the seal that a bundle was installed by is not trusted any more, and what the storage throws.
  * @param {Storage} storage
- * @param {InstalledBundle} bundle
+ * @param {{ folder: string, digest: string }} bundle
  * @param {TrustStore} trust
  * @param {Expect & { role: Role }} expect
  */
-async function checkCopy(storage, bundle, trust, expect) {
-  await checkContent(storage, bundle);
+export async function checkSeal(storage, bundle, trust, expect) {
   const seal = await storage.read(bundle.folder, SEAL);
   if (!seal) throw new TamperedError(`${bundle.folder}: its seal is missing`);
   const source = openSource(new Uint8Array(await seal.arrayBuffer()), { seeking: false, signal: undefined });

@@ -4,10 +4,10 @@
  */
 
 import { RejectedError } from "./errors.js";
-import { BY_TRIAL, confirm, currentOf, fail } from "./state.js";
+import { BY_COPY, BY_TRIAL, checkNotDropped, confirm, currentOf, fail } from "./state.js";
 import { encodeState, stateOf } from "./staterecord.js";
 
-/** @import { State } from "./state.js" */
+/** @import { InstalledBundle, State } from "./state.js" */
 /** @import { Storage } from "./storage.js" */
 
 /** How long a start may take to be confirmed, in seconds. */
@@ -40,17 +40,28 @@ export async function confirmRunning({ storage, app, channel = "production", ...
  * @param {State} state
  * @param {Storage} storage
  * @param {Omit<Confirming, "storage" | "app" | "channel">} options
+ * @param {(bundle: InstalledBundle) => Promise<void>} [check] throws RejectedError where it is not trusted any more
  */
-export async function confirmed(state, storage, { folder, confirmWithinS = CONFIRM_WITHIN_S, clock = Date.now }) {
+export async function confirmed(state, storage, { folder, confirmWithinS = CONFIRM_WITHIN_S, clock = Date.now }, check) {
   const { pending } = state;
   if (!pending || pending.starts === 0) return state;
   if (folder !== undefined && folder !== pending.bundle.folder) return state;
+  const { bundle } = pending;
+  const failed = async (/** @type {string} */ reason, /** @type {string} */ by) => {
+    await storage.save(encodeState(fail(state, bundle, reason, by)));
+    return new RejectedError(`bundle ${bundle.folder}: ${reason}; it has failed`);
+  };
   const elapsed = (clock() - pending.started_ms) / 1000;
   // A clock that was set back gives less than 0: then only the count of starts limits the trial.
   if (elapsed > confirmWithinS) {
-    const reason = `confirmed ${elapsed.toFixed(1)} s after its start, ${confirmWithinS} s are allowed`;
-    await storage.save(encodeState(fail(state, pending.bundle, reason, BY_TRIAL)));
-    throw new RejectedError(`bundle ${pending.bundle.folder}: ${reason}; it has failed`);
+    throw await failed(`confirmed ${elapsed.toFixed(1)} s after its start, ${confirmWithinS} s are allowed`, BY_TRIAL);
+  }
+  try {
+    checkNotDropped(state, bundle);
+    await check?.(bundle);
+  } catch (error) {
+    if (!(error instanceof RejectedError)) throw error;
+    throw await failed(error.message, BY_COPY);
   }
   const after = confirm({ ...state, pending });
   await storage.save(encodeState(after));

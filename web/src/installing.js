@@ -1,11 +1,13 @@
 /** An install: everything checked, unpacked beside what is there, and only then named by the state. */
 
 import { toHex } from "./bytes.js";
+import { checkSeal } from "./choosing.js";
+import { RejectedError } from "./errors.js";
 import { checkedExpect } from "./expect.js";
 import { checkNamed } from "./headrules.js";
 import { openIncoming } from "./incoming.js";
 import { plaintextFrom } from "./plaintext.js";
-import { bundlesOf, checkBundle, checkStatement, findBundle, remember, stage } from "./state.js";
+import { BY_COPY, bundlesOf, checkBundle, checkStatement, currentOf, fail, findBundle, remember, stage } from "./state.js";
 import { stateOf } from "./staterecord.js";
 import { ArchiveRefused, fill } from "./unpack.js";
 
@@ -13,7 +15,7 @@ import { ArchiveRefused, fill } from "./unpack.js";
 /** @import { Kept } from "./kept.js" */
 /** @import { Release } from "./releases.js" */
 /** @import { SourceInput } from "./source.js" */
-/** @import { InstalledBundle } from "./state.js" */
+/** @import { InstalledBundle, State } from "./state.js" */
 
 /**
  * @typedef {object} InstallOptions
@@ -44,7 +46,7 @@ export function install(kept, payload, seal, release, { progress, expecting, sig
       if (head) checkNamed(head, statement);
       const digest = statement.payload.digest["fsverity-sha256"];
       const known = findBundle(state, digest);
-      if (known) return known;
+      if (known && (await stays(kept, state, known))) return known;
       checkStatement(state, statement);
       expecting?.(statement.content.size);
       const { recipeMemoryBytes } = rules;
@@ -59,6 +61,10 @@ export function install(kept, payload, seal, release, { progress, expecting, sig
         const bundle = bundleOf(statement, { manifest, folder, download: arriving.download() });
         await kept.changing(async (now) => {
           checkBundle(now, bundle); // the floor may have risen meanwhile
+          const later = kept.heads ? await kept.heads.current(now) : null;
+          if (later) checkNamed(later, statement); // and the head that was may have expired
+          const keys = await kept.keys();
+          if (keys.trust !== trust) await checkSeal(storage, bundle, keys.trust, checkedExpect(told));
           await kept.save(stage(now, bundle));
         });
         return bundle;
@@ -70,6 +76,28 @@ export function install(kept, payload, seal, release, { progress, expecting, sig
       await incoming.close();
     }
   });
+}
+
+/**
+ * Say whether a staged or pending bundle is left as it is: else the trust store in force accepts its new seal only.
+ *
+ * That which runs is left as well, until its trial is over.
+ * @param {Kept} kept
+ * @param {State} state
+ * @param {InstalledBundle} known
+ */
+async function stays(kept, state, known) {
+  if (known.folder === currentOf(state)?.folder) return true;
+  try {
+    await checkSeal(kept.storage, known, (await kept.keys()).trust, checkedExpect(kept.told));
+    return true;
+  } catch (error) {
+    if (!(error instanceof RejectedError)) throw error;
+    const { message } = error;
+    await kept.changing((now) => kept.save(fail(now, known, message, BY_COPY)));
+    await kept.storage.remove(known.folder); // no state names it any more
+    return false;
+  }
 }
 
 /**

@@ -96,8 +96,16 @@ export function currentOf({ pending, confirmed }) {
  * Return every bundle whose folder is needed.
  * @param {State} state
  */
-export function bundlesOf({ staged, pending, confirmed }) {
-  return [...(staged ? [staged] : []), ...(pending ? [pending.bundle] : []), ...confirmed];
+export function bundlesOf(state) {
+  return [...unconfirmedOf(state), ...state.confirmed];
+}
+
+/**
+ * Return the staged and the pending bundle.
+ * @param {State} state
+ */
+export function unconfirmedOf({ staged, pending }) {
+  return [...(staged ? [staged] : []), ...(pending ? [pending.bundle] : [])];
 }
 
 /**
@@ -105,8 +113,8 @@ export function bundlesOf({ staged, pending, confirmed }) {
  * @param {State} state
  * @param {string} digest
  */
-export function findBundle({ staged, pending }, digest) {
-  return [staged, pending?.bundle].find((bundle) => bundle?.digest === digest) ?? null;
+export function findBundle(state, digest) {
+  return unconfirmedOf(state).find((bundle) => bundle.digest === digest) ?? null;
 }
 
 /**
@@ -166,25 +174,6 @@ export function builtInState(state, sequence, { check, epoch = 1 }) {
     staged: staged && staged.sequence > sequence ? staged : null,
     pending: pending && pending.bundle.sequence > sequence ? pending : null,
     confirmed: state.confirmed.filter((bundle) => bundle.sequence > sequence),
-  };
-}
-
-/**
- * Return the state with floor, highest and newest lowered to what a trust store says, once and never raised.
- * @param {State} state
- * @param {Restart | null} restart of the store
- * @returns {State}
- */
-export function restartedBy(state, restart) {
-  const last = state.trust?.restarted;
-  if (!restart || (last && last.sequence === restart.sequence && last.created === restart.created)) return state;
-  const { sequence, created } = restart;
-  return {
-    ...state,
-    floor: Math.max(state.shipped, Math.min(state.floor, sequence)),
-    highest: Math.max(state.shipped, Math.min(state.highest, sequence)),
-    newest: state.newest < created ? state.newest : created,
-    trust: { updates: state.trust?.updates ?? [], restarted: { sequence, created } },
   };
 }
 
@@ -253,6 +242,16 @@ export function fail(state, bundle, reason, by) {
     pending: pending?.bundle.folder === folder ? null : pending,
     confirmed: confirmed.filter((other) => other.folder !== folder),
   };
+}
+
+/**
+ * Throw RejectedError where a bundle was dropped while its trial went on.
+ * @param {State} state
+ * @param {InstalledBundle} bundle
+ */
+export function checkNotDropped({ failed }, { digest }) {
+  const failure = failed.find((one) => one.digest === digest);
+  if (failure) throw new RejectedError(failure.reason);
 }
 
 /**

@@ -5,14 +5,14 @@
  * is complete before a state names it, and is removed only after a durable state no longer does.
  */
 
-import { choose } from "./choosing.js";
+import { checkSeal, choose, pickConfirmed } from "./choosing.js";
 import { CONFIRM_WITHIN_S, confirmed } from "./confirm.js";
 import { UsageError } from "./errors.js";
 import { checkedExpect } from "./expect.js";
 import { followUpdates, sequenceAt, takeHead, takeHeadOf } from "./following.js";
 import { install, swept } from "./installing.js";
 import { Kept } from "./kept.js";
-import { checkContent } from "./manifest.js";
+import { checkContent, readManifest } from "./manifest.js";
 import { Releases } from "./releases.js";
 import { BY_TRIAL, activate, bundlesOf, checkBundle, currentOf, fail, keep } from "./state.js";
 import { nameOfCheck } from "./unpack.js";
@@ -107,12 +107,16 @@ export class DeviceStore {
     return install(this.#kept, release.payload, release.seal, release, options);
   }
 
-  /** Make the staged bundle pending: the next boot() starts it. Throws RejectedError, UsageError. */
+  /**
+   * Make the staged bundle pending: the next boot() starts it. Throws RejectedError where it may not follow any more, or
+   * its seal is none of the trust store in force; UsageError.
+   */
   activate() {
     return this.#kept.changing(async (state) => {
       const { staged } = state;
       if (!staged) throw new UsageError("no bundle is staged; install one first");
       checkBundle(state, staged);
+      await this.#checkKept(staged);
       await this.#kept.save(activate({ ...state, staged }));
       return staged;
     });
@@ -121,8 +125,8 @@ export class DeviceStore {
   /**
    * Choose what to run, at every start of the app, and count the start of a pending bundle before; never rejects.
    *
-   * verify: check signature and every byte of what is chosen; what differs fails, and the next best is taken. A pending
-   * bundle's first start checks every byte in any case, since storage of browsers does not say when bytes are on the
+   * What the trust store in force does not accept fails, and the next best is taken. verify: check every byte of what is
+   * chosen, too. A pending bundle's first start checks every byte in any case, since storage of browsers does not say when bytes are on the
    * disk. Where the choice cannot be recorded, no pending bundle is started.
    * @param {{ verify?: boolean }} [options]
    * @returns {Promise<Running>}
@@ -134,8 +138,7 @@ export class DeviceStore {
         ...{ record, problem, verify, boots: this.#kept.rules.boots, confirmWithinS: this.#kept.rules.confirmWithinS },
         ...{ storage: this.#kept.storage, shell: this.#kept.shell, now: this.#now() },
         save: (after) => this.#kept.save(after),
-        trust: (await this.#kept.keys()).trust,
-        expect: checkedExpect(this.#kept.told),
+        ...(await this.#demands()),
       });
       return this.#running(found.bundle, found.problem);
     };
@@ -153,13 +156,15 @@ export class DeviceStore {
   }
 
   /**
-   * Say that what runs has started well; to be called after every start. Throws RejectedError where it comes too late.
+   * Say that what runs has started well; to be called after every start. Throws RejectedError where it comes too late, or
+   * the trust store in force does not accept the bundle any more, which has failed then.
    * @param {{ folder?: string | null }} [options] that the page runs from
    */
   confirm(options = {}) {
     return this.#kept.changing(async (state) => {
       const { clock, confirmWithinS } = this.#kept.rules;
-      const after = await confirmed(state, this.#kept.storage, { ...options, clock, confirmWithinS });
+      const check = (/** @type {InstalledBundle} */ bundle) => this.#checkKept(bundle);
+      const after = await confirmed(state, this.#kept.storage, { ...options, clock, confirmWithinS }, check);
       return this.#running(currentOf(after), null);
     });
   }
@@ -169,9 +174,11 @@ export class DeviceStore {
     return this.#kept.changing(async (state) => {
       const bundle = state.pending?.bundle ?? currentOf(state);
       if (!bundle) throw new UsageError("the built-in bundle runs; there is nothing to roll back");
-      const after = fail(state, bundle, "rolled back", BY_TRIAL);
-      await this.#kept.save(after);
-      return this.#running(currentOf(after), null);
+      const failed = { state: fail(state, bundle, "rolled back", BY_TRIAL), bundle: null, problem: null };
+      const { storage } = this.#kept;
+      const chosen = await pickConfirmed(failed, { storage, verify: false, ...(await this.#demands()) });
+      await this.#kept.save(chosen.state);
+      return this.#running(chosen.bundle, chosen.problem);
     });
   }
 
@@ -235,6 +242,18 @@ export class DeviceStore {
    */
   takeHead(head, recallOf = async () => null) {
     return takeHead(this.#kept, head, recallOf);
+  }
+
+  /** What a bundle must be, whenever it is looked at: by the trust store in force. */
+  async #demands() {
+    return { trust: (await this.#kept.keys()).trust, expect: checkedExpect(this.#kept.told) };
+  }
+
+  /** @param {InstalledBundle} bundle */
+  async #checkKept(bundle) {
+    const { trust, expect } = await this.#demands();
+    await readManifest(this.#kept.storage, bundle);
+    await checkSeal(this.#kept.storage, bundle, trust, expect);
   }
 
   #now() {

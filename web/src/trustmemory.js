@@ -2,11 +2,11 @@
 
 import { toBase64 } from "./bytes.js";
 import { RejectedError } from "./errors.js";
-import { restartedBy } from "./state.js";
+import { BY_COPY, currentOf, fail, unconfirmedOf } from "./state.js";
 import { acceptUpdate, readUpdate, sameHeadKeys } from "./updates.js";
 
 /** @import { Bytes } from "./bytes.js" */
-/** @import { State } from "./state.js" */
+/** @import { InstalledBundle, Restart, State } from "./state.js" */
 /** @import { TrustStore } from "./trust.js" */
 
 /** @typedef {{ store: TrustStore, fitting: number }} Replayed the store that updates make, and how many of them fit: the first ones */
@@ -73,6 +73,47 @@ export async function followed(state, trust, update) {
  */
 function inForce(state, { purposes }) {
   return { ...restartedBy(state, purposes.restart ?? null), epoch: purposes.epoch };
+}
+
+/**
+ * Return the state with floor, highest and newest lowered to what a trust store says, once and never raised.
+ *
+ * What waits, or is in its trial, and is above that, is dropped: confirmed, it would raise them again.
+ * @param {State} before
+ * @param {Restart | null} restart of the store
+ * @returns {State}
+ */
+function restartedBy(before, restart) {
+  const last = before.trust?.restarted;
+  if (!restart || (last && last.sequence === restart.sequence && last.created === restart.created)) return before;
+  const { sequence, created } = restart;
+  let state = before;
+  for (const bundle of unconfirmedOf(before)) {
+    if (bundle.sequence <= sequence && bundle.created <= created) continue;
+    const above = `sequence ${bundle.sequence}, made at ${bundle.created}, is above ${sequence}, ${created}`;
+    state = drop(state, bundle, `${above}, where the trust store restarted after it was installed`);
+  }
+  return {
+    ...state,
+    floor: Math.max(state.shipped, Math.min(state.floor, sequence)),
+    highest: Math.max(state.shipped, Math.min(state.highest, sequence)),
+    newest: state.newest < created ? state.newest : created,
+    trust: { updates: state.trust?.updates ?? [], restarted: { sequence, created } },
+  };
+}
+
+/**
+ * Return the state without a staged or pending bundle, which failed as a copy.
+ *
+ * One that was started runs on until its trial ends: checkNotDropped() says how.
+ * @param {State} state
+ * @param {InstalledBundle} bundle
+ * @param {string} reason
+ * @returns {State}
+ */
+function drop(state, bundle, reason) {
+  const dropped = fail(state, bundle, reason, BY_COPY);
+  return bundle.folder === currentOf(state)?.folder ? { ...dropped, pending: state.pending } : dropped;
 }
 
 /**

@@ -228,6 +228,21 @@ test("boot with verify passes over what was added, removed or altered, and what 
   assert(running.problem instanceof SignatureError);
 });
 
+test("what the trust store in force does not accept is not activated, run, confirmed or rolled back to", async () => {
+  const trust = (await import("./support/bundles.js")).pem("signer2.pub.pem");
+  const disk = new Disk();
+  for (const sequence of [1, 2]) await run(storeOn(disk), sequence);
+  const { seal: sealed, payload } = await release(3);
+  await storeOn(disk).install(payload, { seal: sealed });
+  await assert.rejects(storeOn(disk, { trust }).activate(), SignatureError);
+  await storeOn(disk).activate();
+  await storeOn(disk).boot();
+  await assert.rejects(storeOn(disk, { trust }).confirm(), /no trusted key matches; it has failed/);
+  assert.equal((await storeOn(disk, { trust }).rollback()).bundle, null);
+  const { confirmed, failed, floor } = await storeOn(disk).status();
+  assert.deepEqual([confirmed, failed.map(({ by }) => by), floor], [[], ["copy", "trial", "copy"], 2]);
+});
+
 test("a manifest that was replaced along with the content is noticed", async () => {
   const disk = new Disk();
   for (const sequence of [1, 2]) await run(storeOn(disk), sequence);

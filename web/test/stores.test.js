@@ -100,7 +100,7 @@ test("an update that is refused makes it uncertain what is current, and is not k
     const before = (await kept.keys()).trust.version;
     await assert.rejects(followUpdates(kept, { update: async () => utf8(update) }), { name: "SignatureError" });
     const { heads, trust } = await kept.load();
-    assert.match(heads?.since ?? "", /Z$/);
+    assert(heads?.since.endsWith("Z"));
     assert.deepEqual(trust?.updates ?? [], []);
     assert.equal((await kept.keys()).trust.version, before);
   }
