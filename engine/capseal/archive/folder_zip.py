@@ -18,7 +18,7 @@ from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
 from ..native import processors
-from ..native.filereader import FileTable
+from ..native.filereader import FileTable, OpenFile
 from ._listing import list_folder
 from ._private_keys import KeySearch, hints_at_private_key, private_key_found
 from .check import ArchiveLimits, check_sizes
@@ -126,6 +126,10 @@ class FolderZip:
         data = bytearray(max(0, min(size, self._bytes - offset)))
         self.read_into(offset, memoryview(data))
         return bytes(data)
+
+    def open_files(self) -> "OpenFile":
+        """Return what reads its stored files in part, one of which stays open. By one thread at a time."""
+        return OpenFile(self._table, self._data_at, self._packed)
 
     def rebase(self, offset: int) -> None:
         """A zip starts at its first byte. Raises UsageError for any other."""

@@ -123,6 +123,17 @@ def directory(rows: Iterable[Row], start: int) -> bytes:
     return joined + end_records(len(pieces), len(joined), start)
 
 
+def directory_entries(rows: Sequence[Row]) -> bytes:
+    """Return what the central directory says of entries, one after the other."""
+    if not is_there() or max((max(packed, size, offset) for _, _, _, packed, size, offset in rows), default=0) >= MAX32:
+        return b"".join(map(directory_entry, rows))
+    names, methods, crcs, packed_sizes, sizes, offsets = zip(*rows, strict=True) if rows else ((),) * 6
+    entries = bytearray(CENTRAL.size * len(rows) + sum(map(len, names)))
+    columns = ZipEntries(names, methods, packed_sizes, sizes, offsets)
+    columns.put_directory(crcs, _FIXED_FILE, _FIXED_FOLDER, entries)
+    return bytes(entries)
+
+
 def directory_entry(row: Row) -> bytes:
     """Return what the central directory says of one entry."""
     name, method, crc, packed, size, offset = row
@@ -157,6 +168,29 @@ def read_local_header(data: bytes) -> tuple[bytes, int, int, int, int] | None:
         if (number, length) != (ZIP64_EXTRA, 16) or max(size, packed) < MAX32:
             return None
     return name, method, crc, packed, size
+
+
+def read_plain_headers(buffer: memoryview, at: int, offset: int) -> tuple[list[Row], int]:
+    """Return a row of each entry from `at` on whose header lies whole in the buffer, and where the next one starts.
+
+    offset: of the buffer in the zip. It ends in front of a header that is not all there, has sizes of its own, or is
+    anybody else's, which read_local_header() tells apart; and behind the buffer, where data goes on there.
+    """
+    rows: list[Row] = []
+    unpack_from, fixed_bytes, size_of_buffer = LOCAL.unpack_from, LOCAL.size, len(buffer)
+    while at + fixed_bytes <= size_of_buffer:
+        signature, version, flags, method, time, date, crc, packed, size, name_bytes, extra_bytes = unpack_from(
+            buffer, at
+        )
+        data_at = at + fixed_bytes + name_bytes
+        if (
+            data_at > size_of_buffer or extra_bytes or not name_bytes or version != _VERSION or flags != UTF8_NAME
+            or time != _TIME or date != _DATE or signature != _LOCAL_SIGNATURE
+        ):  # fmt: skip
+            break
+        rows.append((bytes(buffer[at + fixed_bytes : data_at]), method, crc, packed, size, offset + at))
+        at = data_at + packed
+    return rows, at
 
 
 def local_header_length(start: bytes) -> int | None:

@@ -41,6 +41,27 @@ class Layout:
             )
         return at
 
+    def follow(self, steps: Sequence[tuple[int, int]], sizes: Sequence[int], where: str) -> list[int]:
+        """Return where stretches of those sizes start, each by a step from the end of the one before, as go() takes it.
+
+        Raises FormatError.
+        """
+        found = []
+        end = low = high = 0  # of the entry that the stretch before ends in, where that is known
+        for (entries, offset), size in zip(steps, sizes, strict=True):
+            at = end + offset
+            if entries or not low <= end < high or not low <= at < high or at + size > self.size:
+                at = self.go(end, entries, offset, size, where)
+                low, high = self._around(at)
+            found.append(at)
+            end = at + size
+        return found
+
+    def _around(self, at: int) -> tuple[int, int]:
+        """Return where the entry that an offset lies in starts and ends."""
+        number = bisect_right(self._starts, at)
+        return self._starts[number - 1], self._starts[number] if number < len(self._starts) else self.size
+
     def _find(self, at: int) -> tuple[int, int]:
         """Return the entry that an offset lies in, and the offset in it; the end lies in the last one, at its end."""
         number = max(0, bisect_right(self._starts, at) - 1)

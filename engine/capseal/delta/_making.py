@@ -153,13 +153,13 @@ def _tries(old: Any, new: NewContent, layout: Layout, threads: ThreadPoolExecuto
         return
     left_s = max(_LEAST_BUDGET_S, len(fresh) * _BUDGET_S_PER_BYTE)
     chosen: list[tuple[Plan, Shape]] = []
-    for copy_bytes in _COPY_BYTES:
-        plan = Plan(matches, copy_bytes=copy_bytes)
-        for shape in _SHAPES:
-            cost_s = plan.cost_bytes(shape, _REFERENCE_COST) / _LEVEL_BYTES_PER_S
-            if not chosen or cost_s <= left_s:
-                left_s -= cost_s
-                chosen.append((plan, shape))
+    ways = [(Plan(matches, copy_bytes=copy_bytes), shape) for copy_bytes in _COPY_BYTES for shape in _SHAPES]
+    for plan, shape in ways:
+        cost_s = plan.cost_bytes(shape, _REFERENCE_COST) / _LEVEL_BYTES_PER_S
+        if (not chosen or cost_s <= left_s) and plan.fits_devices(shape):
+            left_s -= cost_s
+            chosen.append((plan, shape))
+    chosen = chosen or ways[-2:-1]  # large copies and no history, which takes a device least
     done.found(sum(plan.residual_bytes for plan, _ in chosen))
     best: _Try | None = None
     for plan, shape in chosen:

@@ -20,7 +20,16 @@ LEAST_MATCH_BYTES = 32
 _MAX_SHORT_MATCHES = 8 * 1024 * 1024
 _MAX_OPERATIONS = 16 * 1024  # of a block, so that its instructions stay far below 1 MiB
 _MAX_RANGES = 16 * 1024
+_REFERENCE_SHARE = 1.0  # of the new content: so much of the base all references have, besides the first 32 MiB
+_GAP_BYTES = 4096  # of the base between two ranges, that cost a device no more than a range of their own
 _NEAR_BYTES = 256 * 1024  # how far a frame's neighbours in the base are looked at
+# What a device is promised (docs/delta.md, What it costs), and what it takes of that: fitted to what was measured.
+_PROMISED_S, _PROMISED_BYTES_PER_S = 0.3, 500e6
+_START_S = 0.09
+_NEW_S_PER_BYTE = 1.0e-9  # to copy and hash
+_FRAME_S_PER_BYTE = 1.5e-9  # to unpack
+_REFERENCE_S_PER_BYTE = 0.8e-9  # to read, and to hand over
+_PLACE_S = 3e-6  # for each range and operation
 _WIDEST_FIRST = (1 << 20, 1 << 18, 1 << 16, 1 << 14, 1 << 12, 1 << 10, 256, 64)
 
 
@@ -94,7 +103,7 @@ class Plan:
         count = max(1, -(-self.residual_bytes // shape.frame_bytes))
         room = -(-self.residual_bytes // count)
         history = at = self._header_bytes
-        referred = 0
+        referred, left = 0, self._referable_bytes()
         if at:
             # By itself and without a reference: whatever the base is like, it comes out, and what follows can be told.
             yield Planned([Range(0, at)], Instructions([], 0, [Operation(at, NOTHING)]))
@@ -103,16 +112,39 @@ class Plan:
             at += size + sum(operation.copy.size for operation in operations)
             most = min(shape.reference_bytes, MAX_REFERENCE_BYTES + WORK_FACTOR * at - referred) if size else 0
             tail = min(history, shape.history_bytes, most)
-            instructions = Instructions(self._refer(pieces, gaps, shape, most - tail), tail, operations)
+            ranges = self._refer(pieces, gaps, shape, min(most - tail, left // max(1, count)))
+            instructions = Instructions(ranges, tail, operations)
             yield Planned(pieces, instructions)
             history += size
             referred += instructions.reference_bytes
+            left -= instructions.reference_bytes - tail
+            count -= bool(size)
 
     def cost_bytes(self, shape: Shape, of_reference: float) -> float:
         """Return what it takes to compress all frames of that shape, at most, each byte of a reference weighted so."""
         count = max(1, -(-self.residual_bytes // shape.frame_bytes))
         referred = count * min(shape.reference_bytes, self._base_bytes + shape.history_bytes)
         return self.residual_bytes + of_reference * referred
+
+    def fits_devices(self, shape: Shape) -> bool:
+        """Say whether to apply blocks of that shape takes a device of 2020 no longer than docs/delta.md promises."""
+        ranges = referred = operations = 0
+        for planned in self.blocks(shape):
+            ranges += len(planned.instructions.ranges)
+            referred += planned.instructions.reference_bytes
+            operations += len(planned.instructions.operations)
+        device_s = (
+            _START_S
+            + self._fresh_bytes * _NEW_S_PER_BYTE
+            + self.residual_bytes * _FRAME_S_PER_BYTE
+            + referred * _REFERENCE_S_PER_BYTE
+            + (ranges + operations) * _PLACE_S
+        )
+        return device_s <= _PROMISED_S + self._fresh_bytes / _PROMISED_BYTES_PER_S
+
+    def _referable_bytes(self) -> int:
+        """Return how much of the base all references may have together: a device reads each byte of it."""
+        return MAX_REFERENCE_BYTES + int(self._fresh_bytes * _REFERENCE_SHARE)
 
     def _cut(self, room: int) -> Iterator[tuple[list[Range], list[int], list[Operation]]]:
         """Give what each block takes from its frame, the number of the gap that each piece lies in, and operations."""
@@ -163,7 +195,7 @@ class Plan:
         low = np.concatenate((like[:, 1], before, after - near))
         high = np.concatenate((like[:, 1] + like[:, 2], before + near, after))
         for margin in (*(width for width in _WIDEST_FIRST if width <= shape.margin_bytes), 0):
-            stretches = self._merged(low - margin, high + margin, gap=max(margin, 256))
+            stretches = self._merged(low - margin, high + margin, gap=max(margin, _GAP_BYTES))
             if int((stretches[:, 1] - stretches[:, 0]).sum()) <= room and len(stretches) <= _MAX_RANGES:
                 break
         else:

@@ -4,7 +4,7 @@ import hashlib
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -13,11 +13,13 @@ from ..io.sink import PathOrFile, Sink, open_sink
 from ..io.source import open_source
 from ._base import Base, open_base
 from ._reading import Block, RecipeReader
-from ._recipe import MAX_FRAME_BYTES, MAX_REFERENCE_BYTES, Head, Instructions
+from ._recipe import MAX_FRAME_BYTES, MAX_REFERENCE_BYTES, Head, Parsed, Places
 from ._zip_directory import DirectoryMaker
 
 LEAST_MEMORY_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 256 * 1024
+_LARGE_BYTES = 16 * 1024  # of the base, which are read where they go
+_GAP_BYTES = 8 * 1024  # of the base that are read for nothing, rather than in two calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class Rebuilding:
         # Mapped, so that memory which no block needs is never there, and what one needed is not asked for again.
         self._reference = memoryview(mmap.mmap(-1, max(1, reader.head.reference_bytes)))
         self._piece = memoryview(bytearray(_PIECE_BYTES))
+        self._window = memoryview(bytearray(_PIECE_BYTES))  # of the base
         self.copied_bytes = 0
 
     def pieces(self) -> Iterator[memoryview]:
@@ -147,52 +150,97 @@ class Rebuilding:
         return directory
 
     def _block(self, block: Block) -> Iterator[memoryview]:
-        instructions = block.parsed.resolve(self._base.layout, block.where)
-        reference = self._refer(instructions)
+        """Give what a block rebuilds. Small copies and inserts share a piece: each costs its taker several calls."""
+        parsed = block.parsed
+        places = parsed.resolve(self._base.layout, block.where)
+        reference = self._refer(parsed, places)
         try:
             data = block.frame(reference)
         except FormatError:
             if not self._past_damage:
                 raise
-            data = bytes(block.parsed.frame_bytes)
+            data = bytes(parsed.frame_bytes)
         self._remember(data)
         frame, at = memoryview(data), 0
-        filled = 0  # of the piece: many copies and inserts are small, and each piece costs its taker several calls
-        for operation in instructions.operations:
-            end = at + operation.insert_bytes
-            while at < end:
-                count = min(end - at, _PIECE_BYTES - filled)
-                self._piece[filled : filled + count] = frame[at : at + count]
-                at, filled = at + count, filled + count
-                if filled == _PIECE_BYTES:
-                    yield self._piece
+        piece, filled = self._piece, 0
+        nearby = self._nearby(places.copies, parsed.copies)
+        for insert, copy in zip(parsed.inserts, parsed.copies, strict=True):
+            if filled + insert > _PIECE_BYTES:
+                if filled:
+                    yield piece[:filled]
                     filled = 0
-            start, stop = operation.copy.at, operation.copy.at + operation.copy.size
+                while insert > _PIECE_BYTES:
+                    yield frame[at : at + _PIECE_BYTES]
+                    at, insert = at + _PIECE_BYTES, insert - _PIECE_BYTES
+            piece[filled : filled + insert] = frame[at : at + insert]
+            at, filled = at + insert, filled + insert
+            if not copy:
+                continue
+            self.copied_bytes += copy
+            start, window = next(nearby)
+            if window is not None:
+                if filled + copy > _PIECE_BYTES:
+                    yield piece[:filled]
+                    filled = 0
+                piece[filled : filled + copy] = window[start : start + copy]
+                filled += copy
+                continue
+            stop = start + copy
             while start < stop:
                 count = min(stop - start, _PIECE_BYTES - filled)
-                self._base.read_into(start, self._piece[filled : filled + count])
+                self._base.read_into(start, piece[filled : filled + count])
                 start, filled = start + count, filled + count
                 if filled == _PIECE_BYTES:
-                    yield self._piece
+                    yield piece
                     filled = 0
-            self.copied_bytes += operation.copy.size
         if filled:
-            yield self._piece[:filled]
+            yield piece[:filled]
 
-    def _refer(self, instructions: Instructions) -> memoryview | bytes:
-        if not instructions.ranges and self._history and instructions.history_bytes == len(self._history[-1]):
+    def _nearby(self, starts: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, memoryview | None]]:
+        """Give where each stretch is: an offset in the base and None where it is large, else in what was read of that.
+
+        Small ones that follow one another in the base closely are read together.
+        """
+        window, first = self._window, 0
+        while first < len(starts):
+            low = high = starts[first]
+            last = first
+            while last < len(starts):
+                start, size = starts[last], sizes[last]
+                end = start + size
+                if size > _LARGE_BYTES or start < low or start > high + _GAP_BYTES or end > low + _PIECE_BYTES:
+                    break
+                if end > high:
+                    high = end
+                last += 1
+            if last == first:
+                yield low, None
+                first += 1
+                continue
+            self._base.read_into(low, window[: high - low])
+            for start in starts[first:last]:
+                yield start - low, window
+            first = last
+
+    def _refer(self, parsed: Parsed, places: Places) -> memoryview | bytes:
+        history_bytes = parsed.history_bytes
+        if not places.ranges and self._history and history_bytes == len(self._history[-1]):
             return self._history[-1]  # the usual case of a recipe from nothing, for which no copy is made
-        end = 0
-        for stretch in instructions.ranges:
-            self._base.read_into(stretch.at, self._reference[end : end + stretch.size])
-            end += stretch.size
-        skipped = self._history_bytes - instructions.history_bytes
-        for data in self._history if instructions.history_bytes else ():
-            piece = memoryview(data)[max(0, skipped) :]
+        reference, end = self._reference, 0
+        sizes = parsed.range_sizes
+        for (start, window), size in zip(self._nearby(places.ranges, sizes), sizes, strict=True):
+            if window is None:
+                self._base.read_into(start, reference[end : end + size])
+            else:
+                reference[end : end + size] = window[start : start + size]
+            end += size
+        skipped = self._history_bytes - history_bytes
+        for data in self._history if history_bytes else ():
+            tail = memoryview(data)[max(0, skipped) :]
             skipped -= len(data)
-            self._reference[end : end + len(piece)] = piece
-            end += len(piece)
-        return self._reference[:end]
+            reference[end : end + len(tail)] = tail
+            end += len(tail)
+        return reference[:end]
 
     def _remember(self, data: bytes) -> None:
         """Keep the frame, and forget those that no block may refer to any more."""

@@ -157,6 +157,14 @@ class Instructions:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where in the base a block's ranges and copies start, in order."""
+
+    ranges: Sequence[int]
+    copies: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """Instructions whose addresses are still steps, since they mean something in a base only.
 
@@ -209,31 +217,19 @@ class Parsed:
         copy_entries, copy_offsets = numbers.many(copied), numbers.many(copied)
         numbers.finish()
         return cls(
-            [(signed(entry), signed(offset)) for entry, offset in zip(entries, offsets, strict=True)],
+            list(zip(signed(entries), signed(offsets), strict=True)),
             sizes,
             history,
             inserts,
             copies,
-            [(signed(entry), signed(offset)) for entry, offset in zip(copy_entries, copy_offsets, strict=True)],
+            list(zip(signed(copy_entries), signed(copy_offsets), strict=True)),
         )
 
-    def resolve(self, layout: Layout, where: str) -> Instructions:
+    def resolve(self, layout: Layout, where: str) -> Places:
         """Find the addresses in a base of that layout. Raises FormatError where there is no such place."""
-        ranges: list[Range] = []
-        end = 0
-        for (entry, offset), size in zip(self.range_steps, self.range_sizes, strict=True):
-            at = layout.go(end, entry, offset, size, where)
-            if ranges and at <= end:
-                raise FormatError(f"{where}: a range at byte {at} of the base, the one before ends at {end}")
-            ranges.append(Range(at, size))
-            end = at + size
-        operations, end = [], 0
-        steps = iter(self.copy_steps)
-        for insert, copy in zip(self.inserts, self.copies, strict=True):
-            taken = NOTHING
-            if copy:
-                at = layout.go(end, *next(steps), copy, where)
-                taken = Range(at, copy)
-                end = at + copy
-            operations.append(Operation(insert, taken))
-        return Instructions(ranges, self.history_bytes, operations)
+        ranges = layout.follow(self.range_steps, self.range_sizes, where)
+        for before, size, at in zip(ranges, self.range_sizes, ranges[1:], strict=False):
+            if at <= before + size:
+                raise FormatError(f"{where}: a range at byte {at} of the base, the one before ends at {before + size}")
+        copied = len(self.copy_steps)
+        return Places(ranges, layout.follow(self.copy_steps, self.copies[:copied], where))

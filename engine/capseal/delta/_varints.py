@@ -22,9 +22,9 @@ def unsigned(number: int) -> int:
     return 2 * number if number >= 0 else -2 * number - 1
 
 
-def signed(number: int) -> int:
-    """Return the signed number that one stands for."""
-    return -(number + 1 >> 1) if number & 1 else number >> 1
+def signed(numbers: Iterable[int]) -> list[int]:
+    """Return the signed numbers that some stand for."""
+    return [-(number + 1 >> 1) if number & 1 else number >> 1 for number in numbers]
 
 
 class Varints:
@@ -55,6 +55,11 @@ class Varints:
                 at += 1
                 if byte < 0x80:
                     numbers.append(byte)
+                    continue
+                second = data[at]
+                if 0 < second < 0x80:  # most are this short
+                    at += 1
+                    numbers.append(byte & 0x7F | second << 7)
                     continue
                 number, shift, start = byte & 0x7F, 7, at - 1
                 while byte >= 0x80 and at - start < _MAX_BYTES:

@@ -1,19 +1,31 @@
 """The directory of one of capseal's own zips, made again from the zip as it passes (docs/delta.md, Directory)."""
 
-from ..archive.headers import directory_entry, end_records, local_header_length, read_local_header
+from ..archive.directory import CENTRAL
+from ..archive.headers import (
+    Row,
+    directory_entries,
+    end_records,
+    local_header_length,
+    read_local_header,
+    read_plain_headers,
+)
 from ..archive.local_headers import LOCAL
 from ..errors import FormatError
+
+_ROWS = 4096  # that are made into directory entries together
 
 
 class DirectoryMaker:
     """Is fed what stands in front of the directory, in order, and gives the directory.
 
-    most_bytes: how large it may become. Memory: the directory.
+    most_bytes: how large it may become. Memory: the directory, and some thousand rows of it.
     """
 
     def __init__(self, *, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._entries = bytearray()
+        self._rows: list[Row] = []  # that are not among the entries yet
+        self._rows_bytes = 0
         self._count = 0
         self._at = 0  # of what comes next
         self._next = 0  # where the next header starts
@@ -23,6 +35,12 @@ class DirectoryMaker:
         """Take what comes next. Raises FormatError where it is no zip of capseal's own making."""
         start, self._at = self._at, self._at + len(piece)
         while self._next + len(self._head) < self._at:
+            if not self._head:
+                rows, after = read_plain_headers(piece, self._next - start, start)
+                if rows:
+                    self._next = start + after
+                    self._take(rows)
+                    continue
             done = self._next + len(self._head) - start
             needed = LOCAL.size
             if len(self._head) >= LOCAL.size:
@@ -32,22 +50,35 @@ class DirectoryMaker:
                 return
             if needed == LOCAL.size and (local_header_length(bytes(self._head)) or 0) > needed:
                 continue  # the name comes now
-            self._take(bytes(self._head))
+            self._take_one(bytes(self._head))
 
     def finish(self) -> bytes:
         """Return the directory and the end records. Raises FormatError unless the last entry has just ended."""
         if self._at != self._next or self._head:
             raise FormatError(f"recipe: its zip ends at byte {self._at}, in the middle of entry {self._count}")
+        self._put_rows()
         return bytes(self._entries) + end_records(self._count, len(self._entries), self._at)
 
-    def _take(self, head: bytes) -> None:
+    def _take_one(self, head: bytes) -> None:
         found = read_local_header(head)
         if found is None:
             raise FormatError(f"recipe: no header of capseal's own at byte {self._next} of the zip that it rebuilds")
         name, method, crc, packed, size = found
-        self._entries += directory_entry((name, method, crc, packed, size, self._next))
-        self._count += 1
-        if len(self._entries) > self._most_bytes:
-            raise FormatError(f"recipe: its zip's directory has more than the {self._most_bytes} bytes declared")
+        row = name, method, crc, packed, size, self._next
         self._next += len(head) + packed
         self._head.clear()
+        self._take([row])
+
+    def _take(self, rows: list[Row]) -> None:
+        self._count += len(rows)
+        self._rows += rows
+        self._rows_bytes += CENTRAL.size * len(rows) + sum(len(row[0]) for row in rows)
+        if len(self._entries) + self._rows_bytes > self._most_bytes:
+            raise FormatError(f"recipe: its zip's directory has more than the {self._most_bytes} bytes declared")
+        if len(self._rows) >= _ROWS:
+            self._put_rows()
+
+    def _put_rows(self) -> None:
+        self._entries += directory_entries(self._rows)
+        self._rows.clear()
+        self._rows_bytes = 0

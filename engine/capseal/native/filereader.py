@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -150,3 +151,50 @@ class FileTable:
             size = self._fields[0][number]
             raise SourceChangedError(f"{path}: changed since it was read first ({size} bytes then)")
         raise OSError(error, os.strerror(error), path)
+
+
+class OpenFile:
+    """The file of a table that was read last, which stays open: for many small reads of the same.
+
+    data_at: where each file's data starts in the whole, rising; sizes: bytes.
+    """
+
+    def __init__(self, table: FileTable, data_at: Sequence[int], sizes: Sequence[int]) -> None:
+        self._table = table
+        self._columns = data_at, sizes
+        self._fd = -1
+        self._number = self._start = self._stop = 0
+
+    def read_into(self, start: int, buffer: memoryview) -> bool:
+        """Fill a buffer from an offset of the whole; False, and nothing is done, where not all of it is in one file.
+
+        Raises SourceChangedError where it is not as it was listed, OSError.
+        """
+        stop = start + len(buffer)
+        if (start < self._start or stop > self._stop) and not self._open(start, stop):
+            return False
+        done = start
+        while done < stop:
+            count = os.preadv(self._fd, [buffer[done - start :]], done - self._start)
+            if count == 0:
+                break  # it is shorter now, which is said next
+            done += count
+        self._table.check_unchanged(self._number, self._fd)
+        return True
+
+    def close(self) -> None:
+        """Close it; calling it again does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+        self._start = self._stop = 0
+
+    def _open(self, start: int, stop: int) -> bool:
+        data_at, sizes = self._columns
+        number = bisect_right(data_at, start) - 1
+        if number < 0 or stop > data_at[number] + sizes[number]:
+            return False
+        self.close()
+        self._fd = self._table.open(number)
+        self._number, self._start, self._stop = number, data_at[number], data_at[number] + sizes[number]
+        return True
