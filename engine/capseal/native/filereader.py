@@ -120,6 +120,11 @@ class FileTable:
         """Open one file. Raises OSError."""
         return os.open(os.path.join(os.fsencode(self._folder), self._names[number]), _FILE)
 
+    def listed(self, number: int) -> tuple[int, int]:
+        """Return the size of a file in bytes and the time of its last change, as they were listed."""
+        sizes, changed_ns, _ = self._fields
+        return sizes[number], changed_ns[number]
+
     def check_unchanged(self, number: int, fd: int) -> None:
         """Raise SourceChangedError where an open file is not as it was listed."""
         sizes, changed_ns, _ = self._fields
@@ -164,6 +169,7 @@ class OpenFile:
         self._columns = data_at, sizes
         self._fd = -1
         self._number = self._start = self._stop = 0
+        self._listed = (0, 0)
 
     def read_into(self, start: int, buffer: memoryview) -> bool:
         """Fill a buffer from an offset of the whole; False, and nothing is done, where not all of it is in one file.
@@ -179,7 +185,9 @@ class OpenFile:
             if count == 0:
                 break  # it is shorter now, which is said next
             done += count
-        self._table.check_unchanged(self._number, self._fd)
+        now = os.fstat(self._fd)
+        if (now.st_size, now.st_mtime_ns) != self._listed:
+            self._table.check_unchanged(self._number, self._fd)
         return True
 
     def close(self) -> None:
@@ -197,4 +205,5 @@ class OpenFile:
         self.close()
         self._fd = self._table.open(number)
         self._number, self._start, self._stop = number, data_at[number], data_at[number] + sizes[number]
+        self._listed = self._table.listed(number)
         return True
