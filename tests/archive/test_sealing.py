@@ -183,7 +183,8 @@ def test_a_release_ships_neither_releases_nor_the_log(tmp_path, keys, recipient,
     for sequence in ("1", "2"):
         done = run(
             "release", ".", "--no-publish", "--log", "release.log", "--sequence", sequence, "-o", "out",
-            "-s", "../s.pem", "-r", "../r.pub.pem", "--trust", "../s.pub.pem", *keys[4:], cwd=here,
+            "-s", "../s.pem", "-r", "../r.pub.pem", "--trust", "../s.pub.pem", *keys[4:],
+            "--version", sequence, cwd=here,
         )  # fmt: skip
         assert done.code == 0
     [payload] = (here / "out").glob("*-2.payload")
