@@ -60,6 +60,12 @@ MUTANTS = (
         UPDATES + "test_an_update_in_the_storage_that_no_root_signed_is_not_followed",
     ),
     Mutant(
+        "server/catalogue/_trusted.py",
+        "        await self._storage.sync([path])",
+        "        await self._storage.sync([])",
+        UPDATES + "test_an_update_is_on_disk_when_it_is_acknowledged_and_again_when_it_was_here",
+    ),
+    Mutant(
         "server/storage/pointers.py",
         "        if store.restart is None or store.restart == self.restarted:",
         "        if store.restart is None:",

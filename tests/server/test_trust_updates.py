@@ -4,12 +4,14 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from capseal import PrivateKey, TrustedKey, TrustStore
 from capseal.constants import MAX_INTEGER
+from capseal.io import durable
 from capseal.server.catalogue import _trusted
 from capseal.trust.key_sets import KeySet, Restart
 from capseal.trust.updates import make_update
@@ -104,6 +106,40 @@ def test_what_is_next_to_nothing_here_is_refused_with_what_to_send_first(
         assert "neither of version 1, which is in force here, nor next to an update" in answer.json()["detail"]
         assert _put(live, 3, updates[2]).status_code == 403
         assert _put(live, 2, b"{}").status_code == 400
+
+
+def test_an_update_is_on_disk_when_it_is_acknowledged_and_again_when_it_was_here(
+    history: tuple[list[TrustStore], dict[int, bytes]], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, updates = history
+    sync_path = durable.sync_path
+    synced: set[str] = set()
+
+    def noted(path: str, *arguments: Any) -> None:
+        sync_path(path, *arguments)
+        synced.add(path)
+
+    monkeypatch.setattr(durable, "sync_path", noted)
+    file = store / "trust" / APP / f"{2:016d}"
+    with live_server(str(store), stores[0]) as live:
+        for status in (201, 200):
+            synced.clear()
+            assert _put(live, 2, updates[2]).status_code == status
+            assert {str(file), *map(str, list(file.parents)[:3])} <= synced
+
+
+def test_what_a_power_cut_left_of_updates_is_replaced(
+    history: tuple[list[TrustStore], dict[int, bytes]], store: Path
+) -> None:
+    stores, updates = history
+    with live_server(str(store), stores[2]) as live:
+        for version in (3, 2):
+            assert _put(live, version, updates[version]).status_code == 201
+        for version, left in ((2, b""), (3, updates[3][:100])):
+            (store / "trust" / APP / f"{version:016d}").write_bytes(left)
+        for version in (3, 2):
+            assert _put(live, version, updates[version]).status_code == 201
+            assert _get(live, version).content == updates[version]
 
 
 def test_updates_take_a_token(history: tuple[list[TrustStore], dict[int, bytes]]) -> None:

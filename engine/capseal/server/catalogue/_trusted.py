@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from logging import Logger
 
 from ...constants import MAX_ENVELOPE_BYTES
-from ...errors import NotForUsError, RejectedError, TransferError
+from ...errors import FormatError, NotForUsError, RejectedError, TransferError
 from ...http.problems import NOT_NEXT
 from ...trust.store import TrustStore
 from ...trust.updates import accept_update, read_update
@@ -96,21 +96,24 @@ class Trusted:
     async def put(self, app: str, version: int, update: bytes) -> tuple[bool, TrustStore]:
         """Take an update; return whether it was not here before, and the store that is in force from now on.
 
+        On disk when it returns. What is here and cannot be read, as a power cut leaves it, is replaced.
         Raises RejectedError where it does not hang together with what is here, Problem 409 where another one of that
         version is here, TransferError.
         """
-        here = await self.update(app, version)
-        if here is None:
+        path = layout.trust_update(app, version)
+        here = await self._storage.see(path, most=MAX_ENVELOPE_BYTES)
+        if here is None or _unless_torn(here.data) is None:
             trust = await self.follow(app)
-            before, after = await self.update(app, version - 1), await self.update(app, version + 1)
+            before, after = [_unless_torn(await self.update(app, version + step)) for step in (-1, 1)]
             await asyncio.to_thread(_check, update, version, trust, before, after)
-            if await self._storage.put_new(layout.trust_update(app, version), update):
+            if await self._storage.swap(path, update, here):
                 return True, await self.follow(app)
-            here = await self.update(app, version)
+            here = await self._storage.see(path, most=MAX_ENVELOPE_BYTES)
         if here is None:
-            raise TransferError(f"storage: {layout.trust_update(app, version)} is gone")
-        if here != update:
+            raise TransferError(f"storage: {path} is gone")
+        if here.data != update:
             raise Problem(NOT_NEXT, f"another update to version {version} of the trust store is here already")
+        await self._storage.sync([path])  # whoever put it here may have been killed before
         return False, await self.follow(app)
 
     def _accepted(self, app: str, store: TrustStore, update: bytes) -> TrustStore | None:
@@ -121,6 +124,16 @@ class Trusted:
             members = {"app": app, "version": store.version, "error": str(error)}
             self._log.warning("trust update not followed", extra={"members": members})
             return None
+
+
+def _unless_torn(update: bytes | None) -> bytes | None:
+    """Return an update, or None where a power cut left less than one."""
+    try:
+        if update is not None:
+            read_update(update)
+        return update
+    except FormatError:
+        return None
 
 
 def _check(update: bytes, version: int, trust: TrustStore, before: bytes | None, after: bytes | None) -> None:
