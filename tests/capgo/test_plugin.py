@@ -169,11 +169,12 @@ def test_the_plugin_installs_nothing_whose_texts_were_altered(
     device = opened(live.url)
     answer = device.latest()
     flipped = {"0": "1"}.get(answer["checksum"][40], "0")
+    other = {"A": "B"}.get(answer["sessionKey"][0], "A")
     for changes in (
         {"checksum": answer["checksum"][:40] + flipped + answer["checksum"][41:]},
         {"checksum": ""},
         {"sessionKey": ""},
-        {"sessionKey": "A" + answer["sessionKey"][1:]},
+        {"sessionKey": other + answer["sessionKey"][1:]},
     ):
         done = device.do("offered", answer=answer | changes)
         assert "failed" in done, changes

@@ -260,7 +260,7 @@ def test_every_command_that_needs_a_passphrase_takes_it_from_the_variable(work: 
     run("unseal", "m", "-i", "my-recipient.pem", *trusting, "-o", "m.zip", cwd=work).succeeded()
     run("key", "show", "my-signing.pem", cwd=work).succeeded()
     run("cosign", "a.sealed", *signing, "-o", "cosigned", cwd=work).succeeded()
-    run("trust", "add", "my-signing.pub.pem", cwd=work).succeeded()
+    run("trust", "add", "my-signing.pub.pem", "--in-place", cwd=work).succeeded()
     assert run("release", "--version", "1", "--no-publish", *signing, cwd=work).code == 0
     # What is said on the command line goes first.
     refused = run("key", "show", "my-signing.pem", "--passphrase-file", "wrong", cwd=work)

@@ -85,11 +85,17 @@ EXAMPLES = {
     "fleet verify": ("capseal fleet verify s3://bundles/game.sealed",),
     "fleet unseal": ("capseal fleet unseal s3://bundles/game.sealed game.zip",),
     "fleet scrub": ("capseal fleet scrub s3://bucket/prefix",),
+    "fleet rewrap": (
+        "capseal fleet rewrap store --select com.example.game -r new.pub.pem --dry-run",
+        "capseal fleet rewrap s3://bucket/prefix --select com.example.game@beta -r new.pub.pem -r archive.pub.pem",
+    ),
     "capgo keygen": ("capseal capgo keygen",),
     "capgo encrypt": ("capseal capgo encrypt game.zip -o game.capgo --record game.json",),
     "capgo decrypt": ("capseal capgo decrypt game.capgo --record game.json -o game.zip",),
     "capgo verify": ("capseal capgo verify game.capgo --record game.json",),
     "capgo manifest": ("capseal capgo manifest dist -o files --base-url https://cdn.example.com/files",),
+    "capgo import": ("capseal capgo import game.zip_encrypted.zip --version 1.2.0 --made made.json --dry-run",),
+    "capgo statistics": ("capseal capgo statistics https://one.example.com https://two.example.com -o page.html",),
     "capgo convert to-capgo": ("capseal capgo convert to-capgo game.sealed -o game.capgo",),
     "capgo convert to-sealed": (
         "capseal capgo convert to-sealed game.capgo --record game.json --version 1.2.0 -o game.sealed",

@@ -29,14 +29,14 @@ def import_bundle(
         str | None,
         option("--made", metavar="FILE.json", help="What 'bundle encrypt --json' printed: both texts are in it."),
     ] = None,
+    key: Annotated[
+        str | None, option("-k", "--key", metavar="FILE", help="Default: .capgo_key_v2 in the app's folder.")
+    ] = None,
     session_key: texts.SessionKey = None,
     checksum: texts.Checksum = None,
     app_folder: Annotated[
         str, option("--app-folder", metavar="DIR", help="Where capacitor.config.* and the key are; default: here.")
     ] = ".",
-    key: Annotated[
-        str | None, option("-k", "--key", metavar="FILE", help="Default: .capgo_key_v2 in the app's folder.")
-    ] = None,
     output: Annotated[
         str | None,
         option("-o", "--output", metavar="FILE", help="The sealed bundle; default: BUNDLE.sealed.", writes=True),
