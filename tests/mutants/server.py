@@ -66,6 +66,12 @@ MUTANTS = (
         UPDATES + "test_an_update_is_on_disk_when_it_is_acknowledged_and_again_when_it_was_here",
     ),
     Mutant(
+        "server/catalogue/_trusted.py",
+        "    check_by_own_root(update)\n",
+        "    if after is None:\n        check_by_own_root(update)\n",
+        UPDATES + "test_whence_the_present_store_came_is_not_for_a_token_to_say",
+    ),
+    Mutant(
         "server/storage/pointers.py",
         "        if store.restart is None or store.restart == self.restarted:",
         "        if store.restart is None:",

@@ -96,6 +96,21 @@ def test_another_history_is_refused_whoever_has_the_token(
         assert [_get(live, version).content for version in (2, 3, 4)] == [updates[version] for version in (2, 3, 4)]
 
 
+def test_whence_the_present_store_came_is_not_for_a_token_to_say(
+    history: tuple[list[TrustStore], dict[int, bytes]], signer2: PrivateKey
+) -> None:
+    stores, updates = history
+    elsewhere = replace(stores[0], root=KeySet.of(signer2.public_key))
+    with live_server("memory://", stores[2]) as live:  # version 3
+        for version in (3, 2):  # of the store in force, and of one that an update that is here leads from
+            before = replace(elsewhere, version=version - 1)
+            forged = make_update(before, stores[version - 1], signers=[signer2])
+            refused = _put(live, version, forged)
+            assert (refused.status_code, refused.json()["type"]) == (403, "urn:capseal:problem:signature")
+            assert _put(live, version, updates[version]).status_code == 201
+        assert [_get(live, version).content for version in (2, 3)] == [updates[2], updates[3]]
+
+
 def test_what_is_next_to_nothing_here_is_refused_with_what_to_send_first(
     history: tuple[list[TrustStore], dict[int, bytes]],
 ) -> None:

@@ -283,6 +283,24 @@ def test_the_stores_of_before_are_those_whose_digests_the_updates_name(stores, r
     assert list(stores_before(third, {**documents, 1: forged.to_json()}.get)) == [second]
 
 
+def test_what_an_update_says_of_the_store_before_is_believed_if_the_root_signed_it(stores, root, signer2):
+    first, second, third = stores
+    forged = replace(second, keys=(TrustedKey(signer2.public_key),))
+    statement = json.dumps({"previous": forged.digest, "store": third.to_value()}).encode()
+    documents = {
+        1: first.to_json(),
+        2: make_update(first, forged, signers=[signer2]),
+        3: sign(UPDATE_TYPE, statement, [signer2]).encode(),
+    }
+    assert list(stores_before(third, documents.get)) == []
+    assert list(stores_before(third, {**documents, 2: forged.to_json()}.get)) == []
+    documents[3] = make_update(second, third, signers=[root])
+    documents[2] = sign(
+        UPDATE_TYPE, json.dumps({"previous": first.digest, "store": second.to_value()}).encode(), [signer2]
+    ).encode()
+    assert list(stores_before(third, documents.get)) == []
+
+
 def test_an_update_says_how_many_of_a_root_signed_it(stores, root, roots, signer):
     first, second, _ = stores
     update = make_update(first, second, signers=[root])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..crypto.keys import Signer
-from ..errors import FormatError, KeyFileError, NotForUsError, RollbackError, UsageError
+from ..errors import FormatError, KeyFileError, NotForUsError, RejectedError, RollbackError, UsageError
 from ..format import strictjson
 from ..format.dsse import Envelope
 from ..format.strictjson import Members, check_fingerprint
@@ -55,6 +55,16 @@ def read_update(update: bytes) -> tuple[str, TrustStore]:
     return previous, store
 
 
+def check_by_own_root(update: bytes) -> None:
+    """Raise SignatureError unless the root of the store that an update brings accepts it, as that of every genuine one.
+
+    That store has to be known by its digest, or it is anybody's. What the update says of the one before may be believed
+    then. Raises FormatError.
+    """
+    envelope, _, store = _parse(update)
+    _check_own_root(envelope, store)
+
+
 def accept_update(store: TrustStore, update: bytes) -> TrustStore:
     """Return the store that an update brings, if the present store's root accepts it, and the new one's.
 
@@ -79,9 +89,7 @@ def accept_update(store: TrustStore, update: bytes) -> TrustStore:
             f"update to version {new.version} is for trust store {previous[:16]}, "
             f"here is version {store.version}, {store.digest[:16]}"
         )
-    if new.root is None:
-        raise FormatError(f"trust update: version {new.version} has no root, and could never be changed again")
-    new.root.check(envelope.message, envelope.signatures, what=f"new trust store version {new.version}, whose root")
+    _check_own_root(envelope, new)
     if new.epoch != next_epoch(store, new):
         raise FormatError(
             f"trust update: epoch {new.epoch} follows epoch {store.epoch}, expected {next_epoch(store, new)}: "
@@ -117,18 +125,33 @@ def stores_before(store: TrustStore, document_of: Callable[[int], bytes | None])
     """Yield the versions of a store that came before it, the newest first, as far as they are to be had.
 
     document_of: returns the update that brings a version, or that version itself as a file, None where there is none;
-    nobody need be trusted for it: each store is the one whose digest its successor's update names. Raises FormatError.
+    nobody need be trusted for it: each store is the one whose digest its successor's update names, which its root
+    signed. Raises FormatError.
     """
     digest, version = store.digest, store.version
     while (data := document_of(version)) is not None:
         previous, found = read_update(data) if is_update(data) else (None, _parse_file(data))
-        if found.digest != digest:
+        if found.digest != digest or (previous is not None and not _is_by_own_root(data)):
             return
         if version != store.version:
             yield found
         if previous is None:
             return
         digest, version = previous, version - 1
+
+
+def _is_by_own_root(update: bytes) -> bool:
+    try:
+        check_by_own_root(update)
+    except RejectedError:
+        return False
+    return True
+
+
+def _check_own_root(envelope: Envelope, new: TrustStore) -> None:
+    if new.root is None:
+        raise FormatError(f"trust update: version {new.version} has no root, and could never be changed again")
+    new.root.check(envelope.message, envelope.signatures, what=f"new trust store version {new.version}, whose root")
 
 
 def is_update(data: bytes) -> bool:

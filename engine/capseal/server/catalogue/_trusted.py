@@ -16,7 +16,7 @@ from ...constants import MAX_ENVELOPE_BYTES
 from ...errors import FormatError, NotForUsError, RejectedError, TransferError
 from ...http.problems import NOT_NEXT
 from ...trust.store import TrustStore
-from ...trust.updates import accept_update, read_update
+from ...trust.updates import accept_update, check_by_own_root, read_update
 from .._problems import Problem
 from ..storage import layout
 from ..storage.objects import Storage
@@ -156,3 +156,5 @@ def _check(update: bytes, version: int, trust: TrustStore, before: bytes | None,
             f"update to version {version} of the trust store is neither of version {trust.version}, which is in force "
             f"here, nor next to an update that is here; send those between first (it is for {previous[:16]})"
         )
+    # The store that it brings is genuine, which says nothing of where the update says that it came from.
+    check_by_own_root(update)
