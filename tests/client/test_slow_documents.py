@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from capseal import CapsealError, DeviceStore, PrivateKey, TransferError, TrustStore
+from capseal.cli.commands.capgo_statistics import statistics
 from capseal.client import Connection, channel_head, fetch, fetch_head, fetch_recall, fetch_update
 from capseal.client._deadline import within
 from capseal.format.seal import MAGIC
@@ -108,6 +109,12 @@ def test_a_device_does_not_hang_on_a_server_that_trickles(
         with pytest.raises(TransferError, match=f"head {_LATE}"), channel_head(server.url, **_OF):
             pass
     assert device.boot().bundle is None
+
+
+def test_a_server_whose_statistics_trickle_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Connection.__init__.__kwdefaults__, "document_s", _SHORT_S)
+    with scripted(trickling(_in_the_body)) as server, pytest.raises(TransferError, match=f"statistics {_LATE}"):
+        statistics([server.url])
 
 
 def test_what_comes_after_a_document_that_was_in_time_is_not_ended() -> None:

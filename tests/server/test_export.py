@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from obstore.store import MemoryStore
 
+import capseal
 from capseal import DeviceStore, PrivateKey, TransferError, TrustStore, UsageError
 from capseal.bundle.companions import describe_companion
 from capseal.client import Connection, fetch, open_release
@@ -37,6 +38,7 @@ from capseal.format.tree import index_entries
 from capseal.io import durable
 from capseal.server import Retention, Storage, export_store, prune_store
 from capseal.server.catalogue._founding import check_layout
+from capseal.server.catalogue.resealing import OtherSeal, Resealing
 from support.browser import open_page
 from support.command import run as run_command
 from support.front import static_nginx
@@ -357,6 +359,54 @@ def test_an_export_again_writes_only_what_changed(filled: Fill, store: Path, tmp
     assert [one.sequence for one in export_now(store, tree).added] == [3]
     changed = {name for name in listed_files(tree) if os.stat(tree / name).st_mtime != 1}
     assert changed == {LATEST, release_path(3, "seal"), release_path(3, "payload")}
+
+
+@pytest.mark.parametrize("sequence", [1, 2])
+def test_a_release_that_was_sealed_anew_has_its_new_seal_in_the_tree_and_nothing_else_is_written(
+    sequence: int,
+    filled: Fill,
+    store: Path,
+    tmp_path: Path,
+    signer: PrivateKey,
+    trust: TrustStore,
+    recipient: PrivateKey,
+    other_recipient: PrivateKey,
+) -> None:
+    bundles = filled(1, 2)
+    tree = tmp_path / "tree"
+    export_now(store, tree)
+    for name in listed_files(tree):
+        os.utime(tree / name, (1, 1))
+    old = bundles[sequence - 1]
+    (tmp_path / "old.seal").write_bytes(old.seal)
+    (tmp_path / "old.payload").write_bytes(old.payload)
+    new = capseal.rewrap(
+        tmp_path / "old.payload",
+        tmp_path / "new.seal",
+        seal=tmp_path / "old.seal",
+        identity=recipient,
+        signer=signer,
+        recipients=[other_recipient.public_key],
+        trust=trust,
+    )
+
+    async def reseal() -> None:
+        resealing = Resealing(Storage.open(str(store)), log=LOG)
+        entry = next(one for one in await resealing.entries(OF) if one.sequence == sequence)
+        other = OtherSeal(entry, await resealing.record(OF, entry), new)
+        assert await resealing.replace(OF, [other]) == {sequence}
+
+    asyncio.run(reseal())
+    data = (tmp_path / "new.seal").read_bytes()
+    assert len(data) == len(old.seal)
+    done = export_now(store, tree)
+    assert ([one.sequence for one in done.added], done.removed, done.failed) == ([sequence], [], [])
+    assert (tree / release_path(sequence, "seal")).read_bytes() == data
+    latest = json.loads((tree / LATEST).read_bytes())
+    assert latest["seal"]["digest"]["sha256"] == hashlib.sha256(data if sequence == 2 else bundles[1].seal).hexdigest()
+    changed = {name for name in listed_files(tree) if os.stat(tree / name).st_mtime != 1}
+    assert changed == {release_path(sequence, "seal"), *([LATEST] if sequence == 2 else [])}
+    assert export_now(store, tree).added == []
 
 
 def test_what_was_withdrawn_or_let_go_of_leaves_the_tree_and_nothing_else_does(

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from capseal import KeyFileError, TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.server import CapgoUpdates, Limits, create_app, load_token, make_server
 from capseal.server._logs import JsonFormatter
+from capseal.server.catalogue import resealing
 from capseal.server.storage.objects import Storage
 from support.serving import APP, TOKEN, Bundle, Live, listed_files, live_server
 from support.tls import make_certificate
@@ -64,6 +66,11 @@ def test_a_name_that_is_none_is_refused(published: Live, name: str) -> None:
         request = b"GET " + path.replace(" ", "%20").encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n"
         status = int(raw(published, request).split(b" ")[1])
         assert status in (400, 404)
+
+
+def test_no_server_collects_new_seals_while_they_are_put() -> None:
+    least = next(one.metadata["least"] for one in fields(Limits) if one.name == "collect_grace_s")
+    assert least >= 2 * resealing._WITHIN_S
 
 
 def test_a_slow_head_is_cut_off(store: Path, trust: TrustStore) -> None:

@@ -422,6 +422,35 @@ def test_of_many_processes_that_change_one_file_none_loses_a_change(store: Path)
     assert (store / "counter").read_bytes() == b"100"
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_put_in_place_of_a_pointer_is_neither_followed_nor_waited_for(
+    kind: str, store: Path, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        storage = Storage.open(str(store))
+        await publish(server_on(storage, trust), sealed(sequence=7), trust)
+        path = layout.channel_pointer(OF)
+        before = await storage.see(path, most=10**6)
+        assert before is not None
+        elsewhere = store.parent / "elsewhere"
+        (store / path).rename(elsewhere)
+        said = "is no file"
+        if kind == "link":
+            (store / path).symlink_to(elsewhere)
+            said = "is a symbolic link"
+        else:
+            os.mkfifo(store / path)
+        with pytest.raises(TransferError, match=said):
+            await storage.see(path, most=10**6)
+        with pytest.raises(TransferError, match=said):
+            await storage.swap(path, b"{}", before)
+        with pytest.raises(TransferError, match=said):
+            await server_on(storage, trust).latest(OF)
+        assert elsewhere.read_bytes() == before.data
+
+    asyncio.run(run())
+
+
 class ManyServers(RuleBasedStateMachine):
     """Three servers on a store that fails; after each step the truth is asked of one that does not."""
 

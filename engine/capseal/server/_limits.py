@@ -54,6 +54,7 @@ class ServerLimits:
     collect_grace_s: float = _limit(
         3600.0,
         "How old is what is collected, and how long it is used no more before it goes; publishing takes half at most.",
+        least=120.0,  # who puts other seals into a store, which is no server and knows no limits, has half of that
     )
     lease_s: float = _limit(
         60.0,

@@ -39,7 +39,7 @@ def statistics(
     for url in urls:
         with Connection(url, token=token) as connection:
             export = partial(connection.ask, "GET", _EXPORT, capgo.parse_counts, most=capgo.MAX_EXPORT_BYTES)
-            servers.append(connection.retried(export))
+            servers.append(connection.in_time(export, "statistics"))
     counts = capgo.sum_counts(servers)
     if output is not None:
         from ...io.sink import FileSink

@@ -34,7 +34,7 @@ from ..storage import layout
 from ..storage.buffers import Buffers
 from ..storage.objects import Storage
 from ..storage.payload_reader import PayloadReader
-from ..storage.pointers import ChannelPointer
+from ..storage.pointers import ChannelPointer, Entry
 from ..storage.records import ReleaseRecord
 from ..storage.stored_runs import StoredPayload
 from ..storage.verified_cache import VerifiedCache
@@ -198,13 +198,23 @@ class _Exporter:
         except FormatError as error:
             raise UsageError(f"{where} is none of an export: {error}") from error
         entry = pointer.entries.get(release.sequence)
-        known = release.sequence in pointer.removed if entry is None else entry.seal == release.seal_digest
+        known = release.sequence in pointer.removed if entry is None else await self._is_of(pointer.of, entry, release)
         if not known or release.app_channel != pointer.of:
             raise UsageError(
                 f"{where} names sequence {release.sequence}, which {self._storage.place} does not know: "
                 "it is of another store, or of a later state of this one"
             )
         return seen.data
+
+    async def _is_of(self, of: AppChannel, entry: Entry, release: ReleaseDescription) -> bool:
+        """Say whether what a tree names is what a store has, be it under another seal that it had before."""
+        if entry.seal == release.seal_digest:
+            return True
+        try:
+            record = await self._channels.record(of, entry)
+        except RejectedError:
+            return False
+        return record.release.payload == release.payload
 
     async def _there(self, of: AppChannel) -> dict[int, Sizes]:
         """Return the files of every release that are in the tree, by sequences."""
@@ -218,23 +228,38 @@ class _Exporter:
         return there
 
     async def _bring(self, record: ReleaseRecord, there: Sizes) -> bool:
-        """Put the files of a release, and return True, unless all are there. Raises RejectedError, TransferError."""
+        """Put the files of a release, and return True, unless all are there. Raises RejectedError, TransferError.
+
+        Seals are padded, so that another one for the same payload has the same size: it is put alone.
+        """
         release = record.release
         wanted = {
             "payload": release.payload.size,
             **{f"attachments/{name}": one.size for name, one in release.attachments.items()},
             **{f"indexes/{n}": DIGEST_BYTES * segment_count(one.size) for n, one in release.attachments.items()},
-            _tree.SEAL: release.seal_bytes,
         }
-        if all(there.get(name) == size for name, size in wanted.items()):
+        old = await self._seal_there(release, there.get(_tree.SEAL, 0))
+        complete = all(there.get(name) == size for name, size in wanted.items())
+        if complete and old is not None and await asyncio.to_thread(_digest, old) == release.seal_digest:
             return False
         data, seal = await self._seal(record)
-        # One after the other: each is put in several parts at once.
-        done = [await self._put(release, leaf) for leaf in await self._leaves(record, seal)]
-        await self._target.sync(done)
+        if not complete or old is None or not await asyncio.to_thread(_seals_the_same, old, seal):
+            # One after the other: each is put in several parts at once.
+            done = [await self._put(release, leaf) for leaf in await self._leaves(record, seal)]
+            await self._target.sync(done)
         leaf = _Leaf(_tree.SEAL, len(data), SEAL_TYPE, REVALIDATE, partial(one_piece, data))
         await self._target.sync([await self._put(release, leaf)])
         return True
+
+    async def _seal_there(self, release: ReleaseDescription, size: int) -> bytes | None:
+        """Return what the tree has as a release's seal, if it has one of a size that may be. size: listed, in bytes."""
+        if not 0 < size <= self._most_seal_bytes:
+            return None
+        path = f"{_tree.release_path(release.app_channel, release.sequence)}/{_tree.SEAL}"
+        try:
+            return await self._target.get(path, most=self._most_seal_bytes)
+        except FileNotFoundError:  # another export took it away
+            return None
 
     async def _seal(self, record: ReleaseRecord) -> tuple[bytes, Seal]:
         """Return a release's seal as it was published. Raises RejectedError, TransferError."""
@@ -243,7 +268,7 @@ class _Exporter:
             data = await self._storage.get(record.seal_path, most=self._most_seal_bytes)
         except FileNotFoundError as error:
             raise TransferError(f"storage: {record.seal_path} is gone") from error
-        found = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
+        found = await asyncio.to_thread(_digest, data)
         seal = await asyncio.to_thread(_parsed, data)
         signed = seal.statement
         if found != release.seal_digest or (signed.app, signed.channel, signed.sequence) != (
@@ -316,6 +341,19 @@ def _latest_of(pointer: ChannelPointer, brought: Mapping[int, ReleaseDescription
         return None
     listed = listed_by(head, pointer, native=None, platform=None)
     return next((brought[one.sequence] for one in listed if one.sequence in brought), None)
+
+
+def _digest(seal: bytes) -> str:
+    return hashlib.sha256(seal).hexdigest()
+
+
+def _seals_the_same(old: bytes, seal: Seal) -> bool:
+    """Say whether a seal is another one for the very payload and attachments of a release."""
+    try:
+        signed = _parsed(old).statement
+    except RejectedError:
+        return False
+    return (signed.payload, signed.companions) == (seal.statement.payload, seal.statement.companions)
 
 
 def _parsed(data: bytes) -> Seal:

@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ...errors import TransferError
 from ...io import durable
@@ -88,23 +88,29 @@ class Folder:
 
     def read(self, name: str, most: int) -> bytes | None:
         """Return an object of at most so many bytes, or None where it is not there. Raises TransferError."""
+        found = self.read_dated(name, most)
+        return None if found is None else found[0]
+
+    def read_dated(self, name: str, most: int) -> tuple[bytes, datetime] | None:
+        """Return an object and when it was written, or None where it is not there. Raises TransferError."""
         try:
-            data = self.read_span(name, 0, most + 1)
+            fd = self.open(name)
         except FileNotFoundError:
             return None
+        try:
+            data = _read(fd, 0, most + 1)
+            modified = datetime.fromtimestamp(os.fstat(fd).st_mtime, UTC)
+        finally:
+            os.close(fd)
         if len(data) > most:
             raise TransferError(f"storage: {name} has more than {most} bytes")
-        return data
+        return data, modified
 
     def read_span(self, name: str, offset: int, size: int) -> bytes:
         """Return bytes of an object, fewer where it ends before. Raises FileNotFoundError, TransferError."""
         fd = self.open(name)
         try:
-            size = max(0, min(size, os.fstat(fd).st_size - offset))
-            found = os.pread(fd, size, offset)
-            while len(found) < size and (more := os.pread(fd, size - len(found), offset + len(found))):
-                found += more
-            return found
+            return _read(fd, offset, size)
         finally:
             os.close(fd)
 
@@ -170,3 +176,11 @@ class Folder:
                             os.unlink(os.path.join(parent, name))
                             swept += 1
         return swept
+
+
+def _read(fd: int, offset: int, size: int) -> bytes:
+    size = max(0, min(size, os.fstat(fd).st_size - offset))
+    found = os.pread(fd, size, offset)
+    while len(found) < size and (more := os.pread(fd, size - len(found), offset + len(found))):
+        found += more
+    return found

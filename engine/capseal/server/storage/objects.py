@@ -211,10 +211,10 @@ class Storage:
 
         unless: what it was before; that very value is returned where it is so still.
         """
-        # A file's entity tag is made of its inode, size and time, all of which may come again within a tick of the
-        # kernel's clock: files are compared by their content.
-        known = unless if unless is not None and unless.e_tag is not None and not self.is_local else None
+        known = unless if unless is not None and unless.e_tag is not None else None
         with failures(f"cannot get {path}"):
+            if self._folder is not None:
+                return await asyncio.to_thread(self._see_file, self._folder, path, most, unless)
             try:
                 result = await obstore.get_async(
                     self._store, path, options={"if_none_match": known.e_tag} if known else None
@@ -228,9 +228,21 @@ class Storage:
                 return None
             except NotModifiedError:
                 return known
-        if unless is not None and data == unless.data and self.is_local:
-            return unless
         return Seen(data, meta["last_modified"], meta["e_tag"], meta["version"])
+
+    def _see_file(self, folder: Folder, path: str, most: int, unless: Seen | None) -> Seen | None:
+        """Do what see() does of a local folder, in the calling thread."""
+        found = folder.read_dated(path, most)
+        if found is None:
+            if self.cornerstone is not None:
+                folder.check_has(self.cornerstone)
+            return None
+        data, modified = found
+        # A file's entity tag would be made of its inode, size and time, all of which may come again within a tick of
+        # the kernel's clock: files are compared by their content.
+        if unless is not None and data == unless.data:
+            return unless
+        return Seen(data, modified, None, None)
 
     @in_time
     async def swap(self, path: str, data: bytes, seen: Seen | None) -> bool:
@@ -256,11 +268,12 @@ class Storage:
         with folder.locked():
             if self.cornerstone is not None:
                 folder.check_has(self.cornerstone)
+            expected = None if seen is None else seen.data
             try:
-                found = bytes(obstore.get(self._store, path).bytes())
+                found = folder.read_span(path, 0, len(expected or b"") + 1)
             except FileNotFoundError:
                 found = None
-            if found != (None if seen is None else seen.data):
+            if found != expected:
                 return False
             obstore.put(self._store, path, data, use_multipart=False)
             folder.sync([path])
