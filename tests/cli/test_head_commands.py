@@ -52,10 +52,10 @@ class Project:
         return json.loads(shown.out)["head"]
 
     @contextmanager
-    def started_anew(self) -> "Iterator[Project]":
+    def started_anew(self, **settings: str) -> "Iterator[Project]":
         """Start the server anew, with the trust store of now."""
         trust = load_trust(self.folder / "keys" / "trust.json")
-        with live_server(str(self.folder.parent / "store"), trust) as live:
+        with live_server(str(self.folder.parent / "store"), trust, **settings) as live:
             yield Project(self.folder, live.url)
 
     def clone(self, name: str) -> "Project":
@@ -81,8 +81,12 @@ def project(made, tmp_path):
         yield Project(folder, live.url)
 
 
+NOT_NEXT = {"type": "urn:capseal:problem:not-next", "title": "Not next", "status": 409}
+REJECTED = {"type": "urn:capseal:problem:not-for-us", "title": "Not for us", "status": 403, "error": "NotForUsError"}
+
+
 @contextmanager
-def keeping_heads(url: str) -> Iterator[tuple[str, list[bytes]]]:
+def keeping_heads(url: str, refusal: dict[str, object] = NOT_NEXT) -> Iterator[tuple[str, list[bytes]]]:
     """Put a server without keys before another: it keeps every head that is sent, and says that it refused it."""
     kept: list[bytes] = []
 
@@ -93,8 +97,8 @@ def keeping_heads(url: str) -> Iterator[tuple[str, list[bytes]]]:
 
         def do_PUT(self) -> None:
             kept.append(self.rfile.read(int(self.headers["Content-Length"])))
-            problem = {"type": "urn:capseal:problem:not-next", "title": "Not next", "status": 409, "detail": "refused"}
-            self.tell(409, "application/problem+json", json.dumps(problem).encode())
+            problem = refusal | {"detail": "refused"}
+            self.tell(int(str(refusal["status"])), "application/problem+json", json.dumps(problem).encode())
 
         def tell(self, status: int, media_type: str, body: bytes) -> None:
             self.send_response(status)
@@ -164,6 +168,56 @@ def test_a_first_head_that_was_refused_is_not_signed_anew(project):
     project.head("renew").succeeded()
     assert len(set(kept)) == 1
     assert project.lines()[0] == kept[0]
+
+
+def test_no_head_is_signed_under_an_older_store_than_the_servers(project):
+    project.release(1).succeeded()
+    shutil.copy(project.folder / "keys" / "trust.json", project.folder / "root.json")
+    changed = ("trust", "heads", "--max-age", "3", "--update", "2.json", "--trust", "root.json", "-s", "keys/root.pem")
+    told = project.run(*changed).succeeded().out.decode()
+    assert "next: capseal trust apply 2.json, where the project is, then capseal trust publish 2.json" in told
+    project.run("trust", "publish", "2.json", "--server", project.url).succeeded()
+    before = project.lines()
+    for _ in range(2):
+        project.head("renew").failed_with(2, "has version 2 of the trust store, version 1 is here: nothing is signed")
+    assert project.lines() == before
+    assert project.run("trust", "apply", "2.json").code == 0
+    project.head("renew").succeeded()
+    head = read_head(project.lines()[-1]).head
+    assert (project.served()["number"], head.number, head.store.version) == (2, 2, 2)
+
+
+def test_a_head_that_was_refused_is_followed_by_one_of_the_next_number(project):
+    project.release(1).succeeded()
+    project.release(2).succeeded()
+    with keeping_heads(project.url, REJECTED) as (url, kept):
+        liar = Project(project.folder, url)
+        liar.head("sign", "--withdraw", "1").failed_with(1, "refused")
+        liar.head("renew").failed_with(1, "refused")
+        liar.head("renew").failed_with(2, "nothing is signed")
+    third, again, fourth = (read_head(data).head for data in kept[:3])
+    assert third == again
+    assert {read_head(data).head.number for data in kept} == {3, 4}
+    assert len(set(kept)) == 2
+    assert (fourth.number, fourth.withdrawn) == (4, (1,))
+    # An honest one that has only the second head takes the fifth, by the way that is said.
+    project.head("sign", "--over").succeeded()
+    assert [read_head(line).head.number for line in project.lines()] == [1, 2, 3, 4, 5]
+    assert (project.served()["number"], project.served()["withdrawn"]) == (5, [1])
+
+
+def test_no_head_is_signed_that_names_what_the_server_withdrew(project):
+    project.release(1).succeeded()
+    project.release(2).succeeded()
+    by = ("--token-file", project.folder.parent / "token")
+    by[1].write_text("x" * 20)
+    with project.started_anew(token="x" * 20) as live:
+        assert live.run("withdraw", live.url, "--sequence", "2", *by).code == 0
+        before = project.lines()
+        live.head("renew", *by).failed_with(2, f"would name sequence 2, which {live.url} withdrew: nothing is signed")
+        assert project.lines() == before
+        live.head("sign", "--current", "1", "--withdraw", "2", *by).succeeded()
+        assert (live.served()["number"], current(live.served())) == (3, [1])
 
 
 def test_publish_sends_a_head_too(project):

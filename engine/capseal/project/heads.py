@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..bundle.opened import accept_detached
 from ..constants import MAX_ENVELOPE_BYTES
 from ..crypto.keys import Signer
-from ..errors import FormatError, RejectedError, UsageError
+from ..errors import FormatError, NotForUsError, RejectedError, SignatureError, UsageError
 from ..format.dsse import Envelope
 from ..format.head import Head, LogReference, NamedRelease
 from ..format.release_files import release_base
@@ -180,10 +180,12 @@ def send_head(
     restored: withdrawals that it drops. adopt: where none is kept here, the server's is the last one. over: the server
     was put back to an earlier state, and takes this one in place of what it has. Another job's head that came before
     is built upon. Raises UsageError where the server shows an older head than the last one, or none is kept of those
-    that it shows: nothing is signed then. Raises RejectedError, TransferError, KeyFileError, OSError.
+    that it shows: nothing is signed then, nor where it follows a newer trust store, or has not what is to be named.
+    Raises RejectedError, TransferError, KeyFileError, OSError.
     """
     from ..client import NotNextError, put_head
 
+    _check_store_is_newest(signing)
     with appending(signing.path, mode=0o644) as file:
         kept = _Kept(file, signing.path)
         knows_one = adopt or kept.last is not None
@@ -214,11 +216,59 @@ def _signed(
         raise UsageError(f"{signing.path}: keeps no head, and the server has none; 'capseal head sign' makes the first")
     else:
         head = first_head(signing.store, first(), role=signing.role, now=now, age_s=age_s, **signing.names)
-    data = sign_head(change(head), signing.signers)
+    head = change(head)
+    for release in head.releases:
+        _check_published(signing, head, release)
+    data = sign_head(head, signing.signers)
     # As a device and the server will: what they would refuse does not leave.
     signed = accept_head(signing.store, data, role=signing.role, **signing.names)
     check_successor(last, signed, restored=restored)
     return signed, data
+
+
+def _check_store_is_newest(signing: HeadSigning) -> None:
+    """Raise UsageError where the server has an update of the trust store: it would refuse the head, once signed."""
+    from ..client import fetch_update
+    from ..trust.updates import accept_update
+
+    version = signing.store.version + 1
+    if signing.store.root is None:
+        return
+    update = fetch_update(signing.connection, app=signing.app, version=version)
+    if update is None:
+        return
+    try:
+        accept_update(signing.store, update)
+    except RejectedError:
+        return  # what the store's root did not sign is nothing that an honest server goes by
+    raise UsageError(
+        f"{signing.connection.url} has version {version} of the trust store, version {signing.store.version} is here: "
+        "nothing is signed; next: capseal trust apply FILE, with the update that was published"
+    )
+
+
+def _check_published(signing: HeadSigning, head: Head, named: NamedRelease) -> None:
+    """Raise UsageError where the server would refuse a head for a release that it names, or devices that release."""
+    from ..client import find_release
+
+    found = find_release(signing.connection, sequence=named.sequence, **signing.names)
+    instead = f"next: capseal head sign --current SEQUENCE --withdraw {named.sequence} --channel {signing.channel}"
+    if found is None or found["withdrawn"]:
+        why = "has not" if found is None else "withdrew"
+        raise UsageError(
+            f"head {head.number} would name sequence {named.sequence}, which {signing.connection.url} {why}: nothing "
+            f"is signed; {instead}"
+        )
+    restart = signing.store.restart
+    if restart is None or named.sequence <= restart.sequence:
+        return
+    try:
+        published_release(signing, named.sequence)
+    except (NotForUsError, SignatureError) as error:
+        raise UsageError(
+            f"head {head.number} would name sequence {named.sequence}, which version {signing.store.version} of the "
+            f"trust store does not accept ({error}): nothing is signed; {instead}"
+        ) from error
 
 
 def _settle(signing: HeadSigning, kept: "_Kept", *, knows_one: bool, over: bool) -> str | None:
@@ -271,6 +321,10 @@ def _sent_again(
     try:
         put_head(signing.connection, kept.data, app=signing.app, channel=signing.channel)
     except (NotNextError, RejectedError) as error:
+        here = NOTHING if served is None else served.digest
+        if isinstance(error, RejectedError) and here == (last.head.previous or NOTHING):
+            # It was never taken where it would have been next. Its number stays used: the next one goes above it.
+            return here
         shows = "no head" if served is None else f"head {served.head.number}"
         raise UsageError(
             f"{signing.connection.url} shows {shows}, head {last.head.number} was signed before, which "

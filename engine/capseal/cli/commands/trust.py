@@ -263,7 +263,12 @@ def _write_update(
         keep_past(old, [data])
     replace_file(path, new.to_json(), mode=0o644)
     say(f"{update}: {told}; {path} is version {new.version}")
-    say(f"next: capseal trust {'publish' if enough else 'cosign'} {update}{'' if enough else ' -s KEY'}")
+    if not enough:
+        say(f"next: capseal trust cosign {update} -s KEY")
+    elif is_projects(path):
+        say(f"next: capseal trust publish {update}")
+    else:
+        say(f"next: capseal trust apply {update}, where the project is, then capseal trust publish {update}")
     note(path, new, passphrases)
 
 
