@@ -220,6 +220,31 @@ def test_no_head_is_signed_that_names_what_the_server_withdrew(project):
         assert (live.served()["number"], current(live.served())) == (3, [1])
 
 
+def test_after_a_restart_a_release_takes_the_place_of_a_thiefs_highest(project):
+    stolen = 2_000_000_000
+    project.release(1).succeeded()
+    project.release(stolen).succeeded()
+    project.run("key", "generate", "signing", "-o", "keys/new").succeeded()
+    old = load_public_key(project.folder / "keys" / "signing.pub.pem").fingerprint[:16]
+    root = ("--trust", "root.json", "-s", "keys/root.pem")
+    shutil.copy(project.folder / "keys" / "trust.json", project.folder / "root.json")
+    project.run("trust", "add", "keys/new.pub.pem", "--update", "2.json", *root).succeeded()
+    project.run("trust", "remove", old, "--update", "3.json", *root).succeeded()
+    project.run("trust", "restart", 1, "--update", "4.json", *root).succeeded()
+    configuration = project.folder / "capseal.toml"
+    configuration.write_text(configuration.read_text().replace('"keys/signing.pem"', '"keys/new.pem"'))
+    updates = ("2.json", "3.json", "4.json")
+    assert project.run("trust", "apply", *updates).code == 0
+    assert project.run("trust", "publish", *updates, "--server", project.url).code == 0
+    before = project.lines()
+    project.head("renew").failed_with(2, f"would name sequence {stolen}, which version 4 of the trust store does not")
+    assert project.lines() == before
+    assert project.run("release", "--version", "2", "--server", project.url).code == 0
+    head = project.served()
+    assert (len(current(head)), head["withdrawn"]) == (1, [stolen])
+    assert 1 < current(head)[0] < stolen
+
+
 def test_publish_sends_a_head_too(project):
     project.release(1, "--no-publish").succeeded()
     said = project.run("publish", f"releases/{APP}@production-1.payload", project.url).succeeded().out.decode()

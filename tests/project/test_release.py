@@ -8,16 +8,19 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 import capseal
-from capseal import Expect, SignatureError, TransferError, UsageError
+from capseal import Expect, SignatureError, TransferError, TrustStore, UsageError
 from capseal.client import Connection
 from capseal.project.log import load_pending, verify_log
 from capseal.project.release import release
+from capseal.trust.key_sets import Restart
 from support.places import ROOT
 from support.serving import TOKEN, live_server
 from support.tools import require_tool
@@ -112,6 +115,23 @@ def test_after_a_release_with_a_fast_clock_the_next_has_a_higher_sequence(make, 
     for name in os.listdir(out):
         (out / name).unlink()
     assert make(sequence=None).verified.statement.sequence == ahead + 1
+
+
+@pytest.mark.parametrize("stolen", [2_000_000_000, 2**53 - 1])
+def test_after_a_restart_the_next_sequence_is_above_what_counts_and_not_a_thiefs(make, out, trust, signer2, stolen):
+    make(sequence=1_000)
+    make(sequence=stolen)
+    created = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    restart = Restart(1_500, created)
+    store = replace(TrustStore.of(signer2.public_key), version=4, created=created, restart=restart)
+    before = int(time.time())
+    first = make(sequence=None, trust=store, signers=[signer2]).verified.statement.sequence
+    assert before <= first < before + 1_000
+    assert make(sequence=None, trust=store, signers=[signer2]).verified.statement.sequence > first
+    # What was released under the new store counts, however high it is.
+    ahead = first + 100_000
+    make(sequence=ahead, trust=store, signers=[signer2])
+    assert make(sequence=None, trust=store, signers=[signer2]).verified.statement.sequence == ahead + 1
 
 
 def test_each_step_is_told_with_what_it_goes_through(make, live, web):

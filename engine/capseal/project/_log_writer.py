@@ -38,6 +38,7 @@ class LogWriter:
         self._sequences: dict[tuple[str, str], int] = {}
         self._seals: dict[str, str] = {}
         self._released: dict[tuple[str, str], list[ReleaseEntry]] = {}
+        began: dict[int, datetime] = {}
         counted = None if self.pending is None else sha256(self.pending.line).hexdigest()
         begun = sha256(self.pending.first).hexdigest() if self.pending is not None and self.pending.first else None
         file.seek(0)
@@ -45,9 +46,12 @@ class LogWriter:
         try:
             for _, entry, digest in chain(reader, path):
                 self.last, self._digest = entry, digest
-                if isinstance(entry, ReleaseEntry):
+                if not isinstance(entry, ReleaseEntry):
+                    began[entry.trust] = entry.time
+                else:
                     place = entry.app, entry.channel
-                    self._sequences[place] = max(entry.sequence, self._sequences.get(place, 0))
+                    if not self._is_undone(entry, began.get(entry.trust)):
+                        self._sequences[place] = max(entry.sequence, self._sequences.get(place, 0))
                     self._seals[entry.seal] = entry.payload
                     self._released.setdefault(place, []).append(entry)
                 if digest == counted:
@@ -64,9 +68,25 @@ class LogWriter:
                 f"{self.version}: 'capseal trust apply' brings it up to date"
             )
 
+    def _is_undone(self, entry: ReleaseEntry, began: datetime | None) -> bool:
+        """Say whether a restart took back what an entry did to sequences: it is higher, under a store of before.
+
+        began: when the log notes that the entry's version of the store began; None where it began with that. The
+        entry's own time is what whoever signed it liked.
+        """
+        restart = None if self._trust is None else self._trust.restart
+        if self._trust is None or restart is None or entry.trust == self._trust.version:
+            return False
+        return entry.sequence > restart.sequence and (began is None or began < restart.created)
+
     def sequence_after(self, app: str, channel: str) -> int:
-        """Return the lowest sequence that the log has nothing at or above of, for an app and channel."""
+        """Return the lowest sequence that the log has nothing at or above of that counts, for an app and channel."""
         return self._sequences.get((app, channel), 0) + 1
+
+    def undone(self, app: str, channel: str) -> set[int]:
+        """Return the sequences of an app and channel above what counts: a restart took them back."""
+        counts = self._sequences.get((app, channel), 0)
+        return {entry.sequence for entry in self._released.get((app, channel), ()) if entry.sequence > counts}
 
     def check_new(self, app: str, channel: str, *, version: str | None, sequence: int | None) -> None:
         """Raise UsageError where the log has a release of that version or sequence, for an app and channel.

@@ -165,6 +165,22 @@ def published_release(signing: HeadSigning, sequence: int) -> Statement:
     return statement
 
 
+def why_undone(signing: HeadSigning, named: NamedRelease) -> RejectedError | None:
+    """Return why the trust store does not accept a release above its restart, or None.
+
+    Such a one is what a thief made with the highest sequence; what is below gives way to the next release anyway.
+    Raises TransferError, UsageError.
+    """
+    restart = signing.store.restart
+    if restart is None or named.sequence <= restart.sequence:
+        return None
+    try:
+        published_release(signing, named.sequence)
+    except (NotForUsError, SignatureError) as error:
+        return error
+    return None
+
+
 def send_head(
     signing: HeadSigning,
     change: Change,
@@ -259,16 +275,12 @@ def _check_published(signing: HeadSigning, head: Head, named: NamedRelease) -> N
             f"head {head.number} would name sequence {named.sequence}, which {signing.connection.url} {why}: nothing "
             f"is signed; {instead}"
         )
-    restart = signing.store.restart
-    if restart is None or named.sequence <= restart.sequence:
-        return
-    try:
-        published_release(signing, named.sequence)
-    except (NotForUsError, SignatureError) as error:
+    refused = why_undone(signing, named)
+    if refused is not None:
         raise UsageError(
             f"head {head.number} would name sequence {named.sequence}, which version {signing.store.version} of the "
-            f"trust store does not accept ({error}): nothing is signed; {instead}"
-        ) from error
+            f"trust store does not accept ({refused}): nothing is signed; {instead}"
+        )
 
 
 def _settle(signing: HeadSigning, kept: "_Kept", *, knows_one: bool, over: bool) -> str | None:

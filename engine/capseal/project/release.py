@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -94,7 +94,8 @@ def release(
     that version may have been released before, to a smaller share. signers: all of them sign, the first one also the
     log's entry. trust: the store of production builds; what it does not accept never gets its name, is not logged and
     not published. version: one that the log does not have of that app and channel. sequence: as that; by default Unix
-    time, or what is above everything in the log and the folder if that is higher.
+    time, or what is above everything in the log and the folder if that is higher; what a restart of the store took back
+    is not counted.
     Writes APP@CHANNEL-SEQUENCE.seal and .payload, and .attachment.NAME of each companion.
 
     The log's entry is pending, on disk, from before the files get their names until the server has taken
@@ -108,15 +109,15 @@ def release(
     steps = steps or (lambda step, path: None)
     created = datetime.now(UTC).replace(microsecond=0)
     chosen = sequence
-    logged = 0
+    logged, undone = 0, set[int]()
     if log is not None and os.path.exists(log):
         with writing(log, trust=trust) as writer:
             _settle(writer, connection, signers[0])
             writer.check_new(app, channel, version=None if same_version else version, sequence=chosen)
-            logged = writer.sequence_after(app, channel)
+            logged, undone = writer.sequence_after(app, channel), writer.undone(app, channel)
     settle_unfinished(folder, trust)
     if sequence is None:
-        sequence = max(int(created.timestamp()), _highest_in(folder, app, channel) + 1, logged)
+        sequence = max(int(created.timestamp()), _highest_in(folder, app, channel, undone) + 1, logged)
     final = Detached(*(os.path.join(folder, release_file(app, channel, sequence, end)) for end in ("seal", "payload")))
     for path in (os.fspath(final.seal), os.fspath(final.payload)):
         if os.path.lexists(path):
@@ -361,7 +362,8 @@ def _digest_of(path: str) -> str | None:
         return None
 
 
-def _highest_in(folder: str | os.PathLike[str], app: str, channel: str) -> int:
-    """Return the highest sequence of an app and channel that a folder has files of, or 0."""
+def _highest_in(folder: str | os.PathLike[str], app: str, channel: str, undone: Collection[int]) -> int:
+    """Return the highest sequence of an app and channel that a folder has files of, or 0; undone: what is left out."""
     ours = re.compile(rf"{re.escape(release_base(app, channel))}-([0-9]{{1,16}})\.(?:seal|payload)")
-    return max((int(match[1]) for name in os.listdir(folder) if (match := ours.fullmatch(name))), default=0)
+    found = {int(match[1]) for name in os.listdir(folder) if (match := ours.fullmatch(name))}
+    return max(found.difference(undone), default=0)

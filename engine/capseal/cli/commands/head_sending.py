@@ -34,8 +34,8 @@ def send_after_publishing(
     import secrets
 
     from ...constants import ROLLOUT_SALT_BYTES
-    from ...project.heads import end_of_log, named_by, send_head
-    from ...trust.head_chain import with_candidate, with_log, with_release
+    from ...project.heads import end_of_log, named_by, send_head, why_undone
+    from ...trust.head_chain import with_candidate, with_log, with_release, withdrawing
 
     role = options.RoleName(statement.role.value)
     if not has_head_key(config, role) or statement.app != config.app:
@@ -49,6 +49,9 @@ def send_after_publishing(
     named, salt = named_by(statement), secrets.token_bytes(ROLLOUT_SALT_BYTES)
 
     def change(head: "Head") -> "Head":
+        undone = [one.sequence for one in head.releases if one != named and why_undone(asked, one) is not None]
+        if undone:
+            head = withdrawing(head, undone, instead=[named])
         if share is not None and named not in head.current:
             return with_log(with_candidate(head, named, share=share, salt=salt), end)
         return with_log(with_release(head, named), end)
