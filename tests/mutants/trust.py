@@ -21,14 +21,14 @@ MUTANTS = (
     ),
     Mutant(
         "trust/updates.py",
-        "        if found.digest != digest or (",
-        "        if found.version != version or (",
+        "        if found.digest != digest:\n",
+        "        if found.version != version:\n",
         ROTATION + "test_the_stores_of_before_are_those_whose_digests_the_updates_name",
     ),
     Mutant(
         "trust/updates.py",
-        " or (previous is not None and not _is_by_own_root(data)):",
-        ":",
+        "        if previous is not None and not _is_by_own_root(data):\n",
+        "        if previous is None and not found.root:\n",
         ROTATION + "test_what_an_update_says_of_the_store_before_is_believed_if_the_root_signed_it",
     ),
     Mutant(

@@ -280,6 +280,10 @@ def test_the_stores_of_before_are_those_whose_digests_the_updates_name(stores, r
     assert list(stores_before(third, {**documents, 2: None}.get)) == []
     forged = replace(second, keys=(TrustedKey(signer2.public_key),))
     assert list(stores_before(third, {**documents, 2: make_update(first, forged, signers=[signer2])}.get)) == []
+    elsewhere = make_update(
+        first, replace(second, keys=first.keys, root=KeySet.of(signer2.public_key)), signers=[signer2]
+    )
+    assert list(stores_before(third, {**documents, 2: elsewhere}.get)) == []
     assert list(stores_before(third, {**documents, 1: forged.to_json()}.get)) == [second]
 
 

@@ -131,7 +131,9 @@ def stores_before(store: TrustStore, document_of: Callable[[int], bytes | None])
     digest, version = store.digest, store.version
     while (data := document_of(version)) is not None:
         previous, found = read_update(data) if is_update(data) else (None, _parse_file(data))
-        if found.digest != digest or (previous is not None and not _is_by_own_root(data)):
+        if found.digest != digest:
+            return
+        if previous is not None and not _is_by_own_root(data):
             return
         if version != store.version:
             yield found
