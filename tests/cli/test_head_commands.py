@@ -5,17 +5,21 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
-from capseal import load_public_key, load_trust
+from capseal import load_private_key, load_public_key, load_trust
+from capseal.bundle.opened import accept_detached
 from capseal.client import Connection, HeadUse, _current, follow_head
 from capseal.errors import StaleError, TamperedError
+from capseal.format.seal import SEAL_TYPE, Seal
 from capseal.trust.expect import Expect
 from capseal.trust.heads import read_head
+from capseal.trust.signing import sign
 from support.command import Result, run
 from support.serving import live_server
 
@@ -356,6 +360,28 @@ def test_a_recall_may_be_made_from_a_seal_and_sent_later(project):
     project.run("head", "recall", seal, "-o", "recall.json").succeeded()
     project.run("head", "cosign", "recall.json", "-s", "keys/development.pem").succeeded()
     project.head("sign", "--recall", "recall.json", "--current", "1").succeeded()
+    assert len(project.served()["recalls"]) == 1
+
+
+@pytest.mark.parametrize("known", ["by the log", "by the server"])
+def test_what_a_thief_sealed_anew_is_recalled_with_the_release_it_was_made_of_only_where_that_is_said(known, project):
+    for sequence in (1, 2, 3):
+        project.release(sequence).succeeded()
+    base = project.folder / "releases" / f"{APP}@production-2.seal"
+    good = accept_detached(base, load_trust(project.folder / "keys" / "trust.json"), Expect()).seal
+    statement = replace(good.statement, sequence=1999999999, version="6.6.6")
+    key = load_private_key(project.folder / "keys" / "signing.pem")
+    forged = Seal(sign(SEAL_TYPE, statement.encode(), [key]), statement, good.index)
+    (project.folder / "forged.seal").write_bytes(forged.encode())
+    recall = ("recall", "forged.seal")
+    if known == "by the log":
+        refused = project.run("head", *recall, "-o", "recall.json")
+    else:
+        (project.folder / "releases.log").unlink()
+        refused = project.head(*recall)
+    refused.failed_with(2, "has the payload of sequence 2, which ")
+    assert "recalls" not in project.served()
+    project.head(*recall, "--shared").succeeded()
     assert len(project.served()["recalls"]) == 1
 
 

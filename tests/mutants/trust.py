@@ -15,6 +15,12 @@ NOT_PUBLISHED = "tests/server/test_heads.py::test_what_a_head_has_withdrawn_or_r
 MUTANTS = (
     Mutant(
         "trust/head_chain.py",
+        "if digest in gone and sequence not in recalled:",
+        "if digest in gone and sequence in recalled:",
+        HEADS + "test_what_has_the_payload_of_another_release_is_not_recalled_unless_both_are",
+    ),
+    Mutant(
+        "trust/head_chain.py",
         "        if named.digest in gone:\n",
         "        if named.sequence in gone.values():\n",
         HEADS + "test_what_has_the_payload_of_a_release_that_is_named_is_not_recalled",

@@ -406,6 +406,17 @@ def test_what_has_the_payload_of_a_release_that_is_named_is_not_recalled(store):
             chain.check_spared(head, recall)
 
 
+def test_what_has_the_payload_of_another_release_is_not_recalled_unless_both_are():
+    kept = {"app": APP, "channel": CHANNEL, "role": Role.PRODUCTION, "created": NOW}
+    shared, other = "a" * 64, "b" * 64
+    false, true = RecalledRelease(1999999999, shared, "6.6.6"), RecalledRelease(2, shared, "1.2")
+    known = [(1999999999, shared), (3, other), (2, shared)]
+    with pytest.raises(UsageError, match="has the payload of sequence 2, which the log has"):
+        chain.check_unshared(Recall(**kept, releases=(false,)), known, "which the log has")
+    chain.check_unshared(Recall(**kept, releases=(false,)), known[:2], "which the log has")
+    chain.check_unshared(Recall(**kept, releases=(false, true)), known, "which the log has")
+
+
 def test_caps_are_told_when_a_head_is_made(store):
     head = first(store)
     with pytest.raises(UsageError, match="at most 1024"):

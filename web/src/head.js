@@ -5,6 +5,7 @@ import { parseEnvelope, payloadOf } from "./dsse.js";
 import { NotForUsError, RollbackError, SignatureError, StaleError } from "./errors.js";
 import { parseHead, parseRecall } from "./headdocument.js";
 import { checkSigned } from "./keyset.js";
+import { loadTrust } from "./trust.js";
 import { sha256 } from "./webcrypto.js";
 
 export { parseHead, parseRecall } from "./headdocument.js";
@@ -12,7 +13,7 @@ export { parseHead, parseRecall } from "./headdocument.js";
 /** @import { Bytes } from "./bytes.js" */
 /** @import { Envelope } from "./dsse.js" */
 /** @import { Heads } from "./purposes.js" */
-/** @import { Role, TrustStore } from "./trust.js" */
+/** @import { Role, TrustInput } from "./trust.js" */
 
 /** @typedef {import("./headdocument.js").Candidate} Candidate */
 /** @typedef {import("./headdocument.js").Head} Head */
@@ -35,14 +36,15 @@ const RECALL_TYPE = "application/vnd.capseal.recall.v1+json";
  * Whether it follows the one before is for whoever keeps that to say. now: a moment such as 2026-11-22T21:30:00Z; where
  * it is given, the head must be fresh then. One that is not names nothing, but its withdrawals and recalls count. Throws FormatError, SignatureError, NotForUsError, RollbackError, StaleError.
  * @param {Uint8Array} bytes the envelope
- * @param {Reader & { trust: TrustStore, now?: string }} options
+ * @param {Reader & { trust: TrustInput, now?: string }} options
  * @returns {Promise<AcceptedHead>}
  */
 export async function checkHead(bytes, { trust, now, ...reader }) {
-  const { epoch, heads, digest } = trust.purposes;
+  const { version, purposes } = await loadTrust(trust);
+  const { epoch, heads, digest } = purposes;
   const envelope = parseEnvelope(new Uint8Array(bytes));
-  if (!heads) throw new NotForUsError(`trust store version ${trust.version} has no keys for heads`);
-  const here = { version: trust.version, digest, epoch, heads };
+  if (!heads) throw new NotForUsError(`trust store version ${version} has no keys for heads`);
+  const here = { version, digest, epoch, heads };
   return acceptHead(envelope, here, reader, now);
 }
 
@@ -80,12 +82,12 @@ export function checkFresh(head, now) {
  *
  * Throws FormatError, SignatureError, NotForUsError.
  * @param {Uint8Array} bytes the envelope
- * @param {Reader & { trust: TrustStore }} options
+ * @param {Reader & { trust: TrustInput }} options
  * @returns {Promise<{ recall: Recall, digest: string }>}
  */
 export async function checkRecall(bytes, { trust, ...reader }) {
   const envelope = parseEnvelope(new Uint8Array(bytes));
-  await trust.check(envelope, "production");
+  await (await loadTrust(trust)).check(envelope, "production");
   const document = payloadOf(envelope, RECALL_TYPE);
   const recall = parseRecall(document);
   checkFor("recall", recall, reader);

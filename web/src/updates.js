@@ -10,13 +10,13 @@ import { FormatError, KeyFileError, NotForUsError, RollbackError } from "./error
 import { checkSigned } from "./keyset.js";
 import { Members, checkFingerprint } from "./members.js";
 import { parse } from "./strictjson.js";
-import { parseStore } from "./trust.js";
+import { loadTrust, parseStore } from "./trust.js";
 
 export { textOf } from "./storetext.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { KeySet, Purposes } from "./purposes.js" */
-/** @import { TrustStore } from "./trust.js" */
+/** @import { TrustInput, TrustStore } from "./trust.js" */
 
 const UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json";
 
@@ -24,12 +24,12 @@ const UPDATE_TYPE = "application/vnd.capseal.trust-update.v1+json";
  * Return the store that an update brings, if the present store's root accepts it, and the new one's.
  *
  * Throws SignatureError, RollbackError, NotForUsError, FormatError.
- * @param {TrustStore} trust the present store
+ * @param {TrustInput} trust the present store
  * @param {string | Uint8Array} update an envelope
  * @returns {Promise<TrustStore>}
  */
 export async function acceptUpdate(trust, update) {
-  const { version, purposes } = trust;
+  const { version, purposes } = await loadTrust(trust);
   if (!purposes.root) throw new NotForUsError(`trust store version ${version} has no root, so nobody may change it`);
   const envelope = parseEnvelope(typeof update === "string" ? utf8(update) : new Uint8Array(update));
   const content = payloadOf(envelope, UPDATE_TYPE);

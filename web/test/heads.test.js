@@ -91,6 +91,16 @@ test("an object among the withdrawn sequences is refused as anything else there"
   }
 });
 
+test("heads and recalls are judged under the text of a store as under the loaded one", async () => {
+  const [head, recall] = [takenApart(heads["valid-head"]), takenApart(heads["valid-recall"])];
+  for (const trust of [pem("signer.pub.pem"), await loadTrust(pem("signer.pub.pem"))]) {
+    const { app, channel, role } = head.header;
+    await assert.rejects(checkHead(head.data, { trust, app, channel, role }), { name: "NotForUsError" });
+    await checkRecall(recall.data, { trust, app, channel, role });
+  }
+  await assert.rejects(checkHead(head.data, { ...head.header, trust: "{}" }), { name: "KeyFileError" });
+});
+
 test("a store without head keys takes no head", async () => {
   const { header, data } = takenApart(heads["valid-head"]);
   const { app, channel, role } = header;

@@ -52,6 +52,12 @@ for (const { name, expect, present, update } of ofKind("update")) {
   });
 }
 
+test("an update is taken under the text of a store as under the loaded one, and what is no store is told as such", async () => {
+  const { present, update } = ofKind("update").find(({ expect }) => expect === "ok");
+  assert.equal(textOf(await acceptUpdate(present, update)), textOf(await acceptUpdate(await loadTrust(present), update)));
+  await assert.rejects(acceptUpdate("{}", update), { name: "KeyFileError" });
+});
+
 test("updates that fit the built-in store are kept, and heads where their keys and the epoch are the same", async () => {
   const heads = { ...NO_HEADS, problem: "expired", since: "2026-11-22T12:00:00Z" };
   let rotations = 0;

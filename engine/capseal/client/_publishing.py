@@ -3,17 +3,19 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..bundle.companions import checked_index
 from ..bundle.pipeline import Progress
 from ..bundle.verify import inspect
-from ..errors import FormatError, TruncatedError, UsageError
+from ..errors import FormatError, TransferError, TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
 from ..format.statement import Companion, Payload, Statement
+from ..format.strictjson import Members
 from ..format.tree import segment_count
 from ..http import paths
 from ..http.limits import MAX_DESCRIPTION_BYTES, MISSING_BYTES
@@ -33,6 +35,8 @@ from ._sending import Sending, send_all
 JOBS = 4
 
 _BEGINNINGS = 3
+_PAGE_ITEMS = 100
+_PAGE_BYTES = 16 * MAX_DESCRIPTION_BYTES
 
 
 def publish(
@@ -94,6 +98,36 @@ def find_release(connection: Connection, *, app: str, channel: str, sequence: in
         return connection.retried(lambda: connection.ask("GET", path, ReleaseDescription.from_json)).to_json()
     except NoReleaseError:
         return None
+
+
+def listed_releases(connection: Connection, *, app: str, channel: str) -> Iterator[ReleaseDescription]:
+    """Yield what a server lists of an app and channel, newest first, withdrawn ones too, as nobody has verified it.
+
+    Raises TransferError, UsageError.
+    """
+    path = paths.filled(paths.RELEASES, app=app, channel=channel)
+    below: dict[str, int] = {}
+    while True:
+        page = partial(
+            connection.ask, "GET", path, _parsed_page, params={"limit": _PAGE_ITEMS, **below}, most=_PAGE_BYTES
+        )
+        try:
+            releases, more = connection.in_time(page, "list of releases")
+        except NoReleaseError:
+            return
+        yield from releases
+        if not more or not releases:
+            return
+        lowest = releases[-1].sequence
+        if lowest >= below.get("below", lowest + 1):
+            raise TransferError(f"{connection.url}: lists sequence {lowest} of {app} on {channel} again")
+        below = {"below": lowest}
+
+
+def _parsed_page(value: Any) -> tuple[list[ReleaseDescription], bool]:
+    members = Members(value, "answer", required=("releases",), optional=("next",))
+    items = members.array("releases", least=0, most=_PAGE_ITEMS)
+    return [ReleaseDescription.from_json(one) for one in items], "next" in members
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,12 @@ def verify_log(path: str | os.PathLike[str], *, trust: Sequence[TrustStore], hea
 
 
 def logged_seals(path: str | os.PathLike[str]) -> set[str]:
-    """Return the digests of the seals that a log has, that which is pending among them; no signature is checked.
+    """Return the digests of the seals that a log has. Raises as logged_releases()."""
+    return {entry.seal for entry in logged_releases(path)}
+
+
+def logged_releases(path: str | os.PathLike[str]) -> list[ReleaseEntry]:
+    """Return what a log says of releases, that which is pending last; no signature is checked.
 
     Raises FormatError, TamperedError, TruncatedError, OSError.
     """
@@ -246,7 +251,7 @@ def logged_seals(path: str | os.PathLike[str]) -> set[str]:
     pending = load_pending(path)
     if pending is not None:
         entries.append(pending.entry)
-    return {entry.seal for entry in entries if isinstance(entry, ReleaseEntry)}
+    return [entry for entry in entries if isinstance(entry, ReleaseEntry)]
 
 
 class Order:

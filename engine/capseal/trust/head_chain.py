@@ -201,6 +201,22 @@ def check_spared(head: Head, recall: Recall) -> None:
             )
 
 
+def check_unshared(recall: Recall, others: Iterable[tuple[int, str]], where: str) -> None:
+    """Raise UsageError where a recall names the payload of a release that it does not name.
+
+    others: sequences and payload digests of the releases that are known; where: by whom, for messages. Devices go by
+    the payload alone, so that both would fail: see check_spared().
+    """
+    gone = {release.digest: release.sequence for release in recall.releases}
+    recalled = {release.sequence for release in recall.releases}
+    for sequence, digest in others:
+        if digest in gone and sequence not in recalled:
+            raise UsageError(
+                f"sequence {gone[digest]} has the payload of sequence {sequence}, {where}: both would fail for good; "
+                "withdraw it instead, with 'capseal head sign --withdraw', or recall both, with --shared"
+            )
+
+
 def with_log(head: Head, log: LogReference | None) -> Head:
     """Return a head that names the end of a release log, unless it names a later one."""
     if log is None or (head.log is not None and head.log.number >= log.number):

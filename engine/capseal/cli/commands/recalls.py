@@ -1,11 +1,12 @@
 """capseal head recall and cosign: take releases back, by keys for releases."""
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 from ..framework import options
-from ..framework.arguments import argument, option
+from ..framework.arguments import argument, flag, option
 from ..framework.console import say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
@@ -46,6 +47,9 @@ def recall(
             help="A production key for releases; default: 'signers' in capseal.toml.",
         ),
     ] = None,
+    shared: Annotated[
+        bool, flag("--shared", help="Though another release has the payload of one of them, and fails with it.")
+    ] = False,
     *,
     signing: Signing,
     passphrases: Passphrases,
@@ -61,6 +65,8 @@ def recall(
         offline = output is not None and not any(one.isdigit() for one in releases)
         asked = None if offline else signing.begin(stack, passphrases)
         document = _recall_of(releases, asked, signing)
+        if not shared:
+            _check_unshared(document, asked)
         data = sign_recall(document, keys)
         if output is not None or asked is None:
             write_new(output or "", data, mode=0o644)
@@ -77,6 +83,24 @@ def recall(
             return chain.with_recall(head, digest)
 
         tell_sent(send_head(asked, change), asked)
+
+
+def _check_unshared(document: "Recall", asked: "HeadSigning | None") -> None:
+    """Raise UsageError where the release log, or the server, has another release with a payload that is recalled."""
+    from ...project.log import logged_releases
+    from ...trust.head_chain import check_unshared
+
+    log = options.find_config().log
+    of = (document.app, document.channel)
+    if log is not None and os.path.exists(log):
+        logged = [one for one in logged_releases(log) if (one.app, one.channel) == of]
+        check_unshared(document, [(one.sequence, one.payload) for one in logged], f"which {log} has")
+    if asked is not None:
+        from ...client import listed_releases
+
+        listed = listed_releases(asked.connection, **asked.names)
+        standing = ((one.sequence, one.payload.digest) for one in listed if one.withdrawn is None)
+        check_unshared(document, standing, f"which {asked.connection.url} lists")
 
 
 def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Signing) -> "Recall":
