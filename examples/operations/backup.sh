@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # backup.sh STORE BACKUP: copies the folder of a server, which may be running, to a new folder.
 set -euo pipefail
+[ $# = 2 ] || { echo "usage: backup.sh STORE BACKUP" >&2; exit 2; }
 store=$1 backup=$2
 mkdir "$backup"
 # What names something is copied before what it names: that was there first, and is never changed.

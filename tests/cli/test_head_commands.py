@@ -210,18 +210,27 @@ def test_a_head_that_was_refused_is_followed_by_one_of_the_next_number(project):
     assert (project.served()["number"], project.served()["withdrawn"]) == (5, [1])
 
 
-def test_no_head_is_signed_that_names_what_the_server_withdrew(project):
+def test_no_head_is_signed_that_names_what_the_server_withdrew_and_that_is_recalled_by_its_seal(project):
     project.release(1).succeeded()
     project.release(2).succeeded()
     by = ("--token-file", project.folder.parent / "token")
     by[1].write_text("x" * 20)
     with project.started_anew(token="x" * 20) as live:
-        assert live.run("withdraw", live.url, "--sequence", "2", *by).code == 0
+        told = live.run("withdraw", live.url, "--sequence", "2", *by)
+        assert told.code == 0
+        assert told.err.startswith(
+            "capseal: warning: head 2 still names sequence 2, so devices that use heads find nothing"
+        )
+        assert "next: capseal head sign --current SEQUENCE --withdraw 2 --channel production" in told.err
         before = project.lines()
         live.head("renew", *by).failed_with(2, f"would name sequence 2, which {live.url} withdrew: nothing is signed")
         assert project.lines() == before
         live.head("sign", "--current", "1", "--withdraw", "2", *by).succeeded()
         assert (live.served()["number"], current(live.served())) == (3, [1])
+        assert live.run("withdraw", live.url, "--sequence", "2", *by).err == ""
+        seal = f"releases/{APP}@production-2.seal"
+        live.head("recall", "2", *by).failed_with(2, f"name that file instead of its sequence, such as {seal}")
+        live.head("recall", seal, *by).succeeded()
 
 
 def test_after_a_restart_a_release_takes_the_place_of_a_thiefs_highest(project):

@@ -169,7 +169,12 @@ def test_each_of_the_five_says_what_comes_next(tmp_path, environment):
         ["sh", str(SCRIPTS / "five-commands.sh")], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     said = [line for line in done.stdout.splitlines() if "next: " in line]
-    expected = ("capseal release --version", "capseal device install http", "device ... activate", "device ... boot")
+    expected = (
+        "capseal release --version",
+        "capseal device --root DIR --builtin WEBDIR install http",
+        "device ... activate",
+        "device ... boot",
+    )
     assert len(said) == len(expected)
     for line, what in zip(said, expected, strict=True):
         assert what in line

@@ -226,5 +226,7 @@ def test_a_backup_of_a_running_server_is_restored_with_all_that_was_published_be
         # What was published after the backup is published again.
         for sequence in range(len(sequences) + 1, 13):
             live.publish(bundles[sequence]).raise_for_status()
+    alone = subprocess.run([RECIPES / "backup.sh", store], capture_output=True, text=True, timeout=60)
+    assert (alone.returncode, alone.stderr) == (2, "usage: backup.sh STORE BACKUP\n")
     again = subprocess.run([RECIPES / "backup.sh", backup, backup], capture_output=True, text=True, timeout=60)
     assert again.returncode != 0  # never onto another one

@@ -211,12 +211,16 @@ def withdraw(
     """Take a release back. Its sequence is never used again; devices that have it keep it."""
     need("client")
     from ... import client
+    from . import head_sending
 
     config = options.find_config()
     app, channel = options.chosen_app(app, config), options.chosen_channel(channel, config)
     with servers.connect(servers.chosen_server(server, config), token_file) as connection:
         before = client.find_release(connection, app=app, channel=channel, sequence=sequence)
         release = client.withdraw(connection, app=app, channel=channel, sequence=sequence)
+        still = head_sending.told_of_withdrawal(connection, app=app, channel=channel, sequence=sequence)
+    if still is not None:
+        console.complain(f"warning: {still}")
     if json:
         console.print_json({"release": release})
     elif before is not None and before["withdrawn"]:

@@ -112,6 +112,29 @@ def told_of_devices(
     return f"devices install {named}, which head {head.number} names, and not this one: {say_so}"
 
 
+def told_of_withdrawal(connection: "Connection", *, app: str, channel: str, sequence: int) -> str | None:
+    """Return what devices do since a release was withdrawn that the server's head still names, and what is next.
+
+    None where no head names it.
+    """
+    from ...client import fetch_head
+    from ...trust.heads import read_head
+
+    try:
+        data = fetch_head(connection, app=app, channel=channel)
+        head = None if data is None else read_head(data).head
+    except CapsealError as error:
+        return f"whether a head names sequence {sequence}, the server does not say: {error}"
+    if head is None or sequence not in {release.sequence for release in head.releases}:
+        return None
+    left = [release.sequence for release in head.current if release.sequence != sequence]
+    instead = "" if left else "--current SEQUENCE "
+    return (
+        f"head {head.number} still names sequence {sequence}, so devices that use heads find nothing to install; "
+        f"next: capseal head sign {instead}--withdraw {sequence} --channel {channel}"
+    )
+
+
 def remind(config: "Config", app: str, channel: str) -> None:
     """Warn where the head that a project keeps for a channel has to be renewed."""
     from datetime import UTC, datetime

@@ -109,8 +109,9 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
     from datetime import UTC, datetime
 
     from ...bundle.opened import accept_detached
-    from ...errors import NotForUsError, SignatureError
+    from ...errors import NotForUsError, SignatureError, UsageError
     from ...format.recall import Recall, RecalledRelease
+    from ...format.release_files import release_file
     from ...format.strictjson import Role
     from ...project.heads import published_release
     from ...trust.expect import Expect
@@ -129,6 +130,14 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
                 if asked is not None and one.isdigit():
                     return published_release(replace(asked, store=then), int(one))
                 return accept_detached(one, then, Expect(app=app, channel=channel, role=role)).statement
+            except UsageError as error:
+                if asked is None or not one.isdigit() or not _is_withdrawn(asked, int(one)):
+                    raise
+                name = release_file(app, channel, int(one), "seal")
+                raise UsageError(
+                    f"{error}; what is withdrawn is recalled by its seal: name that file instead of its sequence, "
+                    f"such as releases/{name}"
+                ) from error
             except (NotForUsError, SignatureError) as error:
                 refused = refused or error
         versions = ", ".join(str(then.version) for then in stores)
@@ -143,6 +152,13 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
         created=datetime.now(UTC),
         releases=tuple(RecalledRelease(s.sequence, s.payload.digest.hex(), s.version) for s in statements),
     )
+
+
+def _is_withdrawn(asked: "HeadSigning", sequence: int) -> bool:
+    from ...client import find_release
+
+    found = find_release(asked.connection, sequence=sequence, **asked.names)
+    return found is not None and bool(found["withdrawn"])
 
 
 def _stores_before(store: "TrustStore", asked: "HeadSigning | None", app: str) -> "list[TrustStore]":

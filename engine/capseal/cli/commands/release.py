@@ -210,7 +210,7 @@ def release(
         console.say(f"not published; next: {publish_it}, or release with --server URL")
     else:
         head_sending.tell_after_publishing(sent, config, statement)
-        installed = f"devices install it from there (capseal device install {server})"
+        installed = f"devices install it from there (capseal device --root DIR --builtin WEBDIR install {server})"
         console.say(f"published at {server}; next: {devices or installed}")
 
 
