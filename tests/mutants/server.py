@@ -18,6 +18,7 @@ RETENTION = "tests/server/test_retention.py::"
 EXPORT = "tests/server/test_export.py::"
 RELOADING = "tests/server/test_reloading.py::"
 SETTINGS = "tests/cli/test_serve_settings.py::"
+VERSIONS = "tests/server/test_trust_versions.py::"
 UPDATES = "tests/server/test_trust_updates.py::"
 CAPGO = "tests/capgo/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
@@ -70,6 +71,24 @@ MUTANTS = (
         "    check_by_own_root(update)\n",
         "    if after is None:\n        check_by_own_root(update)\n",
         UPDATES + "test_whence_the_present_store_came_is_not_for_a_token_to_say",
+    ),
+    Mutant(
+        "server/storage/pointers.py",
+        "return self.trust_version > max(store.version, known)",
+        "return self.trust_version > max(store.version, known) + 1",
+        VERSIONS + "test_a_removed_key_publishes_nothing_once_another_server_published_by_the_update",
+    ),
+    Mutant(
+        "server/catalogue/_heads.py",
+        "is not trust or pointer.is_past(trust, known=known):",
+        "is not trust:",
+        VERSIONS + "test_a_recall_by_a_store_that_another_server_is_past_is_not_taken",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "and await self.trusted.follow(of.app) is not trust:",
+        "and self.trusted.of(of.app) is not trust:",
+        VERSIONS + "test_what_was_published_while_another_server_took_the_update_is_taken_back",
     ),
     Mutant(
         "server/storage/pointers.py",

@@ -70,6 +70,7 @@ class Heads:
         is known not to be the one before: this store was put back to how it was. Raises RejectedError where it counts
         for nothing here, Problem 409 where it does not follow what is here, TransferError.
         """
+        known = (await self._channels.pointer(of)).trust_version
         trust = await self._trusted.follow(of.app)
         signed = await asyncio.to_thread(self._accepted, trust, of, data)
         await self._check_named(of, signed)
@@ -77,20 +78,24 @@ class Heads:
 
         def taken(pointer: ChannelPointer) -> ChannelPointer | None:
             nonlocal is_new
-            if self._trusted.of(of.app) is not trust:
-                raise busy("whom the server trusts changed meanwhile: try again")
+            self._check_in_force(pointer, trust, known)
             before = None if pointer.head is None else read_head(pointer.head)
             if before is not None and before.digest == signed.digest:
-                return None if pointer.head == data else pointer.with_head(data)  # signed by more, or anew
+                return None if pointer.head == data else pointer.with_head(data).taken_by(trust)  # more signed
             _check_next(before, signed, restored, over)
             missing = sorted(set(signed.head.recalls) - set(pointer.recalls))
             if missing:
                 raise NotForUsError(f"head names recall {missing[0][:16]}, which is not here: send it before the head")
             is_new = True
-            return pointer.with_head(data)
+            return pointer.with_head(data).taken_by(trust)
 
         await self._channels.change(of, taken)
         return signed, is_new
+
+    def _check_in_force(self, pointer: ChannelPointer, trust: TrustStore, known: int) -> None:
+        """Raise Problem 503 where this server, or another one, follows another store now. known: as for is_past()."""
+        if self._trusted.of(pointer.of.app) is not trust or pointer.is_past(trust, known=known):
+            raise busy("whom the server trusts changed meanwhile: try again")
 
     def _accepted(self, trust: TrustStore, of: AppChannel, data: bytes) -> SignedHead:
         now = datetime.now(UTC)
@@ -115,9 +120,11 @@ class Heads:
 
     async def put_recall(self, of: AppChannel, digest: str, data: bytes) -> bool:
         """Take a recall of that digest; return whether it was not here before. Raises RejectedError, TransferError."""
+        known = (await self._channels.pointer(of)).trust_version
+        trust = await self._trusted.follow(of.app)
         found, _ = await asyncio.to_thread(
             accept_recall,
-            await self._trusted.follow(of.app),
+            trust,
             data,
             app=of.app,
             channel=of.channel,
@@ -132,10 +139,11 @@ class Heads:
             nonlocal is_new
             if pointer.recalls.get(digest) == data:
                 return None
+            self._check_in_force(pointer, trust, known)
             is_new = digest not in pointer.recalls
             if is_new and len(pointer.recalls) >= MAX_KEPT_RECALLS:
                 raise NotForUsError(f"{len(pointer.recalls)} recalls are here, which is the most")
-            return pointer.with_recall(digest, data)
+            return pointer.with_recall(digest, data).taken_by(trust)
 
         await self._channels.change(of, taken)
         return is_new

@@ -314,8 +314,8 @@ class Catalogue:
         of, statement = upload.app_channel, upload.verified.statement
         # What is listed from here on may be condemned from here on, and is deleted a grace period later.
         deadline = monotonic() + self._limits.collect_grace_s / 2
-        now = (await self.channels_read.pointer(of, fresh=True)).under(await self.trusted.follow(of.app))
-        now.check_or_has(statement, upload.id)
+        now = await self.channels_read.pointer(of, fresh=True)
+        now.under(await self.trusted.follow(of.app)).check_or_has(statement, upload.id)
         # What storage lists decides, not what this process remembers.
         await self.uploads.look_up(upload)
         if not all(one.is_complete for one in upload.payloads):
@@ -337,7 +337,9 @@ class Catalogue:
                 raise _too_slow()
             if self.trusted.of(of.app) is not trust:
                 raise busy("whom the server trusts changed meanwhile: try again")
-            before = pointer.under(trust)
+            if pointer.is_past(trust, known=now.trust_version):
+                raise busy("another server follows a later version of the trust store: try again")
+            before = pointer.under(trust).taken_by(trust)
             return before.published(statement, entry)
 
         pointer = await self.channels_read.change(of, published)
@@ -346,6 +348,12 @@ class Catalogue:
             # It may name what is being deleted. Nobody was told of it.
             await self.channels_read.change(of, lambda now: now.unpublished(entry, before=before))
             raise _too_slow()
+        if written.mark == record.mark and await self.trusted.follow(of.app) is not trust:
+            try:
+                await self.seals.accept(seal)
+            except RejectedError:
+                await self.channels_read.change(of, lambda now: now.unpublished(entry, before=before))
+                raise
         return (await self.channels_read.record(of, written)).release, written.mark == record.mark
 
     async def give_up(self, upload: Upload) -> None:

@@ -97,7 +97,8 @@ class ChannelPointer:
 
     revision: counts the changes. entries: by ascending sequence. removed: sequences that were published and are kept
     no more. head: the channel's, in its envelope; recalls: those that heads may name, in theirs, by digest. restarted:
-    the last restart that a trust store brought, which counts once.
+    the last restart that a trust store brought, which counts once. trust_version: of the trust store that the last
+    release, head or recall was taken by; 0 where no update had been.
     """
 
     of: AppChannel
@@ -108,6 +109,7 @@ class ChannelPointer:
     head: bytes | None = None
     recalls: Mapping[str, bytes] = field(default_factory=dict)
     restarted: Restart | None = None
+    trust_version: int = 0
 
     @property
     def path(self) -> str:
@@ -131,6 +133,18 @@ class ChannelPointer:
         if store.restart is None or store.restart == self.restarted:
             return self
         return replace(self, trusted=self.trusted.restarted(store.restart), restarted=store.restart)
+
+    def taken_by(self, store: TrustStore) -> "ChannelPointer":
+        """Return it as changed by what a trust store accepts."""
+        return replace(self, trust_version=store.version if store.version > 1 else 0)
+
+    def is_past(self, store: TrustStore, *, known: int) -> bool:
+        """Tell whether a server that knows a later version of the trust store than that one changed it meanwhile.
+
+        known: the pointer's version before updates were looked for: what was there then and was not followed is of
+        another line, over which a server's own store wins.
+        """
+        return self.trust_version > max(store.version, known)
 
     def check(self, statement: Statement) -> None:
         """Raise RollbackError where a bundle may not be published after all that was.
@@ -220,6 +234,7 @@ class ChannelPointer:
                 "highest": self.trusted.highest,
                 "newest": self.trusted.newest,
                 **restarted,
+                **({"trust_version": self.trust_version} if self.trust_version else {}),
                 **heads,
             }
         )
@@ -232,7 +247,7 @@ class ChannelPointer:
     def parse(cls, of: AppChannel, data: bytes) -> "ChannelPointer":
         """Parse the pointer of an app and channel. Raises FormatError."""
         required = ("type", "app", "channel", "revision", "floor", "highest", "newest", "releases", "removed")
-        optional = ("head", "recalls", "restarted")
+        optional = ("head", "recalls", "restarted", "trust_version")
         members = Members(strictjson.parse(data, "pointer"), "pointer", required=required, optional=optional)
         if members.take("type", str) != POINTER_TYPE:
             raise FormatError(f"pointer: not of type {POINTER_TYPE}")
@@ -256,6 +271,7 @@ class ChannelPointer:
             members.base64("head") if "head" in members else None,
             _parse_recalls(members.take("recalls", dict)) if "recalls" in members else {},
             Restart.parse(members.take("restarted", dict), "pointer.restarted") if "restarted" in members else None,
+            members.integer("trust_version", least=2) if "trust_version" in members else 0,
         )
 
 
