@@ -14,6 +14,12 @@ MUTANTS = (
         "tests/cli/test_head_commands.py::test_a_server_that_says_it_refused_a_head_gets_no_other_of_its_number",
     ),
     Mutant(
+        "project/heads.py",
+        "if isinstance(error, RejectedError) and here == (last.head.previous or NOTHING):",
+        "if here == (last.head.previous or NOTHING):",
+        "tests/cli/test_head_commands.py::test_a_server_that_says_it_refused_a_head_gets_no_other_of_its_number",
+    ),
+    Mutant(
         "project/_unfinished.py",
         "                    checked_index(companion, source)\n",
         "                    pass\n",
