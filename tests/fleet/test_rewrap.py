@@ -211,6 +211,22 @@ def test_a_release_that_was_withdrawn_stays_and_one_that_changes_meanwhile_too(s
     assert store.renewed() == {10, 11}
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_who_is_added_and_dropped_is_said_and_one_of_the_project_is_warned_of(store: Store, dry: bool) -> None:
+    folder = store.folder.parent
+    (folder / "capseal.toml").write_text(f'recipients = ["{KEYS}/recipient.pub.pem"]\n')
+    words = ["fleet", "rewrap", str(store.folder), "--select", f"{OF.app}@{OF.channel}:1-2", "--log", "releases.log"]
+    words += ["--trust", "trust.json", "-s", f"{KEYS}/signer.pem", "-i", f"{KEYS}/recipient.pem"]
+    done = run(*words, "-r", f"{KEYS}/other.pub.pem", *(["--dry-run"] if dry else []), cwd=folder)
+    assert done.code == 0
+    old, new = (key.public_key.fingerprint[:16] for key in (store.old, store.new))
+    assert done.out.decode().splitlines()[-2:] == [
+        f"recipient {new}: added, 2 seals",
+        f"recipient {old}: dropped, 2 seals",
+    ]
+    assert "recipient.pub.pem: is in 'recipients' in capseal.toml, and new seals are not for it" in done.err
+
+
 def test_a_dry_run_changes_nothing(store: Store, engine: Engine) -> None:
     before = {path: path.read_bytes() for path in store.folder.parent.rglob("*") if path.is_file()}
     done = rewrap(store, engine, dry_run=True)

@@ -5,7 +5,8 @@ seals at once in place of those before. What is new already is left alone, so a 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from logging import Logger, getLogger
@@ -84,23 +85,27 @@ class Selection:
 class Rewrapped:
     """What became of the releases that were selected. renewed, already: how many are, and were before, the new ones.
 
-    findings: why the others stay as they are.
+    findings: why the others stay as they are; added, dropped: fingerprints of recipients, and how many new seals are
+    for them where the old ones were not, and the other way round, or would be after a dry run.
     """
 
     renewed: int
     already: int
     findings: tuple[Finding, ...]
     report: Report
+    added: Mapping[str, int]
+    dropped: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         found = [one.to_json() for one in self.findings]
-        return self.report.to_json() | {"renewed": self.renewed, "already": self.already, "findings": found}
+        said = {"renewed": self.renewed, "already": self.already, "findings": found}
+        return self.report.to_json() | said | {"added": dict(self.added), "dropped": dict(self.dropped)}
 
 
 @dataclass(slots=True)
 class _Job:
-    """What the driver works with. wanted: fingerprints of the recipients that are to be."""
+    """What the driver works with."""
 
     work: ScrubWork
     resealing: "Resealing"
@@ -109,10 +114,23 @@ class _Job:
     recipients: Sequence[PublicKey]
     signers: Sequence[Signer]
     log: SealLog
+    dry_run: bool
     todo: dict[str, tuple[Item, ReleaseRecord]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     renewed: int = 0
     already: int = 0
+    added: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def wanted(self) -> set[str]:
+        """Fingerprints of the recipients that are to be."""
+        return {key.fingerprint for key in self.recipients}
+
+    def note_recipients(self, before: set[str]) -> None:
+        """Count who is added and dropped where a seal takes the place of one for those before."""
+        self.added.update(self.wanted - before)
+        self.dropped.update(before - self.wanted)
 
     def look(self, of: AppChannel, entry: Entry) -> None:
         """See whether a release is to be rewrapped, and may be."""
@@ -125,11 +143,13 @@ class _Job:
         verified = self._accepted(item, record)
         if verified is None:
             return
-        kids = {one.kid for one in verified.statement.encryption.recipients}
-        if kids == {key.fingerprint for key in self.recipients}:
+        before = _kids(verified.seal)
+        if before == self.wanted:
             self.already += 1
         else:
             self.todo[record.path] = (item, record)
+            if self.dry_run:
+                self.note_recipients(before)
 
     def _accepted(self, item: Item, record: ReleaseRecord) -> Verified | None:
         """Return the verdict on a seal that may be signed anew: of whom is trusted now, and in the log."""
@@ -153,6 +173,7 @@ class _Job:
         from ..server.catalogue.resealing import OtherSeal  # here, since it takes what a server needs
 
         by_channel: dict[AppChannel, list[OtherSeal]] = {}
+        before: dict[Entry, set[str]] = {}
         for path in paths:
             item, record = self.todo.pop(path)
             # What is signed anew is what is read and checked now, whatever was there before.
@@ -160,12 +181,15 @@ class _Job:
             made = None if verified is None else self._made(item, record, verified)
             if made is not None and verified is not None:
                 self.log.note(made, replaces=verified.seal)
+                before[item.entry] = _kids(verified.seal)
                 by_channel.setdefault(item.of, []).append(OtherSeal(item.entry, record, made))
         for of, others in by_channel.items():
             done = self.runner.run(self.resealing.replace(of, others))
             self.renewed += len(done)
             for other in others:
-                if other.entry.sequence not in done:
+                if other.entry.sequence in done:
+                    self.note_recipients(before[other.entry])
+                else:
                     self.findings.append(Finding(CHANGED, other.record.path, "was changed or withdrawn meanwhile"))
 
     def _made(self, item: Item, record: ReleaseRecord, verified: Verified) -> Seal | None:
@@ -225,7 +249,7 @@ def rewrap(
     reached(work)
     with closing(Storage.open(store, may_be_new=False)) as storage, asyncio.Runner() as runner:
         resealing = Resealing(storage, log=_LOG)
-        job = _Job(work, resealing, runner, identity, recipients, signers, log)
+        job = _Job(work, resealing, runner, identity, recipients, signers, log, dry_run)
         for of, entry in _selected(resealing, runner, select):
             job.look(of, entry)
         tasks = [*_tasks(job)]
@@ -236,7 +260,11 @@ def rewrap(
             _renew_all(job, engine, tasks, watch)
             report = Report.of("rewrap", engine, watch, place=store)
     findings = tuple(sorted(set(job.findings), key=lambda one: (one.path, one.kind)))
-    return Rewrapped(job.renewed, job.already, findings, report)
+    return Rewrapped(job.renewed, job.already, findings, report, job.added, job.dropped)
+
+
+def _kids(seal: Seal) -> set[str]:
+    return {one.kid for one in seal.statement.encryption.recipients}
 
 
 _LOG: Logger = getLogger("capseal.server")

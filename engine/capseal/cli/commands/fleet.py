@@ -1,5 +1,6 @@
 """capseal fleet: the same jobs on this machine's threads or on a Dask cluster, over folders and buckets."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -11,7 +12,8 @@ from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
 if TYPE_CHECKING:
-    from ...fleet import Engine, Progress, Report, Watch
+    from ...fleet import Engine, Progress, Report, Rewrapped, Watch
+    from ...project.config import Config
 
 _MIB = 1024 * 1024
 
@@ -375,7 +377,23 @@ def rewrap(
             f"{', ' + releases if releases else ''}"
             f"{f'; {done.report.bytes} bytes{would}' if would else ''}"
         )
+        _say_recipients(done, config)
     return exit_codes.REJECTED if done.findings else exit_codes.DONE
+
+
+def _say_recipients(done: "Rewrapped", config: "Config") -> None:
+    """Say whom new seals are for that old ones were not for, and whom not any more; warn of the project's own."""
+    for what, counts in (("added", done.added), ("dropped", done.dropped)):
+        for fingerprint, seals in sorted(counts.items()):
+            console.say(f"recipient {fingerprint[:16]}: {what}, {titles.counted(seals, 'seal')}")
+    if not done.dropped:
+        return
+    for path in config.recipients:
+        if os.path.exists(path):
+            for key in options.load_recipients([path]):
+                if key.fingerprint in done.dropped:
+                    lost = "is in 'recipients' in capseal.toml, and new seals are not for it: name it with -r, too"
+                    console.complain(f"warning: {path}: {lost}")
 
 
 def _settings(demands: options.Demands, work: Work) -> dict[str, Any]:
