@@ -44,8 +44,8 @@ MUTANTS = (
     ),
     Mutant(
         "delta/_recipe.py",
-        "if ranges and at <= end:",
-        "if ranges and at < end:",
+        "if at <= before + size:",
+        "if at < before + size:",
         VECTOR,
     ),
     Mutant(

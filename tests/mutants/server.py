@@ -447,8 +447,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/storage/objects.py",
-        "if found != (None if seen is None else seen.data):",
-        "if found is None and seen is not None:",
+        "if found != expected:",
+        "if found is None and expected is not None:",
         MANY + "test_of_many_processes_that_change_one_file_none_loses_a_change",
     ),
     Mutant(
@@ -573,8 +573,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/exporting.py",
-        "known = release.sequence in pointer.removed if entry is None else entry.seal == release.seal_digest",
-        "known = release.sequence in pointer.removed if entry is None else bool(release.seal_digest)",
+        "pointer.removed if entry is None else await self._is_of(pointer.of, entry, release)",
+        "pointer.removed if entry is None else bool(release.seal_digest)",
         EXPORT + "test_a_tree_of_another_store_or_of_a_later_state_is_left_alone",
     ),
     Mutant(
