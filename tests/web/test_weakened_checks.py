@@ -92,7 +92,12 @@ ALL = (
     _head("head", "head.role !== by", "false", "head-role-of-the-key"),
     _head("head", "trust.digest !== here.digest", "false", "head-trust-other"),
     _head("head", "now >= head.expires", "now > head.expires", "head-expired"),
-    _head("head", 'await trust.check(envelope, "production");', "", "recall-signature-none-trusted"),
+    _head(
+        "head",
+        'await (await loadTrust(trust)).check(envelope, "production");',
+        "await loadTrust(trust);",
+        "recall-signature-none-trusted",
+    ),
     _head("headdocument", "sequence >= before", "sequence > before", "head-current-twice"),
     _head("keyset", "signers.size < set.threshold", "signers.size < 1", "head-signature-threshold"),
     Weakened("store", "await this.#checkKept(staged);", "", "store: what the trust store in force does not"),
