@@ -17,7 +17,7 @@ from capseal.fleet import Engine
 from capseal.fleet import _sealing as sealing
 from capseal.fleet._claims import CLOSED, ClaimsInMemory, ClaimsInStore
 from capseal.fleet._outputs import Parts
-from capseal.fleet._places import split
+from capseal.fleet._places import get, put_new, split
 from capseal.fleet._plan import Span
 from capseal.fleet._sources import PinnedFile, PinnedObject
 from capseal.fleet._work import SealWork, seal_span
@@ -257,3 +257,14 @@ def test_a_file_whose_time_changed_is_another_one(tmp_path: Path) -> None:
         pinned.read(2, memoryview(bytearray(3)))
     with pytest.raises(SourceChangedError):
         pinned.check()
+
+
+def test_a_relative_path_is_of_the_folder_that_a_process_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name / "store").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / name)
+        assert put_new("store", "part", memoryview(name.encode())) is None
+        assert bytes(get("store", "part", 0, len(name))) == name.encode()
+        assert (tmp_path / name / "store" / "part").read_text() == name

@@ -58,12 +58,17 @@ def split(place: str) -> tuple[str, str]:
     return folder or "/", name
 
 
-@lru_cache(_OPEN_STORES)
 def store_of(folder: str, *, make: bool = False) -> "ObjectStore":
     """Return the store of a folder or an `s3://`, `gs://` or `az://` URL; the environment says how it is reached.
 
     make: a local folder that is not there. Raises TransferError.
     """
+    return _open(absolute(folder), make=make)
+
+
+@lru_cache(_OPEN_STORES)
+def _open(folder: str, *, make: bool) -> "ObjectStore":
+    """Open the store of an absolute path or a URL: what a path from here means changes with where a process stands."""
     from obstore.store import LocalStore, from_url
 
     with failures(f"cannot open {folder}"):
