@@ -1,7 +1,7 @@
 """capseal fleet: the same jobs on this machine's threads or on a Dask cluster, over folders and buckets."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
 if TYPE_CHECKING:
-    from ...fleet import Engine, Progress, Report, Rewrapped, Watch
+    from ...fleet import Engine, Finding, Progress, Report, Rewrapped, Watch
     from ...project.config import Config
 
 _MIB = 1024 * 1024
@@ -286,8 +286,7 @@ def scrub(
     if work.json:
         console.print_json(scrubbed.to_json())
     else:
-        for finding in scrubbed.findings:
-            console.say(f"{finding.kind}: {finding.path}: {finding.text}")
+        _tell(scrubbed.findings)
         releases = titles.counted(scrubbed.releases, "release")
         console.say(
             f"{store}: {releases}, {scrubbed.checked} read, {titles.counted(len(scrubbed.findings), 'finding')}"
@@ -368,8 +367,7 @@ def rewrap(
     if work.json:
         console.print_json(done.to_json())
     else:
-        for finding in done.findings:
-            console.say(f"{finding.kind}: {finding.path}: {finding.text}")
+        _tell(done.findings)
         releases = titles.counted(len(done.findings), "release") + " left as they are" if done.findings else ""
         would = " would be read, nothing was changed" if work.dry_run else ""
         console.say(
@@ -379,6 +377,11 @@ def rewrap(
         )
         _say_recipients(done, config)
     return exit_codes.REJECTED if done.findings else exit_codes.DONE
+
+
+def _tell(findings: "Iterable[Finding]") -> None:
+    for finding in findings:
+        console.say(f"{finding.kind}: {finding.path}: {finding.text}")
 
 
 def _say_recipients(done: "Rewrapped", config: "Config") -> None:
