@@ -8,8 +8,24 @@ from typing import Any
 
 import pytest
 
-from capseal import capgo
+from capseal import TrustStore, capgo
+from capseal.server import CapgoUpdates
 from support.capgo_devices import Device, DeviceOpener, Driver, compiled
+from support.serving import TOKEN, Live, live_server
+
+
+@pytest.fixture
+def verifies_reads() -> bool:
+    """Whether the server of a test checks again what it sends; modules say otherwise."""
+    return False
+
+
+@pytest.fixture
+def live(store: Path, trust: TrustStore, verifies_reads: bool) -> Iterator[Live]:
+    """A server that answers Capgo's plugin; its client may publish and withdraw."""
+    with live_server(str(store), trust, extensions=[CapgoUpdates()], token=TOKEN, verify_reads=verifies_reads) as live:
+        live.client.headers["Authorization"] = f"Bearer {TOKEN}"
+        yield live
 
 
 @pytest.fixture(scope="session")

@@ -13,27 +13,19 @@ from typing import Any
 import pytest
 
 import capseal
-from capseal import TrustStore, capgo
+from capseal import capgo
 from capseal.capgo._endpoint import _KINDS
 from capseal.capgo._events import _ACTIONS
 from capseal.client import Connection, publish
-from capseal.server import CapgoUpdates
 from support import npm_tools
 from support.capgo_devices import _LOCKED, _PACKAGE, Device, DeviceOpener, Driver
 from support.capgo_pair import make_pair
 from support.places import ROOT
-from support.serving import TOKEN, Live, live_server
+from support.serving import TOKEN, Live
 from support.zips import zip_of
 
 NAME = "game.capgo"
 DOCUMENT = (ROOT / "docs" / "capgo.md").read_text()
-
-
-@pytest.fixture
-def live(store: Path, trust: TrustStore) -> Iterator[Live]:
-    with live_server(str(store), trust, extensions=[CapgoUpdates()], token=TOKEN) as live:
-        live.client.headers["Authorization"] = f"Bearer {TOKEN}"
-        yield live
 
 
 Releaser = Callable[..., None]

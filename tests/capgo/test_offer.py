@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import capseal
-from capseal import FormatError, TrustStore, UsageError, capgo
+from capseal import FormatError, UsageError, capgo
 from capseal.capgo import Offer, UpdateRequest
 from capseal.capgo._choosing import MAX_LOOKED_AT
 from capseal.cli.commands.capgo_texts import Offering
@@ -172,13 +172,6 @@ def test_what_the_seal_requires_of_the_native_app_counts_for_the_plugin_too(bund
 
 
 # A server, and the plugin.
-
-
-@pytest.fixture
-def live(store: Path, trust: TrustStore) -> Iterator[Live]:
-    with live_server(str(store), trust, extensions=[CapgoUpdates()], token=TOKEN) as live:
-        live.client.headers["Authorization"] = f"Bearer {TOKEN}"
-        yield live
 
 
 Releaser = Callable[..., None]

@@ -67,14 +67,6 @@ def paired(
     return paired
 
 
-@pytest.fixture
-def live(store: Path, trust: TrustStore) -> Iterator[Live]:
-    """A server that answers Capgo's plugin and can withdraw."""
-    with live_server(str(store), trust, extensions=[CapgoUpdates()], token=TOKEN) as live:
-        live.client.headers["Authorization"] = f"Bearer {TOKEN}"
-        yield live
-
-
 @pytest.fixture(scope="module")
 def offered(tmp_path_factory: pytest.TempPathFactory, trust: TrustStore, pair: Pair) -> Iterator[Live]:
     """A server that verifies reads and has published `pair`; for tests that only read."""
