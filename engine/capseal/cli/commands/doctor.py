@@ -39,7 +39,8 @@ def _machine() -> None:
         used = "  in use" if speed.chosen else ""
         say(f"hash kernel   {speed.kernel:<10} {speed.bytes_per_s / 1e9:5.2f} GB/s{used}")
     if hashing.kernels() == (hashing.FALLBACK,):
-        say("hint          built without a C compiler: install one and reinstall capseal to hash faster")
+        say("hint          built without a C compiler and Python's headers (Debian: apt install gcc python3-dev);")
+        say("              with them, install capseal again in the same way to hash several times faster")
 
 
 def _project(*, json: bool) -> int:

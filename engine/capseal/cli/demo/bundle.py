@@ -4,19 +4,21 @@ import os
 from collections.abc import Callable
 
 from ...errors import TamperedError
+from .memory import CHUNK_BYTES
 from .scene import APP, DemoFailedError, Done, Scene
 
-BUNDLE_BYTES = 256 * 1024 * 1024
+BUNDLE_BYTES = 128 * 1024 * 1024
+WRITING = ("seal", "unseal")
+"""The steps that write as much as the bundle has."""
 
-_CHUNK_BYTES = 4 * 1024 * 1024
 
-
-def make_bundle(scene: Scene) -> Done:
+def make_bundle(scene: Scene, *, size: int) -> Done:
+    """Write a bundle of that many bytes, in whole chunks."""
     with open(scene.path, "xb") as file:
-        chunk = os.urandom(_CHUNK_BYTES)  # the same again and again: no step is faster for it
-        for _ in range(BUNDLE_BYTES // _CHUNK_BYTES):
+        chunk = os.urandom(CHUNK_BYTES)  # the same again and again: no step is faster for it
+        for _ in range(size // CHUNK_BYTES):
             file.write(chunk)
-    return Done(f"{BUNDLE_BYTES:,} bytes", BUNDLE_BYTES)
+    return Done(f"{size:,} bytes", size)
 
 
 def _make_keys(scene: Scene) -> Done:
@@ -85,14 +87,15 @@ def _compare(scene: Scene) -> Done:
 
     original, opened = open_content(scene.path), open_source(scene.opened)
     try:
-        ours, theirs = memoryview(bytearray(_CHUNK_BYTES)), memoryview(bytearray(_CHUNK_BYTES))
+        ours, theirs = bytearray(CHUNK_BYTES), bytearray(CHUNK_BYTES)
         position = 0
         while True:
-            count = original.read_into(position, ours)
-            if opened.read_into(position, theirs) != count or ours[:count] != theirs[:count]:
+            count = original.read_into(position, memoryview(ours))
+            # As bytes: memoryviews are compared item by item.
+            if opened.read_into(position, memoryview(theirs)) != count or ours[:count] != theirs[:count]:
                 raise DemoFailedError(f"what was unsealed differs from the original after byte {position}")
             position += count
-            if count < _CHUNK_BYTES:
+            if count < CHUNK_BYTES:
                 return Done("identical to the original", position)
     finally:
         original.close()
