@@ -1,14 +1,12 @@
 """Processor seconds per GB that a server sends: capseal beside nginx and StaticFiles, in the same rounds.
 
-And beside what can be asked of one that hashes all that it sends: nginx, and the hash kernel on top of it. Then the
-load of server_load.py, every callback of the event loop timed.
+And beside what can be asked of one that hashes all that it sends: nginx, and the hash kernel on top of it. Then how
+soon a server of many releases listens (starts.py), and the load of server_load.py, every callback of the loop timed.
 """
 
-import contextlib
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,11 +16,12 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from . import pins
+from . import pins, starts
 from .contestants import APP, SCRIPTS, Site
 from .machine import MIB
 from .measure import CommandError
 from .plan import Plan
+from .running import cpu_s, nginx_argv, running, serve_argv, static_files_argv
 from .verifying import seal_sparse
 
 CLIENTS = 8
@@ -32,24 +31,6 @@ _PASSES = 16
 _NGINX_READS = "nginx, sendfile off"
 _HASHED_BYTES = 256 * MIB
 _LOAD = ("--stalls", "--seconds", "60", "--releases", "10000", "--apps", "500")
-_NGINX = """
-daemon off; worker_processes 1; {user} pid {folder}/nginx.pid; error_log /dev/null;
-events {{ worker_connections 256; }}
-http {{
-  access_log off; sendfile {sendfile}; root {folder};
-  client_body_temp_path {folder}/t; proxy_temp_path {folder}/t; fastcgi_temp_path {folder}/t;
-  uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
-  server {{ listen 127.0.0.1:{port}; }}
-}}
-"""
-_STATIC_FILES = """
-import sys, uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
-app = Starlette(routes=[Mount("/", StaticFiles(directory=sys.argv[1]))])
-uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
-"""
 
 
 @dataclass(slots=True)
@@ -110,6 +91,7 @@ def run(plan: Plan, where: str) -> dict[str, Any]:
         "commands": [one.record(size) for one in [*everyone, hashing, *floor]],
         "cpu_ratios": list(_ratios([*everyone, *floor], size)),
         "skipped": skipped,
+        **({} if plan.size_bytes < _MOST_BYTES else starts.run(plan, where)),
         "load": _load(plan, where),
     }
 
@@ -154,10 +136,10 @@ def _shown(stalls: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contestants(site: Site, path: str) -> list[Contestant]:
-    serve = _serve_argv(site)
+    serve = serve_argv(site.at("store"), site)
     return [
-        Contestant(_NGINX_READS, "peer", _nginx_argv(site, "off"), "/static.bin", needs="nginx"),
-        Contestant("nginx, sendfile on", "peer", _nginx_argv(site, "on"), "/static.bin", needs="nginx"),
+        Contestant(_NGINX_READS, "peer", nginx_argv(site, "off"), "/static.bin", needs="nginx"),
+        Contestant("nginx, sendfile on", "peer", nginx_argv(site, "on"), "/static.bin", needs="nginx"),
         Contestant("capseal serve", "capseal", serve, path),
         Contestant("capseal serve --verify-reads", "capseal", [*serve, "--verify-reads"], path, "all of it in memory"),
         Contestant(
@@ -170,28 +152,21 @@ def _contestants(site: Site, path: str) -> list[Contestant]:
         Contestant(
             "Starlette StaticFiles",
             "peer",
-            [sys.executable, "-c", _STATIC_FILES, site.folder, "{port}"],
+            static_files_argv(site),
             "/static.bin",
             "on uvicorn",
         ),
     ]
 
 
-def _serve_argv(site: Site) -> list[str]:
-    program = os.path.join(os.path.dirname(sys.executable), "capseal")
-    return [sys.executable, program, "serve", site.at("store"), "--trust", site.key("key.pub"), "--port", "{port}"]
-
-
-def _nginx_argv(site: Site, sendfile: str) -> list[str]:
-    os.makedirs(site.at("t"), exist_ok=True)
-    return ["nginx", "-p", site.folder, "-c", site.at(f"nginx-{sendfile}.conf")]
-
-
 def _published(site: Site, bundle: str) -> tuple[str, int]:
     """Publish a bundle into the store; return the path of its payload and the payload's bytes."""
     from capseal.client import Connection, publish
 
-    with _running(_serve_argv(site), site) as (_, port), Connection(f"http://127.0.0.1:{port}") as server:
+    with (
+        running(serve_argv(site.at("store"), site), site) as (_, port),
+        Connection(f"http://127.0.0.1:{port}") as server,
+    ):
         release = publish(bundle, server)
     channel = f"/v1/apps/{APP}/channels/{release['channel']}"
     return f"{channel}/releases/{release['sequence']}/payload", int(release["payload"]["size"])
@@ -200,11 +175,11 @@ def _published(site: Site, bundle: str) -> tuple[str, int]:
 def _measure(one: Contestant, site: Site, size: int) -> tuple[float, float]:
     """Return processor seconds per GB and GB per second of one fresh server."""
     total = _PASSES * size
-    with _running(one.argv, site) as (pid, port):
+    with running(one.argv, site) as (pid, port):
         _read(port, one.path, size, 2 * size)  # once over, untimed: everything is loaded, and kept where it is kept
-        before_cpu, before = _cpu_s(pid), time.perf_counter()
+        before_cpu, before = cpu_s(pid), time.perf_counter()
         _read(port, one.path, size, total)
-        return (_cpu_s(pid) - before_cpu) / (total / 1e9), total / 1e9 / (time.perf_counter() - before)
+        return (cpu_s(pid) - before_cpu) / (total / 1e9), total / 1e9 / (time.perf_counter() - before)
 
 
 def _read(port: int, path: str, size: int, total: int) -> None:
@@ -213,43 +188,6 @@ def _read(port: int, path: str, size: int, total: int) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandError(f"clients: {done.stderr.strip()[-400:]}")
-
-
-@contextlib.contextmanager
-def _running(argv: Sequence[str], site: Site) -> Iterator[tuple[int, int]]:
-    """Run a server on a free port; yield its process and the port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    user = "user root;" if os.geteuid() == 0 else ""
-    for sendfile in ("on", "off"):
-        with open(site.at(f"nginx-{sendfile}.conf"), "w") as file:
-            file.write(_NGINX.format(user=user, folder=site.folder, sendfile=sendfile, port=port))
-    full = [one.replace("{port}", str(port)) for one in argv]
-    with subprocess.Popen(full, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=site.folder) as process:
-        try:
-            _wait_until_up(process, port)
-            yield process.pid, port
-        finally:
-            process.terminate()
-
-
-def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        time.sleep(0.05)
-    raise CommandError(f"{process.args[0]}: does not listen")
-
-
-def _cpu_s(pid: int) -> float:
-    """Return the processor seconds of a process and its children, so far."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        children = file.read().split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(_cpu_s(int(one)) for one in children)
 
 
 def _ratios(everyone: Sequence[Contestant], size: int) -> Iterator[dict[str, Any]]:

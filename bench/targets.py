@@ -156,6 +156,19 @@ def _served(limit: float, name: str, *, versus: str = "nginx, sendfile off") -> 
     return Target(f"{name}: processor seconds per GB ≤ {limit:.2g} × {versus}", find)
 
 
+def _starts(limit_s: float, name: str) -> Target:
+    def find(results: Results) -> Finding | None:
+        for one in results.get("server", {}).get("starts", ()):
+            if one["name"] == name:
+                seconds = f"{one['listens_s_median']:.2f} s ({one['listens_s_min']:.2f} to {one['listens_s_max']:.2f})"
+                took = f"{one['listens_cpu_s_median']:.2f} s of them of its processor time"
+                measured = f"{seconds}, {took}, {one['rss_MiB_median']:.0f} MiB"
+                return Finding(measured, one["listens_s_median"] <= limit_s)
+        return None
+
+    return Target(f"capseal serve with {name}: listens within {limit_s:g} s", find)
+
+
 def _of_load(text: str, measure: Callable[[Record], tuple[str, bool]]) -> Target:
     def find(results: Results) -> Finding | None:
         load = results.get("server", {}).get("load")
@@ -269,6 +282,8 @@ TARGETS = (
     _served(1.0, "capseal serve"),
     _served(1.6, "capseal serve --verify-reads"),
     _served(1.6, "capseal serve --verify-reads, none kept"),
+    _starts(2.0, "10000 releases of one channel"),
+    _starts(2.0, "500 apps of 20 releases"),
     _of_load("no error", _errors),
     _of_load("memory grows by at most a quarter", _memory),
     _of_load("the longest callback takes ≤ 10 ms", _callbacks),

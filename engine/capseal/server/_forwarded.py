@@ -38,7 +38,7 @@ class TrustedProxies:
 
     def is_peer(self, client: tuple[str, int] | None) -> bool:
         """Tell whether a connection comes from one."""
-        return client is not None and _parsed(client[0]) in self
+        return bool(self._networks) and client is not None and _parsed(client[0]) in self
 
     def origin(self, client: tuple[str, int], forwarded_for: Sequence[str]) -> tuple[str, int]:
         """Return the client that the proxies of a connection speak for.

@@ -9,18 +9,19 @@ from ..http import paths
 from ._cors import METHODS
 from .routes import heads, publishing, reading, status, trust
 
+# What is asked for most comes first: each that stands before the one that is taken costs every request some time.
 _PUBLIC: tuple[tuple[str, Callable[..., Any]], ...] = (
-    (paths.APPS, reading.list_apps),
+    (paths.RELEASE_PAYLOAD, reading.get_payload),
     (paths.LATEST, reading.get_latest),
+    (paths.CHANNEL_HEAD, heads.get_head),
+    (paths.RELEASE_SEAL, reading.get_seal),
+    (paths.APPS, reading.list_apps),
     (paths.RELEASES, reading.list_releases),
     (paths.RELEASE, reading.get_release),
-    (paths.RELEASE_SEAL, reading.get_seal),
-    (paths.RELEASE_PAYLOAD, reading.get_payload),
     (paths.RELEASE_ATTACHMENT, reading.get_attachment),
     (paths.RELEASE_ATTACHMENT_INDEX, reading.get_attachment_index),
     (paths.RELEASE_INDEX_BELOW, reading.get_attachment_index),
     (paths.RELEASE_SLICE, reading.get_slice),
-    (paths.CHANNEL_HEAD, heads.get_head),
     (paths.CHANNEL_RECALL, heads.get_recall),
     (paths.TRUST_UPDATE, trust.get_update),
 )

@@ -6,6 +6,8 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
+from functools import cache
+from typing import TypeGuard
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -117,7 +119,7 @@ async def get_latest(request: Request) -> Response:
     of = named_channel(request)
     store = server_state(request).releases
     native, platform = _told_app(request)
-    if isinstance(store, FittingStore):
+    if _is_fitting(store):
         release = await store.latest_fitting(of, native=native, platform=platform)
     else:
         release = await _latest_fitting(store, of, native, platform)
@@ -258,9 +260,23 @@ async def _send(
 
 def _pieces(request: Request, payload: ReadablePayload, start: int, stop: int) -> Pieces:
     """Return what makes bytes [start, stop): files as they are, where the connection can send them."""
-    if isinstance(payload, SendablePayload) and PIECE in request.scope.get("extensions", {}):
+    if PIECE in request.scope.get("extensions", {}) and _is_sendable(payload):
         return payload.pieces(start, stop)
     return payload.chunks(start, stop)
+
+
+def _is_sendable(payload: ReadablePayload) -> TypeGuard[SendablePayload]:
+    return _has_all_of(SendablePayload, type(payload))
+
+
+def _is_fitting(store: ReleaseStore) -> TypeGuard[FittingStore]:
+    return _has_all_of(FittingStore, type(store))
+
+
+@cache
+def _has_all_of(protocol: type, kind: type) -> bool:
+    """Return whether a class has what a protocol wants: to find out takes longer than to send a block."""
+    return issubclass(kind, protocol)
 
 
 def _range_head(boundary: str, span: Span, size: int) -> bytes:
