@@ -19,7 +19,7 @@ from capseal.cli import _app as app
 from capseal.cli._examples import HEADINGS
 from capseal.cli.commands.device import Device
 from capseal.cli.framework import arguments, parsing
-from capseal.cli.framework.arguments import REQUIRED, Choice, Command, Declaration, Group, Number, declared
+from capseal.cli.framework.arguments import REQUIRED, Choice, Command, Declaration, Group, Guide, Number, declared
 from capseal.cli.framework.options import Demands, RoleName
 from capseal.cli.framework.passphrases import Passphrases
 from support.command import Desk, run
@@ -70,7 +70,7 @@ def parameters_of(taker: Callable[..., Any]) -> Iterator[inspect.Parameter]:
             continue  # its values are read by name
         if parameter.annotation in arguments._TOGETHER:
             yield from parameters_of(parameter.annotation)
-        elif parameter.annotation not in (Device, parsing.Guide):  # which are handed on
+        elif parameter.annotation not in (Device, Guide):  # which are handed on
             yield parameter
 
 

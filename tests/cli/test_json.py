@@ -52,6 +52,25 @@ def test_a_bundle_on_its_way_is_told_as_json_at_every_step(work: Path, trust: Tr
     assert told(work, *device, "verify") == [{"bundle": installed["staged"], "problem": None}]
 
 
+def test_what_a_server_has_and_a_device_runs_is_up_to_date(work: Path, trust: TrustStore) -> None:
+    run("seal", "web", "--version", "1", "--sequence", "7", "-o", "a.sealed", cwd=work).succeeded()
+    device = ("device", "--root", "device", "--builtin", "old")
+    with live_server(str(work / "store"), trust) as live:
+        run("publish", "a.sealed", live.url, cwd=work).succeeded()
+        for step in (("install", live.url), ("activate",), ("boot",), ("confirm",)):
+            run(*device, *step, cwd=work).succeeded()
+        done = run(*device, "install", live.url, cwd=work)
+        assert (done.code, done.out.decode()) == (0, "already up to date: 1 (sequence 7) runs\n")
+        answered = json.loads(run(*device, "install", live.url, "--json", cwd=work).out)
+        assert (answered["staged"], answered["already"]["sequence"]) == (None, 7)
+        built_in = ("device", "--root", "other", "--builtin", "old", "--builtin-sequence", "7")
+        done = run(*built_in, "install", live.url, cwd=work)
+        assert (done.code, done.out.decode()) == (0, "already up to date: the built-in bundle runs\n")
+        later = ("device", "--root", "other", "--builtin", "old", "--builtin-sequence", "8")
+        run(*later, "install", live.url, cwd=work).failed_with(1, "sequence 7 is not above 8")
+    run(*device, "install", "a.sealed", cwd=work).failed_with(1, "sequence 7 is not above 7")
+
+
 def test_keys_and_trust_stores_are_told_as_json(work: Path, signer: PrivateKey) -> None:
     [shown] = told(work, "key", "show", "signer.pem")
     assert shown == {

@@ -10,6 +10,7 @@ import pty
 import resource
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -232,6 +233,10 @@ class Terminal:
         """For preexec_fn: make this the controlling terminal, where passphrases are asked for."""
         os.setsid()
         fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
+
+    def resize(self, *, columns: int, rows: int = 24) -> None:
+        """Say how large it is."""
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text: str) -> None:
         """Type something."""

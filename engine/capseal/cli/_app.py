@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .._version import __version__
 from .framework import exit_codes, parsing
-from .framework.arguments import Command, Group
+from .framework.arguments import Command, Group, Guide
 
 # Commands, each with the topic that it is in.
 _TOPIC_OF = {
@@ -43,11 +43,11 @@ _RELOADED = ("serve",)
 """Commands that SIGHUP does not end: they read their files again."""
 
 
-def _guide() -> parsing.Guide:
+def _guide() -> Guide:
     """Return what --help has beside the declarations."""
     from ._examples import EXAMPLES, HEADINGS
 
-    return parsing.Guide(CAPSEAL, HEADINGS, EXAMPLES)
+    return Guide(CAPSEAL, HEADINGS, EXAMPLES)
 
 
 class _Commands(Mapping[str, Command | Group]):

@@ -179,7 +179,8 @@ class DeviceStore:
         as it arrives, and what is bad is dropped at its first bad segment. A bundle that is
         staged or pending already is returned as it is. expecting is told how many bytes of payload are
         signed, and progress is given them as they are checked. Raises RejectedError, TransferError, OSError,
-        UsageError, and what the stream raises.
+        UsageError, and what the stream raises; so RollbackError with the `sequence` of what runs where a server's
+        latest release is that: the device is up to date.
         """
         from ._installing import Installation  # here, since a start installs nothing
 

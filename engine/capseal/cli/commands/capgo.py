@@ -26,7 +26,6 @@ class Read(Choice):
 
 def keygen(
     folder: Annotated[str, argument("FOLDER", help="Where the two files go.")] = ".",
-    json: options.Json = False,
 ) -> None:
     """Make .capgo_key_v2, which is secret, and .capgo_key_v2.pub, which the app ships."""
     from ... import capgo
@@ -36,10 +35,8 @@ def keygen(
         private, public = key.save(folder)
     except FileExistsError as error:
         raise UsageError(f"{error.filename}: exists already, and is not overwritten") from None
-    if json:
-        console.print_json({"key_id": key.public_key.key_id, "private_key": private, "public_key": public})
-    else:
-        console.say(f"{private} and {public}: key {key.public_key.key_id}")
+    console.answer({"key_id": key.public_key.key_id, "private_key": private, "public_key": public})
+    console.say(f"{private} and {public}: key {key.public_key.key_id}")
 
 
 def encrypt(
@@ -65,7 +62,6 @@ def encrypt(
         flag("--files", help="Also every file for itself, so that devices fetch what changed: FILE.pack, FILE.files."),
     ] = False,
     quality: Quality = 11,
-    json: options.Json = False,
     jobs: options.Jobs = None,
     force: options.Force = False,
 ) -> None:
@@ -92,9 +88,8 @@ def encrypt(
                 overwrite=force,
                 progress=advance,
             )
-        texts.report(bundle, target, record=record, format=format, json=json, force=force, files=True)
-        if not json:
-            console.say(f"{beside[0]}: {counted(len(packed.files), 'file')} in {counted(packed.pack_bytes, 'byte')}")
+        texts.report(bundle, target, record=record, format=format, force=force, files=True)
+        console.say(f"{beside[0]}: {counted(len(packed.files), 'file')} in {counted(packed.pack_bytes, 'byte')}")
         return
     with progress.shown("Encrypting", source, output=target) as advance:
         bundle = capgo.encrypt(
@@ -104,7 +99,7 @@ def encrypt(
             overwrite=force,
             progress=advance,
         )
-    texts.report(bundle, target, record=record, format=format, json=json, force=force)
+    texts.report(bundle, target, record=record, format=format, force=force)
 
 
 def decrypt(
@@ -141,7 +136,7 @@ def decrypt(
             old = texts.private_key(key)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", capgo.InsecureFormatWarning)
-                capgo.decrypt_v1(
+                size = capgo.decrypt_v1(
                     console.open_input(source),
                     opened,
                     key=old,
@@ -153,7 +148,7 @@ def decrypt(
             for warning in caught:
                 console.complain(f"warning: {warning.message}")
         else:
-            capgo.decrypt(
+            size = capgo.decrypt(
                 console.open_input(source),
                 opened,
                 key=texts.public_key(key),
@@ -163,6 +158,9 @@ def decrypt(
                 overwrite=force,
                 progress=advance,
             )
+    console.answer({"output": target, "plaintext_bytes": size})
+    if target != console.STANDARD:
+        console.say(f"{target}: {counted(size, 'byte')} of plaintext")
 
 
 def verify(
@@ -172,7 +170,6 @@ def verify(
     checksum: texts.Checksum = None,
     record: texts.Record = None,
     format: texts.Format = texts.Written.V3,
-    json: options.Json = False,
 ) -> None:
     """Check a bundle as 'decrypt' does, without writing anything."""
     from ... import capgo
@@ -187,9 +184,7 @@ def verify(
             checksum_version=texts.checksum_version(format),
             progress=advance,
         )
-    if json:
-        console.print_json({"verified": True, "plaintext_bytes": size})
-        return
+    console.answer({"verified": True, "plaintext_bytes": size})
     console.say(f"{source}: whole, {counted(size, 'byte')} of plaintext")
 
 
@@ -204,7 +199,6 @@ def manifest(
     format: texts.Format = texts.Written.V3,
     quality: Quality = 11,
     jobs: options.Jobs = None,
-    json: options.Json = False,
 ) -> None:
     """Compress and encrypt every file for delta updates, and list them in manifest.json."""
     from ... import capgo
@@ -226,12 +220,10 @@ def manifest(
         raise UsageError(f"{error.filename}: exists already, and is not overwritten") from None
     for name in made.skipped:
         console.complain(f"skipped {name}")
-    if json:
-        version = texts.checksum_version(format)
-        entries = [entry.to_json(version) for entry in made.entries]
-        console.print_json({"session_key": made.session_key, "key_id": made.key_id, "manifest": entries})
-    else:
-        console.say(f"{output}: {counted(len(made.entries), 'file')} and manifest.json")
+    version = texts.checksum_version(format)
+    entries = [entry.to_json(version) for entry in made.entries]
+    console.answer({"session_key": made.session_key, "key_id": made.key_id, "manifest": entries})
+    console.say(f"{output}: {counted(len(made.entries), 'file')} and manifest.json")
 
 
 def _output(source: str, output: str | None, key: str, suffix: str) -> str:

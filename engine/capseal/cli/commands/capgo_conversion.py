@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ...errors import UsageError
-from ..framework import console, options, progress
+from ..framework import console, options, progress, titles
 from ..framework.arguments import at_least, option
 from ..framework.passphrases import Passphrases
 from . import capgo_texts as texts
@@ -22,7 +22,6 @@ def to_capgo(
     *,
     demands: options.Demands,
     seal: options.Seal = None,
-    json: options.Json = False,
     force: options.Force = False,
     passphrases: Passphrases,
 ) -> None:
@@ -42,7 +41,7 @@ def to_capgo(
             overwrite=force,
             progress=advance,
         )
-    texts.report(made, output, record=record, format=format, json=json, force=force)
+    texts.report(made, output, record=record, format=format, force=force)
 
 
 def to_sealed(
@@ -80,7 +79,7 @@ def to_sealed(
     signers = options.load_signers(signer or config.signers, passphrases)
     meant_for = options.chosen_role(None, signers, config)
     with progress.shown("Converting", source, output=output) as advance:
-        capgo.to_sealed(
+        sealed = capgo.to_sealed(
             console.open_input(source),
             console.open_output(output),
             key=texts.public_key(key),
@@ -99,6 +98,7 @@ def to_sealed(
             progress=advance,
             **vouched,
         )
+    titles.tell_written(output, sealed.statement, record=record)
 
 
 def vouching(bundle: "Bundle", source: str, *, files: bool, offer: "Offer", name: str | None = None) -> dict[str, Any]:

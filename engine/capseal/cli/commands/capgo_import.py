@@ -65,7 +65,6 @@ def import_bundle(
     ] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Check everything, and write and send nothing.")] = False,
     force: options.Force = False,
-    json: options.Json = False,
     jobs: options.Jobs = None,
     *,
     offering: texts.Offering,
@@ -97,6 +96,7 @@ def import_bundle(
         "version": version,
         "config": where,
         "record": record.to_json(),
+        "sequence": None,
         "sealed": None,
         "published": None,
         "left_to_do": todo,
@@ -125,9 +125,7 @@ def import_bundle(
         told |= {"sealed": output, "sequence": sealed.statement.sequence}
         if server is not None:
             told["published"] = _published(output, bundle, server, token_file, config, passphrases)
-    if json:
-        console.print_json(told)
-        return
+    console.answer(told)
     _tell(told, bundle, server, dry_run=dry_run)
 
 

@@ -23,7 +23,6 @@ def statistics(
         str | None, option("--token-file", metavar="FILE", help="A token that may read metrics, one line.")
     ] = None,
     force: options.Force = False,
-    json: options.Json = False,
 ) -> None:
     """Sum what servers counted, and show it: in lines, as a page, or as the JSON that they export."""
     need("client")
@@ -47,11 +46,9 @@ def statistics(
         with FileSink(output, overwrite=force) as file:
             file.write_at(0, capgo.statistics_page(counts).encode("utf-8"))
             file.commit()
-    if json:
-        console.print_json(capgo.exported_counts(counts))
-        return
+    console.answer(capgo.exported_counts(counts))
     events: Counter[tuple[str, str, str]] = Counter()
     for one in counts:
         events[one.app, one.action, one.version] += one.events
     for (app, action, version), number in sorted(events.items()):
-        console.say(f"{app} {version} {action}: {counted(number, 'event')}")
+        console.print_line(f"{app} {version} {action}: {counted(number, 'event')}")

@@ -86,7 +86,7 @@ PUBLIC_KEY_FILE = ".capgo_key_v2.pub"
 
 
 def report(
-    bundle: "Bundle", target: str, *, record: str | None, format: Written, json: bool, force: bool, files: bool = False
+    bundle: "Bundle", target: str, *, record: str | None, format: Written, force: bool, files: bool = False
 ) -> None:
     """files: whether single files were made beside it."""
     if record is not None:
@@ -99,12 +99,12 @@ def report(
             file.write_at(0, dumps(value, indent=1).encode("ascii") + b"\n")
             file.commit()
     checksum = bundle.checksum(checksum_version(format))
-    if json:
-        console.print_json({"checksum": checksum, "filename": target, "ivSessionKey": bundle.session_key})
-    elif target != console.STANDARD:
+    console.answer({"checksum": checksum, "filename": target, "ivSessionKey": bundle.session_key})
+    if target != console.STANDARD:
         console.say(f"file: {target}")
-        console.say(f"checksum: {checksum}")
-        console.say(f"session key: {bundle.session_key}")
+        # Without a record, nothing else has these two.
+        console.print_line(f"checksum: {checksum}")
+        console.print_line(f"session key: {bundle.session_key}")
         console.say(f"key id: {bundle.key_id}")
 
 

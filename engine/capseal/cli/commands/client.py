@@ -48,7 +48,6 @@ def publish(
     token_file: servers.TokenFile = None,
     head: options.SendHead = True,
     share: options.Share = None,
-    json: options.Json = False,
     jobs: Transfers = 4,
     *,
     passphrases: Passphrases,
@@ -66,15 +65,14 @@ def publish(
         release = client.publish(
             bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
         )
-    if not json:
-        console.say(f"published {_told(release)}")
+    console.say(f"published {_told(release)}")
     logged, sent = False, None
     if config.log is not None and load_pending(config.log) is not None:
         from ...project.release import log_published
 
         digest = release["seal"]["digest"]["sha256"]
         logged = log_published(config.log, digest, trust=options.load_trust(config.trust))
-        if logged and not json:
+        if logged:
             console.say(f"logged in {config.log}, where its entry was pending")
     from . import head_sending
 
@@ -85,11 +83,9 @@ def publish(
             sent = head_sending.send_after_publishing(
                 config, connection, passphrases, statement, log=config.log, share=share
             )
-        devices = None if json else head_sending.told_of_devices(config, connection, statement, sent)
-    if json:
-        number = None if sent is None else sent.head.number
-        console.print_json({"release": release, "logged": logged, "head": number})
-        return
+        devices = head_sending.told_of_devices(config, connection, statement, sent)
+    number = None if sent is None else sent.head.number
+    console.answer({"release": release, "logged": logged, "head": number})
     if head:
         head_sending.tell_after_publishing(sent, config, statement)
     if devices is not None:
@@ -134,7 +130,6 @@ def fetch(
         ),
     ] = None,
     identity: options.Identities = None,
-    json: options.Json = False,
     jobs: Transfers = 4,
     *,
     passphrases: Passphrases,
@@ -189,11 +184,9 @@ def fetch(
             **bar,
         )
     for line in () if rebuilder is None else rebuilder.told:
-        console.complain(line)
-    if json:
-        files = {"seal": got.seal, "payload": got.payload, "attachments": dict(got.companions)}
-        console.print_json({"statement": got.verified.statement.to_json(), **files})
-        return
+        console.note(line)
+    files = {"seal": got.seal, "payload": got.payload, "attachments": dict(got.companions)}
+    console.answer({"statement": got.verified.statement.to_json(), **files})
     console.say(got.seal)
     console.say(got.payload)
     for path in got.companions.values():
@@ -206,7 +199,6 @@ def withdraw(
     token_file: servers.TokenFile = None,
     app: App = None,
     channel: Channel = None,
-    json: options.Json = False,
 ) -> None:
     """Take a release back. Its sequence is never used again; devices that have it keep it."""
     need("client")
@@ -221,9 +213,8 @@ def withdraw(
         still = head_sending.told_of_withdrawal(connection, app=app, channel=channel, sequence=sequence)
     if still is not None:
         console.complain(f"warning: {still}")
-    if json:
-        console.print_json({"release": release})
-    elif before is not None and before["withdrawn"]:
+    console.answer({"release": release})
+    if before is not None and before["withdrawn"]:
         console.say(f"nothing to do: {_told(release)} was withdrawn at {before['withdrawn']}")
     else:
         console.say(f"withdrew {_told(release)}")

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any
 
-from ..framework import console, parsing
-from ..framework.arguments import Choice, Declaration, argument
+from ..framework import console, help_texts
+from ..framework.arguments import Choice, Declaration, Guide, argument, without_json
 from ..framework.extras import need
 
 _FOLDERS = frozenset(("DIR", "FOLDER", "WEBDIR", "STORE", "DEST"))
@@ -18,7 +18,8 @@ class Shell(Choice):
     TCSH = "tcsh"
 
 
-def completion(shell: Annotated[Shell, argument(type=Shell, help="The shell.")], *, guide: parsing.Guide) -> None:
+@without_json("it prints a script for a shell")
+def completion(shell: Annotated[Shell, argument(type=Shell, help="The shell.")], *, guide: Guide) -> None:
     """Print what completes command lines of capseal in a shell, to be put where that shell looks for it."""
     need("completion")
     import shtab
@@ -26,7 +27,7 @@ def completion(shell: Annotated[Shell, argument(type=Shell, help="The shell.")],
     def complete(value: Declaration) -> Any:
         return shtab.DIRECTORY if value.metavar.removesuffix("...") in _FOLDERS else shtab.FILE
 
-    parser = parsing.parser_of("capseal", guide.commands, complete=complete)
+    parser = help_texts.parser_of("capseal", guide.commands, complete=complete)
     console.write(shtab.complete(parser, shell=shell.value).rstrip("\n"))
 
 

@@ -17,12 +17,10 @@ def make(
     output: options.Output,
     force: options.Force = False,
     jobs: options.Jobs = None,
-    json: options.Json = False,
 ) -> None:
     """Make the recipe that rebuilds NEW where BASE is."""
     from ... import delta
 
-    options.check_json_apart(json, output)
     with progress.shown("Making the recipe", new, output=output) as advance:
         made = delta.make_recipe(
             base,
@@ -32,20 +30,19 @@ def make(
             jobs=jobs,
             progress=advance,
         )
-    if json:
-        console.print_json(
-            {
-                "recipe_bytes": made.recipe_bytes,
-                "new_bytes": made.new_bytes,
-                "base_bytes": made.base_bytes,
-                "frames_bytes": made.frames_bytes,
-                "frame_bytes": made.frame_bytes,
-                "reference_bytes": made.reference_bytes,
-                "level": made.level,
-                "tries": made.tries,
-            }
-        )
-    elif output != console.STANDARD:
+    console.answer(
+        {
+            "recipe_bytes": made.recipe_bytes,
+            "new_bytes": made.new_bytes,
+            "base_bytes": made.base_bytes,
+            "frames_bytes": made.frames_bytes,
+            "frame_bytes": made.frame_bytes,
+            "reference_bytes": made.reference_bytes,
+            "level": made.level,
+            "tries": made.tries,
+        }
+    )
+    if output != console.STANDARD:
         console.say(
             f"{output}: {made.recipe_bytes} bytes, {_share(made.recipe_bytes, made.new_bytes)} of {made.new_bytes}; "
             f"needs {made.reference_bytes + 2 * made.frame_bytes} bytes of memory and 64 MiB"
@@ -57,60 +54,57 @@ def apply(
     recipe: RecipeArgument,
     output: options.Output,
     force: options.Force = False,
-    json: options.Json = False,
 ) -> None:
     """Rebuild what a recipe was made for. The output appears only where it is exactly that."""
     from ... import delta
 
-    options.check_json_apart(json, output)
     rebuilt = delta.apply_recipe(base, console.open_input(recipe), console.open_output(output), overwrite=force)
-    if json:
-        sizes = {"recipe_bytes": rebuilt.recipe_bytes, "copied_bytes": rebuilt.copied_bytes}
-        console.print_json({"new_bytes": rebuilt.new_bytes, **sizes})
-    elif output != console.STANDARD:
+    sizes = {"recipe_bytes": rebuilt.recipe_bytes, "copied_bytes": rebuilt.copied_bytes}
+    console.answer({"new_bytes": rebuilt.new_bytes, **sizes})
+    if output != console.STANDARD:
         console.say(
             f"{output}: {rebuilt.new_bytes} bytes from a recipe of {rebuilt.recipe_bytes}; "
             f"{rebuilt.copied_bytes} came from {base}"
         )
 
 
-def show(recipe: RecipeArgument, json: options.Json = False) -> None:
+def show(recipe: RecipeArgument) -> None:
     """Show what a recipe needs and makes, and check all of it that can be checked without its base."""
     from ... import delta
 
     found = delta.describe_recipe(console.open_input(recipe))
     head = found.head
-    if json:
-        console.print_json(
-            {
-                "recipe_bytes": found.recipe_bytes,
-                "payload_header_bytes": head.payload_header_bytes,
-                "frame_bytes": head.frame_bytes,
-                "reference_bytes": head.reference_bytes,
-                "history_bytes": head.history_bytes,
-                "base_entries": head.base_entries,
-                "base_bytes": head.base_bytes,
-                "base_digest": head.base_digest.hex(),
-                "new_bytes": head.new_bytes,
-                "new_digest": head.new_digest.hex(),
-                "directory_bytes": head.directory_bytes,
-                "blocks": found.blocks,
-                "copies": found.copies,
-                "copied_bytes": found.copied_bytes,
-                "frames_bytes": found.frames_bytes,
-                "packed_bytes": found.packed_bytes,
-            }
-        )
-        return
+    console.answer(
+        {
+            "recipe_bytes": found.recipe_bytes,
+            "payload_header_bytes": head.payload_header_bytes,
+            "frame_bytes": head.frame_bytes,
+            "reference_bytes": head.reference_bytes,
+            "history_bytes": head.history_bytes,
+            "base_entries": head.base_entries,
+            "base_bytes": head.base_bytes,
+            "base_digest": head.base_digest.hex(),
+            "new_bytes": head.new_bytes,
+            "new_digest": head.new_digest.hex(),
+            "directory_bytes": head.directory_bytes,
+            "blocks": found.blocks,
+            "copies": found.copies,
+            "copied_bytes": found.copied_bytes,
+            "frames_bytes": found.frames_bytes,
+            "packed_bytes": found.packed_bytes,
+        }
+    )
     nothing = "nothing" if not head.base_entries else f"{head.base_entries} entries of {head.base_bytes} bytes"
-    console.say(
+    console.print_line(
         f"recipe     {found.recipe_bytes} bytes, {_share(found.recipe_bytes, head.new_bytes)} of the new content"
     )
-    console.say(f"base       {nothing}, digest {head.base_digest.hex()[:16]}")
-    console.say(f"new        {head.new_bytes} bytes, digest {head.new_digest.hex()[:16]}")
-    console.say(f"copied     {found.copied_bytes} bytes in {found.copies} stretches; directory {head.directory_bytes}")
-    console.say(f"frames     {found.frames_bytes} bytes in {found.packed_bytes}, {found.blocks} blocks")
-    console.say(f"memory     frame {head.frame_bytes} bytes, reference {head.reference_bytes}, and 64 MiB")
+    console.print_line(f"base       {nothing}, digest {head.base_digest.hex()[:16]}")
+    console.print_line(f"new        {head.new_bytes} bytes, digest {head.new_digest.hex()[:16]}")
+    console.print_line(
+        f"copied     {found.copied_bytes} bytes in {found.copies} stretches; directory {head.directory_bytes}"
+    )
+    console.print_line(f"frames     {found.frames_bytes} bytes in {found.packed_bytes}, {found.blocks} blocks")
+    console.print_line(f"memory     frame {head.frame_bytes} bytes, reference {head.reference_bytes}, and 64 MiB")
 
 
 def _share(part: int, whole: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import progress
-from ..framework.arguments import argument
+from ..framework.arguments import argument, without_json
 from ..framework.console import say, write
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ what one update goes through, with keys made for it, in a few seconds:
 _INDENT = " " * 39
 
 
+@without_json("it is to be watched, and leaves nothing")
 def demo(
     path: Annotated[
         str | None, argument("PATH", help="A file or folder; default: up to 128 MiB that it makes.")

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from ...errors import UsageError
 from ..framework import console, exit_codes, options
-from ..framework.arguments import argument, between, flag, option
+from ..framework.arguments import argument, between, flag, option, without_json
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
 
+@without_json("it runs until it is stopped; what it serves, `/v1` tells as JSON")
 def dev(
     source: Annotated[str | None, argument("WEBDIR", help="The folder; default: 'web' in capseal.toml.")] = None,
     signer: options.OtherSigners = None,
@@ -59,7 +60,7 @@ def dev(
 
 
 def _tell(url: str, app: str, channel: str, *, qr: bool) -> None:
-    console.say(f"{url}  serves {app}, channel {channel}")
+    console.print_line(f"{url}  serves {app}, channel {channel}")
     console.say(f"{url}/v1/events  tells when there is something new")
     if qr:
         import io

@@ -109,24 +109,41 @@ def install(
     bundle: options.Bundle,
     seal: options.Seal = None,
     identity: options.Identities = None,
-    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
     """Check a sealed bundle, or a server's latest release (a URL), completely, unpack it and stage it."""
+    from ...errors import RollbackError
+
     store = chosen.store(identity, passphrases)
-    with progress.transferred("Installing") as bar:
-        source = bundle if bundle.startswith(("https://", "http://")) else console.open_input(bundle)
-        staged = store.install(source, seal=options.seal_of(bundle, seal), **bar)
+    is_url = bundle.startswith(("https://", "http://"))
+    try:
+        with progress.transferred("Installing") as bar:
+            source = bundle if is_url else console.open_input(bundle)
+            staged = store.install(source, seal=options.seal_of(bundle, seal), **bar)
+    except RollbackError as error:
+        found = store.status()
+        runs = chosen.builtin_sequence if found.current is None else found.current.sequence
+        if not is_url or error.sequence != runs:
+            raise
+        _tell_already(found)
+        return
     if staged.download is not None and staged.download.problem is not None:
         console.complain(f"warning: {staged.download.problem}")
-    if json:
-        console.print_json({"staged": _json(staged)})
-        return
+    console.answer({"staged": _json(staged), "already": None})
     console.say(f"staged: {_told(staged)}")
     if staged.download is not None:
         console.say(f"downloaded: {_told_of(staged.download)}")
     console.say("next: capseal device ... activate")
+
+
+def _tell_already(found: "Status") -> None:
+    """Say that a server's latest release is what runs."""
+    if found.uncertain is not None:
+        doubt = "whether something newer is withheld, nobody can say"
+        console.complain(f"warning: {found.uncertain.why}; {doubt}")
+    console.answer({"staged": None, "already": _json(found.current)})
+    console.say(f"already up to date: {_told(found.current)} runs")
 
 
 def refresh(chosen: Device, server: servers.Url = None) -> None:
@@ -134,12 +151,16 @@ def refresh(chosen: Device, server: servers.Url = None) -> None:
     need("client")
     store = chosen.store()
     store.refresh(servers.chosen_server(server, options.find_config()))
-    _tell_head(store.status())
+    found = store.status()
+    console.answer(_json_of_head(found))
+    _tell_head(found)
 
 
 def activate(chosen: Device) -> None:
     """Let the next boot start the staged bundle."""
-    console.say(f"pending: {_told(chosen.store().activate())}")
+    pending = chosen.store().activate()
+    console.answer({"pending": _json(pending)})
+    console.say(f"pending: {_told(pending)}")
     console.say("next: capseal device ... boot, which prints what to run; confirm once that has started well")
 
 
@@ -163,7 +184,9 @@ def rollback(chosen: Device) -> None:
 
 def current(chosen: Device) -> None:
     """Print the path of what the last boot chose."""
-    console.say(chosen.store().current())
+    path = chosen.store().current()
+    console.answer({"path": path})
+    console.print_line(path)
 
 
 def prune(
@@ -171,76 +194,61 @@ def prune(
     keep: Annotated[int, option("--keep", metavar="N", type=at_least(0), help="Older confirmed bundles to keep.")] = 1,
 ) -> None:
     """Delete what is not needed any more."""
-    for name in chosen.store().prune(keep=keep):
+    deleted = chosen.store().prune(keep=keep)
+    console.answer({"deleted": deleted})
+    for name in deleted:
         console.say(f"deleted: {name}")
 
 
-def verify(chosen: Device, json: options.Json = False) -> None:
+def verify(chosen: Device) -> None:
     """Check signature and every byte of what is installed."""
     with progress.shown("Verifying", chosen.root) as advance:
         checked = chosen.store().verify(progress=advance)
-    if json:
-        console.print_json(
-            [
-                {"bundle": _json(one.bundle), "problem": None if one.problem is None else str(one.problem)}
-                for one in checked
-            ]
-        )
-    for one in () if json else checked:
+    problems = (None if one.problem is None else str(one.problem) for one in checked)
+    console.answer(
+        [{"bundle": _json(one.bundle), "problem": told} for one, told in zip(checked, problems, strict=True)]
+    )
+    for one in checked:
         console.say(f"{_told(one.bundle)}: {one.problem or 'whole, and signed by a trusted key'}")
     for one in checked:
         if one.problem is not None:
             raise one.problem
 
 
-def status(chosen: Device, as_json: options.Json = False) -> None:
+def status(chosen: Device) -> None:
     """Show what is installed, and the sequence floor."""
-    from ...format.strictjson import shown_time
-
     found = chosen.store().status()
-    if as_json:
-        console.print_json(
-            {
-                "floor": found.floor,
-                "current": _json(found.current),
-                "staged": _json(found.staged),
-                "pending": _json(found.pending),
-                "starts": found.starts,
-                "confirmed": [_json(bundle) for bundle in found.confirmed],
-                "failed": [
-                    {
-                        "digest": failed.digest,
-                        "sequence": failed.sequence,
-                        "version": failed.version,
-                        "reason": failed.reason,
-                    }
-                    for failed in found.failed
-                ],
-                "head": None
-                if found.head is None
-                else {
-                    "epoch": found.head.epoch,
-                    "number": found.head.number,
-                    "issued": shown_time(found.head.issued),
-                    "expires": shown_time(found.head.expires),
-                },
-                "uncertain": None
-                if found.uncertain is None
-                else {"since": _moment(found.uncertain.since), "why": found.uncertain.why},
-            }
-        )
-        return
-    console.say(f"runs:      {_told(found.current)}")
-    console.say(f"floor:     {found.floor}")
+    console.answer(
+        {
+            "floor": found.floor,
+            "current": _json(found.current),
+            "staged": _json(found.staged),
+            "pending": _json(found.pending),
+            "starts": found.starts,
+            "confirmed": [_json(bundle) for bundle in found.confirmed],
+            "failed": [
+                {
+                    "digest": failed.digest,
+                    "sequence": failed.sequence,
+                    "version": failed.version,
+                    "reason": failed.reason,
+                }
+                for failed in found.failed
+            ],
+            **_json_of_head(found),
+        }
+    )
+    console.print_line(f"runs:      {_told(found.current)}")
+    console.print_line(f"floor:     {found.floor}")
     if found.staged is not None:
-        console.say(f"staged:    {_told(found.staged)}{_downloaded(found.staged)}")
+        console.print_line(f"staged:    {_told(found.staged)}{_downloaded(found.staged)}")
     if found.pending is not None:
         started = f", started {counted(found.starts, 'time')}"
-        console.say(f"pending:   {_told(found.pending)}{started}{_downloaded(found.pending)}")
+        console.print_line(f"pending:   {_told(found.pending)}{started}{_downloaded(found.pending)}")
     for bundle in found.confirmed:
-        console.say(f"confirmed: {_told(bundle)}{_downloaded(bundle)}")
+        console.print_line(f"confirmed: {_told(bundle)}{_downloaded(bundle)}")
     for failed in found.failed:
-        console.say(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
+        console.print_line(f"failed:    {failed.version} (sequence {failed.sequence}): {failed.reason}")
     _tell_head(found)
 
 
@@ -248,10 +256,12 @@ def _tell_head(found: "Status") -> None:
     from ...format.strictjson import shown_time
 
     if found.head is not None:
-        console.say(f"head:      {found.head.number}, until {shown_time(found.head.expires)}")
+        console.print_line(f"head:      {found.head.number}, until {shown_time(found.head.expires)}")
     if found.uncertain is not None:
         since = _moment(found.uncertain.since)
-        console.say(f"uncertain: {'from the start' if since is None else f'since {since}'}: {found.uncertain.why}")
+        console.print_line(
+            f"uncertain: {'from the start' if since is None else f'since {since}'}: {found.uncertain.why}"
+        )
 
 
 def _moment(time: "datetime | None") -> str | None:
@@ -284,10 +294,26 @@ def _json(bundle: "Bundle | None") -> dict[str, Any] | None:
     return told | {"download": saved}
 
 
+def _json_of_head(found: "Status") -> dict[str, Any]:
+    from ...format.strictjson import shown_time
+
+    head = None
+    if found.head is not None:
+        times = {"issued": shown_time(found.head.issued), "expires": shown_time(found.head.expires)}
+        head = {"epoch": found.head.epoch, "number": found.head.number, **times}
+    doubt = found.uncertain
+    return {
+        "head": head,
+        "uncertain": None if doubt is None else {"since": _moment(doubt.since), "why": doubt.why},
+    }
+
+
 def _tell_running(running: "Running") -> None:
+    problem = None if running.problem is None else str(running.problem)
+    console.answer({"path": running.path, "running": _json(running.bundle), "problem": problem})
     if running.problem is not None:
         console.complain(f"{_told(running.bundle)} runs: {running.problem}")
-    console.say(running.path)
+    console.print_line(running.path)
 
 
 COMMANDS = {

@@ -41,7 +41,6 @@ class Work(NamedTuple):
     ] = 256
     jobs: options.Jobs = None
     dry_run: Annotated[bool, flag("--dry-run", help="Look at everything, and do nothing.")] = False
-    json: options.Json = False
 
     @property
     def task_bytes(self) -> int:
@@ -74,9 +73,7 @@ class Work(NamedTuple):
         """Print what was done."""
         for warning in report.warnings:
             console.complain(f"warning: {warning}")
-        if self.json:
-            console.print_json(report.to_json())
-            return
+        console.answer(report.to_json())
         what = "would be read in" if report.dry_run else "in"
         retried = f", {report.retried} done again" if report.retried else ""
         took = "" if report.dry_run else f", {report.seconds:.1f} s"
@@ -283,14 +280,10 @@ def scrub(
             dry_run=work.dry_run,
             watch=watch,
         )
-    if work.json:
-        console.print_json(scrubbed.to_json())
-    else:
-        _tell(scrubbed.findings)
-        releases = titles.counted(scrubbed.releases, "release")
-        console.say(
-            f"{store}: {releases}, {scrubbed.checked} read, {titles.counted(len(scrubbed.findings), 'finding')}"
-        )
+    console.answer(scrubbed.to_json())
+    _tell(scrubbed.findings)
+    releases = titles.counted(scrubbed.releases, "release")
+    console.say(f"{store}: {releases}, {scrubbed.checked} read, {titles.counted(len(scrubbed.findings), 'finding')}")
     return exit_codes.REJECTED if scrubbed.findings else exit_codes.DONE
 
 
@@ -364,18 +357,16 @@ def rewrap(
                 dry_run=work.dry_run,
                 watch=watch,
             )
-    if work.json:
-        console.print_json(done.to_json())
-    else:
-        _tell(done.findings)
-        releases = titles.counted(len(done.findings), "release") + " left as they are" if done.findings else ""
-        would = " would be read, nothing was changed" if work.dry_run else ""
-        console.say(
-            f"{store}: {titles.counted(done.renewed, 'release')} rewrapped, {done.already} were already"
-            f"{', ' + releases if releases else ''}"
-            f"{f'; {done.report.bytes} bytes{would}' if would else ''}"
-        )
-        _say_recipients(done, config)
+    console.answer(done.to_json())
+    _tell(done.findings)
+    releases = titles.counted(len(done.findings), "release") + " left as they are" if done.findings else ""
+    would = " would be read, nothing was changed" if work.dry_run else ""
+    console.say(
+        f"{store}: {titles.counted(done.renewed, 'release')} rewrapped, {done.already} were already"
+        f"{', ' + releases if releases else ''}"
+        f"{f'; {done.report.bytes} bytes{would}' if would else ''}"
+    )
+    _say_recipients(done, config)
     return exit_codes.REJECTED if done.findings else exit_codes.DONE
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..framework.console import say
+from ..framework.console import answer, say
 from ..framework.titles import counted
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ def numbers(option: str, texts: Sequence[str] | None) -> list[int]:
     return [int(text) for text in texts or ()]
 
 
-def tell_sent(sent: "SignedHead", asked: "HeadSigning") -> None:
-    """Say which head was sent, and what is to be kept of it."""
+def tell_sent(sent: "SignedHead", asked: "HeadSigning", **more: object) -> None:
+    """Say which head was sent, and what is to be kept of it. more: for JSON alone."""
+    kept = {"server": asked.connection.url, "kept": asked.path}
+    answer({"digest": sent.digest, "head": sent.head.to_json(), **kept, **more})
     for line in head_lines(sent):
         say(line)
     say(f"sent to {asked.connection.url}; keep {asked.path}: the next head follows this one")

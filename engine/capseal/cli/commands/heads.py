@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from ...errors import UsageError
 from ..framework import options
 from ..framework.arguments import Group, argument, at_least, between, flag, option
-from ..framework.console import print_json, say
+from ..framework.console import answer, print_line
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from .head_signing import Signing, kept_path
@@ -114,7 +114,6 @@ def show(
     ] = None,
     app: Annotated[str | None, option("--app", metavar="ID", help="The app; default: capseal.toml's.")] = None,
     channel: Annotated[str | None, option("--channel", metavar="NAME", help="Default: production.")] = None,
-    json: options.Json = False,
 ) -> None:
     """Print what the last head says: the one that is kept here, or a server's."""
     from ...project.heads import kept_head
@@ -141,11 +140,9 @@ def show(
         if data is None:
             raise UsageError(f"{server}: has no head of {names['app']} on {names['channel']}")
         found = read_head(data)
-    if json:
-        print_json({"digest": found.digest, "head": found.head.to_json()})
-        return
+    answer({"digest": found.digest, "head": found.head.to_json()})
     for line in head_lines(found):
-        say(line)
+        print_line(line)
 
 
 COMMANDS = {

@@ -57,7 +57,7 @@ def init(
     made = creation.create_project(
         "", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret, given=given
     )
-    _tell(web, made, csr=csr)
+    _tell(app, web, made, csr=csr)
 
 
 def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
@@ -79,12 +79,12 @@ def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
     return app or str(found.app), web or found.web
 
 
-def _tell(web: str | None, made: "Created", *, csr: bool) -> None:
+def _tell(app: str, web: str | None, made: "Created", *, csr: bool) -> None:
     from ...project import creation
     from ...project.config import FILE_NAME
     from ...project.git import has_repository
 
-    for path, what in (
+    listed = (
         (f"{creation.SIGNING}.pem", "secret: signs releases; for the release machine only"),
         (f"{creation.DEVELOPMENT}.pem", "secret: signs what 'capseal dev' serves; for developers' machines"),
         (f"{creation.RECIPIENT}.pem", "secret: opens bundles; goes into the app, on the devices"),
@@ -97,9 +97,16 @@ def _tell(web: str | None, made: "Created", *, csr: bool) -> None:
         (made.paper, "public: for your company's CA" if csr else "public: the certificate that goes with signatures"),
         (FILE_NAME, "public: found by every capseal command in this folder and below"),
         (creation.IGNORE, "keeps the secret ones, and what capseal makes here, out of git"),
-    ):
-        if path is not None and (not what.startswith("secret") or path.removesuffix(".pem") in made.made):
-            console.say(f"{path:<28} {what}")
+    )
+    files = [
+        (path, what)
+        for path, what in listed
+        if path is not None and (not what.startswith("secret") or path.removesuffix(".pem") in made.made)
+    ]
+    told = [{"path": path, "secret": what.startswith("secret")} for path, what in files]
+    console.answer({"app": app, "web": web, "files": told})
+    for path, what in files:
+        console.say(f"{path:<28} {what}")
     if csr:
         console.say(f"next: have {made.paper} signed, then 'capseal key import CHAIN.pem'")
     if creation.ROOT in made.made:

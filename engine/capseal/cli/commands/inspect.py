@@ -14,17 +14,14 @@ if TYPE_CHECKING:
 
 def inspect(
     bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, a detached seal, or its payload; '-': stdin.")],
-    json: options.Json = False,
 ) -> None:
     """Print what a seal claims. Nothing of it is verified."""
     import capseal
 
     envelope, statement = capseal.inspect(console.open_input(options.seal_of(bundle, None) or bundle))
-    if json:
-        console.print_json(_claims(envelope, statement))
-    else:
-        for line in _claim_lines(envelope, statement):
-            console.say(line)
+    console.answer(_claims(envelope, statement))
+    for line in _claim_lines(envelope, statement):
+        console.print_line(line)
 
 
 def _claims(envelope: "Envelope", statement: "Statement") -> dict[str, Any]:

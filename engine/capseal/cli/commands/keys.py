@@ -5,7 +5,7 @@ from typing import Annotated
 
 from ..framework import options
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
-from ..framework.console import print_json, say
+from ..framework.console import answer, print_line, say
 from ..framework.passphrases import Passphrases
 
 
@@ -24,7 +24,6 @@ def generate(
         option("--bits", metavar="N", type=at_least(1), help="RSA key size; default: 4096 to sign, 3072 to receive."),
     ] = None,
     passphrase: Annotated[bool, flag("--passphrase", help="Encrypt the key; asks for a passphrase.")] = False,
-    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -39,9 +38,7 @@ def generate(
         key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
         files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
         files.write(f"{name}.pub.pem", key.public_key.pem, mode=0o644)
-    if json:
-        print_json({"files": [f"{name}.pem", f"{name}.pub.pem"], "fingerprint": key.public_key.fingerprint})
-        return
+    answer({"files": [f"{name}.pem", f"{name}.pub.pem"], "fingerprint": key.public_key.fingerprint})
     say(f"{name}.pem and {name}.pub.pem: {kind} key {key.public_key.fingerprint}")
 
 
@@ -49,7 +46,6 @@ def show(
     file: Annotated[
         str, argument("FILE|URI", help="A PEM file: one private key, or public keys; or the pkcs11: URI of a key.")
     ],
-    json: options.Json = False,
     *,
     passphrases: Passphrases,
 ) -> None:
@@ -67,11 +63,9 @@ def show(
         keys = [options.load_private_key(file, passphrases).public_key]
     else:
         keys = options.load_public(file, passphrases)
-    if json:
-        print_json([{"fingerprint": key.fingerprint, "bits": key.rsa.key_size, "kind": kind} for key in keys])
-        return
+    answer([{"fingerprint": key.fingerprint, "bits": key.rsa.key_size, "kind": kind} for key in keys])
     for key in keys:
-        say(f"{key.fingerprint}  RSA-{key.rsa.key_size}  {kind}  {name}")
+        print_line(f"{key.fingerprint}  RSA-{key.rsa.key_size}  {kind}  {name}")
 
 
 def import_(
@@ -94,9 +88,12 @@ def import_(
     else:
         write_new(output, loaded.pem, mode=0o644)
     own, root = loaded.certificates[0], loaded.certificates[-1]
-    say(f"{output}: {loaded.subject}, valid until {own.not_valid_after_utc:%Y-%m-%d}")
-    if root != own:
-        say(f"to trust that CA: capseal trust add {output} --subject '{root.subject.rfc4514_string()}' --in-place")
+    until = f"{own.not_valid_after_utc:%Y-%m-%d}"
+    issuer = root.subject.rfc4514_string() if root != own else None
+    answer({"file": output, "subject": loaded.subject, "valid_until": until, "root": issuer})
+    say(f"{output}: {loaded.subject}, valid until {until}")
+    if issuer is not None:
+        say(f"to trust that CA: capseal trust add {output} --subject '{issuer}' --in-place")
         # A key that is trusted by itself is so for ever: no revocation by the CA would change that.
         say(f"and its key only through it: capseal trust remove {loaded.key.fingerprint[:16]} --in-place")
         say("(--in-place: where no build has the store yet; else an update, which the root signs: --update FILE)")

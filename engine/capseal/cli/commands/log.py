@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from ...errors import UsageError
 from ..framework import options
 from ..framework.arguments import Group, argument, option
-from ..framework.console import print_json, say
+from ..framework.console import answer, print_line, say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 
@@ -42,7 +42,6 @@ def verify(
     head: Annotated[
         str | None, option("--head", metavar="DIGEST", help="A head that was seen before: it must still be in the log.")
     ] = None,
-    json: options.Json = False,
 ) -> None:
     """Check every entry's signature and the chain, and print the entries and the head."""
     from ...project.log import FIRST, ReleaseEntry, load_pending, verify_log
@@ -59,18 +58,18 @@ def verify(
     logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
     pending = load_pending(path)
-    if json:
-        waiting = None
-        if pending is not None and isinstance(pending.entry, ReleaseEntry):
-            waiting = {"sequence": pending.entry.sequence, "server": pending.server}
-        print_json({"verified": True, "head": last, "entries": [_value(item) for item in logged], "pending": waiting})
-        return
+    waiting = None
+    if pending is not None and isinstance(pending.entry, ReleaseEntry):
+        waiting = {"sequence": pending.entry.sequence, "server": pending.server}
+    answer({"verified": True, "head": last, "entries": [_value(item) for item in logged], "pending": waiting})
     for item in logged:
-        say(_line(item.entry))
-    say(f"verified: {counted(len(logged), 'entry')}, head {last}")
+        print_line(_line(item.entry))
+    print_line(f"verified: {counted(len(logged), 'entry')}, head {last}")
     if pending is not None and isinstance(pending.entry, ReleaseEntry):
         entry, server = pending.entry, pending.server or "the folder"
-        say(f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it")
+        print_line(
+            f"pending: {entry.app} {entry.version} (sequence {entry.sequence}); the next release asks {server} for it"
+        )
 
 
 def _followed(stores: "list[TrustStore]", files: "Sequence[str]") -> "list[TrustStore]":
@@ -135,6 +134,7 @@ def store(
     loaded = options.load_trust(trust or config.trust)
     one = options.load_signers(signer or config.signers, passphrases)[0]
     noted = log_store(path, trust=loaded, signer=one, now=datetime.now(UTC))
+    answer({"log": path, "trust_version": loaded.version, "noted": noted})
     say(f"{path}: trust store version {loaded.version} " + ("begins" if noted else "has begun already, or nothing has"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ..framework import options
 from ..framework.arguments import argument, flag, option
-from ..framework.console import say
+from ..framework.console import answer, say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 from .head_signing import Signing
@@ -70,6 +70,8 @@ def recall(
         data = sign_recall(document, keys)
         if output is not None or asked is None:
             write_new(output or "", data, mode=0o644)
+            by = [signer.public_key.fingerprint for signer in keys]
+            answer({"file": output, "recalled": [release.sequence for release in document.releases], "signed_by": by})
             say(f"{output}: signed by {counted(len(keys), 'key')}; it counts once a head names it")
             say(f"next: capseal head cosign {output}, where more have to sign, and capseal head sign --recall {output}")
             return
@@ -82,7 +84,7 @@ def recall(
             chain.check_spared(head, document)
             return chain.with_recall(head, digest)
 
-        tell_sent(send_head(asked, change), asked)
+        tell_sent(send_head(asked, change), asked, recalled=gone)
 
 
 def _check_unshared(document: "Recall", asked: "HeadSigning | None") -> None:
@@ -189,6 +191,7 @@ def cosign(
     from ...trust.heads import cosign_recall
 
     by = options.cosign_file(file, cosign_recall, signer or options.find_config().signers, passphrases)
+    answer({"file": file, "signed_by": by.fingerprint})
     say(f"{file}: signed by {by.fingerprint[:16]}, too; next: capseal head sign --recall {file}")
 
 

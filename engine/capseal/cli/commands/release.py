@@ -89,7 +89,6 @@ def release(
     head: options.SendHead = True,
     share: options.Share = None,
     allow_dirty: Annotated[bool, flag("--allow-dirty", help="Release although the git work tree has changes.")] = False,
-    json: options.Json = False,
     jobs: options.Jobs = None,
     offering: texts.Offering,
     passphrases: Passphrases,
@@ -180,22 +179,19 @@ def release(
         sent, devices = None, None
         if connection is not None and head:
             sent = head_sending.send_after_publishing(config, connection, passphrases, statement, log=log, share=share)
-        if connection is not None and not json:
+        if connection is not None:
             devices = head_sending.told_of_devices(config, connection, statement, sent)
-    if json:
-        console.print_json(
-            {
-                "statement": statement.to_json(),
-                "seal": released.seal,
-                "payload": released.payload,
-                "published": released.published,
-                "recipes": [
-                    {"name": one.name, "base": one.base, "bytes": one.bytes, "kept": one.kept}
-                    for one in released.recipes
-                ],
-            }
-        )
-        return
+    console.answer(
+        {
+            "statement": statement.to_json(),
+            "seal": released.seal,
+            "payload": released.payload,
+            "published": released.published,
+            "recipes": [
+                {"name": one.name, "base": one.base, "bytes": one.bytes, "kept": one.kept} for one in released.recipes
+            ],
+        }
+    )
     console.say(f"{released.seal} and .payload: {statement.app} {statement.version}, sequence {statement.sequence}")
     console.say(
         f"verified with the production trust store: {counted(len(released.verified.signers), 'trusted signature')}"

@@ -7,6 +7,7 @@ from ..framework.passphrases import Passphrases
 
 if TYPE_CHECKING:
     from ...crypto.keys import Signer
+    from ...errors import CapsealError
     from ...format.seal import Seal
     from ...project.config import Config
 
@@ -46,8 +47,7 @@ def rewrap(
             jobs=jobs,
             progress=advance,
         )
-    titles.say_written(output, written.statement)
-    _note(config, before, written, signers[0])
+    _tell(config, output, before, written, signers[0])
 
 
 def cosign(
@@ -81,8 +81,7 @@ def cosign(
             jobs=jobs,
             progress=advance,
         )
-    titles.say_written(output, written.statement)
-    _note(config, before, written, one)
+    _tell(config, output, before, written, one)
 
 
 def _seal_in(bundle: str, seal: str | None) -> "Seal | None":
@@ -100,8 +99,24 @@ def _seal_in(bundle: str, seal: str | None) -> "Seal | None":
         return pull(parse_seal(), source)
 
 
-def _note(config: "Config", before: "Seal | None", written: "Seal", signer: "Signer") -> None:
-    """Add the new seal to the project's release log, where that has the one which it replaces."""
+def _tell(config: "Config", output: str, before: "Seal | None", written: "Seal", signer: "Signer") -> None:
+    """Note the new seal in the project's release log, and print what was written."""
+    noted, problem = _note(config, before, written, signer)
+    signers = [signature.keyid for signature in written.envelope.signatures]
+    titles.tell_written(output, written.statement, signers=signers, logged=noted)
+    if problem is not None:
+        console.complain(f"warning: the new seal is not in {config.log}: {problem}")
+    if noted:
+        console.say(f"{config.log}: the new seal is noted in place of the one before")
+
+
+def _note(
+    config: "Config", before: "Seal | None", written: "Seal", signer: "Signer"
+) -> "tuple[bool, CapsealError | None]":
+    """Add the new seal to the project's release log, where that has the one which it replaces.
+
+    Return whether it is there now, and what was against it.
+    """
     import os
     from datetime import UTC, datetime
 
@@ -109,15 +124,13 @@ def _note(config: "Config", before: "Seal | None", written: "Seal", signer: "Sig
     from ...project.release import log_seal
 
     if config.log is None or config.trust is None or before is None or not os.path.exists(config.log):
-        return
+        return False, None
     trust = options.load_trust(config.trust)
     try:
         noted = log_seal(config.log, written, replaces=before, trust=trust, signer=signer, now=datetime.now(UTC))
     except (RejectedError, UsageError) as error:
-        console.complain(f"warning: the new seal is not in {config.log}: {error}")
-        return
-    if noted:
-        console.say(f"{config.log}: the new seal is noted in place of the one before")
+        return False, error
+    return noted, None
 
 
 COMMANDS = {"rewrap": rewrap, "cosign": cosign}

@@ -92,7 +92,6 @@ def seal(
     deflate: content.Deflate = False,
     exclude: content.Exclude = None,
     force: options.Force = False,
-    json: options.Json = False,
     jobs: options.Jobs = None,
     passphrases: Passphrases,
 ) -> None:
@@ -101,7 +100,6 @@ def seal(
 
     config = options.find_config()
     app = options.chosen_app(app, config)
-    options.check_json_apart(json, output)
     if output is None:
         output = _default_output(source, detached=seal_file is not None)
         outputs.check([output, *filter(None, [seal_file])], [source, *(signer or ()), *(recipient or ())])
@@ -151,17 +149,8 @@ def seal(
             progress=advance,
         )
     made = recipes[0].made if recipes else ()
-    if json:
-        console.print_json(
-            {
-                "statement": written.statement.to_json(),
-                "seal": seal_file,
-                "output": output,
-                "recipes": [{"name": one.name, "base": one.base, "bytes": one.bytes} for one in made],
-            }
-        )
-        return
-    titles.say_written(output, written.statement)
+    told_recipes = [{"name": one.name, "base": one.base, "bytes": one.bytes} for one in made]
+    titles.tell_written(output, written.statement, seal=seal_file, recipes=told_recipes)
     for one in made:
         console.say(f"{output}.{one.name}: {one.bytes} bytes, from {one.base or 'nothing'}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ...errors import UsageError
 from ..framework import exit_codes, options
-from ..framework.arguments import argument, option
+from ..framework.arguments import argument, option, without_json
 from ..framework.extras import need
 from .serve_settings import CONFIG_VARIABLE, TOKENS_VARIABLE, Settings
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_CHANNELS_BYTES = 1024 * 1024
 
 
+@without_json("its log is JSON, a line for each request, and `/v1` tells the rest")
 def serve(
     store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL.")],
     config: Annotated[

@@ -27,7 +27,7 @@ def split(
             overwrite=force,
             progress=advance,
         )
-    titles.say_written(payload, written.statement)
+    titles.tell_written(payload, written.statement, seal=seal)
 
 
 def join(
@@ -48,7 +48,7 @@ def join(
             overwrite=force,
             progress=advance,
         )
-    titles.say_written(output, written.statement)
+    titles.tell_written(output, written.statement)
 
 
 COMMANDS = {"split": split, "join": join}

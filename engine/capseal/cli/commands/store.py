@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from ...errors import UsageError
-from ..framework import console, exit_codes, options
+from ..framework import console, exit_codes
 from ..framework.arguments import Group, argument, at_least, flag, option
 from ..framework.coroutines import run_coroutine
 from ..framework.extras import need
@@ -18,7 +18,6 @@ def export(
     target: Annotated[
         str, argument("DEST", help="A folder, or an s3://, gs:// or az:// URL, that a web server or CDN gives out.")
     ],
-    json: options.Json = False,
 ) -> int:
     """Make DEST say what STORE says, as files that 'fetch', devices and web views read as they read a server.
 
@@ -36,25 +35,23 @@ def export(
         log, most, now = logging.getLogger("capseal.server"), Limits().seal_bytes, datetime.now(UTC)
         exported = run_coroutine(lambda: export_store(storage, place, now=now, log=log, most_seal_bytes=most))
     added = [release.to_json() for release in exported.added]
-    if json:
-        removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
-        console.print_json(
-            {
-                "added": added,
-                "removed": removed,
-                "documents": exported.documents,
-                "failed": exported.failed,
-                "warnings": exported.warnings,
-            }
-        )
-    else:
-        for release in added:
-            console.say(f"added {_line(release)}")
-        for name in exported.documents:
-            console.say(f"wrote {name}")
-        for of, number in exported.removed:
-            console.say(f"took away {of.app} (sequence {number}, {of.channel})")
-        console.say(f"{target}: {counted(len(added), 'release')} added, {len(exported.removed)} taken away")
+    removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
+    console.answer(
+        {
+            "added": added,
+            "removed": removed,
+            "documents": exported.documents,
+            "failed": exported.failed,
+            "warnings": exported.warnings,
+        }
+    )
+    for release in added:
+        console.say(f"added {_line(release)}")
+    for name in exported.documents:
+        console.say(f"wrote {name}")
+    for of, number in exported.removed:
+        console.say(f"took away {of.app} (sequence {number}, {of.channel})")
+    console.say(f"{target}: {counted(len(added), 'release')} added, {len(exported.removed)} taken away")
     for text in exported.warnings:
         console.complain(f"warning: {text}")
     for text in exported.failed:
@@ -78,7 +75,6 @@ def prune(
         ),
     ] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Change nothing, only show what would go.")] = False,
-    json: options.Json = False,
 ) -> int:
     """Let go of old releases, never of the latest. Servers may use the store meanwhile, and collect the bytes later."""
     if keep is None and keep_days is None:
@@ -98,19 +94,17 @@ def prune(
             lambda: prune_store(storage, retention, now=now, log=logging.getLogger("capseal.server"), dry_run=dry_run)
         )
     releases = [release.to_json() for release in pruned.releases]
-    if json:
-        console.print_json(
-            {
-                "dry_run": dry_run,
-                "releases": releases,
-                "damaged": [{"app": of.app, "channel": of.channel} for of in pruned.damaged],
-            }
-        )
-    else:
-        for release in releases:
-            console.say(_line(release))
-        count = counted(len(releases), "release")
-        console.say(f"{count} would go, nothing was changed" if dry_run else f"{count} let go of")
+    console.answer(
+        {
+            "dry_run": dry_run,
+            "releases": releases,
+            "damaged": [{"app": of.app, "channel": of.channel} for of in pruned.damaged],
+        }
+    )
+    for release in releases:
+        console.say(_line(release))
+    count = counted(len(releases), "release")
+    console.say(f"{count} would go, nothing was changed" if dry_run else f"{count} let go of")
     for of in pruned.damaged:
         console.complain(
             f"{of.app} on {of.channel}: nothing goes, since a record cannot be read; the log above says which"

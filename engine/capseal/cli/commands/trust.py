@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from ...errors import KeyFileError, UsageError
 from ..framework import options
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
-from ..framework.console import print_json, say
+from ..framework.console import answer, print_line, say
 from ..framework.passphrases import Passphrases
 from ..framework.titles import counted
 from .trust_updates import Store, apply, cosign, is_projects, keep_past, note, publish, standing, store_path
@@ -44,7 +44,6 @@ class Purpose(Choice):
 
 def show(
     file: Annotated[str | None, argument("FILE", help="A trust store, or an update of one.")] = None,
-    json: options.Json = False,
 ) -> None:
     """Print who is trusted for what, or what an update would bring (unverified)."""
     from json import loads
@@ -58,13 +57,11 @@ def show(
         previous, store = read_update(data)
     else:
         store = options.load_trust(path)
-    if json:
-        print_json({"update_of": previous, "store": loads(store.to_json())})
-        return
+    answer({"update_of": previous, "store": loads(store.to_json())})
     if previous is not None:
-        say(f"UNVERIFIED: an update of trust store {previous}")
+        print_line(f"UNVERIFIED: an update of trust store {previous}")
     for line in _lines(store):
-        say(line)
+        print_line(line)
 
 
 def add(
@@ -227,9 +224,17 @@ def _change(
     if old.created is None and new.root is None and new.heads is None and new.restart is None:
         new = replace(new, created=None)
     replace_file(path, new.to_json(), mode=0o644)
+    _tell_changed(path, new, update=None, enough=True)
+    note(path, new, passphrases)
+
+
+def _tell_changed(path: str, new: "TrustStore", *, update: str | None, enough: bool) -> None:
+    """Print what a store says now, or will where an update has its signatures."""
+    from json import loads
+
+    answer({"trust": path, "update": update, "enough": enough, "store": loads(new.to_json())})
     for line in _lines(new):
         say(line)
-    note(path, new, passphrases)
 
 
 def _write_update(
@@ -253,9 +258,8 @@ def _write_update(
     data = make_update(old, new, signers=loaded)
     make_folders(os.path.dirname(update) or os.curdir)
     write_new(update, data, mode=0o644)
-    for line in _lines(new):
-        say(line)
     told, enough = standing(data, old)
+    _tell_changed(path, new, update=update, enough=enough)
     if not enough and is_projects(path):
         say(f"{update}: {told}; {path} stays at version {old.version}; next: capseal trust cosign {update} -s KEY")
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from ...errors import KeyFileError, UsageError
 from ..framework import options, servers
 from ..framework.arguments import argument, option
-from ..framework.console import complain, say
+from ..framework.console import answer, complain, say
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 
@@ -36,6 +36,7 @@ def cosign(
     path = trust or config.trust
     before = None if path is None or not os.path.exists(path) else options.load_trust(path)
     told, enough = standing(options.read_document(update), before)
+    answer({"file": update, "signed_by": by.fingerprint, "enough": enough})
     say(f"{update}: signed by {by.fingerprint[:16]}, too: {told}")
     say(f"next: capseal trust apply {update}" if enough else f"next: capseal trust cosign {update} -s KEY")
 
@@ -58,6 +59,7 @@ def apply(
         if is_projects(path):
             keep_past(old, [one for one in data if read_update(one)[1].version > old.version])
         replace_file(path, new.to_json(), mode=0o644)
+    answer({"trust": path, "version": new.version, "was": old.version})
     say(f"{path}: version {new.version}" + (", as before" if new == old else f", was {old.version}"))
     note(path, new, passphrases)
     if new != old and is_projects(path):
@@ -84,6 +86,7 @@ def publish(
     newest = read_update(waiting[versions[-1]])[1]
     with servers.connect(url, token_file) as connection:
         in_force = _put_all(connection, waiting, app)
+    answer({"server": url, "app": app, "versions": versions, "in_force": in_force})
     of = f"{'updates' if len(versions) > 1 else 'update'} to version {', '.join(map(str, versions))}"
     goes_by = "" if in_force is None else f", and goes by version {in_force}"
     say(f"{url}: has the {of} of the trust store of {app}{goes_by}")

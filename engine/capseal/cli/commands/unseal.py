@@ -32,7 +32,7 @@ def unseal(
             jobs=jobs,
             progress=advance,
         )
-    titles.say_written(output, verified.statement)
+    titles.tell_written(output, verified.statement)
 
 
 COMMANDS = {"unseal": unseal}

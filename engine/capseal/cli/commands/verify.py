@@ -19,7 +19,6 @@ def verify(
     *,
     demands: options.Demands,
     seal: options.Seal = None,
-    json: options.Json = False,
     jobs: options.Jobs = None,
 ) -> None:
     """Check every byte of a sealed bundle, with no secret."""
@@ -38,19 +37,16 @@ def verify(
                 progress=advance,
             )
     except RejectedError as error:
-        if json:
-            with suppress(OSError):  # the exit code says that it is rejected, all the same
-                console.print_json(_rejection(error))
+        with suppress(OSError):  # the exit code says that it is rejected, all the same
+            console.answer(_rejection(error))
         if isinstance(error, TruncatedError) and bundle.endswith(SEAL):
             payload = f"{bundle.removesuffix(SEAL)}.payload"
             hint = f"a seal by itself has no payload; verify {payload}, beside which it is found"
             raise TruncatedError(f"{error}: {hint}", expected=error.expected, actual=error.actual) from error
         raise
-    if json:
-        console.print_json(_verdict(verified))
-    else:
-        for line in _verdict_lines(verified):
-            console.say(line)
+    console.answer(_verdict(verified))
+    for line in _verdict_lines(verified):
+        console.say(line)
 
 
 def _verdict(verified: "Verified") -> dict[str, Any]:

@@ -8,7 +8,7 @@ start.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import EnumType, StrEnum
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -18,8 +18,10 @@ Command = Callable[..., int | None]
 REQUIRED: Any = object()
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., int | None])
 
 _TOGETHER: set[type] = set()
+_WITHOUT_JSON = "without_json"
 
 
 class Group(NamedTuple):
@@ -34,6 +36,18 @@ class Group(NamedTuple):
     options: Callable[..., Any] | None = None
     version: str | None = None
     epilog: str | None = None
+
+
+class Guide(NamedTuple):
+    """What --help has beside the declarations.
+
+    A command with a parameter `guide` is given it. commands: all of them; headings: the names of the outermost ones, by
+    what stands above them; examples: command lines, by the words that name a command behind the program's own name.
+    """
+
+    commands: Group = Group(help="", commands={})
+    headings: Mapping[str, Sequence[str]] = {}
+    examples: Mapping[str, Sequence[str]] = {}
 
 
 class Declaration(NamedTuple):
@@ -106,6 +120,33 @@ def together(kind: type[T]) -> type[T]:
     """
     _TOGETHER.add(kind)
     return kind
+
+
+def without_json(why: str) -> Callable[[C], C]:
+    """Let a command take no --json, which all others do; docs/commands.md says why."""
+
+    def mark(command: C) -> C:
+        command.__dict__[_WITHOUT_JSON] = why
+        return command
+
+    return mark
+
+
+def why_no_json(command: Command) -> str | None:
+    """Return why a command takes no --json, or None where it does."""
+    return command.__dict__.get(_WITHOUT_JSON)
+
+
+def options_of_all(node: Command | Group) -> dict[str, Declaration]:
+    """Return the options that no command declares, since all take them."""
+    told = {"quiet": _QUIET, "verbose": VERBOSE, "help": HELP}
+    return told if isinstance(node, Group) or why_no_json(node) is not None else {"json": _JSON, **told}
+
+
+def options_in_front(group: Group) -> dict[str, Declaration]:
+    """Return the options of a group's own, which stand in front of the command's name."""
+    options = {} if group.options is None else declared(group.options)
+    return options if group.version is None else {**options, "version": _VERSION}
 
 
 def declared(function: Callable[..., Any]) -> dict[str, Declaration]:
@@ -192,3 +233,10 @@ def at_least(least: float) -> Number:
 def between(least: float, most: float) -> Number:
     """Return the type of the numbers from one to another."""
     return Number(least, most)
+
+
+HELP = flag("-h", "--help", help="Show this message and exit.")
+_JSON = flag("--json", help="Print JSON, for scripts.")
+_QUIET = flag("-q", "--quiet", help="Print what was asked for, warnings and errors, and nothing else.")
+VERBOSE = flag("-v", "--verbose", help="Print the traceback where capseal fails by a mistake of its own.")
+_VERSION = flag("-V", "--version", help="Print the version and exit.")

@@ -5,8 +5,10 @@ import fcntl
 import io
 import os
 import sys
-from contextlib import suppress
-from typing import Any, BinaryIO, TextIO, cast
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from ...errors import UsageError
 
@@ -35,9 +37,66 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+class Telling(NamedTuple):
+    """How a command tells of its work. json: its answer alone, as JSON; quiet: nothing that nobody asked for."""
+
+    json: bool = False
+    quiet: bool = False
+
+
+_TELLING: ContextVar[Telling | None] = ContextVar("telling", default=None)
+
+
+@contextmanager
+def telling(how: Telling) -> Iterator[None]:
+    """Let a command tell of its work in some way."""
+    token = _TELLING.set(how)
+    try:
+        yield
+    finally:
+        _TELLING.reset(token)
+
+
+def _how() -> Telling:
+    return _TELLING.get() or Telling()
+
+
+def is_json() -> bool:
+    """Say whether the answer is wanted as JSON, so that nobody reads the lines."""
+    return _how().json
+
+
+def is_quiet() -> bool:
+    """Say whether nothing shall be told that nobody asked for."""
+    return _how().quiet
+
+
+def is_watched() -> bool:
+    """Say whether somebody sees what goes on, and wants to: a terminal, without --quiet."""
+    return sys.stderr.isatty() and not is_quiet()
+
+
 def say(text: str) -> None:
-    """Print one line on standard output. Raises OSError."""
-    write(printable(text))
+    """Print one line of what was done on standard output; nothing with --json or --quiet. Raises OSError."""
+    if not is_quiet():
+        print_line(text)
+
+
+def print_line(text: str) -> None:
+    """Print one line of what was asked for on standard output; nothing with --json. Raises OSError."""
+    if not is_json():
+        write(printable(text))
+
+
+def answer(value: Any) -> None:
+    """Print what a command did or found as a JSON value on standard output, with --json alone. Raises OSError.
+
+    It is ASCII: safe on a terminal and in any locale. A command does it once, at its end.
+    """
+    if is_json():
+        import json
+
+        write(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
 def complain(text: str) -> None:
@@ -46,11 +105,10 @@ def complain(text: str) -> None:
         _write(sys.stderr, f"capseal: {printable(text)}")
 
 
-def print_json(value: Any) -> None:
-    """Print a JSON value on standard output, in ASCII: safe on a terminal and in any locale. Raises OSError."""
-    import json
-
-    write(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+def note(text: str) -> None:
+    """Print one line on standard error of what is no mistake, but good to know; nothing with --quiet."""
+    if not is_quiet():
+        complain(text)
 
 
 def write(text: str) -> None:

@@ -41,7 +41,7 @@ def open_content(
     outputs = [path for path in leave_out if path != console.STANDARD]
     folder = FolderZip(source, deflate=deflate, exclude=exclude or (), leave_out=outputs)
     if folder.left_out:
-        console.complain(f"left out of {source}: {_named(folder.left_out)}")
+        console.note(f"left out of {source}: {_named(folder.left_out)}")
     if all(size < 0 for _, size, _ in folder.entries):
         console.complain(f"warning: {source} has nothing in it that ships; devices would run an empty app")
     for path in folder.doubtful:

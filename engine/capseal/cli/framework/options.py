@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from ...errors import KeyFileError, UsageError
 from .arguments import Choice, argument, at_least, between, flag, option, together
-from .console import STANDARD, output_path
+from .console import output_path
 from .exit_codes import line_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ Force = Annotated[bool, flag("-f", "--force", help="Replace the output if it exi
 Jobs = Annotated[
     int | None, option("-j", "--jobs", metavar="N", type=at_least(1), help="Threads; default: one per core.")
 ]
-Json = Annotated[bool, flag("--json", help="Print JSON, for scripts.")]
 ExpectApp = Annotated[str | None, option("--app", metavar="ID", help="Reject bundles of any other app.")]
 ExpectChannel = Annotated[str | None, option("--channel", metavar="NAME", help="Reject bundles of any other channel.")]
 MinSequence = Annotated[
@@ -146,12 +145,6 @@ class Requirements(NamedTuple):
         return Requires(
             native_min=self.native_min, native_below=self.native_below, platforms=tuple(self.platforms or ())
         )
-
-
-def check_json_apart(json: bool, output: str | None) -> None:
-    """Raise UsageError where JSON and the output would both go to standard output."""
-    if json and output == STANDARD:
-        raise UsageError("--json and -o - would both write to standard output; give -o FILE")
 
 
 def load_signers(

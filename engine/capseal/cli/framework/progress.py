@@ -1,12 +1,12 @@
 """A progress bar on standard error, for what takes more than a second, where a person is looking."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from .console import is_watched
 from .exit_codes import note_step
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
     paths: what is read, their size is the bar's length; output: where results go. Standard output is
     where another program may be drawing.
     """
-    if not sys.stderr.isatty() or output == "-":
+    if not is_watched() or output == "-":
         with noted(label):
             yield None
         return
@@ -41,7 +41,7 @@ def transferred(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
 
     None of them where no bar can be shown.
     """
-    if not sys.stderr.isatty():
+    if not is_watched():
         with noted(label):
             yield {}
         return
@@ -72,7 +72,7 @@ def in_steps() -> Iterator[Callable[[str, str | os.PathLike[str]], Callable[[int
     bars: list[_Bar] = []
 
     def begin(label: str, path: str | os.PathLike[str]) -> Callable[[int], None] | None:
-        if not sys.stderr.isatty():
+        if not is_watched():
             return None
         bar = _Bar(label, size_of(os.fspath(path)))
         bars.append(bar)

@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from .console import STANDARD, say
+from .console import STANDARD, answer, say
 
 if TYPE_CHECKING:
     from ...format.statement import Statement
@@ -21,7 +21,8 @@ def title(statement: "Statement") -> str:
     return f"{statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"
 
 
-def say_written(output: str, statement: "Statement") -> None:
-    """Print what was written where, unless that was standard output, under whatever name."""
+def tell_written(output: str, statement: "Statement", **more: object) -> None:
+    """Print what was written where, unless that was standard output, under whatever name. more: for JSON alone."""
     if output != STANDARD and not os.path.samestat(os.stat(output), os.fstat(1)):
+        answer({"output": output, **more, "statement": statement.to_json()})
         say(f"{output}: {title(statement)}")
