@@ -38,7 +38,9 @@ def _machine() -> None:
         used = "  in use" if speed.chosen else ""
         print_line(f"hash kernel   {speed.kernel:<10} {speed.bytes_per_s / 1e9:5.2f} GB/s{used}")
     if hashing.kernels() == (hashing.FALLBACK,):
-        print_line("hint          built without a C compiler and Python's headers (Debian: apt install gcc python3-dev);")
+        print_line(
+            "hint          built without a C compiler and Python's headers (Debian: apt install gcc python3-dev);"
+        )
         print_line("              with them, install capseal again in the same way to hash several times faster")
 
 
