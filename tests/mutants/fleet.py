@@ -4,9 +4,16 @@ from .mutant import Mutant
 
 PLACES = "tests/fleet/test_places.py::"
 JOBS = "tests/fleet/test_jobs.py::"
+SERVING = "tests/fleet/test_serving.py::"
 REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
+    Mutant(
+        "fleet/_scrub_work.py",
+        "    if folder not in (None, commitment):",
+        "    if folder == 64 * commitment[:1]:",
+        SERVING + "test_a_scrub_finds_what_is_wrong_with_parts_and_nothing_else",
+    ),
     Mutant(
         "fleet/_work.py",
         '        work.claims.claim(part.part_name, len(payload).to_bytes(_CLAIMED_SIZE_BYTES, "big") + found)\n',

@@ -21,6 +21,7 @@ SETTINGS = "tests/cli/test_serve_settings.py::"
 VERSIONS = "tests/server/test_trust_versions.py::"
 UPDATES = "tests/server/test_trust_updates.py::"
 CAPGO = "tests/capgo/test_serving.py::"
+SEALED_PARTS = "tests/fleet/test_serving.py::"
 TOKEN = PUBLISHING + "test_no_step_of_an_upload_goes_without_the_token"
 
 MUTANTS = (
@@ -402,6 +403,30 @@ MUTANTS = (
         "if kept.verified.statement.sequence != release.sequence:",
         "if kept.verified.statement.sequence > release.sequence:",
         CAPGO + "test_an_older_release_under_a_newer_name_is_not_offered",
+    ),
+    Mutant(
+        "server/catalogue/catalogue.py",
+        "checked = self._verify_reads or stored.is_in_parts",
+        "checked = self._verify_reads or not stored.runs",
+        SEALED_PARTS + "test_of_an_altered_part_no_byte_is_served_whether_reads_are_verified_or_not[False]",
+    ),
+    Mutant(
+        "server/storage/stored_runs.py",
+        'if all(sizes.get(part.path("")) == part.bytes_of(payload_bytes) for part in parts):',
+        'if all(sizes.get(part.path(""), 0) >= part.bytes_of(payload_bytes) for part in parts):',
+        SEALED_PARTS + "test_parts_that_are_not_all_there_are_published_by_nobody[long]",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "if upload.payload.missing and not any(found.path in condemned for found in folder):",
+        "if upload.payload.missing:",
+        SEALED_PARTS + "test_what_is_condemned_is_published_by_nobody",
+    ),
+    Mutant(
+        "server/catalogue/_collector.py",
+        "if listed.last_put[folder] <= stale for path in paths]",
+        "if listed.last_put[folder] <= before for path in paths]",
+        SEALED_PARTS + "test_parts_that_nobody_published_go_when_the_last_of_them_is_old",
     ),
     Mutant(
         "server/catalogue/_collector.py",

@@ -6,7 +6,7 @@ from ._connection import Connection, NotNextError
 from ._current import Said, follow_head
 from ._fetching import Fetched, fetch
 from ._heads import channel_head, fetch_head, fetch_recall, put_head, put_recall
-from ._publishing import find_release, listed_releases, publish, withdraw
+from ._publishing import find_release, listed_releases, publish, publish_stored, withdraw
 from ._remote import FoundRelease, PayloadStream, RangeSource, find_seal, follow_latest, open_release, stream_release
 from ._trust_updates import fetch_update, put_update, trust_updates
 
@@ -32,6 +32,7 @@ __all__ = [
     "load_token",
     "open_release",
     "publish",
+    "publish_stored",
     "put_head",
     "put_recall",
     "put_update",

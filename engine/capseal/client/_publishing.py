@@ -74,12 +74,41 @@ def publish(
         upload = _Upload(connection, seal_bytes, statement)
         if expecting is not None:
             expecting(statement.payload.size + sum(one.size for one in statement.companions))
-        for _ in range(_BEGINNINGS - 1):
-            try:
-                return _publish(upload, source, opened, jobs, progress).to_json()
-            except StartOverError:
-                continue
-        return _publish(upload, source, opened, jobs, progress).to_json()
+        return _begun_again(lambda: _publish(upload, source, opened, jobs, progress)).to_json()
+
+
+def publish_stored(seal: bytes, connection: Connection) -> dict[str, Any]:
+    """Publish a bundle whose payload was sealed into the server's store, and return the release as the server tells it.
+
+    Nothing but the seal is sent. The same again changes nothing. Raises RejectedError where the server refuses it,
+    UsageError where it misses some of the payload, TransferError.
+    """
+    upload = _Upload(connection, seal, inspect(io.BytesIO(seal))[1])
+
+    def publish() -> ReleaseDescription:
+        begun = upload.begin()
+        if isinstance(begun, ReleaseDescription):
+            return begun
+        attachments = begun.attachments.values()
+        missing = [*begun.missing, *(span for one in attachments for span in one.missing)]
+        if missing:
+            raise UsageError(
+                f"{connection.url}: misses {sum(stop - start for start, stop in missing)} bytes; the parts are not in "
+                "its store, below parts/, or not all of them"
+            )
+        return upload.publish()
+
+    return _begun_again(publish).to_json()
+
+
+def _begun_again(publish: Callable[[], ReleaseDescription]) -> ReleaseDescription:
+    """Do it, and a few times more where the server has forgotten an upload meanwhile."""
+    for _ in range(_BEGINNINGS - 1):
+        try:
+            return publish()
+        except StartOverError:
+            continue
+    return publish()
 
 
 def withdraw(connection: Connection, *, app: str, channel: str, sequence: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ An engine, threads() or dask(), is who does the work; a Watch looks on. All of i
 from ._engines import Engine, TlsFiles, dask, threads
 from ._jobs import JobCancelledError, Progress, Report, Watch
 from ._opening import Opened, unseal, verify
+from ._payloads import seal_of_parts
 from ._rewrapping import Rewrapped, SealLog, Selection, rewrap
 from ._scrub_work import Finding
 from ._scrubbing import Scrubbed, scrub
@@ -29,6 +30,7 @@ __all__ = [
     "rewrap",
     "scrub",
     "seal",
+    "seal_of_parts",
     "threads",
     "unseal",
     "verify",

@@ -70,10 +70,7 @@ def open_fleet_bundle(place: str, *, trust: TrustStore, expect: Expect) -> Fleet
     """
     folder = places.folder_of_parts(place)
     if folder is not None:
-        seal = places.get_all(folder, SEAL)
-        if seal is None:
-            raise UsageError(f"{place}: holds no seal; its job did not end, or it is no folder of parts")
-        verified = accept_detached(seal, trust, expect)
+        verified = accept_detached(seal_of_parts(place), trust, expect)
         return FleetBundle(place, verified, _stored_parts(folder, verified))
     source = pin(place)
     verified = _pulled(accept_seal(trust, expect), source)
@@ -82,6 +79,14 @@ def open_fleet_bundle(place: str, *, trust: TrustStore, expect: Expect) -> Fleet
     if payload.size != size:
         raise verified.payload_ended(payload.size)
     return FleetBundle(place, verified, VerifyWork(payload, PART_SEGMENTS))
+
+
+def seal_of_parts(place: str) -> bytes:
+    """Return the seal of a folder of parts, read by nobody yet. Raises UsageError where it has none, TransferError."""
+    seal = places.get_all(places.folder_of(place), SEAL)
+    if seal is None:
+        raise UsageError(f"{place}: holds no seal; its job did not end, or it is no folder of parts")
+    return seal
 
 
 def _pulled(steps: Steps[T], source: PinnedFile | PinnedObject) -> T:

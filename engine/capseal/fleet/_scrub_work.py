@@ -155,10 +155,11 @@ def _note_unclear(work: ScrubWork, item: Item, looked: Looked) -> None:
     try:
         statement = verdict_on(work, item, seal_path).statement
     except RejectedError:
-        looked.unclear.append(layout.PAYLOADS)
+        looked.unclear += [layout.PAYLOADS, layout.PARTS]
         return
     payloads = (statement.payload, *(one.payload for one in statement.companions))
     looked.unclear += [layout.payload_folder(one.digest.hex()) for one in payloads]
+    looked.unclear.append(layout.parts_folder(statement.encryption.commitment.hex()))
 
 
 def _needed(record: ReleaseRecord) -> Iterator[tuple[str, int | None]]:
@@ -180,6 +181,12 @@ def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) 
             raise TamperedError("vouches for another payload than the record names")
     except RejectedError as error:
         looked.findings.append(Finding(SEAL, record.seal_path, str(error)))
+        return []
+    folder, commitment = record.parts_folder, statement.encryption.commitment.hex()
+    if folder not in (None, commitment):
+        text = f"names the parts of {folder}, its seal is of those of {commitment}"
+        looked.findings.append(Finding(RECORD, record.path, text))
+        looked.unclear.append(layout.parts_folder(commitment))
         return []
     checks = [*_run_checks(record.payload, verified.seal.index)]
     signed = {one.name: one.payload for one in statement.companions}

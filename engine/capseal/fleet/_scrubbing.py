@@ -28,6 +28,7 @@ _SAVED_EVERY = 64
 _GRACE = timedelta(days=7)
 """So old is what nobody needs: a release on its way in puts its bytes long before its record."""
 
+_PAYLOADS = (f"{layout.PAYLOADS}/", f"{layout.PARTS}/")
 _OTHERS = (f"{layout.UPLOADS}/", f"{layout.TRUST}/", f"{layout.COLLECTOR}/")
 
 
@@ -104,7 +105,7 @@ def scrub(
     kept.save()
     findings += looked.findings
     if any(one.kind == POINTER for one in findings):
-        looked.unclear += [layout.PAYLOADS, layout.RELEASES]
+        looked.unclear += [layout.PAYLOADS, layout.PARTS, layout.RELEASES]
     # What a damaged record or pointer names looks like what nobody needs.
     unclear = tuple(f"{folder}/" for folder in looked.unclear)
     findings += [one for one in _unneeded(stored, looked) if one.kind == MISPLACED or not one.path.startswith(unclear)]
@@ -124,10 +125,15 @@ def _record_path(item: Item) -> str:
 
 def _listed(store: str, before: datetime) -> _Stored:
     stored = _Stored()
+    growing = set()
     for one in places.listed(store):
         stored.sizes[one.name] = one.size
         if one.modified <= before:
             stored.old.add(one.name)
+        elif (part := layout.parse_parts_object(one.name)) is not None:
+            growing.add(part[0])
+    # A folder of parts ages as one: the job that puts them may take days.
+    stored.old = {name for name in stored.old if (layout.parse_parts_object(name) or ("",))[0] not in growing}
     return stored
 
 
@@ -182,14 +188,16 @@ def _read_later(work: ScrubWork, engine: Engine, looked: Looked, watch: Watch) -
 def _unneeded(stored: _Stored, looked: Looked) -> Iterator[Finding]:
     """Yield what no release needs, and what has no place in a store."""
     needed = looked.sizes.keys()
-    live = {path.rpartition("/")[0] for path in needed if path.startswith(f"{layout.PAYLOADS}/")}
+    live = {path.rpartition("/")[0] for path in needed if path.startswith(_PAYLOADS)}
+    seals_in_parts = {f"{folder}/{layout.SEAL}" for folder in live if folder.startswith(f"{layout.PARTS}/")}
     for path in stored.old - needed:
         if path == layout.LAYOUT or path.startswith(_OTHERS) or layout.is_unfinished(path):
             continue
         if layout.parse_channel_pointer(path) is not None:
             continue
-        named = layout.parse_payload_object(path)
-        if named is not None and (layout.parse_run(named[1]) or layout.parse_index(named[1])):
+        if _is_of_payload(path):
+            if path in seals_in_parts:
+                continue  # the seal as it was made: the release has its own
             if path.rpartition("/")[0] in live:
                 yield Finding(EXTRA, path, "is in the folder of a payload that is published, and none of its runs")
             else:
@@ -198,6 +206,14 @@ def _unneeded(stored: _Stored, looked: Looked) -> Iterator[Finding]:
             yield Finding(ORPHAN, path, "is of no release that its channel names")
         else:
             yield Finding(MISPLACED, path, "has no place in a store")
+
+
+def _is_of_payload(path: str) -> bool:
+    """Say whether a path is one that a server, or a fleet that seals into a store, gives to what holds a payload."""
+    stored, part = layout.parse_payload_object(path), layout.parse_parts_object(path)
+    if stored is not None:
+        return layout.parse_run(stored[1]) is not None or layout.parse_index(stored[1]) is not None
+    return part is not None and (part[1] == layout.SEAL or layout.parse_part(part[1]) is not None)
 
 
 def _listed_wrong(stored: _Stored, looked: Looked, findings: list[Finding]) -> Iterator[Finding]:

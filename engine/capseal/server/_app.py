@@ -39,7 +39,7 @@ from .catalogue.catalogue import Catalogue
 from .catalogue.receiving import RunBuffers
 from .catalogue.retention import KEEP_ALL, Retention
 from .routes.context import Admission, PublishingState, ServerState, check_token, server_state
-from .storage.layout import PAYLOADS
+from .storage.layout import PARTS, PAYLOADS
 from .storage.objects import Storage
 from .storage.pace import Pace
 
@@ -90,7 +90,7 @@ def create_app(
     )
 
     storage.pace = Pace(limits.storage_s, state.metrics.storage_answered)
-    state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0))
+    state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0) + storage.bytes_in.get(PARTS, 0))
 
     async def load_and_collect() -> asyncio.Task[None]:
         await catalogue.check_layout()

@@ -33,7 +33,13 @@ def _named_file(text: str) -> tuple[str, str]:
 
 
 def publish(
-    bundle: Annotated[str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal.")],
+    bundle: Annotated[
+        str,
+        argument(
+            "BUNDLE",
+            help="A sealed bundle; a payload with --seal; or the URL of parts that lie in the server's store.",
+        ),
+    ],
     server: servers.Url = None,
     seal: options.Seal = None,
     attachment: Annotated[
@@ -54,17 +60,23 @@ def publish(
 ) -> None:
     """Upload a sealed bundle and make it the latest of its app and channel. Goes on where it was interrupted."""
     need("client")
+    import io
+
     from ... import client
     from ...bundle.verify import inspect
     from ...project.log import load_pending
 
+    stored = _stored_seal(bundle, seal, attachment)
     files = dict(map(_named_file, attachment or ()))
     config = options.find_config()
     url = servers.chosen_server(server, config)
     with servers.connect(url, token_file) as connection, progress.transferred("Publishing") as bar:
-        release = client.publish(
-            bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
-        )
+        if stored is not None:
+            release = client.publish_stored(stored, connection)
+        else:
+            release = client.publish(
+                bundle, connection, seal=options.seal_of(bundle, seal), companions=files, jobs=jobs, **bar
+            )
     console.say(f"published {_told(release)}")
     logged, sent = False, None
     if config.log is not None and load_pending(config.log) is not None:
@@ -77,7 +89,7 @@ def publish(
     from . import head_sending
 
     sent = None
-    statement = inspect(options.seal_of(bundle, seal) or bundle)[1]
+    statement = inspect(options.seal_of(bundle, seal) or bundle if stored is None else io.BytesIO(stored))[1]
     with servers.connect(url, token_file) as connection:
         if head:
             sent = head_sending.send_after_publishing(
@@ -90,6 +102,18 @@ def publish(
         head_sending.tell_after_publishing(sent, config, statement)
     if devices is not None:
         console.say(f"next: {devices}")
+
+
+def _stored_seal(bundle: str, seal: str | None, attachment: list[str] | None) -> bytes | None:
+    """Return the seal of parts that lie in a store, or None where a bundle is a file. Raises UsageError."""
+    if "://" not in bundle:
+        return None
+    if seal is not None or attachment:
+        raise UsageError(f"{bundle}: a folder of parts has its seal, and no attachments")
+    need("fleet")
+    from ...fleet import seal_of_parts
+
+    return seal_of_parts(bundle)
 
 
 def fetch(

@@ -92,7 +92,7 @@ class Collector:
         before = now - timedelta(seconds=grace_s)
         swept = await self._storage.sweep(before=before)
         # The order is what makes it safe: what there is, then who needs it, then who is about to.
-        listed = await self._listed(before)
+        listed = await self._listed(before, now)
         lists = await self._condemned.lists()
         needed, damaged, releases = await self._needed()
         open_digests = await self._close_stale(listed, now)
@@ -112,7 +112,7 @@ class Collector:
             await self._condemned.add(self._lease.number, unneeded[:MAX_NAMES])
         return Collected(len(unneeded[:MAX_NAMES]), deleted, swept, releases, damaged)
 
-    async def _listed(self, before: datetime) -> _Listed:
+    async def _listed(self, before: datetime, now: datetime) -> _Listed:
         listed = _Listed()
         async for one in self._storage.list(layout.PAYLOADS):
             named = layout.parse_payload_object(one.path)
@@ -120,6 +120,15 @@ class Collector:
                 listed.last_put[named[0]] = max(listed.last_put.get(named[0], one.modified), one.modified)
             if one.modified <= before:
                 listed.old.append(one.path)
+        parts: dict[str, list[str]] = {}
+        async for one in self._storage.list(layout.PARTS):
+            named = layout.parse_parts_object(one.path)
+            if named is not None:
+                listed.last_put[named[0]] = max(listed.last_put.get(named[0], one.modified), one.modified)
+                parts.setdefault(named[0], []).append(one.path)
+        # A folder of parts ages as one: they belong together, and a job that puts them may take days.
+        stale = min(before, now - timedelta(seconds=self._limits.upload_age_s))
+        listed.old += [path for folder, paths in parts.items() if listed.last_put[folder] <= stale for path in paths]
         async for one in self._storage.list(layout.RELEASES):
             if one.modified <= before:
                 listed.old.append(one.path)
@@ -159,7 +168,10 @@ class Collector:
         return needed
 
     async def _digests_of(self, upload: OpenUpload) -> frozenset[str]:
-        """Return the digests of an upload's payloads; none where its seal is none, or its release is published."""
+        """Return what names the folders of an upload's payloads, its digests and the commitment of its parts.
+
+        Nothing where its seal is none, or its release is published.
+        """
         statement = self._statements.get(upload.id)
         if statement is None:
             try:
@@ -170,9 +182,8 @@ class Collector:
         of = AppChannel(statement.app, statement.channel)
         if (await self._channels.pointer(of)).with_seal(upload.id) is not None:
             return frozenset()  # published just before a server was killed
-        return frozenset(
-            one.digest.hex() for one in (statement.payload, *(one.payload for one in statement.companions))
-        )
+        payloads = (statement.payload, *(one.payload for one in statement.companions))
+        return frozenset((statement.encryption.commitment.hex(), *(one.digest.hex() for one in payloads)))
 
     async def _delete(self, names: list[str]) -> int:
         for some in batched(names, _DELETED_BETWEEN_LOOKS):
@@ -196,7 +207,8 @@ def _names_in(records: Iterable[ReleaseRecord]) -> set[str]:
 def _unneeded(old: Iterable[str], needed: set[str] | frozenset[str], open_digests: set[str]) -> list[str]:
     unneeded = []
     for name in old:
-        payload = layout.parse_payload_object(name)
+        payload = layout.parse_payload_object(name) or layout.parse_parts_object(name)
         if name not in needed and not (payload is not None and payload[0] in open_digests):
             unneeded.append(name)
-    return unneeded
+    # In order: of a folder of parts the first one goes first, which a job that is resumed never puts again.
+    return sorted(unneeded)

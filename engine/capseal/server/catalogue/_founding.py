@@ -1,4 +1,4 @@
-"""What a place must be to be a store: empty, or one of this layout already."""
+"""What a place must be to be a store: empty but for parts that were sealed into it, or one of this layout already."""
 
 from ...errors import FormatError, TransferError, UsageError
 from ...format import strictjson
@@ -11,7 +11,7 @@ _MAX_LAYOUT_BYTES = 4096
 
 
 async def check_layout(storage: Storage) -> None:
-    """Make an empty place a store of this layout.
+    """Make an empty place a store of this layout; parts that were sealed into it before do not count.
 
     Raises UsageError where it has anything else or is of another layout, TransferError.
     """
@@ -38,9 +38,18 @@ async def check_layout(storage: Storage) -> None:
     storage.cornerstone = layout.LAYOUT
 
 
+async def _beside_parts(storage: Storage) -> str | None:
+    async for one in storage.list(""):
+        if not one.path.startswith(f"{layout.PARTS}/"):
+            return one.path
+    return None
+
+
 async def _foreign(storage: Storage) -> UsageError | None:
-    """Return why a place without LAYOUT cannot become a store, or None where it is empty."""
+    """Return why a place without LAYOUT cannot become a store, or None where it has nothing but sealed parts."""
     name = await storage.any_name()
+    if name is not None and name.partition("/")[0] == layout.PARTS:
+        name = await _beside_parts(storage)
     if name is None:
         return None
     async for one in storage.list(layout.RELEASES):

@@ -19,7 +19,7 @@ from .._limits import ServerLimits
 from .._problems import Problem, busy
 from ..storage import layout
 from ..storage.objects import Storage, StoredObject
-from ..storage.stored_runs import StoredRun
+from ..storage.stored_runs import Parts, StoredRun
 from ._condemned import Condemned
 from ._kept import Kept
 from ._seals import SealReader
@@ -145,11 +145,20 @@ class Uploads:
             one.digest: [found async for found in self._storage.list(layout.payload_folder(one.digest))]
             for one in upload.payloads
         }
+        commitment = upload.verified.statement.encryption.commitment.hex()
+        folder = [found async for found in self._storage.list(layout.parts_folder(commitment))]
         # Only now: whoever condemned one of these before they were listed has told so by now.
         condemned = await self._condemned.names()
         for one in upload.payloads:
             usable = [found for found in listed[one.digest] if found.path not in condemned]
             one.runs = await asyncio.to_thread(_runs_in, usable, one.signed.size)
+        upload.payload.parts = None
+        # What came through a server was checked on its way in, and comes first.
+        if upload.payload.missing and not any(found.path in condemned for found in folder):
+            sizes = {found.path: found.size for found in folder}
+            upload.payload.parts = await asyncio.to_thread(
+                Parts.of_listed, commitment, sizes, upload.payload.signed.size
+            )
         for one in upload.companions.values():
             await self._look_up_index(one, [found.path for found in listed[one.digest] if found.path not in condemned])
 

@@ -8,7 +8,7 @@ from ...format.signed_index import SignedIndex
 from ...format.statement import Payload
 from ...format.tree import segment_count
 from ...http.shapes import AppChannel
-from ..storage.stored_runs import StoredPayload, StoredRun, cover, missing_segments
+from ..storage.stored_runs import Parts, StoredPayload, StoredRun, cover, missing_segments
 
 
 @dataclass(slots=True)
@@ -16,13 +16,14 @@ class ArrivingPayload:
     """A payload on its way in.
 
     signed: what it must be; index: None until it came; index_mark: of the object that it is in, where it is in one;
-    runs: are stored.
+    runs: are stored; parts: hold all of it, where it was sealed into the store, and did not come this way.
     """
 
     signed: Payload
     index: SignedIndex | None
     runs: list[StoredRun] = field(default_factory=list)
     index_mark: str = ""
+    parts: Parts | None = None
 
     @property
     def digest(self) -> str:
@@ -32,6 +33,8 @@ class ArrivingPayload:
     @property
     def missing(self) -> list[tuple[int, int]]:
         """Segments that are not there yet, all of them without an index, as pairs: first, and one past the last."""
+        if self.parts is not None:
+            return []
         return missing_segments(self.runs if self.index else (), segment_count(self.signed.size))
 
     @property
@@ -45,7 +48,8 @@ class ArrivingPayload:
 
     def stored(self) -> StoredPayload:
         """Return it as it is in storage, once nothing is missing."""
-        return StoredPayload(self.digest, self.signed.size, cover(self.runs, segment_count(self.signed.size)))
+        runs = self.parts or cover(self.runs, segment_count(self.signed.size))
+        return StoredPayload(self.digest, self.signed.size, runs)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 What is decided stands in the channels' pointers, which alone are ever replaced. All else is written once, under a
 name that ends with a mark of its own and is never used again, so that a deletion, however late, hits what it was
-meant for.
+meant for. Parts have no marks: their folder is named by the commitment to a key that is drawn for one payload.
 
     store.json                                        which layout this is
     trust/APP/VERSION                                 the update that brings a version of the trust store, for ever
@@ -11,6 +11,8 @@ meant for.
     releases/APP/CHANNEL/SEQUENCE/MARK/seal           its seal, as it was uploaded
     payloads/DIGEST/FIRST-COUNT-MARK                  COUNT verified segments of a payload from segment FIRST on
     payloads/DIGEST/index-MARK                        the index of a payload that is in no seal: of a companion
+    parts/COMMITMENT/FIRST-COUNT                      COUNT segments of a payload that was sealed into the store
+    parts/COMMITMENT/seal                             its seal, the last of them, which publishes nothing
     uploads/ID/STATEMENT.seal                         the seal of an upload under way; ID and STATEMENT are SHA-256
     uploads/ID/published                              which release it became
     collector/lease                                   who collects
@@ -27,6 +29,7 @@ CHANNELS: Final = "channels"
 TRUST: Final = "trust"
 RELEASES: Final = "releases"
 PAYLOADS: Final = "payloads"
+PARTS: Final = "parts"
 UPLOADS: Final = "uploads"
 COLLECTOR: Final = "collector"
 
@@ -41,6 +44,8 @@ _CHANNEL = re.compile(r"channels/([^/]+)/([^/]+)")
 _RELEASE = re.compile(r"releases/([^/]+)/([^/]+)/([0-9]{16})/([0-9a-f]{16})/([^/]+)")
 _PAYLOAD = re.compile(r"payloads/([0-9a-f]{64})/([^/]+)")
 _RUN = re.compile(r"([0-9]{10})-([0-9]{2})-([0-9a-f]{16})")
+_PARTS = re.compile(r"parts/([0-9a-f]{64})/([^/]+)")
+_PART = re.compile(r"([0-9]{10})-([0-9]{2,3})")
 _INDEX = re.compile(r"index-([0-9a-f]{16})")
 _UPLOAD = re.compile(r"uploads/([0-9a-f]{64})/([0-9a-f]{64})\.seal")
 _PUBLISHED = re.compile(r"uploads/([0-9a-f]{64})/published")
@@ -109,6 +114,33 @@ def payload_folder(digest: str) -> str:
 def run_object(digest: str, first: int, segments: int, mark: str) -> str:
     """Return the path of a run of segments; names sort in the order of the payload."""
     return f"{PAYLOADS}/{digest}/{first:010d}-{segments:02d}-{mark}"
+
+
+def parts_folder(commitment: str) -> str:
+    """Return where a payload's parts are that was sealed into the store. commitment: in hex."""
+    return f"{PARTS}/{commitment}"
+
+
+def part_object(commitment: str, first: int, segments: int) -> str:
+    """Return the path of a part; names sort in the order of the payload."""
+    return f"{PARTS}/{commitment}/{first:010d}-{segments:02d}"
+
+
+def parse_parts_object(path: str) -> tuple[str, str] | None:
+    """Return the commitment and the name of an object in a folder of parts."""
+    match = _PARTS.fullmatch(path)
+    return (match[1], match[2]) if match else None
+
+
+def parse_part(name: str) -> tuple[int, int] | None:
+    """Return the first segment and the number of segments that the name of a part says."""
+    match = _PART.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def is_commitment(text: str) -> bool:
+    """Return whether that may name a folder of parts."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 def index_object(digest: str, mark: str) -> str:

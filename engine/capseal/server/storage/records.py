@@ -1,6 +1,6 @@
 """A release's record: what it is and where its bytes are; written once, before a pointer names it. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,8 @@ from ...format import strictjson
 from ...format.strictjson import Members
 from ...format.tree import segment_count
 from ...http.shapes import PayloadDescription, ReleaseDescription
-from .layout import RECORD, SEAL, index_object, is_mark, release_object
-from .stored_runs import StoredPayload, StoredRun, missing_segments
+from .layout import RECORD, SEAL, index_object, is_commitment, is_mark, release_object
+from .stored_runs import MAX_PART_SEGMENTS, Parts, StoredPayload, StoredRun, missing_segments
 
 RECORD_TYPE = "capseal-release-v2"
 
@@ -19,7 +19,7 @@ RECORD_TYPE = "capseal-release-v2"
 class StoredCompanion:
     """A companion that is there. runs: hold every segment, in order; index: the mark of its index."""
 
-    runs: tuple[StoredRun, ...]
+    runs: Sequence[StoredRun]
     index: str
 
 
@@ -27,13 +27,13 @@ class StoredCompanion:
 class ReleaseRecord:
     """A release, and where its bytes are.
 
-    mark: of itself and the seal; runs: of the bundle's payload; stored: each companion, by its name. Whether the
-    release is withdrawn is not its to say, but the pointer's.
+    mark: of itself and the seal; runs: of the bundle's payload, which may be parts that were sealed into the store;
+    stored: each companion, by its name. Whether the release is withdrawn is not its to say, but the pointer's.
     """
 
     release: ReleaseDescription
     mark: str
-    runs: tuple[StoredRun, ...]
+    runs: Sequence[StoredRun]
     stored: Mapping[str, StoredCompanion]
 
     @property
@@ -50,6 +50,11 @@ class ReleaseRecord:
     def payload(self) -> StoredPayload:
         """The bundle's payload."""
         return StoredPayload(self.release.payload.digest, self.release.payload.size, self.runs)
+
+    @property
+    def parts_folder(self) -> str | None:
+        """The commitment that names the folder of its parts, where the payload was sealed into the store."""
+        return self.runs.folder if isinstance(self.runs, Parts) else None
 
     @property
     def companions(self) -> dict[str, StoredPayload]:
@@ -79,15 +84,17 @@ class ReleaseRecord:
         release = {**self.release.to_json(), "attachments": attachments}
         del release["links"]  # made from the rest, wherever it is shown
         stored = {name: {"index": one.index, "runs": one.runs} for name, one in self.stored.items()}
-        return strictjson.encode(
-            {"type": RECORD_TYPE, "mark": self.mark, "release": release, "runs": self.runs, "attachments": stored}
-        )
+        record = {"type": RECORD_TYPE, "mark": self.mark, "release": release, "attachments": stored}
+        if isinstance(self.runs, Parts):
+            parts = {"folder": self.runs.folder, "segments": self.runs.part_segments}
+            return strictjson.encode({**record, "parts": parts})
+        return strictjson.encode({**record, "runs": self.runs})
 
     @classmethod
     def parse(cls, data: bytes) -> "ReleaseRecord":
         """Parse a record. Raises FormatError."""
-        required = ("type", "mark", "release", "runs", "attachments")
-        members = Members(strictjson.parse(data, "record"), "record", required=required)
+        required = ("type", "mark", "release", "attachments")
+        members = Members(strictjson.parse(data, "record"), "record", required=required, optional=("runs", "parts"))
         if members.take("type", str) != RECORD_TYPE:
             raise FormatError(f"record: not of type {RECORD_TYPE}")
         release = ReleaseDescription.from_json(members.take("release", dict), "record.release")
@@ -99,9 +106,23 @@ class ReleaseRecord:
         return cls(
             release,
             _mark(members, "mark"),
-            _parse_runs(members, "runs", release.payload),
+            _parse_where(members, release.payload),
             {name: _parse_companion(companions, name, one) for name, one in release.attachments.items()},
         )
+
+
+def _parse_where(members: Members, payload: PayloadDescription) -> Sequence[StoredRun]:
+    """Return the runs of a bundle's payload: in the folder of its digest, or in one of parts."""
+    if ("parts" in members) == ("runs" in members):
+        raise FormatError(f"{members.place('runs')}: expected these, or parts")
+    if "runs" in members:
+        return _parse_runs(members, "runs", payload)
+    place = members.place("parts")
+    parts = Members(members.take("parts", dict), place, required=("folder", "segments"))
+    folder = parts.take("folder", str)
+    if not is_commitment(folder):
+        raise FormatError(f"{place}.folder: {folder[:64]!r} is not 64 hexadecimal digits")
+    return Parts(folder, segment_count(payload.size), parts.integer("segments", least=1, most=MAX_PART_SEGMENTS))
 
 
 def _parse_companion(members: Members, name: str, payload: PayloadDescription) -> StoredCompanion:

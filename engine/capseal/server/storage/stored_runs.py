@@ -1,19 +1,25 @@
-"""How a payload is stored: as runs of verified segments, each in one object. No I/O."""
+"""How a payload is stored: as runs of segments, each in one object. No I/O."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple, overload
 
 from ...constants import SEGMENT_BYTES
 from ...format.tree import segment_count
 from ...http.limits import RUN_SEGMENTS
-from .layout import parse_payload_object, parse_run, run_object
+from . import layout
+
+MAX_PART_SEGMENTS: Final = 128
+"""64 MiB."""
 
 
 class StoredRun(NamedTuple):
-    """Consecutive segments in one object. first: number of the first; segments: how many; mark: of the object."""
+    """Consecutive segments in one object. first: number of the first; segments: how many.
+
+    mark: of the object or, where that is a part, the commitment that names its folder.
+    """
 
     first: int
     segments: int
@@ -26,7 +32,9 @@ class StoredRun(NamedTuple):
 
     def path(self, digest: str) -> str:
         """Return the object's name."""
-        return run_object(digest, *self)
+        if layout.is_commitment(self.mark):
+            return layout.part_object(self.mark, self.first, self.segments)
+        return layout.run_object(digest, *self)
 
     def bytes_of(self, payload_bytes: int) -> int:
         """Return how many bytes of a payload of that size it holds."""
@@ -35,8 +43,8 @@ class StoredRun(NamedTuple):
     @classmethod
     def parse(cls, path: str, stored_bytes: int, payload_bytes: int) -> "StoredRun | None":
         """Return the run that an object is, or None where name and size do not fit the payload."""
-        named = parse_payload_object(path)
-        numbers = parse_run(named[1]) if named else None
+        named = layout.parse_payload_object(path)
+        numbers = layout.parse_run(named[1]) if named else None
         if numbers is None:
             return None
         run = cls(*numbers)
@@ -45,12 +53,59 @@ class StoredRun(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Parts(Sequence[StoredRun]):
+    """The runs of a payload that was sealed into the store: parts of one size, made as they are asked for.
+
+    folder: named by that commitment; segments: of the payload; part_segments: of each part, but the last.
+    """
+
+    folder: str
+    segments: int
+    part_segments: int
+
+    def __len__(self) -> int:
+        return -(-self.segments // self.part_segments)
+
+    @overload
+    def __getitem__(self, at: int) -> StoredRun: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[StoredRun]: ...
+    def __getitem__(self, at: int | slice) -> StoredRun | list[StoredRun]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        first = range(0, self.segments, self.part_segments)[at]
+        return StoredRun(first, min(self.part_segments, self.segments - first), self.folder)
+
+    @classmethod
+    def of_listed(cls, commitment: str, sizes: Mapping[str, int], payload_bytes: int) -> "Parts | None":
+        """Return the parts of a payload, or None unless every one is there, of the size that it must have.
+
+        sizes: of what a listing of the folder shows, by path, in bytes. What the parts hold is not said by that.
+        """
+        segments = segment_count(payload_bytes)
+        for path in sizes:
+            named = layout.parse_parts_object(path)
+            numbers = layout.parse_part(named[1]) if named else None
+            if numbers is None or numbers[0] != 0 or not 1 <= numbers[1] <= min(segments, MAX_PART_SEGMENTS):
+                continue
+            parts = cls(commitment, segments, numbers[1])
+            if all(sizes.get(part.path("")) == part.bytes_of(payload_bytes) for part in parts):
+                return parts
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPayload:
     """A payload that is there. digest: fs-verity, in hex; size: bytes; runs: hold every segment, in order."""
 
     digest: str
     size: int
-    runs: tuple[StoredRun, ...]
+    runs: Sequence[StoredRun]
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether it was sealed into the store, so that no server has seen its bytes."""
+        return isinstance(self.runs, Parts)
 
     @property
     def paths(self) -> list[str]:
