@@ -358,7 +358,7 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/catalogue.py",
-        "index = await self.seals.index(record, attachment) if self._verify_reads else None",
+        "index = await self.seals.index(record, attachment) if checked else None",
         "index = None",
         READING + "test_a_bit_rotten_in_storage_never_reaches_a_client",
     ),
