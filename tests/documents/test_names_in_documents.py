@@ -12,7 +12,7 @@ DOCUMENTS = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "csrc/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
-    if path.name != "CHANGELOG.md"
+    if path.name != "CHANGELOG.md" and "node_modules" not in path.parts
 )
 SOURCES = sorted(
     path

@@ -11,7 +11,7 @@ import pytest
 from support.places import ROOT
 
 KEPT = ("engine", "csrc", "tests", "bench", "docs", "examples", "web", ".ci")
-FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md")
+FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "CHANGELOG.md", "mkdocs.yml")
 PAGES = ("CONTRIBUTING.md", "SECURITY.md")
 
 

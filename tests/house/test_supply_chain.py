@@ -3,21 +3,24 @@
 import json
 import re
 import tomllib
+from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from support.places import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCK = (ROOT / ".ci" / "requirements.txt").read_text()
+LOCK = ROOT / ".ci" / "requirements.txt"
+DOCUMENTATION_LOCK = ROOT / ".ci" / "docs-requirements.txt"  # of the extra `docs`, which has an environment of its own
 NPM_LOCKS = [path for path in ROOT.glob("**/package-lock.json") if "node_modules" not in path.parts]
 
 
-def locked() -> dict[str, list[tuple[str, int]]]:
-    """Return for each name the versions that the lock has, and of how many files it has the hash."""
+def locked(lock: Path) -> dict[str, list[tuple[str, int]]]:
+    """Return for each name the versions that a lock has, and of how many files it has the hash."""
     entries: dict[str, list[tuple[str, int]]] = {}
-    for entry in LOCK.replace("\\\n", " ").splitlines():
+    for entry in lock.read_text().replace("\\\n", " ").splitlines():
         requirement, *hashes = entry.split("--hash=")
         name, version = re.fullmatch(r"([\w.-]+)==([\w.+]+)( *;.*)?", requirement.strip()).group(1, 2)
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one.strip()) for one in hashes), entry
@@ -25,21 +28,26 @@ def locked() -> dict[str, list[tuple[str, int]]]:
     return entries
 
 
-def asked_for() -> list[Requirement]:
-    """Return what the project asks for: to run, for each extra, to build."""
-    lists = [PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()]
+def asked_for(lock: Path) -> list[Requirement]:
+    """Return what the project asks for that a lock is to have: to run, for each extra, to build."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    is_documentation = lock == DOCUMENTATION_LOCK
+    lists = [PROJECT["project"]["dependencies"]]
+    lists += [some for extra, some in extras.items() if (extra == "docs") == is_documentation]
+    lists += [] if is_documentation else [PROJECT["build-system"]["requires"]]
     requirements = [Requirement(one) for some in lists for one in some]
-    build = [Requirement(one) for one in PROJECT["build-system"]["requires"]]
-    return [one for one in requirements + build if one.name != "capseal"]
+    return [one for one in requirements if one.name != "capseal"]
 
 
-def test_every_locked_version_has_hashes():
-    assert all(hashes for versions in locked().values() for _, hashes in versions)
+@pytest.mark.parametrize("lock", [LOCK, DOCUMENTATION_LOCK], ids=lambda lock: lock.name)
+def test_every_locked_version_has_hashes(lock: Path):
+    assert all(hashes for versions in locked(lock).values() for _, hashes in versions)
 
 
-def test_the_lock_has_all_that_the_project_asks_for_in_versions_that_it_takes():
-    versions = locked()
-    for requirement in asked_for():
+@pytest.mark.parametrize("lock", [LOCK, DOCUMENTATION_LOCK], ids=lambda lock: lock.name)
+def test_the_lock_has_all_that_the_project_asks_for_in_versions_that_it_takes(lock: Path):
+    versions = locked(lock)
+    for requirement in asked_for(lock):
         found = versions.get(canonicalize_name(requirement.name), [])
         assert any(requirement.specifier.contains(version) for version, _ in found), (str(requirement), found)
 
