@@ -28,10 +28,11 @@ export async function withPage(url, use) {
  * Start Chromium and give `use` what opens a page of it; whatever happens, the process ends.
  * @template T
  * @param {(open: (url: string) => Promise<Page>) => Promise<T>} use
+ * @param {string} [profile] a folder that keeps what pages store from one start to the next
  * @returns {Promise<T>}
  */
-export async function withBrowser(use) {
-  const folder = await mkdtemp(join(tmpdir(), "capseal-chromium-"));
+export async function withBrowser(use, profile) {
+  const folder = profile ?? (await mkdtemp(join(tmpdir(), "capseal-chromium-")));
   const options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"];
   const program = /** @type {string} */ (findChromium());
   const child = spawn(program, [...options, `--user-data-dir=${folder}`, "about:blank"], {
@@ -41,13 +42,18 @@ export async function withBrowser(use) {
   const ended = new Promise((resolve) => child.once("exit", resolve));
   try {
     const browser = new Pipe(child);
-    return await use(async (url) => {
+    const given = await use(async (url) => {
       const { targetId } = await browser.ask("Target.createTarget", { url: "about:blank" });
       const { sessionId } = await browser.ask("Target.attachToTarget", { targetId, flatten: true });
       const page = new Page(browser, sessionId, targetId);
       await page.visit(url);
       return page;
     });
+    if (profile) {
+      await browser.ask("Browser.close", {}).catch(() => undefined); // writes to the profile what is not there yet
+      await ended;
+    }
+    return given;
   } finally {
     try {
       process.kill(-(/** @type {number} */ (child.pid)), "SIGKILL");
@@ -55,7 +61,7 @@ export async function withBrowser(use) {
       // it has ended by itself
     }
     await ended;
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    if (!profile) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
