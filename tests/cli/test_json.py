@@ -9,6 +9,7 @@ import pytest
 
 from capseal import PrivateKey, TrustStore
 from support.command import run
+from support.compiled import needs_matching
 from support.serving import APP, live_server
 
 
@@ -85,6 +86,7 @@ def test_keys_and_trust_stores_are_told_as_json(work: Path, signer: PrivateKey) 
     assert trusted == {"update_of": None, "store": json.loads((work / "trust.json").read_bytes())}
 
 
+@needs_matching
 def test_what_is_rebuilt_and_what_is_whole_is_told_as_json(work: Path) -> None:
     made = told(work, "delta", "make", "old", "web", "-o", "a.recipe")
     rebuilt = told(work, "delta", "apply", "old", "a.recipe", "-o", "new.zip")

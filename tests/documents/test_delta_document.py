@@ -10,6 +10,7 @@ from pathlib import Path
 
 import capseal
 from support.command import CAPSEAL
+from support.compiled import needs_matching
 from support.places import ROOT
 from support.serving import live_server
 from support.updates import write_versions
@@ -17,6 +18,7 @@ from support.updates import write_versions
 SERVER = "https://bundles.example.com"
 
 
+@needs_matching
 def test_every_command_of_the_page_runs_after_those_before_it(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "delta.md").read_text()
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

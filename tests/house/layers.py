@@ -219,7 +219,7 @@ ROOMS = {
             "fleet": "the fleet commands",
             "format": "names and JSON",
             "io": "sources and sinks of commands that stream",
-            "native": "doctor shows the kernels",
+            "native": "which kernels there are, and whether recipes can be made",
             "project": "the configuration that options default to",
             "recipes": "seal --base",
             "server": "capseal serve",

@@ -113,7 +113,8 @@ def test_a_file_system_that_answers_for_others_is_not_asked(tmp_path):
     folder = os.open("/proc", FOLDER)
     try:
         assert not filehints.can_sync_file_system(folder)
-        with pytest.raises(OSError, match="not supported"):
-            filehints.sync_file_system(folder)
+        if filehints._lib is not None:
+            with pytest.raises(OSError, match="not supported"):
+                filehints.sync_file_system(folder)
     finally:
         os.close(folder)

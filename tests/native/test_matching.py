@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capseal.native import matching
+from support.compiled import needs_matching
+
+pytestmark = needs_matching
 
 WINDOW, STEP, PROBES, MAX_SKIP = 32, 16, 5, 64
 MASK = (1 << 64) - 1

@@ -11,9 +11,11 @@ import pytest
 
 import capseal
 from capseal.device import DeviceStore
+from capseal.native import matching
 from capseal.project.config import Config
 from capseal.project.doctor import diagnose
 from support.command import run
+from support.compiled import needs_matching
 from support.serving import live_server
 
 APP = "com.example.game"
@@ -63,6 +65,7 @@ def name_of(project, sequence):
     return f"recipe-{capseal.inspect(seal)[1].payload.digest.hex()[:16]}"
 
 
+@needs_matching
 def test_a_release_has_recipes_from_the_last_three_and_one_from_nothing(project):
     for sequence in range(1, 6):
         write(project, sequence)
@@ -79,6 +82,7 @@ def test_a_release_has_recipes_from_the_last_three_and_one_from_nothing(project)
     assert all(one["bytes"] < 1000 for one in told["recipes"][1:])
 
 
+@needs_matching
 def test_what_a_device_will_download_is_shown(project):
     release(project, 1, "--no-publish")
     write(project, 2)
@@ -122,6 +126,7 @@ def test_a_release_that_cannot_be_opened_is_told_and_passed_over(project):
     assert recipes(project, 3) == ["recipe-fresh"]
 
 
+@needs_matching
 def test_a_recipe_above_half_of_the_compressed_full_size_is_left_out(project):
     release(project, 1, "--no-publish")
     (project / "www" / "main.js").write_text(
@@ -133,6 +138,7 @@ def test_a_recipe_above_half_of_the_compressed_full_size_is_left_out(project):
     assert not list((project / "releases").glob(f"*-2.attachment.{name_of(project, 1)}"))
 
 
+@needs_matching
 @pytest.mark.parametrize("kind", ["folder", "zip", "payload", "absent", "server", "strict"])
 def test_a_base_that_is_named_is_used_or_warned_of_wherever_it_is(project, kind):
     release(project, 1, "--no-publish")
@@ -160,6 +166,7 @@ def test_a_base_that_is_named_is_used_or_warned_of_wherever_it_is(project, kind)
     assert len(recipes(project, 2)) == (3 if kind in ("folder", "zip") else 2)
 
 
+@needs_matching
 def test_what_no_server_took_is_no_base_and_goes_where_a_server_refuses_it(project, trust, signer2):
     release(project, 1, "--no-publish", "--log", "releases.log")
     with live_server(str(project / "other"), capseal.TrustStore.of(signer2.public_key)) as live:
@@ -204,6 +211,20 @@ def test_a_release_without_the_extra_says_in_one_line_that_it_has_no_recipes(pro
     assert run(*words, "2", "--no-recipes", cwd=project).err == ""
 
 
+def test_without_a_c_compiler_a_second_release_goes_out_with_a_recipe_from_nothing_only(project, monkeypatch):
+    release(project, 1, "--no-publish")
+    monkeypatch.setattr(matching, "_lib", None)
+    write(project, 2)
+    _, said = release(project, 2, "--no-publish")
+    assert said.count("\n") == 1
+    assert "warning: a recipe from nothing only: to make a recipe" in said and "(Debian: gcc python3-dev)" in said
+    assert recipes(project, 2) == ["recipe-fresh"]
+    words = ("--version", "3", "--no-publish", "--allow-dirty", "--base", "www", "--strict")
+    run("release", *words, cwd=project).failed_with(2, "takes the compiled module, which is not there")
+    assert not list((project / "releases").glob("*-3*"))
+
+
+@needs_matching
 def test_a_base_from_a_server_is_verified_with_the_production_store_before_it_is_opened(project, trust, signer2):
     with live_server(str(project / "store"), trust) as live:
         told, _ = release(project, 1, "--server", live.url)
@@ -222,6 +243,7 @@ def test_a_base_from_a_server_is_verified_with_the_production_store_before_it_is
         assert not list((project / "elsewhere").glob("*.payload"))
 
 
+@needs_matching
 def test_what_init_makes_is_enough_to_release_an_update_that_a_device_takes_by_its_recipe(tmp_path):
     """Nothing is added to what `init` wrote: the archive key is there, and a recipient."""
     assert run("init", "--app", APP, cwd=tmp_path).code == 0
@@ -253,6 +275,7 @@ def test_what_init_makes_is_enough_to_release_an_update_that_a_device_takes_by_i
     assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()} == there
 
 
+@needs_matching
 def test_a_zip_whose_entries_are_deflated_is_warned_of(project):
     with zipfile.ZipFile(project / "new.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.write(project / "www" / "index.html", "index.html")

@@ -26,9 +26,19 @@ _LEAST_STEP_BYTES = 16
 _MAX_WINDOWS = 1 << 26  # with table and filter, 640 MiB of memory
 _ROWS_AT_ONCE = 1 << 16
 
+MISSING = (
+    "to make a recipe from an earlier version takes the compiled module, which is not there: "
+    "install a C compiler and Python's headers (Debian: gcc python3-dev), then capseal again"
+)
+
 Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 """n x 3: offset in the new file, offset in the base, bytes; in the order of the new file, where none overlap."""
+
+
+def is_there() -> bool:
+    """Say whether there is the compiled module, without which no recipe from an earlier version can be made."""
+    return _lib is not None
 
 
 def find_matches(base: Bytes, fresh: Bytes, *, least_bytes: int) -> Iterator[Rows]:
@@ -37,7 +47,7 @@ def find_matches(base: Bytes, fresh: Bytes, *, least_bytes: int) -> Iterator[Row
     Takes 9 bytes of memory for each 16 of the base, at most 640 MiB. Raises UsageError without the compiled module.
     """
     if _lib is None:
-        raise UsageError("to make a recipe takes the compiled module, which is not there; build it (csrc/README.md)")
+        raise UsageError(MISSING)
     step = _LEAST_STEP_BYTES
     while len(base) // step > _MAX_WINDOWS:
         step *= 2

@@ -51,6 +51,7 @@ class Opener(NamedTuple):
         Raises UsageError where the archive key is a signer; where it is strict, also RejectedError, TransferError,
         OSError of what is named.
         """
+        from ...native import matching
         from ...project import bases
 
         found = [one for name in named if (one := self._named(name, stack)) is not None]
@@ -71,6 +72,11 @@ class Opener(NamedTuple):
             for problem in problems:
                 console.complain(f"warning: {problem}")
             found += last
+        if found and not matching.is_there():
+            if named and self.strict:
+                raise UsageError(matching.MISSING)
+            console.complain(f"warning: a recipe from nothing only: {matching.MISSING}")
+            return []
         return found
 
     def warn_of_deflated(self, source: str) -> None:
