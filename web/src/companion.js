@@ -4,6 +4,7 @@ import { concat, shown } from "./bytes.js";
 import { NotForUsError } from "./errors.js";
 import { Identity } from "./keys.js";
 import { SegmentCipher, checkCommitment, parseHeader } from "./payload.js";
+import { deadline } from "./request.js";
 import { openSource } from "./source.js";
 import { Stored } from "./stored.js";
 import { checkedIndex, indexChunks } from "./tree.js";
@@ -91,12 +92,14 @@ function find({ verified, name }, fits) {
  * @param {CompanionOptions} options
  */
 async function openCompanion(input, { size, digest }, { index, signal }) {
-  const source = openSource(index, { seeking: false, signal });
+  const within = deadline("index", signal);
+  const source = openSource(index, { seeking: false, signal: within.signal });
   try {
     const entries = await readEntries(source, size);
     const signed = await checkedIndex(entries, size, /** @type {string} */ (digest["fsverity-sha256"]));
     return new Stored(openSource(input, { seeking: false, signal }), signed, signal);
   } finally {
+    within.end();
     await source.close();
   }
 }

@@ -4,6 +4,7 @@ import { concat } from "./bytes.js";
 import { free } from "./memory.js";
 import { openCipher } from "./reader.js";
 import { acceptSeal, checkSealEnd } from "./reading.js";
+import { deadline } from "./request.js";
 import { openSource, rebased } from "./source.js";
 import { Stored } from "./stored.js";
 
@@ -21,9 +22,11 @@ import { Stored } from "./stored.js";
  * @param {TrustStore} options.trust
  * @param {Expect & { role: Role }} options.expect
  * @param {AbortSignal | undefined} options.signal
+ * @param {number} [options.sealMs] how long a seal of its own may take
  */
-export async function openIncoming(payload, { seal, trust, expect, signal }) {
-  const opened = openSource(seal ?? payload, { seeking: false, signal });
+export async function openIncoming(payload, { seal, trust, expect, signal, sealMs }) {
+  const within = seal === undefined ? null : deadline("seal", signal, sealMs);
+  const opened = openSource(seal ?? payload, { seeking: false, signal: within?.signal ?? signal });
   const recorded = recording(opened);
   let source = opened;
   try {
@@ -45,6 +48,8 @@ export async function openIncoming(payload, { seal, trust, expect, signal }) {
   } catch (error) {
     await source.close();
     throw error;
+  } finally {
+    within?.end();
   }
 }
 

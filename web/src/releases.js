@@ -3,7 +3,7 @@
 import { concat } from "./bytes.js";
 import { FormatError, TransferError, TruncatedError } from "./errors.js";
 import { Members, checkName } from "./members.js";
-import { answered, startOf } from "./request.js";
+import { answered, deadline, startOf } from "./request.js";
 import { parse } from "./strictjson.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -30,13 +30,15 @@ export class Release {
 export class Releases {
   /**
    * @param {string | URL} server
-   * @param {{ app: string, channel: string, signal: AbortSignal | undefined }} told
+   * @param {{ app: string, channel: string, signal: AbortSignal | undefined, documentMs?: number }} told
+   *   documentMs: how long one of the documents may take
    */
-  constructor(server, { app, channel, signal }) {
+  constructor(server, { app, channel, signal, documentMs }) {
     const base = new URL(server, globalThis.location?.href).href.replace(/\/+$/, "");
     this.app = `${base}/v1/apps/${checkName(app, "app")}`;
     this.channel = `${this.app}/channels/${checkName(channel, "channel")}`;
     this.signal = signal;
+    this.documentMs = documentMs;
   }
 
   /** Return the channel's head, or null where there is none. Throws TransferError. */
@@ -80,6 +82,20 @@ export class Releases {
    * @returns {Promise<Bytes | null>}
    */
   async #document(url) {
+    const { signal, end } = deadline(url, this.signal, this.documentMs);
+    try {
+      return await this.#read(url, signal);
+    } finally {
+      end();
+    }
+  }
+
+  /**
+   * @param {string} url
+   * @param {AbortSignal} signal
+   * @returns {Promise<Bytes | null>}
+   */
+  async #read(url, signal) {
     /** @type {Uint8Array[]} */
     const pieces = [];
     let [there, size] = [true, 0];
@@ -87,7 +103,7 @@ export class Releases {
       there = response.status !== NOT_THERE;
       if (there) startOf(response, 0, url);
     };
-    for await (const chunk of answered(url, null, accept, this.signal)) {
+    for await (const chunk of answered(url, null, accept, signal)) {
       if (!there) return null;
       pieces.push(chunk.slice());
       size += chunk.length;

@@ -7,6 +7,7 @@ const ATTEMPTS = 6; // without getting any further
 const FIRST_WAIT_MS = 250;
 const MOST_WAIT_MS = 10_000;
 const IDLE_MS = 30_000; // without a byte
+const DOCUMENT_MS = 120_000; // all of a small document: a byte now and then never is idle
 const PASSING = [408, 425, 429];
 
 /** A transfer that would fail again at once. */
@@ -86,12 +87,36 @@ export async function* answered(url, range, accept, signal) {
     }
   } catch (error) {
     if (error instanceof CapsealError) throw error;
+    if (signal?.aborted) throw signal.reason;
     if (controller.signal.aborted) throw controller.signal.reason;
     throw new TransferError(`${url}: ${/** @type {Error} */ (error).message}`);
   } finally {
     signal?.removeEventListener("abort", stop);
     controller.abort();
   }
+}
+
+/**
+ * Return a signal for the reading of a small document, which also ends it where that takes too long, by a
+ * TransferError; end() is called when it was read.
+ * @param {string} what it is called so in messages
+ * @param {AbortSignal | undefined} signal ends it as well
+ * @param {number} [mostMs]
+ * @returns {{ signal: AbortSignal, end: () => void }}
+ */
+export function deadline(what, signal, mostMs = DOCUMENT_MS) {
+  const controller = new AbortController();
+  const stop = () => controller.abort(signal?.reason);
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop);
+  // What is final is not tried again: that would take as long once more.
+  const late = new FinalTransferError(`${what}: did not come in ${mostMs / 1000} s`);
+  const timer = setTimeout(() => controller.abort(late), mostMs);
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  };
+  return { signal: controller.signal, end };
 }
 
 /**
