@@ -160,7 +160,7 @@ MUTANTS = (
         OFFER + "test_devices_outside_of_a_share_stay_with_the_release_before",
     ),
     Mutant(
-        "server/catalogue/catalogue.py",
+        "server/catalogue/_latest.py",
         "if entry.withdrawn is None and entry.sequence not in forbidden.sequences:",
         "if entry.withdrawn is None:",
         OFFER + "test_a_share_is_raised_by_the_same_release_again_and_a_head_hides_no_older_one",

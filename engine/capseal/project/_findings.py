@@ -1,7 +1,13 @@
 """What is wrong with a project, as a value."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from ..errors import CapsealError
+
+SOON = timedelta(days=60)
 
 
 class Severity(StrEnum):
@@ -27,3 +33,18 @@ def error_at(where: str, what: str, advice: str) -> Finding:
 
 def warning_at(where: str, what: str, advice: str) -> Finding:
     return Finding(Severity.WARNING, where, what, advice)
+
+
+def ending(where: str, what: str, ends: datetime, now: datetime, advice: str) -> Iterator[Finding]:
+    """Find what has ended, or ends soon."""
+    day = f"{ends:%Y-%m-%d}"
+    if ends < now:
+        yield error_at(where, f"{what} expired on {day}", advice)
+    elif ends < now + SOON:
+        yield warning_at(where, f"{what} expires soon, on {day}", advice)
+
+
+def reason_of(error: CapsealError | OSError, path: str) -> str:
+    """Return what is wrong with a file, without its name."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.removeprefix(f"{path}: ")

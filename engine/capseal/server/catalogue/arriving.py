@@ -95,3 +95,10 @@ class Upload:
     def digests(self) -> set[str]:
         """The digests of its payloads, in hex."""
         return {one.digest for one in self.payloads}
+
+
+def what_is_missing(upload: Upload) -> str:
+    """Return how much of an upload has not arrived, and of which attachments."""
+    missing = sum(stop - first for one in upload.payloads for first, stop in one.missing)
+    incomplete = [name for name, one in upload.companions.items() if not one.is_complete]
+    return f"{missing} segments are missing" + (f", of attachments {', '.join(incomplete)[:200]}" if incomplete else "")

@@ -37,14 +37,14 @@ from ._collector import Collected, Collector
 from ._condemned import Condemned
 from ._founding import check_layout
 from ._heads import Heads
+from ._latest import Latest
 from ._seals import SealReader
 from ._trusted import Trusted
 from ._uploads import Uploads, no_upload
-from .arriving import ArrivingPayload, Upload
+from .arriving import ArrivingPayload, Upload, what_is_missing
 from .pruning import Pruned, Pruner
 from .retention import KEEP_ALL, Retention
 
-_RECORDS_AT_ONCE = 100
 _SPARE_SEGMENTS = 64
 """Buffers that stay for who reads next."""
 
@@ -74,6 +74,7 @@ class Catalogue:
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
         self.heads = Heads(self.channels_read, self.trusted, role=role)
+        self._latest = Latest(self.channels_read, self.heads)
         self.uploads = Uploads(
             storage, self.seals, self.trusted, self._condemned, limits=limits, clock=monotonic, log=log
         )
@@ -133,7 +134,7 @@ class Catalogue:
     async def latest_fitting(
         self, of: AppChannel, *, native: str | None, platform: str | None
     ) -> ReleaseDescription | None:
-        record = await self._latest_record(of, native=native, platform=platform)
+        record = await self._latest.record(of, native=native, platform=platform)
         return None if record is None else record.release
 
     async def seal(self, release: ReleaseDescription) -> bytes:
@@ -168,7 +169,7 @@ class Catalogue:
         of = _named(app, channel)
         if of is None:
             return None
-        record = await (self._latest_record(of) if below is None else self._superseded_record(of, below))
+        record = await (self._latest.record(of) if below is None else self._latest.superseded(of, below))
         if record is None:
             return None
         statement = (await self.seals.verdict(record)).statement
@@ -203,41 +204,6 @@ class Catalogue:
         """Return how many releases are published and not withdrawn."""
         pointers = await self.channels_read.pointers(await self.channels_read.named())
         return await asyncio.to_thread(lambda: sum(one.entries.count_listed() for one in pointers))
-
-    async def _latest_record(
-        self, of: AppChannel, *, native: str | None = None, platform: str | None = None
-    ) -> ReleaseRecord | None:
-        """Return the latest release for an app: as a device outside of every share takes it, where there is a head.
-
-        Whether the head is fresh is for devices to say: where it has expired, it still is the last word.
-        """
-        for fresh in (False, True):
-            pointer = await self.channels_read.pointer(of, fresh=fresh)
-            entries = self.heads.listed(pointer, native=native, platform=platform)
-            first = next(entries, None)
-            if first is None:
-                continue
-            # The first one is kept in memory and mostly does; the others are read many at once.
-            records = [await self.channels_read.readable_record(of, first)]
-            while records:
-                for record in records:
-                    if record is not None and _fits(record, native, platform):
-                        return record
-                records = await self.channels_read.records(of, list(islice(entries, _RECORDS_AT_ONCE)))
-        return None
-
-    async def _superseded_record(self, of: AppChannel, below: int) -> ReleaseRecord | None:
-        """Return the release with the highest sequence below another that neither was withdrawn nor does a head take
-        back, whether it names it or not. Whoever asks has just seen the pointer.
-        """
-        pointer = await self.channels_read.pointer(of)
-        forbidden = self.heads.forbidden(pointer)
-        for entry in pointer.entries.newest_first(below=below):
-            if entry.withdrawn is None and entry.sequence not in forbidden.sequences:
-                record = await self.channels_read.readable_record(of, entry)
-                if record is not None and record.release.payload.digest not in forbidden.digests:
-                    return record
-        return None
 
     async def _record(self, release: ReleaseDescription) -> ReleaseRecord:
         entry = await self.channels_read.entry(release.app_channel, release.sequence)
@@ -321,7 +287,7 @@ class Catalogue:
         # What storage lists decides, not what this process remembers.
         await self.uploads.look_up(upload)
         if not all(one.is_complete for one in upload.payloads):
-            raise Problem(INCOMPLETE, _what_is_missing(upload))
+            raise Problem(INCOMPLETE, what_is_missing(upload))
         seal = upload.verified.seal.encode()
         upload.verified, trust = await self.seals.accept(seal)
         record = await asyncio.to_thread(_record_of, upload, seal)
@@ -415,19 +381,8 @@ def _named(app: str, channel: str) -> AppChannel | None:
         return None
 
 
-def _fits(record: ReleaseRecord, native: str | None, platform: str | None) -> bool:
-    requires = record.release.requires
-    return requires is None or requires.misfit(native=native, platform=platform) is None
-
-
 def _too_slow() -> Problem:
     return busy("publishing took so long that what is stored may have been collected: try again")
-
-
-def _what_is_missing(upload: Upload) -> str:
-    missing = sum(stop - first for one in upload.payloads for first, stop in one.missing)
-    incomplete = [name for name, one in upload.companions.items() if not one.is_complete]
-    return f"{missing} segments are missing" + (f", of attachments {', '.join(incomplete)[:200]}" if incomplete else "")
 
 
 def _record_of(upload: Upload, seal: bytes) -> ReleaseRecord:
