@@ -114,14 +114,27 @@ def test_a_dry_run_checks_all_and_writes_and_sends_nothing(live: Live, ours: Tea
     assert run(*line, cwd=ours.folder).code == 1
 
 
-def test_what_the_app_still_has_to_say_is_told(ours: Team) -> None:
+def test_a_dry_run_says_what_would_be_in_the_way(
+    live: Live, ours: Team, signer: capseal.PrivateKey, recipient: capseal.PrivateKey
+) -> None:
+    signer.save(ours.folder / "signer.pem")
+    (ours.folder / "recipient.pub.pem").write_bytes(recipient.public_key.pem)
+    line = ["capgo", "import", "web.zip_encrypted.zip", "--made", "made.json", "--dry-run", "--server", live.url]
+    ours.imports("--made", "made.json", server=live.url).succeeded()
+    run(*line, "--version", "1.0.8", cwd=ours.folder).failed_with(2, "web.zip_encrypted.zip.sealed: exists already; -f")
+    told = run(*line, "--version", "1.0.7", "-f", cwd=ours.folder)
+    told.failed_with(2, f"has version 1.0.7 of {APP} on production, as sequence ")
+    run(*line, "--version", "1.0.8", "-f", cwd=ours.folder).succeeded()
+
+
+def test_what_the_app_still_has_to_say_is_told(live: Live, ours: Team) -> None:
     line = ["capgo", "import", "web.zip_encrypted.zip", "--version", "1", "--made", "made.json", "--dry-run", "--json"]
-    server = ["--server", "https://updates.example.com/"]
+    server = ["--server", f"{live.url}/"]
     (update, stats, channel) = json.loads(run(*line, *server, cwd=ours.folder).succeeded().out)["left_to_do"]
-    assert "https://updates.example.com/v1/capgo/updates" in update
+    assert f"{live.url}/v1/capgo/updates" in update
     assert "statsUrl" in stats and "channelUrl" in channel
     public = (ours.folder / ".capgo_key_v2.pub").read_text()
-    urls = {"updateUrl": "https://updates.example.com/v1/capgo/updates/", "statsUrl": "", "channelUrl": ""}
+    urls = {"updateUrl": f"{live.url}/v1/capgo/updates/", "statsUrl": "", "channelUrl": ""}
     ours.config(publicKey=public, defaultChannel="beta", **urls)
     told = json.loads(run(*line, *server, cwd=ours.folder).succeeded().out)
     assert (told["left_to_do"], told["channel"]) == ([], "beta")
@@ -139,9 +152,9 @@ def test_what_the_app_still_has_to_say_is_told(ours: Team) -> None:
         (["--made", "web.zip"], 2, "web.zip"),
         (["--made", ".capgo_key_v2.pub"], 2, ".capgo_key_v2.pub"),
         (["--made", "capacitor.config.json"], 2, "expected an object with ivSessionKey and checksum"),
-        (["--made", "made.json", "-k", "none"], 2, "none: no such file"),
+        (["--made", "made.json", "-k", "none"], 3, "none: no such file"),
         (["--made", "made.json", "-k", ".capgo_key_v2.pub"], 2, "this is a public key"),
-        (["--made", "made.json", "--app-folder", "none", "--app", APP], 2, "none/.capgo_key_v2: no such file"),
+        (["--made", "made.json", "--app-folder", "none", "--app", APP], 3, "none/.capgo_key_v2: no such file"),
         (["--made", "empty.json"], 1, "checksum: empty"),
         (["--session-key", "a", "--checksum", "0" * 64], 1, "a SHA-256 that nobody signed"),
         (["--made", "made.json", "--capgo-share", "5000"], 2, "5000"),

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from capseal.cli import _app as app
 from capseal.cli._examples import EXAMPLES, HEADINGS
 from capseal.cli.framework.arguments import Command, Group, declared, why_no_json
+from capseal.cli.framework.exit_codes import EXIT_CODES
 from cli.json_keys import JSON
 from support.places import ROOT
 
@@ -29,7 +30,7 @@ against them.
   variables go before it, and options before both.
 - **completion**: every command, option and choice, in bash, zsh, fish and tcsh: `pip install 'capseal[completion]'`,
   from a clone `pip install '.[completion]'` in its folder, then `capseal completion` as in its examples.
-- Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of capseal's own, 130 interrupted.
+- Exit codes: EXIT_CODES.
 
 | command | example | `--json` | progress | settings |
 |---|---|---|---|---|
@@ -61,7 +62,12 @@ def drawn() -> str:
     places = [name for names in HEADINGS.values() for name in names]
     commands = sorted(leaves(app.CAPSEAL), key=lambda one: places.index(one[0].partition(" ")[0]))
     rows = "".join(_row(name, node) for name, node in commands)
-    return _INTRODUCTION + rows + _JSON + "".join(_members(name) for name, _ in commands if name in JSON)
+    return (
+        _INTRODUCTION.replace("EXIT_CODES", EXIT_CODES)
+        + rows
+        + _JSON
+        + "".join(_members(name) for name, _ in commands if name in JSON)
+    )
 
 
 def _members(name: str) -> str:

@@ -120,6 +120,80 @@ def test_a_mistake_gets_one_line_and_its_exit_code_and_leaves_nothing(mistake, b
     assert (bench / "taken").read_text() == "mine"
 
 
+MISSING = (
+    "seal @dist.zip -o b SEALING -s nix",
+    "seal @dist.zip -o b SEALING -r nix",
+    "seal nix -o b SEALING",
+    "verify nix TRUSTING",
+    "verify @dist.sealed --trust nix",
+    "verify @dist.sealed TRUSTING --seal nix",
+    "unseal @dist.sealed -o b TRUSTING -i nix",
+    "rewrap @dist.sealed -o b OPENING -r nix -s @signer.pem",
+    "cosign @dist.sealed -o b TRUSTING -s nix",
+    "split nix --seal s --payload p",
+    "join --seal nix --payload nix -o b",
+    "inspect nix",
+    "key show nix",
+    "key import nix --key @signer.pem",
+    "trust show nix",
+    "trust add nix --trust @signer.pub.pem",
+    "trust remove 12345678 --trust nix",
+    "trust cosign nix -s @signer.pem",
+    "trust apply nix --trust nix",
+    "trust publish nix --server http://127.0.0.1:9 --app a",
+    "log verify nix --trust @signer.pub.pem",
+    "log verify taken --trust nix",
+    "head show nix",
+    "head cosign nix -s @signer.pem",
+    "head recall nix -o b --app a --trust @signer.pub.pem --release-signer @signer.pem",
+    "delta make nix @dist.zip -o b",
+    "delta make folder nix -o b",
+    "delta apply folder nix -o b",
+    "delta show nix",
+    "publish nix http://127.0.0.1:9",
+    "publish @dist.sealed http://127.0.0.1:9 --token-file nix",
+    "fetch http://127.0.0.1:9 -o b --app a --trust nix",
+    "fleet seal nix b SEALING",
+    "fleet verify nix TRUSTING",
+    "fleet unseal @dist.sealed b TRUSTING -i nix",
+    "fleet scrub folder --trust nix",
+    "capgo encrypt @dist.zip -o b -k nix",
+    "capgo verify nix -k nix --record nix",
+    "capgo decrypt @dist.zip -k nix --session-key a --checksum b -o b",
+    "capgo manifest folder -o b -k nix --base-url http://a.test",
+    "capgo import @dist.zip --version 1 --made nix",
+    "capgo import taken --version 1 --session-key a --checksum b -k nix --app a",
+    "capgo statistics http://127.0.0.1:9 --token-file nix",
+    "capgo convert to-capgo @dist.sealed -o b OPENING -k nix",
+    "serve store --trust nix",
+    "serve store --trust @signer.pub.pem --token-file nix",
+    "dev folder --app a -s nix -r @device.pub.pem --trust @signer.pub.pem",
+    "init --app a --signing-key nix",
+    "device --root r --builtin folder --app a --trust nix install @dist.sealed -i @device.pem",
+    "device --root r --builtin folder --app a --trust @signer.pub.pem install @dist.sealed -i nix",
+    "device --root r --builtin folder --app a --trust @signer.pub.pem install nix -i @device.pem",
+    "device --root r --builtin nix --app a --trust @signer.pub.pem status",
+    "store export nix b",
+    "store prune nix --keep 1",
+    "demo nix",
+)
+"""Command lines that name a file which is not there, for whatever a command reads files for: nix."""
+
+
+@pytest.mark.parametrize("line", MISSING)
+def test_a_file_that_is_not_there_is_the_environments_fault_whatever_it_is_for(
+    line: str, bench: Path, desk: Desk, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    options = {"SEALING": desk.sealing, "TRUSTING": desk.trusting, "OPENING": desk.opening}
+    arguments: list[object] = []
+    for word in line.split():
+        arguments += options.get(word, [desk.path(word[1:]) if word.startswith("@") else word])
+    for name in ("folder", "taken"):
+        (tmp_path / name).symlink_to(bench / name)
+    run(*arguments, cwd=tmp_path).failed_with(ENVIRONMENT, "nix")
+
+
 def test_a_rejection_is_json_too_where_json_was_asked_for(bench: Path, desk: Desk):
     result = run("verify", "altered", "--json", *desk.trusting, cwd=bench)
     result.failed_with(REJECTED, "segment 1 ")

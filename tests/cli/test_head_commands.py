@@ -372,8 +372,8 @@ def test_a_recall_may_be_made_from_a_seal_and_sent_later(project):
     assert len(project.served()["recalls"]) == 1
 
 
-@pytest.mark.parametrize("known", ["by the log", "by the server"])
-def test_what_a_thief_sealed_anew_is_recalled_with_the_release_it_was_made_of_only_where_that_is_said(known, project):
+def forge_of_the_second_of_three(project: Project) -> None:
+    """Release three times, and seal the payload of the second once more, as whoever stole the release key does."""
     for sequence in (1, 2, 3):
         project.release(sequence).succeeded()
     base = project.folder / "releases" / f"{APP}@production-2.seal"
@@ -382,6 +382,24 @@ def test_what_a_thief_sealed_anew_is_recalled_with_the_release_it_was_made_of_on
     key = load_private_key(project.folder / "keys" / "signing.pem")
     forged = Seal(sign(SEAL_TYPE, statement.encode(), [key]), statement, good.index)
     (project.folder / "forged.seal").write_bytes(forged.encode())
+
+
+@pytest.mark.parametrize("known", ["by the log", "by the server"])
+def test_a_recall_of_a_file_is_sent_only_where_it_is_said_that_another_release_fails_with_it(known, project):
+    forge_of_the_second_of_three(project)
+    project.run("head", "recall", "forged.seal", "-o", "recall.json", "--shared").succeeded()
+    if known == "by the server":
+        (project.folder / "releases.log").unlink()
+    send = ("sign", "--recall", "recall.json")
+    project.head(*send).failed_with(2, "has the payload of sequence 2, which ")
+    assert "recalls" not in project.served()
+    project.head(*send, "--shared").succeeded()
+    assert len(project.served()["recalls"]) == 1
+
+
+@pytest.mark.parametrize("known", ["by the log", "by the server"])
+def test_what_a_thief_sealed_anew_is_recalled_with_the_release_it_was_made_of_only_where_that_is_said(known, project):
+    forge_of_the_second_of_three(project)
     recall = ("recall", "forged.seal")
     if known == "by the log":
         refused = project.run("head", *recall, "-o", "recall.json")

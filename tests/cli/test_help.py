@@ -112,7 +112,7 @@ def test_bash_completes_commands_options_and_choices(tmp_path: Path) -> None:
     script = """
 source ./capseal.bash
 function=$(complete -p capseal | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
-for line in "ver" "trust re" "seal --rec" "key generate s" "capgo convert to-s"; do
+for line in "ver" "trust re" "seal --rec" "key generate s" "capgo convert to-s" "hel" "help rel" "help trust a"; do
     COMP_WORDS=(capseal $line); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
     $function capseal "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
     echo "${COMPREPLY[@]}"
@@ -122,4 +122,5 @@ done
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     completed = [sorted(line.split()) for line in done.stdout.splitlines()]
-    assert completed == [["verify"], ["remove", "restart"], ["--recipient"], ["signing"], ["to-sealed"]]
+    assert completed[:5] == [["verify"], ["remove", "restart"], ["--recipient"], ["signing"], ["to-sealed"]]
+    assert completed[5:] == [["help"], ["release"], ["add", "apply"]]

@@ -51,7 +51,17 @@ def test_publish_fetch_and_withdraw(folder: Path, bundle: Bundle) -> None:
         )
         gone = run("fetch", url, "--app", APP, "-o", "out", "--trust", "trust.json", cwd=folder)
         gone.failed_with(2, "no release of app")
+        asked = ["fetch", url, "--app", APP, "-o", "out", "--trust", "trust.json", "--sequence", 7]
+        run(*asked, cwd=folder).failed_with(1, "sequence 7 was withdrawn at 20")
     assert TOKEN not in (folder / "log").read_text()
+
+
+def test_withdrawing_from_a_server_without_tokens_says_how_it_gets_one(folder: Path) -> None:
+    with serving(folder) as url:
+        run("publish", "game.sealed", url, cwd=folder).succeeded()
+        refused = run("withdraw", url, "--app", APP, "--sequence", 7, cwd=folder)
+        refused.failed_with(2, "no token of this server may withdraw: its operator starts it with one (capseal serve ")
+        assert "--token-file FILE" in refused.err
 
 
 def test_server_and_token_of_the_environment_and_the_project_serve_every_command_that_needs_them(

@@ -26,6 +26,13 @@ MUTANTS = (
         "tests/cli/test_signals.py::test_a_second_signal_does_not_interrupt_the_tidying_up",
     ),
     Mutant(
+        "cli/commands/recalls.py",
+        "    if not shared:\n        check_unshared(document, asked)\n    return _put_recall",
+        "    if shared:\n        check_unshared(document, asked)\n    return _put_recall",
+        "tests/cli/test_head_commands.py::"
+        "test_a_recall_of_a_file_is_sent_only_where_it_is_said_that_another_release_fails_with_it",
+    ),
+    Mutant(
         "cli/framework/passphrases.py",
         'if _ask("The same again: ") != passphrase:',
         'if not _ask("The same again: "):',

@@ -68,8 +68,7 @@ CAPSEAL = Group(
     help="Ship huge app updates that nobody on the way can read or alter.",
     commands=_Commands(),
     version=f"capseal {__version__}",
-    epilog="Exit codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of "
-    "capseal's own, 130 interrupted. 'capseal help COMMAND' says more of a command, with examples.",
+    epilog=f"Exit codes: {exit_codes.EXIT_CODES}. 'capseal help COMMAND' says more of a command, with examples.",
 )
 
 

@@ -63,7 +63,7 @@ EXAMPLES = {
     "trust show": ("capseal trust show", "capseal trust show 2.json"),
     "trust add": (
         "capseal trust add second.pub.pem --update 2.json",
-        "capseal trust add ca.pem --subject 'CN=Company Root'",
+        "capseal trust add ca.pem --subject 'CN=Company Root' --update 2.json",
     ),
     "trust remove": ("capseal trust remove 1a2b3c4d5e6f7081 --update 3.json",),
     "trust cosign": ("capseal trust cosign 2.json -s other-root.pem",),

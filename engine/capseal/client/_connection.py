@@ -18,6 +18,7 @@ from tenacity.nap import sleep_using_event
 from ..errors import (
     CapsealError,
     FormatError,
+    NotForUsError,
     TransferError,
     UsageError,
 )
@@ -273,11 +274,16 @@ class Connection:
             sent = "Authorization" in self._settings["headers"]
             name_it = "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE"
             text = f"{text}: {'what was sent is none of its own' if sent else name_it}"
+        if problem.get("type") == problems.NO_TOKEN.urn:
+            start = "its operator starts it with one (capseal serve STORE --token-file FILE), which is named here, too"
+            text = f"{text}: {start} (--token-file or CAPSEAL_TOKEN_FILE)"
         if problem.get("type") == problems.NOT_FOUND.urn:
             text = f"{text}: status {response.status_code}; the URL has to be the server's base, such as https://example.com"
         rejection = problems.rejection_in(problem, text)
         if rejection is not None:
             return rejection
+        if problem.get("type") == problems.WITHDRAWN.urn:
+            return NotForUsError(text)  # nobody may have it any more, as where a head says so
         if problem.get("type") in (problems.NO_UPLOAD.urn, problems.INCOMPLETE.urn):
             return StartOverError(text)
         if problem.get("type") == problems.NO_HEAD.urn:

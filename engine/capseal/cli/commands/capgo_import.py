@@ -1,5 +1,6 @@
 """capseal capgo import: an app that was Capgo's, with its key and a bundle made by Capgo's command line, to a store."""
 
+import errno
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +76,7 @@ def import_bundle(
 
     config = options.find_config()
     server = (server or config.server) if publish else None
-    if server is not None and not dry_run:
+    if server is not None:
         need("client")
     session_key, checksum = _texts(made, session_key, checksum)
     where, said = _app_config(app_folder)
@@ -89,6 +90,10 @@ def import_bundle(
         record = capgo.record_of(bundle, key=private, session_key=session_key, checksum=checksum, progress=advance)
     offer = offering.offer(version)
     output = output or f"{bundle}.sealed"
+    if os.path.lexists(output) and not force:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), output)
+    if server is not None and offering.capgo_share is None:
+        _check_unpublished(server, named, chosen, version)
     todo = [] if where is None else capgo.left_to_do(said, updates=f"{(server or 'URL').rstrip('/')}/v1/capgo/updates")
     told: dict[str, Any] = {
         "app": named,
@@ -185,6 +190,19 @@ def _check_encrypted(bundle: str) -> None:
     with open(bundle, "rb") as file:
         if file.read(len(_ZIP)) == _ZIP:
             raise UsageError(f"{bundle}: a zip that is not encrypted; 'capseal capgo encrypt {bundle}' does that")
+
+
+def _check_unpublished(server: str, app: str, channel: str, version: str) -> None:
+    """Raise UsageError where a server has a release of that version: devices with the plugin know it by that alone."""
+    from ...client import Connection, listed_releases
+
+    with Connection(server) as connection:
+        for one in listed_releases(connection, app=app, channel=channel):
+            if one.version == version:
+                raise UsageError(
+                    f"{server}: has version {version} of {app} on {channel}, as sequence {one.sequence}, and devices "
+                    "with the plugin take no other of that name; choose another --version"
+                )
 
 
 def _published(

@@ -144,7 +144,7 @@ def private_key(path: str) -> "PrivateKey":
     try:
         return capgo.load_private_key(path)
     except OSError as error:
-        raise KeyFileError(line_of(error)) from None
+        raise KeyFileError(line_of(error)) from error
 
 
 def public_key(path: str) -> "PublicKey":
@@ -153,4 +153,4 @@ def public_key(path: str) -> "PublicKey":
     try:
         return capgo.load_public_key(path)
     except OSError as error:
-        raise KeyFileError(line_of(error)) from None
+        raise KeyFileError(line_of(error)) from error

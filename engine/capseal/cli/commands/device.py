@@ -1,5 +1,6 @@
 """capseal device: what a device does with updates, on this machine."""
 
+import errno
 import os
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -79,7 +80,8 @@ class Device(NamedTuple):
         from ...format.strictjson import Role
 
         if not os.path.exists(self.builtin):
-            raise UsageError(f"{self.builtin}: no such file or folder; --builtin has to name what runs at first")
+            told = "No such file or folder; --builtin has to name what runs at first"
+            raise FileNotFoundError(errno.ENOENT, told, self.builtin)
         if os.path.exists(self.root) and not os.path.isdir(self.root):
             raise UsageError(f"{self.root}: not a folder; --root has to name the device's")
         config = options.find_config()

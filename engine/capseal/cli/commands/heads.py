@@ -1,5 +1,7 @@
 """capseal head: say what is current on a channel, say it again, show it."""
 
+import errno
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from .head_signing import Signing, kept_path
 from .head_texts import head_lines, numbers, tell_sent
-from .recalls import cosign, recall, send_recall
+from .recalls import Shared, cosign, recall, send_recall
 
 if TYPE_CHECKING:
     from ...format.head import Head
@@ -44,6 +46,7 @@ def sign(
     recall: Annotated[
         str | None, option("--recall", metavar="FILE", help="Send this recall, made by 'head recall -o'.")
     ] = None,
+    shared: Shared = False,
     adopt: Annotated[
         bool, flag("--adopt", help="No head is kept here: take the server's for the last one, if its keys signed it.")
     ] = False,
@@ -71,7 +74,7 @@ def sign(
         shown = [named_by(published_release(asked, sequence)) for sequence in numbers("--current", current)]
         offered = None if candidate is None else named_by(published_release(asked, candidate))
         salt = secrets.token_bytes(ROLLOUT_SALT_BYTES)
-        digest, recalled = (None, None) if recall is None else send_recall(asked, recall)
+        digest, recalled = (None, None) if recall is None else send_recall(asked, recall, shared=shared)
         gone = [] if recalled is None else [release.sequence for release in recalled.releases]
 
         def change(head: "Head") -> "Head":
@@ -126,6 +129,8 @@ def show(
         path = file or kept_path(config, options.chosen_app(app, config), options.chosen_channel(channel, config))
         found = kept_head(path)
         if found is None:
+            if file is not None and not os.path.exists(file):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file)
             raise UsageError(
                 f"{path}: no head is kept here; 'capseal head sign --current SEQUENCE' makes the first, "
                 "'capseal head show --server URL' shows a server's"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...project.heads import HeadSigning
     from ...trust.store import TrustStore
 
+Shared = Annotated[
+    bool, flag("--shared", help="Recall, though another release has the payload of one of them, and fails with it.")
+]
 Releases = Annotated[
     list[str],
     argument("SEQUENCE|SEAL...", repeatable=True, help="Releases: the sequences of published ones, or seals as files."),
@@ -47,9 +50,7 @@ def recall(
             help="A production key for releases; default: 'signers' in capseal.toml.",
         ),
     ] = None,
-    shared: Annotated[
-        bool, flag("--shared", help="Though another release has the payload of one of them, and fails with it.")
-    ] = False,
+    shared: Shared = False,
     *,
     signing: Signing,
     passphrases: Passphrases,
@@ -66,7 +67,7 @@ def recall(
         asked = None if offline else signing.begin(stack, passphrases)
         document = _recall_of(releases, asked, signing)
         if not shared:
-            _check_unshared(document, asked)
+            check_unshared(document, asked)
         data = sign_recall(document, keys)
         if output is not None or asked is None:
             write_new(output or "", data, mode=0o644)
@@ -87,22 +88,22 @@ def recall(
         tell_sent(send_head(asked, change), asked, recalled=gone)
 
 
-def _check_unshared(document: "Recall", asked: "HeadSigning | None") -> None:
+def check_unshared(document: "Recall", asked: "HeadSigning | None") -> None:
     """Raise UsageError where the release log, or the server, has another release with a payload that is recalled."""
     from ...project.log import logged_releases
-    from ...trust.head_chain import check_unshared
+    from ...trust import head_chain
 
     log = options.find_config().log
     of = (document.app, document.channel)
     if log is not None and os.path.exists(log):
         logged = [one for one in logged_releases(log) if (one.app, one.channel) == of]
-        check_unshared(document, [(one.sequence, one.payload) for one in logged], f"which {log} has")
+        head_chain.check_unshared(document, [(one.sequence, one.payload) for one in logged], f"which {log} has")
     if asked is not None:
         from ...client import listed_releases
 
         listed = listed_releases(asked.connection, **asked.names)
         standing = ((one.sequence, one.payload.digest) for one in listed if one.withdrawn is None)
-        check_unshared(document, standing, f"which {asked.connection.url} lists")
+        head_chain.check_unshared(document, standing, f"which {asked.connection.url} lists")
 
 
 def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Signing) -> "Recall":
@@ -132,15 +133,15 @@ def _recall_of(releases: Sequence[str], asked: "HeadSigning | None", signing: Si
                 if asked is not None and one.isdigit():
                     return published_release(replace(asked, store=then), int(one))
                 return accept_detached(one, then, Expect(app=app, channel=channel, role=role)).statement
-            except UsageError as error:
-                if asked is None or not one.isdigit() or not _is_withdrawn(asked, int(one)):
+            except (NotForUsError, SignatureError, UsageError) as error:
+                if asked is not None and one.isdigit() and _is_withdrawn(asked, int(one)):
+                    name = release_file(app, channel, int(one), "seal")
+                    raise UsageError(
+                        f"{error}; what is withdrawn is recalled by its seal: name that file instead of its sequence, "
+                        f"such as releases/{name}"
+                    ) from error
+                if isinstance(error, UsageError):
                     raise
-                name = release_file(app, channel, int(one), "seal")
-                raise UsageError(
-                    f"{error}; what is withdrawn is recalled by its seal: name that file instead of its sequence, "
-                    f"such as releases/{name}"
-                ) from error
-            except (NotForUsError, SignatureError) as error:
                 refused = refused or error
         versions = ", ".join(str(then.version) for then in stores)
         raise SignatureError(f"{one}: {refused}; asked were versions {versions} of the trust store") from refused
@@ -195,12 +196,18 @@ def cosign(
     say(f"{file}: signed by {by.fingerprint[:16]}, too; next: capseal head sign --recall {file}")
 
 
-def send_recall(asked: "HeadSigning", file: str) -> "tuple[str, Recall]":
-    """Bring a recall to the server; return its digest, and what it says."""
+def send_recall(asked: "HeadSigning", file: str, *, shared: bool) -> "tuple[str, Recall]":
+    """Bring a recall to the server; return its digest, and what it says.
+
+    shared: though another release has a payload of it, else raises UsageError.
+    """
     from ...trust.heads import read_recall
 
     data = options.read_document(file)
-    return _put_recall(asked, data), read_recall(data)
+    document = read_recall(data)
+    if not shared:
+        check_unshared(document, asked)
+    return _put_recall(asked, data), document
 
 
 def _put_recall(asked: "HeadSigning", data: bytes) -> str:

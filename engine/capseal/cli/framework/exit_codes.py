@@ -1,8 +1,4 @@
-"""How a command ends: one line for every expected error, an exit code for each kind, and signals.
-
-Codes: 0 done, 1 rejected, 2 usage, 3 environment (I/O, network), 70 a mistake of capseal's own, 130 interrupted,
-143 terminated.
-"""
+"""How a command ends: one line for every expected error, an exit code for each kind, and signals."""
 
 import errno
 import os
@@ -16,6 +12,13 @@ from typing import TextIO
 
 from ...errors import CapsealError, KeyFileError, RejectedError, UsageError
 from .console import complain
+
+EXIT_CODES = (
+    "0 done; 1 rejected: what was looked at is not acceptable, was withdrawn, or has findings; 2 usage: the command "
+    "line, capseal.toml or a key named there asks for what cannot be; 3 environment: a file that is not there or "
+    "cannot be read, whatever it is for, I/O, network; 70 a mistake of capseal's own; 130 interrupted; 143 terminated"
+)
+"""What scripts go by, for help and docs/commands.md."""
 
 DONE = 0
 REJECTED = 1

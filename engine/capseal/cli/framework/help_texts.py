@@ -73,6 +73,18 @@ def parser_of(path: str, node: Command | Group, *, complete: Callable[[Declarati
         for name, inner in node.commands.items():
             made = parser_of(f"{path} {name}", inner, complete=complete)
             commands.add_parser(name, parents=[made], add_help=False, help=about(inner).replace("%", "%%"))
+        if node.version is not None:
+            commands.add_parser("help", parents=[_topics_of(f"{path} help", node)], add_help=False, help="Show help.")
+    return parser
+
+
+def _topics_of(path: str, node: Group) -> argparse.ArgumentParser:
+    """Return a parser that knows the names of commands alone, as `help` takes them."""
+    parser = argparse.ArgumentParser(path, add_help=False)
+    names = parser.add_subparsers()
+    for name, inner in node.commands.items():
+        parents = [_topics_of(f"{path} {name}", inner)] if isinstance(inner, Group) else []
+        names.add_parser(name, parents=parents, add_help=False, help=about(inner).replace("%", "%%"))
     return parser
 
 
