@@ -97,3 +97,11 @@ def test_a_key_shows_which_it_is_and_nothing_secret(signer: PrivateKey) -> None:
     shown = signer.public_key.fingerprint[:16]
     assert repr(signer.public_key) == f"<PublicKey RSA-3072 {shown}>"
     assert repr(signer) == f"PrivateKey(public_key=<PublicKey RSA-3072 {shown}>)"
+
+
+def test_what_was_verified_shows_itself_in_one_line(trust: TrustStore, seal_bytes) -> None:
+    verified = capseal.verify(io.BytesIO(seal_bytes(CONTENT)), trust=trust)
+    seal = "<Seal com.example.game '1.2.3' sequence=7 production 14056 bytes>"
+    [signer] = verified.signers
+    assert repr(verified.seal) == seal
+    assert repr(verified) == f"<Verified {seal} signed by {signer.key.fingerprint[:16]}>"

@@ -137,7 +137,7 @@ def test_serve_says_what_it_cannot_do(folder: Path) -> None:
         command = [*CAPSEAL, "serve", "store", "--trust", "trust.json", "--port", str(port)]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
         assert ended.returncode == 3
-        assert f"cannot listen on 127.0.0.1 port {port}" in ended.stderr
+        assert f"capseal: cannot listen on 127.0.0.1 port {port}: address already in use\n" in ended.stderr
         assert "Traceback" not in ended.stderr
 
 

@@ -40,6 +40,10 @@ class Verified:
     seal: Seal
     signers: tuple[TrustedKey, ...]
 
+    def __repr__(self) -> str:
+        signers = ", ".join(trusted.key.fingerprint[:16] for trusted in self.signers)
+        return f"<Verified {self.seal!r} signed by {signers}>"
+
     @property
     def statement(self) -> Statement:
         """What the signers vouch for."""

@@ -19,6 +19,10 @@ class Seal:
     statement: Statement
     index: bytes
 
+    def __repr__(self) -> str:
+        said = self.statement
+        return f"<Seal {said.app} {said.version!r} sequence={said.sequence} {said.channel} {said.payload.size} bytes>"
+
     def encode(self) -> bytes:
         """Return the seal's bytes, a multiple of 4096."""
         envelope = self.envelope.encode()

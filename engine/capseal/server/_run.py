@@ -22,6 +22,7 @@ from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._logs import LogFormat, log_to
 from ._reloading import CertificatePair, Reloading
 from ._terminal import Terminal
+from ._workers import not_listening
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,8 +48,7 @@ class _Server(uvicorn.Server):
             except SystemExit as error:
                 if self._starting.failure is not None:
                     raise self._starting.failure from None
-                place = f"{self.config.host} port {self.config.port}"
-                raise OSError(f"cannot listen on {place}: {error.__context__}") from error
+                raise not_listening(self.config.host, self.config.port, error.__context__) from error
 
     @contextmanager
     def _ended_by_signals(self) -> Iterator[None]:

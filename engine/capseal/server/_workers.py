@@ -29,6 +29,14 @@ class Share(NamedTuple):
     is_successor: bool
 
 
+def not_listening(host: str | None, port: int, error: BaseException | None) -> OSError:
+    """Return what to raise where a server cannot listen. error: why; its own text says the place once more."""
+    why = str(error)
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        why = os.strerror(error.errno).lower()
+    return OSError(f"cannot listen on {host} port {port}: {why}")
+
+
 def share_work(host: str, port: int, *, workers: int) -> Share | None:
     """Listen, and fork so many workers; return its share in each of them, and None in this process when all ended.
 
@@ -39,7 +47,7 @@ def share_work(host: str, port: int, *, workers: int) -> Share | None:
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise OSError(f"cannot listen on {host} port {port}: {error}") from error
+        raise not_listening(host, port, error) from error
     with listener:
         watch = _Watch()
         place = "{} port {}".format(*listener.getsockname())
