@@ -18,11 +18,12 @@ _MOST_NAMED = 12
 
 
 class Call(NamedTuple):
-    """A callback, in seconds."""
+    """A callback, in seconds. gc: of them, for the collection of garbage that it came to do."""
 
     held: float
     wall: float
     cpu: float
+    gc: float
     name: str
 
 
@@ -36,6 +37,7 @@ class LoopWatch:
         self._long: list[Call] = []
         self._collected_s: list[float] = []
         self._gc_began = 0.0
+        self._gc_s = 0.0
 
     def begin(self) -> None:
         """Watch from now on, and forget what was before."""
@@ -47,6 +49,7 @@ class LoopWatch:
 
         def timed(handle: asyncio.Handle) -> None:
             delay, of_all, cpu, wall = delay_s(), time.process_time(), time.thread_time(), time.perf_counter()
+            self._gc_s = 0.0
             run(handle)
             wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             of_all = time.process_time() - of_all
@@ -55,7 +58,7 @@ class LoopWatch:
             self._wall.append(wall)
             self._cpu.append(cpu)
             if held >= _NAMED_S:
-                self._long.append(Call(held, wall, cpu, _name(handle)))
+                self._long.append(Call(held, wall, cpu, min(cpu, self._gc_s), _name(handle)))
                 if (
                     len(self._long) > 2 * _MOST_NAMED
                 ):  # what is kept here is looked at by the collection of garbage, too
@@ -73,14 +76,19 @@ class LoopWatch:
             "cpu_ms": _summary(self._cpu),
             "wall_ms": _summary(self._wall),
             "gc_ms": _summary(self._collected_s),
-            "longest": [f"{one.held * 1e3:.1f} ms (cpu {one.cpu * 1e3:.1f}): {one.name}" for one in longest],
+            "longest": [
+                f"{one.held * 1e3:.1f} ms (cpu {one.cpu * 1e3:.1f}, gc {one.gc * 1e3:.1f}): {one.name}"
+                for one in longest
+            ],
         }
 
     def _on_gc(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self._gc_began = time.thread_time()
         else:
-            self._collected_s.append(time.thread_time() - self._gc_began)
+            took_s = time.thread_time() - self._gc_began
+            self._collected_s.append(took_s)
+            self._gc_s += took_s
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:

@@ -14,7 +14,6 @@ so that no disk is measured. Prints one JSON object.
 import argparse
 import asyncio
 import contextlib
-import gc
 import http.client
 import io
 import json
@@ -64,6 +63,7 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str, c
     from starlette.routing import Route
 
     from capseal import load_trust
+    from capseal.cli.commands.serve import pause_briefly
     from capseal.server import Limits, Storage, create_app, make_server
 
     storage = Storage.open(store)
@@ -112,7 +112,7 @@ def serve(store: str, trust: str, verify: str, token: str, stalls_wanted: str, c
         await server.serve(sockets=[listener])
         beating.cancel()
 
-    gc.freeze()  # as `capseal serve` does
+    pause_briefly()
     if stalls_wanted == "1":
         asyncio.run(main())
         stalls |= watch.result()

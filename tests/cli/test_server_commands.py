@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -180,6 +181,21 @@ def test_serve_that_cannot_start_tells_no_traceback(folder: Path, monkeypatch: p
             assert ended.returncode in (2, 3)
             assert "Traceback" not in ended.stderr
             assert ended.stderr.splitlines()[-1].startswith("capseal: ")
+
+
+def test_a_server_does_not_collect_its_garbage_in_large_pieces_as_commands_do(folder: Path) -> None:
+    program = """
+import gc, sys, uvicorn
+uvicorn.Server.run = lambda self, sockets=None: print(*gc.get_threshold(), gc.get_freeze_count(), flush=True)
+from capseal.cli import main
+sys.argv = ["capseal", "serve", "store", "--trust", "trust.json", "--port", "0"]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60)
+    young, middle, old, frozen = map(int, ended.stdout.split())
+    assert young * middle <= 10_000  # of what is new, at most so many objects are looked at while everybody waits
+    assert old >= 50
+    assert frozen > 10_000  # what was imported is not looked at
 
 
 def test_serve_makes_a_store_of_a_new_file_system(folder: Path) -> None:

@@ -16,7 +16,6 @@ from capseal.constants import SEGMENT_BYTES
 from capseal.format.signed_index import SignedIndex
 from capseal.format.statement import Payload
 from capseal.format.tree import digest
-from capseal.native import filehints
 from capseal.native.hashing import segment_digests
 from capseal.server import Limits
 from capseal.server._outlet import PIECE, Outlet
@@ -48,24 +47,6 @@ def test_every_range_is_served_as_it_was_published(keeping_nothing: Live, bundle
         span = {"Range": f"bytes={start}-{stop - 1}"}
         answer = keeping_nothing.client.get(payload_url(keeping_nothing), headers=span)
         assert (answer.status_code, answer.content) == (206, bundle.payload[start:stop])
-
-
-def test_a_thread_waits_where_a_first_segment_has_to_come_from_a_disk(
-    keeping_nothing: Live, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    on_the_loop: list[bool] = []
-    check_first = CheckedRun.check_first
-
-    def checked(run: CheckedRun) -> None:
-        on_the_loop.append(asyncio._get_running_loop() is not None)
-        check_first(run)
-
-    monkeypatch.setattr(CheckedRun, "check_first", checked)
-    monkeypatch.setattr(filehints, "is_in_memory", lambda fd: False)
-    for cached in (True, False):
-        monkeypatch.setattr(filehints, "is_cached", lambda fd, offset, size, is_it=cached: is_it)
-        assert keeping_nothing.client.get(payload_url(keeping_nothing)).content == bundle.payload
-    assert on_the_loop == [True, False]
 
 
 def test_of_what_was_altered_no_byte_is_sent(keeping_nothing: Live, store: Path, bundle: Bundle) -> None:

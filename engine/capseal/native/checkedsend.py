@@ -64,15 +64,10 @@ class CheckedSpan:
         return int(self._span.at)
 
     @property
-    def segment_bytes(self) -> tuple[int, int]:
-        """Where in the file the segment that at is in begins, and how many bytes it has."""
-        first = self.at - self.at % SEGMENT_BYTES
-        return first, min(SEGMENT_BYTES, self._span.end - first)
-
-    @property
     def segment(self) -> memoryview:
         """What was read of the segment that at is in, where it differed."""
-        return self._buffer[: self.segment_bytes[1]]
+        first = self.at - self.at % SEGMENT_BYTES
+        return self._buffer[: min(SEGMENT_BYTES, self._span.end - first)]
 
     def check(self) -> None:
         """Read and compare the segment that is to be sent next. Raises as send() does."""

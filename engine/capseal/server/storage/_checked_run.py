@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from ...constants import DIGEST_BYTES, SEGMENT_BYTES
 from ...errors import TransferError
 from ...format.signed_index import SignedIndex
-from ...native import filehints
 from ...native.checkedsend import CheckedSpan
 from .buffers import Buffers
 from .stored_runs import StoredRun
@@ -45,11 +44,6 @@ class CheckedRun:
             end=run.bytes_of(index.payload.size),
         )
         self.size = stop - start
-
-    def is_at_hand(self) -> bool:
-        """Return whether the first segment can be read without waiting for a disk."""
-        first, size = self._span.segment_bytes
-        return filehints.is_in_memory(self._file) or filehints.is_cached(self._file, first, size)
 
     def check_first(self) -> None:
         """Read and check the first segment, before anything is sent. Raises RejectedError, TransferError, OSError."""

@@ -99,18 +99,11 @@ class PayloadReader:
                     checked = CheckedRun(index, run, self._open_run(run), self._buffers, start=begin, stop=end)
                     try:
                         if is_first:  # before anything is sent, so that a proper answer is still possible
-                            await self._check_first(checked)
+                            await asyncio.to_thread(checked.check_first)
                         yield Pushed(checked.push, checked.size)
                     finally:
                         checked.close()
                 is_first = False
-
-    @staticmethod
-    async def _check_first(checked: CheckedRun) -> None:
-        if checked.is_at_hand():
-            checked.check_first()  # here: to wake a thread, and then another one to send it, costs more than it takes
-        else:
-            await asyncio.to_thread(checked.check_first)
 
     def _is_worth_keeping(self, span: tuple[int, int]) -> bool:
         if self._stored.size <= BLOCK_BYTES:
