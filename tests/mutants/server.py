@@ -128,6 +128,13 @@ MUTANTS = (
         "tests/server/test_sending.py::test_a_cache_holds_what_was_asked_for_last_and_no_more_than_it_may",
     ),
     Mutant(
+        "server/catalogue/_wholeness.py",
+        "    return needed <= there - await condemned.names()",
+        "    return bool(needed & there - await condemned.names())",
+        "tests/server/test_many_servers.py::"
+        "test_what_a_server_published_too_late_and_could_not_take_back_is_whole_once_it_is_acknowledged",
+    ),
+    Mutant(
         "server/storage/payload_reader.py",
         "if self._index is not None and self._storage.is_local:",
         "if False:",

@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from capseal.server._problems import Problem
 from capseal.server.catalogue import catalogue as catalogue_module
 from capseal.server.catalogue._lease import CollectorLease, LeaseLostError
 from capseal.server.catalogue.arriving import Upload
+from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.catalogue.pruning import Pruner
 from capseal.server.catalogue.retention import Retention
 from capseal.server.storage import layout
@@ -294,6 +295,64 @@ def test_what_was_written_too_late_is_taken_back_before_anybody_is_told(
     asyncio.run(run())
 
 
+class _KilledError(Exception):
+    pass
+
+
+async def publish_too_late(one: Catalogue, id: str, meanwhile: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """Be stopped just before a release becomes visible, for longer than any grace period, and killed just after."""
+    swap = one.storage.swap
+
+    async def stopped(path: str, data: bytes, seen: Any) -> bool:
+        await meanwhile()
+        done = await swap(path, data, seen)
+        raise _KilledError(done)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one.storage, "swap", stopped)
+        with contextlib.suppress(_KilledError):
+            await one.publish(id)
+
+
+@pytest.mark.parametrize("gone", ["record", "payload", "both"])
+def test_what_a_server_published_too_late_and_could_not_take_back_is_whole_once_it_is_acknowledged(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, gone: str
+) -> None:
+    """SIGSTOP across the grace period, then `kill -9`: what the release names was collected meanwhile."""
+
+    async def run() -> None:
+        one, other = (server_on(Storage(memory), trust) for _ in range(2))
+        small = sealed(sequence=7)
+        begun = await upload(one, small, trust)
+
+        async def meanwhile() -> None:
+            if gone == "payload":  # that collector was killed in the midst of it
+                await other.storage.delete([run.path(begun.payload.digest) for run in begun.payload.runs])
+                return
+            if gone == "both":  # the upload was too old, too
+                await other.give_up(begun)
+            for _ in range(3):
+                await other.collect(grace_s=0)
+
+        await publish_too_late(one, begun.id, meanwhile)
+        assert list((await other.channels_read.pointer(OF, fresh=True)).entries) == [7]
+        release = await publish(other, small, trust)
+        for _ in range(3):
+            collected = await other.collect(grace_s=0)
+            assert collected is not None
+            assert collected.damaged == 0
+        assert await other.latest(OF) == release
+        assert await other.seal(release) == small.seal
+        try:
+            content = await payload_of(other, release)
+        except TransferError as error:
+            pytest.fail(f"it was acknowledged, and is not there: {error}")
+        assert content == small.payload
+        assert await publish(one, small, trust) == release
+
+    asyncio.run(run())
+
+
 def test_one_server_collects_at_a_time_and_a_lease_runs_out_by_standing_still(memory: MemoryStore) -> None:
     async def run() -> None:
         now = [0.0, 0.0]
@@ -468,6 +527,7 @@ class ManyServers(RuleBasedStateMachine):
         self.acknowledged: set[int] = set()
         self.withdrawn: set[int] = set()
         self.removed: set[int] = set()
+        self.too_late: set[int] = set()
         self.seen: Succession = Succession()
         self.order: list[int] = []
 
@@ -546,6 +606,30 @@ class ManyServers(RuleBasedStateMachine):
 
         self.run(collect())
 
+    @rule(at=st.integers(0, 2), number=st.integers(0, 7))
+    def is_stopped_and_then_killed(self, at: int, number: int) -> None:
+        """Just before a release becomes visible, and just after; what it names is collected meanwhile."""
+        bundle = self.made[number]
+        self.is_killed_and_starts_again(at)
+
+        async def meanwhile() -> None:
+            awake = server_on(Storage(self.memory), self.trust)
+            for _ in range(2):
+                await awake.collect(grace_s=0)
+
+        async def publish_late() -> None:
+            server = self.servers[at]
+            with contextlib.suppress(TransferError, Problem, RejectedError):
+                begun = await server.begin(accept(bundle.seal, trust=self.trust), client="x")
+                if isinstance(begun, Upload):
+                    await upload(server, bundle, self.trust)
+                    await publish_too_late(server, begun.id, meanwhile)
+
+        before = self.run(self.pointer())
+        self.run(publish_late())
+        self.too_late |= set(self.run(self.pointer()).entries) - set(before.entries)
+        self.is_killed_and_starts_again(at)
+
     @rule(at=st.integers(0, 2))
     def is_killed_and_starts_again(self, at: int) -> None:
         self.storages[at] = FaultyStorage(self.memory, self.chance, rate=self.rate)
@@ -568,6 +652,8 @@ class ManyServers(RuleBasedStateMachine):
             for sequence in self.withdrawn - self.removed:
                 assert pointer.entries[sequence].withdrawn is not None
             for entry in pointer.listed():
+                if entry.sequence in self.too_late - self.acknowledged:
+                    continue  # nobody was told of it, and who publishes it again makes it whole
                 release = await honest.release(OF, entry.sequence)
                 assert release is not None
                 assert await payload_of(honest, release) == by_sequence[entry.sequence].payload

@@ -41,6 +41,7 @@ from ._latest import Latest
 from ._seals import SealReader
 from ._trusted import Trusted
 from ._uploads import Uploads, no_upload
+from ._wholeness import is_whole
 from .arriving import ArrivingPayload, Upload, what_is_missing
 from .pruning import Pruned, Pruner
 from .retention import KEEP_ALL, Retention
@@ -228,9 +229,9 @@ class Catalogue:
         of = upload.app_channel
         pointer = await self.channels_read.pointer(of, fresh=True)
         entry = pointer.with_seal(id)
-        if entry is not None:
+        if entry is not None and await self._is_whole(of, entry):
             return (await self.channels_read.record(of, entry)).release
-        pointer.under(trust).check(verified.statement)
+        pointer.under(trust).check_or_has(verified.statement, id)
         return await self.uploads.begin(verified, id, seal, trust=trust, client=client)
 
     async def put_index(self, upload: Upload, arriving: ArrivingPayload, entries: bytes) -> None:
@@ -296,10 +297,12 @@ class Catalogue:
         await self.storage.sync([*await asyncio.to_thread(lambda: record.paths), record.seal_path, record.path])
         entry = Entry(statement.sequence, upload.id, record.mark, record.release.published, None)
         before = ChannelPointer(of)
+        lost: Entry | None = None  # what a server published too late, and was killed
 
         def published(pointer: ChannelPointer) -> ChannelPointer | None:
             nonlocal before
-            if pointer.with_seal(upload.id) is not None:
+            here = pointer.with_seal(upload.id)
+            if here is not None and here != lost:
                 return None  # by another server, or by this one, whose answer was lost
             if monotonic() > deadline:
                 raise _too_slow()
@@ -308,21 +311,29 @@ class Catalogue:
             if pointer.is_past(trust, known=now.trust_version):
                 raise busy("another server follows a later version of the trust store: try again")
             before = pointer.under(trust).taken_by(trust)
-            return before.published(statement, entry)
+            return before.published(statement, entry) if here is None else before.resealed({here: entry})
 
-        pointer = await self.channels_read.change(of, published)
-        written = pointer.entries[statement.sequence]
+        def taken_back(pointer: ChannelPointer) -> ChannelPointer | None:
+            return pointer.unpublished(entry, before=before) if lost is None else pointer.resealed({entry: lost})
+
+        written = (await self.channels_read.change(of, published)).entries[statement.sequence]
+        if written.mark != record.mark and not await self._is_whole(of, written):
+            lost = written
+            written = (await self.channels_read.change(of, published)).entries[statement.sequence]
         if written.mark == record.mark and monotonic() > deadline:
             # It may name what is being deleted. Nobody was told of it.
-            await self.channels_read.change(of, lambda now: now.unpublished(entry, before=before))
+            await self.channels_read.change(of, taken_back)
             raise _too_slow()
         if written.mark == record.mark and await self.trusted.follow(of.app) is not trust:
             try:
                 await self.seals.accept(seal)
             except RejectedError:
-                await self.channels_read.change(of, lambda now: now.unpublished(entry, before=before))
+                await self.channels_read.change(of, taken_back)
                 raise
         return (await self.channels_read.record(of, written)).release, written.mark == record.mark
+
+    async def _is_whole(self, of: AppChannel, entry: Entry) -> bool:
+        return await is_whole(of, entry, self.storage, self.channels_read, self._condemned)
 
     async def give_up(self, upload: Upload) -> None:
         """Forget an upload; what it stored and nobody else needs is collected."""

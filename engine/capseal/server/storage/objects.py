@@ -352,7 +352,8 @@ class Storage:
                     size += meta["size"]
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
             await self._check_there()
-            self.bytes_in[prefix] = size
+            if "/" not in prefix:  # a server lists a folder for each upload, and would remember all of them
+                self.bytes_in[prefix] = size
 
     async def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there counts as deleted."""
