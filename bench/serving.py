@@ -150,6 +150,13 @@ def _contestants(site: Site, path: str) -> list[Contestant]:
             "read and hashed each time: whoever asks for more than --verified-bytes gets this",
         ),
         Contestant(
+            "read, hash and write alone",
+            "floor",
+            [sys.executable, os.path.join(SCRIPTS, "checked.py"), "{port}", site.at("static.bin")],
+            "/",
+            "checked.py: the same call, a thread for each connection, no server around it",
+        ),
+        Contestant(
             "Starlette StaticFiles",
             "peer",
             static_files_argv(site),
@@ -191,8 +198,8 @@ def _read(port: int, path: str, size: int, total: int) -> None:
 
 
 def _ratios(everyone: Sequence[Contestant], size: int) -> Iterator[dict[str, Any]]:
-    for ours in (one for one in everyone if one.role == "capseal"):
-        for other in (one for one in everyone if one.role != "capseal"):
+    for ours in (one for one in everyone if one.role != "peer" and one.argv):
+        for other in (one for one in everyone if one.role != "capseal" and one is not ours):
             values = [a[0] / b[0] for a, b in zip(ours.runs, other.runs, strict=True) if b[0]]
             if values:
                 yield {
