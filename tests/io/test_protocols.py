@@ -22,7 +22,7 @@ ROOT = TYPED.parents[2]
 
 def _members(protocol: type) -> set[str]:
     return {*protocol.__annotations__, *(name for name, value in vars(protocol).items() if callable(value))} - {
-        *("__init__", "__subclasshook__", "_is_protocol", "_is_runtime_protocol"),
+        *("__init__", "__subclasshook__", "__annotate_func__", "_is_protocol", "_is_runtime_protocol"),
     }
 
 

@@ -113,7 +113,8 @@ def file_name(value):
 
 
 def moment(value):
-    return pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")(value) and datetime.fromisoformat(value)
+    spelling = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z"
+    return pattern(spelling)(value) and datetime.fromisoformat(value)
 
 
 def fits(value, shape):
