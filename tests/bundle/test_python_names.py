@@ -1,14 +1,17 @@
 """What a Python user meets: names that TAB shows, errors that travel, paths and bytes in place of objects."""
 
+import asyncio
 import inspect
 import io
 import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 import capseal
-from capseal import Expect, KeyFileError, PrivateKey, TrustStore, errors
+from capseal import Detached, Expect, KeyFileError, PrivateKey, TrustStore, errors
 
 APP = "com.example.game"
 CONTENT = b"what is sealed" * 1000
@@ -91,6 +94,57 @@ def test_bytes_go_in_and_what_can_only_write_takes_what_comes_out(
     assert plain.taken == CONTENT
     assert capseal.inspect(bytes(sealed.taken))[1].app == APP
     capseal.seal(io.BytesIO(CONTENT), WriteOnly(), app=APP, version="1", name="game.bin", **keys)  # type: ignore[arg-type]
+
+
+def test_seal_and_payload_apart_are_taken_by_what_can_only_write_and_given_as_bytes(
+    signer: PrivateKey, recipient: PrivateKey, trust: TrustStore
+) -> None:
+    seal, payload, plain = WriteOnly(), WriteOnly(), WriteOnly()
+    keys = {"signer": signer, "recipients": [recipient.public_key]}
+    capseal.seal(CONTENT, Detached(seal, payload), app=APP, version="1", name="game.bin", **keys)  # type: ignore[arg-type]
+    apart = {"seal": bytes(seal.taken), "trust": trust}
+    assert capseal.verify(bytes(payload.taken), **apart).statement.app == APP  # type: ignore[arg-type]
+    capseal.unseal(bytes(payload.taken), plain, identity=recipient, **apart)  # type: ignore[arg-type]
+    assert plain.taken == CONTENT
+
+
+def test_threads_serve_an_event_loop_which_goes_on_meanwhile(
+    signer: PrivateKey, recipient: PrivateKey, trust: TrustStore
+) -> None:
+    """As docs/reference/library.md says: no call blocks the loop, and an error comes out of the await as it is."""
+    sealed, plain = WriteOnly(), WriteOnly()
+    keys = {"signer": signer, "recipients": [recipient.public_key]}
+
+    async def run() -> int:
+        turns = 0
+        work = asyncio.create_task(
+            asyncio.to_thread(capseal.seal, CONTENT, sealed, app=APP, version="1", name="game.bin", **keys)
+        )
+        while not work.done():
+            turns += 1
+            await asyncio.sleep(0)
+        await work
+        await asyncio.to_thread(capseal.verify, bytes(sealed.taken), trust=trust)
+        await asyncio.to_thread(capseal.unseal, bytes(sealed.taken), plain, trust=trust, identity=recipient)
+        with pytest.raises(capseal.RollbackError):
+            await asyncio.to_thread(capseal.verify, bytes(sealed.taken), trust=trust, expect=Expect(floor=2**53 - 1))
+        return turns
+
+    assert asyncio.run(run()) > 0
+    assert plain.taken == CONTENT
+
+
+def test_an_error_in_a_pool_of_processes_comes_home_and_the_pool_goes_on(
+    files: Path, signer: PrivateKey, recipient: PrivateKey
+) -> None:
+    sealed, trust = files / "game.sealed", str(files / "signer.pub.pem")
+    keys = {"signer": signer, "recipients": [recipient.public_key]}
+    capseal.seal(CONTENT, sealed, app=APP, version="1", sequence=6, name="game.bin", **keys)  # type: ignore[arg-type]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with pytest.raises(capseal.RollbackError) as caught:
+            pool.submit(capseal.verify, str(sealed), trust=trust, expect=Expect(floor=7)).result()
+        assert (caught.value.floor, caught.value.sequence) == (7, 6)
+        assert pool.submit(abs, -1).result() == 1
 
 
 def test_a_key_shows_which_it_is_and_nothing_secret(signer: PrivateKey) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import capseal
 from capseal import capgo
+from capseal.cli.framework.titles import sized
 from support.capgo_tool import Project
 from support.places import VECTORS
 from support.zips import streamed, zip_of
@@ -62,7 +63,7 @@ def test_encrypt_prints_what_capgos_command_prints(folder: Path) -> None:
     run(folder, "decrypt", "a.zip_encrypted.zip", *texts)
     assert (folder / "a.zip_encrypted.zip_decrypted.zip").read_bytes() == CONTENT
     out, _ = run(folder, "verify", "a.zip_encrypted.zip", *texts)
-    assert out == f"a.zip_encrypted.zip: whole, {len(CONTENT)} bytes of plaintext\n".encode()
+    assert out == f"a.zip_encrypted.zip: whole, {sized(len(CONTENT))} of plaintext\n".encode()
 
 
 def test_record_stands_for_both_texts_and_versions(folder: Path) -> None:
@@ -104,7 +105,6 @@ def test_rejected_bundle_exits_1_with_one_line_and_no_file(folder: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["encrypt", "a.zip", "-k", "none"], "none: no such file or directory"),
         (["encrypt", "a.zip", "-k", ".capgo_key_v2.pub"], "this is a public key"),
         (["encrypt", "a.zip", "-o", "a.zip"], "is also a.zip, which is read"),
         (["verify", "a.zip"], "give --session-key TEXT and --checksum TEXT, or --record FILE.json"),
@@ -119,6 +119,11 @@ def test_callers_mistake_exits_2_with_one_line(arguments: list[str], message: st
     assert complaint.startswith("capseal: ")
     assert message in complaint
     assert complaint.count("\n") == 1
+
+
+def test_a_key_that_is_not_there_is_like_every_other_file(folder: Path) -> None:
+    _, complaint = run(folder, "encrypt", "a.zip", "-k", "none", code=3)
+    assert complaint == "capseal: none: no such file or directory\n"
 
 
 def test_manifest_prints_what_the_plugin_reads(folder: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from capseal import cli
 from capseal.cli import _app as app
 from capseal.cli._examples import EXAMPLES
-from capseal.cli.framework import console, parsing, progress
+from capseal.cli.framework import console, parsing, progress, titles
 from cli.test_help import tried
-from support.command import Desk, Terminal, run
+from support.command import Desk, Terminal, run, wait_until
 
 NARROW_COLUMNS = 60
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -101,6 +102,47 @@ def test_the_bar_fits_the_terminal_and_has_colours_where_these_are_wanted(
     assert bool(_COLOUR.search(shown)) is colourful
     for line in re.split(r"[\r\n]", _ESCAPE.sub("", shown)):
         assert len(line) <= NARROW_COLUMNS, line
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        *((0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536, "1.5 KiB")),
+        *((1024**2 - 1, "1.0 MiB"), (1024**2, "1.0 MiB"), (5 * 1024**3, "5.0 GiB"), (2**51, "2048.0 TiB")),
+    ],
+)
+def test_a_size_is_told_in_one_way(size: int, told: str) -> None:
+    assert titles.sized(size) == told
+
+
+def test_no_size_is_told_in_another_way() -> None:
+    """But for the demo, which counts what it makes, and for limits."""
+    for path in sorted(Path(cli.__file__).parent.rglob("*.py")):
+        if "demo" not in path.parts and path.stem not in ("demo", "titles"):
+            assert not re.search(r"\{(?!_?(?:MAX|MOST)_)[^{}]*\} (?:bytes|KiB|MiB|GiB)|'byte'", path.read_text()), path
+
+
+def test_things_are_counted_as_far_as_it_is_known_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.counted("Exporting releases") as bar:
+        bar["expecting"](40)
+        bar["progress"](1)
+        bar["progress"](2)
+    shown = _ESCAPE.sub("", screen.getvalue())
+    assert "Exporting releases" in shown and "/40" in shown and "MiB" not in shown
+
+
+def test_what_is_waited_for_is_shown_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.waiting("Making a key"):
+        wait_until(lambda: "Making a key" in screen.getvalue())
+    assert screen.getvalue().rstrip().endswith(("\x1b[2K", "\x1b[?25h"))
 
 
 class Screen(io.StringIO):

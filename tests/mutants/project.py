@@ -99,8 +99,8 @@ MUTANTS = (
     ),
     Mutant(
         "project/release.py",
-        "verified = verify(parts.payload, trust=trust, expect=expect",
-        "verified = verify(parts.payload, trust=type(trust).of(signers[0].public_key), expect=expect",
+        "verified = verify(payload_part, trust=trust, expect=expect",
+        "verified = verify(payload_part, trust=type(trust).of(signers[0].public_key), expect=expect",
         RELEASE + "test_what_the_production_store_refuses_leaves_nothing_behind",
     ),
     Mutant(

@@ -90,7 +90,7 @@ def test_what_a_device_will_download_is_shown(project):
     assert done.code == 0
     lines = [line for line in done.out.decode().splitlines() if line.startswith("devices download ")]
     assert len(lines) == 2
-    assert lines[0].endswith(" bytes from nothing") and lines[1].endswith(" bytes from 1.1 (1)")
+    assert lines[0].endswith("iB from nothing") and lines[1].endswith("iB from 1.1 (1)")
 
 
 def test_without_the_archive_key_there_is_a_recipe_from_nothing_only(project):

@@ -68,7 +68,7 @@ def _run(folder: Path, *arguments: str, **settings: str) -> str:
 def _check(said: str) -> None:
     assert [line for line in said.splitlines() if line.startswith("Version ")] == SEEN
     # The update came as a recipe: of what version 1 has, nothing was downloaded again.
-    sizes = re.findall(r"^devices download ([0-9]+) of [0-9]+ bytes from 1\.0 ", said, re.MULTILINE)
+    sizes = re.findall(r"^devices download ([0-9]+) bytes of [0-9.]+ MiB from 1\.0 ", said, re.MULTILINE)
     assert len(sizes) == 1 and int(sizes[0]) < 10_000
     times = [int(taken) for taken in re.findall(r"^after ([0-9]+) s$", said, re.MULTILINE)]
     assert len(times) == 3 and times == sorted(times)

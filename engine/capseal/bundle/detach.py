@@ -8,7 +8,7 @@ from contextlib import closing
 
 from ..format.seal import Seal
 from ..format.signed_index import payload_ended
-from ..io.sink import Detached, FileSink, PathOrFile, Sink, commit_all, open_sink
+from ..io.sink import Detached, PathOrFile, Sink, commit_all, open_part, open_sink
 from ..io.source import Source, open_source
 from .pipeline import Progress
 from .reading_order import check_seal_end, parse_seal, pull
@@ -24,8 +24,8 @@ def split(bundle: PathOrFile, detached: Detached, *, overwrite: bool = False, pr
     """
     with (
         closing(open_source(bundle)) as source,
-        FileSink(detached.payload, overwrite=overwrite) as payload_file,
-        FileSink(detached.seal, overwrite=overwrite) as seal_file,
+        open_part(detached.payload, overwrite=overwrite) as payload_file,
+        open_part(detached.seal, overwrite=overwrite) as seal_file,
     ):
         seal = pull(parse_seal(), source)
         seal_file.write_at(0, seal.encode())

@@ -18,7 +18,7 @@ from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.statement import Attachment, Companion, Content, Statement
 from ..format.strictjson import Role
 from ..format.tree import digest, index_entries
-from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_sink
+from ..io.sink import Detached, FileSink, PathOrFile, Sink, StreamSink, commit_all, open_part, open_sink
 from ..io.source import PathFileOrBytes, Source, open_source
 from ..trust.signing import SignerOrReference, signers_of
 from .pipeline import Progress, Pump, Run
@@ -85,9 +85,9 @@ def seal(
 
     source: a path, a readable binary file object, or a folder (sealed as a zip, its entries stored, or
     deflated; FolderZip says what of it ships). unpackable: refuse, before it is signed, what a device would
-    refuse to unpack. sink: a path or a writable binary file object for the attached form, or Detached. Where
-    the size of the source is unknown or the sink cannot seek, the attached form is spooled through a
-    temporary file, since the seal comes first.
+    refuse to unpack. sink: a path or a writable binary file object for the attached form, or Detached of two
+    such. Where the size of the source is unknown or the sink cannot seek, the attached form is spooled through
+    a temporary file, since the seal comes first.
 
     app, channel: names; version: for people; sequence: for machines, strictly increasing, by default
     the Unix time of `created`; created: by default now. companions: foreign ones as describe_companion()
@@ -147,8 +147,10 @@ def seal(
             return plan.sign(index, content_bytes, signers)
 
         if isinstance(sink, Detached):
-            payload_file = stack.enter_context(FileSink(sink.payload, overwrite=overwrite))
-            seal_file = stack.enter_context(FileSink(sink.seal, overwrite=overwrite))
+            payload_file = open_part(sink.payload, overwrite=overwrite)
+            stack.enter_context(payload_file)
+            seal_file = open_part(sink.seal, overwrite=overwrite)
+            stack.enter_context(seal_file)
             result = fill(payload_file, 0)
             seal_file.write_at(0, result.encode())
             commit_all([*beside, payload_file, seal_file])

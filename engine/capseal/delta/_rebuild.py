@@ -4,7 +4,7 @@ import hashlib
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -53,9 +53,12 @@ def apply_recipe(
     *,
     overwrite: bool = False,
     limits: RecipeLimits = _ALL,
+    progress: Callable[[int], None] | None = None,
+    expecting: Callable[[int], None] | None = None,
 ) -> Rebuilt:
     """Rebuild the new content into a sink, which is committed only where it has the digest that the recipe says.
 
+    expecting is told how many bytes the new content has, progress how many more of them are there.
     Memory: 64 MiB, the recipe's reference, and twice its frame. Raises FormatError, TruncatedError; NotForUsError where
     it was made for another base or takes more memory than `limits` allow; TamperedError where something else came out;
     SourceChangedError, UsageError, OSError.
@@ -71,10 +74,14 @@ def apply_recipe(
         at = 0
         with sink if isinstance(sink, Sink) else open_sink(sink, overwrite=overwrite) as target:
             target.expect(head.new_bytes)
+            if expecting is not None:
+                expecting(head.new_bytes)
             for piece in rebuilding.pieces():
                 sha256.update(piece)
                 target.write_at(at, piece)
                 at += len(piece)
+                if progress is not None:
+                    progress(len(piece))
             if sha256.digest() != head.new_digest:
                 raise TamperedError(
                     f"recipe: what it rebuilt has the digest {sha256.hexdigest()[:16]}, expected "

@@ -10,7 +10,7 @@ import stat
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, TypeGuard, runtime_checkable
 
 from ..errors import UsageError
 from . import drafts
@@ -28,14 +28,16 @@ PathOrFile = str | os.PathLike[str] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """Two outputs in place of one: the seal, and the payload as a file of its own."""
+    """Two outputs in place of one: the seal, and the payload as a file of its own; or whatever has write()."""
 
-    seal: str | os.PathLike[str]
-    payload: str | os.PathLike[str]
+    seal: PathOrFile
+    payload: PathOrFile
 
     def __post_init__(self) -> None:
-        if os.path.realpath(self.seal) == os.path.realpath(self.payload):
-            raise UsageError(f"{os.fspath(self.seal)}: seal and payload cannot be the same file")
+        one, other = (os.path.realpath(part) if _is_path(part) else part for part in (self.seal, self.payload))
+        if one == other:
+            name = os.fspath(self.seal) if _is_path(self.seal) else _name_of(self.seal)
+            raise UsageError(f"{name}: seal and payload cannot be the same file")
 
 
 @runtime_checkable
@@ -248,6 +250,24 @@ def open_sink(target: PathOrFile, *, overwrite: bool = False) -> Sink:
     return StreamSink(open(target, "wb", buffering=0), owned=True)
 
 
-def commit_all(sinks: Iterable[FileSink]) -> None:
-    """Make several files appear together, or none of them; the last one gives the others their meaning."""
-    drafts.commit_all([sink.finish() for sink in sinks])
+def open_part(target: PathOrFile, *, overwrite: bool = False) -> "FileSink | StreamSink":
+    """Return the sink for one of several outputs: a path, which becomes a file, or whatever has write()."""
+    return FileSink(target, overwrite=overwrite) if _is_path(target) else StreamSink(target)
+
+
+def commit_all(sinks: "Iterable[FileSink | StreamSink]") -> None:
+    """Make several files appear together, or none of them; the last one gives the others their meaning.
+
+    Streams are flushed before: what they cannot take leaves no file.
+    """
+    files = []
+    for sink in sinks:
+        if isinstance(sink, FileSink):
+            files.append(sink)
+        else:
+            sink.commit()
+    drafts.commit_all([file.finish() for file in files])
+
+
+def _is_path(target: PathOrFile) -> "TypeGuard[str | os.PathLike[str]]":
+    return isinstance(target, str | os.PathLike)

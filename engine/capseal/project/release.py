@@ -118,14 +118,14 @@ def release(
     settle_unfinished(folder, trust)
     if sequence is None:
         sequence = max(int(created.timestamp()), _highest_in(folder, app, channel, undone) + 1, logged)
-    final = Detached(*(os.path.join(folder, release_file(app, channel, sequence, end)) for end in ("seal", "payload")))
-    for path in (os.fspath(final.seal), os.fspath(final.payload)):
+    final = [os.path.join(folder, release_file(app, channel, sequence, end)) for end in ("seal", "payload")]
+    for path in final:
         if os.path.lexists(path):
             raise UsageError(f"{path}: exists already; take a higher sequence")
     written = [os.fspath(folder), *([] if log is None else [os.fspath(log), pending_path(log)])]
     with ExitStack() as stack:
         unfinished = stack.enter_context(unfinished_release(folder))
-        parts = Detached(*(os.path.join(unfinished, os.path.basename(path)) for path in (final.seal, final.payload)))
+        seal_part, payload_part = (os.path.join(unfinished, os.path.basename(path)) for path in final)
 
         def place(folder: str | os.PathLike[str], name: str) -> str:
             return os.path.join(folder, release_file(app, channel, sequence, f"attachment.{name}"))
@@ -155,7 +155,7 @@ def release(
         with _noted(SEALING, folder):
             made = seal(
                 opened,
-                parts,
+                Detached(seal_part, payload_part),
                 signer=signers,
                 recipients=recipients,
                 app=app,
@@ -171,15 +171,15 @@ def release(
             )
         # From the disk, as a device reads it: not what this process believes to have written.
         expect = Expect(app=app, channel=channel, floor=sequence - 1)
-        progress = steps(VERIFYING, parts.payload)
+        progress = steps(VERIFYING, payload_part)
         with _noted(VERIFYING, folder):
-            verified = verify(parts.payload, trust=trust, expect=expect, seal=parts.seal, jobs=jobs, progress=progress)
+            verified = verify(payload_part, trust=trust, expect=expect, seal=seal_part, jobs=jobs, progress=progress)
         recipes = maker[0].made if maker else ()
-        released = Released(verified, os.fspath(final.seal), os.fspath(final.payload), created, recipes=recipes)
+        released = Released(verified, final[0], final[1], created, recipes=recipes)
         kept = [*(one.name for one in vouched), *(one.name for one in recipes if one.kept)]
         # The seal last: what vouches for the others.
         moves = [(place(unfinished, name), place(folder, name)) for name in kept]
-        moves += [(os.fspath(parts.payload), released.payload), (os.fspath(parts.seal), released.seal)]
+        moves += [(payload_part, released.payload), (seal_part, released.seal)]
         if log is None:
             name_all(moves)
             return _publish(released, connection, steps, moves)

@@ -7,7 +7,7 @@ from ...errors import UsageError
 from ..framework import console, content, options, outputs, progress
 from ..framework.arguments import Choice, Group, argument, between, flag, option
 from ..framework.extras import need
-from ..framework.titles import counted
+from ..framework.titles import counted, sized
 from . import capgo_texts as texts
 from .capgo_conversion import to_capgo, to_sealed
 from .capgo_import import import_bundle
@@ -89,7 +89,7 @@ def encrypt(
                 progress=advance,
             )
         texts.report(bundle, target, record=record, format=format, force=force, files=True)
-        console.say(f"{beside[0]}: {counted(len(packed.files), 'file')} in {counted(packed.pack_bytes, 'byte')}")
+        console.say(f"{beside[0]}: {counted(len(packed.files), 'file')} in {sized(packed.pack_bytes)}")
         return
     with progress.shown("Encrypting", source, output=target) as advance:
         bundle = capgo.encrypt(
@@ -160,7 +160,7 @@ def decrypt(
             )
     console.answer({"output": target, "plaintext_bytes": size})
     if target != console.STANDARD:
-        console.say(f"{target}: {counted(size, 'byte')} of plaintext")
+        console.say(f"{target}: {sized(size)} of plaintext")
 
 
 def verify(
@@ -185,7 +185,7 @@ def verify(
             progress=advance,
         )
     console.answer({"verified": True, "plaintext_bytes": size})
-    console.say(f"{source}: whole, {counted(size, 'byte')} of plaintext")
+    console.say(f"{source}: whole, {sized(size)} of plaintext")
 
 
 def manifest(

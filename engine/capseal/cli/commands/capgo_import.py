@@ -9,6 +9,7 @@ from ..framework import console, options, progress
 from ..framework.arguments import argument, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
+from ..framework.titles import sized
 from . import capgo_texts as texts
 from .capgo_conversion import vouching
 
@@ -225,7 +226,7 @@ def _published(
 
 def _tell(told: dict[str, Any], bundle: str, server: str | None, *, dry_run: bool) -> None:
     record = told["record"]
-    console.say(f"{bundle}: whole, {record['size']} bytes of plaintext, key {record['key_id']}")
+    console.say(f"{bundle}: whole, {sized(record['size'])} of plaintext, key {record['key_id']}")
     what = f"{told['app']} {told['version']} on {told['channel']}"
     if dry_run:
         console.say(f"would be {what}; nothing was written or sent")

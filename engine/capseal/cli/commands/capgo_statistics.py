@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated
 
 from ...errors import UsageError
-from ..framework import console, options
+from ..framework import console, options, progress
 from ..framework.arguments import argument, option
 from ..framework.extras import need
 from ..framework.titles import counted
@@ -35,10 +35,15 @@ def statistics(
         raise UsageError("a server is named twice: its events would count twice")
     token = None if token_file is None else load_token(token_file)
     servers = []
-    for url in urls:
-        with Connection(url, token=token) as connection:
-            export = partial(connection.ask, "GET", _EXPORT, capgo.parse_counts, most=capgo.MAX_EXPORT_BYTES)
-            servers.append(connection.in_time(export, "statistics"))
+    with progress.counted("Asking servers") as bar:
+        if bar:
+            bar["expecting"](len(urls))
+        for url in urls:
+            with Connection(url, token=token) as connection:
+                export = partial(connection.ask, "GET", _EXPORT, capgo.parse_counts, most=capgo.MAX_EXPORT_BYTES)
+                servers.append(connection.in_time(export, "statistics"))
+            if bar:
+                bar["progress"](1)
     counts = capgo.sum_counts(servers)
     if output is not None:
         from ...io.sink import FileSink

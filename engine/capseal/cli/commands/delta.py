@@ -4,6 +4,7 @@ from typing import Annotated
 
 from ..framework import console, content, options, progress
 from ..framework.arguments import Group, argument
+from ..framework.titles import sized
 
 BaseArgument = Annotated[
     str, argument("BASE", help="What is there: a folder, or a zip as it unpacks; an empty folder is nothing.")
@@ -44,8 +45,9 @@ def make(
     )
     if output != console.STANDARD:
         console.say(
-            f"{output}: {made.recipe_bytes} bytes, {_share(made.recipe_bytes, made.new_bytes)} of {made.new_bytes}; "
-            f"needs {made.reference_bytes + 2 * made.frame_bytes} bytes of memory and 64 MiB"
+            f"{output}: {sized(made.recipe_bytes)}, {_share(made.recipe_bytes, made.new_bytes)} of "
+            f"{sized(made.new_bytes)}; "
+            f"needs {sized(made.reference_bytes + 2 * made.frame_bytes)} of memory and 64 MiB"
         )
 
 
@@ -58,13 +60,21 @@ def apply(
     """Rebuild what a recipe was made for. The output appears only where it is exactly that."""
     from ... import delta
 
-    rebuilt = delta.apply_recipe(base, console.open_input(recipe), console.open_output(output), overwrite=force)
+    with progress.transferred("Rebuilding", output=output) as bar:
+        rebuilt = delta.apply_recipe(
+            base,
+            console.open_input(recipe),
+            console.open_output(output),
+            overwrite=force,
+            progress=bar.get("progress"),
+            expecting=bar.get("expecting"),
+        )
     sizes = {"recipe_bytes": rebuilt.recipe_bytes, "copied_bytes": rebuilt.copied_bytes}
     console.answer({"new_bytes": rebuilt.new_bytes, **sizes})
     if output != console.STANDARD:
         console.say(
-            f"{output}: {rebuilt.new_bytes} bytes from a recipe of {rebuilt.recipe_bytes}; "
-            f"{rebuilt.copied_bytes} came from {base}"
+            f"{output}: {sized(rebuilt.new_bytes)} from a recipe of {sized(rebuilt.recipe_bytes)}; "
+            f"{sized(rebuilt.copied_bytes)} came from {base}"
         )
 
 
@@ -94,17 +104,19 @@ def show(recipe: RecipeArgument) -> None:
             "packed_bytes": found.packed_bytes,
         }
     )
-    nothing = "nothing" if not head.base_entries else f"{head.base_entries} entries of {head.base_bytes} bytes"
+    nothing = "nothing" if not head.base_entries else f"{head.base_entries} entries of {sized(head.base_bytes)}"
     console.print_line(
-        f"recipe     {found.recipe_bytes} bytes, {_share(found.recipe_bytes, head.new_bytes)} of the new content"
+        f"recipe     {sized(found.recipe_bytes)}, {_share(found.recipe_bytes, head.new_bytes)} of the new content"
     )
     console.print_line(f"base       {nothing}, digest {head.base_digest.hex()[:16]}")
-    console.print_line(f"new        {head.new_bytes} bytes, digest {head.new_digest.hex()[:16]}")
+    console.print_line(f"new        {sized(head.new_bytes)}, digest {head.new_digest.hex()[:16]}")
     console.print_line(
-        f"copied     {found.copied_bytes} bytes in {found.copies} stretches; directory {head.directory_bytes}"
+        f"copied     {sized(found.copied_bytes)} in {found.copies} stretches; directory {sized(head.directory_bytes)}"
     )
-    console.print_line(f"frames     {found.frames_bytes} bytes in {found.packed_bytes}, {found.blocks} blocks")
-    console.print_line(f"memory     frame {head.frame_bytes} bytes, reference {head.reference_bytes}, and 64 MiB")
+    console.print_line(f"frames     {sized(found.frames_bytes)} in {sized(found.packed_bytes)}, {found.blocks} blocks")
+    console.print_line(
+        f"memory     frame {sized(head.frame_bytes)}, reference {sized(head.reference_bytes)}, and 64 MiB"
+    )
 
 
 def _share(part: int, whole: int) -> str:

@@ -9,7 +9,7 @@ from ..framework import console, options, progress, servers
 from ..framework.arguments import Choice, Group, at_least, flag, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
-from ..framework.titles import counted
+from ..framework.titles import counted, sized
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -281,8 +281,12 @@ def _downloaded(bundle: "Bundle") -> str:
 
 
 def _told_of(download: "Download") -> str:
-    said = f"{download.bytes} bytes beside the seal, by its {download.source}"
-    return f"{said}; {download.saved_bytes} of {download.payload_bytes} saved" if download.saved_bytes else said
+    said = f"{sized(download.bytes)} beside the seal, by its {download.source}"
+    return (
+        f"{said}; {sized(download.saved_bytes)} of {sized(download.payload_bytes)} saved"
+        if download.saved_bytes
+        else said
+    )
 
 
 def _json(bundle: "Bundle | None") -> dict[str, Any] | None:

@@ -78,8 +78,8 @@ class Work(NamedTuple):
         retried = f", {report.retried} done again" if report.retried else ""
         took = "" if report.dry_run else f", {report.seconds:.1f} s"
         console.say(
-            f"{report.place}: {report.bytes} bytes {what} {titles.counted(report.tasks, 'task')} on {report.engine}"
-            f"{retried}{took}"
+            f"{report.place}: {titles.sized(report.bytes)} {what} {titles.counted(report.tasks, 'task')} "
+            f"on {report.engine}{retried}{took}"
         )
 
 
@@ -364,7 +364,7 @@ def rewrap(
     console.say(
         f"{store}: {titles.counted(done.renewed, 'release')} rewrapped, {done.already} were already"
         f"{', ' + releases if releases else ''}"
-        f"{f'; {done.report.bytes} bytes{would}' if would else ''}"
+        f"{f'; {titles.sized(done.report.bytes)}{would}' if would else ''}"
     )
     _say_recipients(done, config)
     return exit_codes.REJECTED if done.findings else exit_codes.DONE

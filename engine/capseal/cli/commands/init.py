@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
-from ..framework import console, options
+from ..framework import console, options, progress
 from ..framework.arguments import at_least, flag, option
 from ..framework.passphrases import Passphrases
 
@@ -54,9 +54,10 @@ def init(
         if reference is not None:
             signer = options.load_one_signer([reference], passphrases)
             given[name] = creation.Given(reference, signer.public_key)
-    made = creation.create_project(
-        "", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret, given=given
-    )
+    with progress.waiting("Making keys"):
+        made = creation.create_project(
+            "", app=app, web=web, now=datetime.now(UTC), days=days, csr=csr, passphrase=secret, given=given
+        )
     _tell(app, web, made, csr=csr)
 
 

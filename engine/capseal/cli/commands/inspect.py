@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..framework import console, options
 from ..framework.arguments import argument
-from ..framework.titles import counted
+from ..framework.titles import sized
 
 if TYPE_CHECKING:
     from ...format.dsse import Envelope
@@ -48,8 +48,8 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
     yield f"  role        {statement.role}"
     yield f"  created     {statement.to_json()['created']}"
     content, payload = statement.content, statement.payload
-    yield f"  content     {content.name} ({content.media_type}, {counted(content.size, 'byte')})"
-    yield f"  payload     {counted(payload.size, 'byte')}, fsverity-sha256 {payload.digest.hex()}"
+    yield f"  content     {content.name} ({content.media_type}, {sized(content.size)})"
+    yield f"  payload     {sized(payload.size)}, fsverity-sha256 {payload.digest.hex()}"
     for recipient in statement.encryption.recipients:
         yield f"  recipient   {recipient.kid}"
     for signature in envelope.signatures:
@@ -59,10 +59,10 @@ def _claim_lines(envelope: "Envelope", statement: "Statement") -> Iterator[str]:
     if statement.allow_downgrade_to is not None:
         yield f"  permits     going back to sequences above {statement.allow_downgrade_to}"
     for attachment in statement.attachments:
-        yield f"  attachment  {attachment.name} ({attachment.media_type}, {counted(attachment.size, 'byte')})"
+        yield f"  attachment  {attachment.name} ({attachment.media_type}, {sized(attachment.size)})"
     for companion in statement.companions:
         kind = "sealed" if companion.sealed else "foreign"
-        yield f"  companion   {companion.name} ({kind}, {companion.media_type}, {counted(companion.size, 'byte')})"
+        yield f"  companion   {companion.name} ({kind}, {companion.media_type}, {sized(companion.size)})"
     if statement.custom is not None:
         yield f"  custom      {dumps(statement.custom)}"
 

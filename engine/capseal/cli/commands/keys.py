@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-from ..framework import options
+from ..framework import options, progress
 from ..framework.arguments import Choice, Group, argument, at_least, flag, option
 from ..framework.console import answer, print_line, say
 from ..framework.passphrases import Passphrases
@@ -35,7 +35,8 @@ def generate(
     name = output.removesuffix(".pem")
     with new_files([f"{name}.pem", f"{name}.pub.pem"]) as files:
         secret = passphrases.new() if passphrase or passphrases.given else None
-        key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
+        with progress.waiting("Making a key"):
+            key = PrivateKey.generate(bits or (SIGNING_RSA_BITS if kind is Kind.SIGNING else RECIPIENT_RSA_BITS))
         files.write(f"{name}.pem", key.pem(passphrase=secret), mode=0o600)
         files.write(f"{name}.pub.pem", key.public_key.pem, mode=0o644)
     answer({"files": [f"{name}.pem", f"{name}.pub.pem"], "fingerprint": key.public_key.fingerprint})

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
-from ..framework import options
+from ..framework import options, progress
 from ..framework.arguments import Group, argument, option
 from ..framework.console import answer, print_line, say
 from ..framework.passphrases import Passphrases
@@ -55,7 +55,8 @@ def verify(
         from ...project.trust_history import past
 
         stores += past(options.project_folder(), stores[0])
-    logged = verify_log(path, trust=stores, head=head)
+    with progress.waiting("Verifying the log"):
+        logged = verify_log(path, trust=stores, head=head)
     last = logged[-1].digest if logged else FIRST
     pending = load_pending(path)
     waiting = None

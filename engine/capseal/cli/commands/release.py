@@ -10,7 +10,7 @@ from ..framework.arguments import argument, at_least, flag, option
 from ..framework.bases import Opener
 from ..framework.extras import has, lacking, need
 from ..framework.passphrases import Passphrases
-from ..framework.titles import counted
+from ..framework.titles import counted, sized
 from . import capgo_texts as texts
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ def _told(recipe: "MadeRecipe", payload_bytes: int) -> str:
     """Return what a device will download by a recipe."""
     what = "from nothing" if recipe.base is None else f"from {recipe.base}"
     if recipe.kept:
-        return f"devices download {recipe.bytes} of {payload_bytes} bytes {what}"
-    return f"no recipe {what}: {recipe.bytes} bytes would be no gain"
+        return f"devices download {sized(recipe.bytes)} of {sized(payload_bytes)} {what}"
+    return f"no recipe {what}: {sized(recipe.bytes)} would be no gain"
 
 
 COMMANDS = {"release": release}

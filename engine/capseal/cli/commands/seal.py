@@ -152,7 +152,7 @@ def seal(
     told_recipes = [{"name": one.name, "base": one.base, "bytes": one.bytes} for one in made]
     titles.tell_written(output, written.statement, seal=seal_file, recipes=told_recipes)
     for one in made:
-        console.say(f"{output}.{one.name}: {one.bytes} bytes, from {one.base or 'nothing'}")
+        console.say(f"{output}.{one.name}: {titles.sized(one.bytes)}, from {one.base or 'nothing'}")
 
 
 @contextmanager

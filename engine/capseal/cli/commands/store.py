@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from ...errors import UsageError
-from ..framework import console, exit_codes
+from ..framework import console, exit_codes, progress
 from ..framework.arguments import Group, argument, at_least, flag, option
 from ..framework.coroutines import run_coroutine
 from ..framework.extras import need
-from ..framework.titles import counted
+from ..framework.titles import counted, sized
 
 Store = Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")]
 
@@ -33,7 +33,10 @@ def export(
     check_apart(store, target)
     with closing(Storage.open(store, may_be_new=False)) as storage, closing(Storage.open(target)) as place:
         log, most, now = logging.getLogger("capseal.server"), Limits().seal_bytes, datetime.now(UTC)
-        exported = run_coroutine(lambda: export_store(storage, place, now=now, log=log, most_seal_bytes=most))
+        with progress.counted("Exporting releases") as bar:
+            exported = run_coroutine(
+                lambda: export_store(storage, place, now=now, log=log, most_seal_bytes=most, **bar)
+            )
     added = [release.to_json() for release in exported.added]
     removed = [{"app": of.app, "channel": of.channel, "sequence": number} for of, number in exported.removed]
     console.answer(
@@ -90,9 +93,9 @@ def prune(
     retention = Retention(keep=keep, keep_days=keep_days)
     with closing(Storage.open(store, may_be_new=False)) as storage:
         now = datetime.now(UTC)
-        pruned = run_coroutine(
-            lambda: prune_store(storage, retention, now=now, log=logging.getLogger("capseal.server"), dry_run=dry_run)
-        )
+        log = logging.getLogger("capseal.server")
+        with progress.counted("Looking at channels") as bar:
+            pruned = run_coroutine(lambda: prune_store(storage, retention, now=now, log=log, dry_run=dry_run, **bar))
     releases = [release.to_json() for release in pruned.releases]
     console.answer(
         {
@@ -113,7 +116,7 @@ def prune(
 
 
 def _line(release: Mapping[str, Any]) -> str:
-    what = "withdrawn" if release["withdrawn"] else f"{release['payload']['size']} bytes"
+    what = "withdrawn" if release["withdrawn"] else sized(release["payload"]["size"])
     return (
         f"{release['app']} {release['version']} (sequence {release['sequence']}, {release['channel']}), "
         f"published {release['published']}, {what}"

@@ -10,7 +10,7 @@ from ...errors import CapsealError, UsageError
 from . import console
 from .exit_codes import line_of
 from .extras import need
-from .titles import counted
+from .titles import counted, sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +170,6 @@ class Rebuilder:
         for one in attempts:
             problem = "" if one.problem is None else f"; {one.problem}"
             gave = counted(one.kept, "segment")
-            self.told.append(f"{one.name}: {one.downloaded} bytes gave {gave} of the payload{problem}")
+            self.told.append(f"{one.name}: {sized(one.downloaded)} gave {gave} of the payload{problem}")
         if not attempts:
             self.told.append("no recipe of the release is less than what is missing: that comes from the payload")

@@ -10,7 +10,7 @@ from .console import is_watched
 from .exit_codes import note_step
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 QUIET_S = 1.0
 
@@ -36,16 +36,51 @@ def shown(label: str, *paths: str, output: str | None = None) -> Iterator[Callab
 
 
 @contextmanager
-def transferred(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
+def transferred(label: str, *, output: str | None = None) -> Iterator[dict[str, Callable[[int], None]]]:
     """Give a bar as keywords of a transfer: `expecting` is told its length, which is signed, `progress` moves it.
 
-    None of them where no bar can be shown.
+    None of them where no bar can be shown. output: where results go.
     """
+    with _told(_Bar(label, None), output) as bar:
+        yield bar
+
+
+@contextmanager
+def counted(label: str) -> Iterator[dict[str, Callable[[int], None]]]:
+    """Give a bar as transferred() does, of things rather than bytes."""
+    with _told(_Bar(label, None, of_bytes=False), None) as bar:
+        yield bar
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """Show what is waited for, of which nobody knows how long it takes, such as a key."""
     if not is_watched():
+        yield
+        return
+    import threading
+
+    shown: list[Progress] = []
+    timer = threading.Timer(QUIET_S, lambda: shown.append(_started_spinner(label)))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        for one in shown:
+            with suppress(OSError):
+                one.stop()
+
+
+@contextmanager
+def _told(bar: "_Bar", output: str | None) -> Iterator[dict[str, Callable[[int], None]]]:
+    label = bar.label
+    if not is_watched() or output == "-":
         with noted(label):
             yield {}
         return
-    bar = _Bar(label, None)
     try:
         with noted(label):
             yield {"expecting": bar.expect, "progress": bar.advance}
@@ -95,8 +130,9 @@ def in_steps() -> Iterator[Callable[[str, str | os.PathLike[str]], Callable[[int
 class _Bar:
     """A bar that appears with the first bytes that are done after QUIET_S."""
 
-    def __init__(self, label: str, total: int | None) -> None:
-        self._label = label
+    def __init__(self, label: str, total: int | None, *, of_bytes: bool = True) -> None:
+        self.label = label
+        self._of_bytes = of_bytes
         self._total = total
         self._done = 0
         self._started_s = time.monotonic()
@@ -114,8 +150,8 @@ class _Bar:
         if self._shown is None:
             if time.monotonic() - self._started_s < QUIET_S:
                 return
-            self._shown = _make()
-            self._task = self._shown.add_task(self._label, total=self._total, completed=self._done)
+            self._shown = _make() if self._of_bytes else _make_counting()
+            self._task = self._shown.add_task(self.label, total=self._total, completed=self._done)
             self._shown.start()
         self._shown.update(self._task, completed=self._done)
 
@@ -127,29 +163,47 @@ class _Bar:
 
 
 def _make() -> "Progress":
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    return Progress(
+    return _of_columns(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
     )
+
+
+def _make_counting() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return _of_columns(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+def _started_spinner(label: str) -> "Progress":
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    made = _of_columns(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with suppress(OSError):  # of a terminal that is gone, which is no reason to stop
+        made.add_task(label, total=None)
+        made.start()
+    return made
+
+
+def _of_columns(*columns: "ProgressColumn") -> "Progress":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 def size_of(path: str) -> int | None:

@@ -16,6 +16,18 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what.removesuffix('y')}ies" if what.endswith("ry") else f"{number} {what}s"
 
 
+def sized(size: int) -> str:
+    """Return a size for people, in the units of the bar: bytes up to 1023, then KiB, MiB, GiB or TiB."""
+    if size < 1024:
+        return counted(size, "byte")
+    value, unit = float(size), ""
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        value /= 1024
+        if value < 1023.95 or unit == "TiB":  # which would be shown as 1024.0
+            break
+    return f"{value:.1f} {unit}"
+
+
 def title(statement: "Statement") -> str:
     """Return a bundle's name for people."""
     return f"{statement.app} {statement.version} (sequence {statement.sequence}, {statement.channel})"

@@ -81,21 +81,31 @@ Sizes = dict[str, int]
 
 
 async def export_store(
-    storage: Storage, target: Storage, *, now: datetime, log: Logger, most_seal_bytes: int
+    storage: Storage,
+    target: Storage,
+    *,
+    now: datetime,
+    log: Logger,
+    most_seal_bytes: int,
+    progress: Callable[[int], None] | None = None,
+    expecting: Callable[[int], None] | None = None,
 ) -> Exported:
     """Make a tree say what a store says: releases come, are withdrawn and go, and `latest` follows.
 
     Servers may publish meanwhile, and several exports be made at once: each looks at a pointer again before it is
     done with it. Every byte is checked against the release's seal on its way. A release that the storage lost or
-    altered is passed over, and the one before it may stay the latest. Raises UsageError where the target is a store,
-    or has releases of another one, TransferError.
+    altered is passed over, and the one before it may stay the latest. expecting is told how many releases there are,
+    progress of each that is looked at. Raises UsageError where the target is a store, or has releases of another one,
+    TransferError.
     """
     await check_layout(storage)
     if await target.see(layout.LAYOUT, most=MAX_DESCRIPTION_BYTES) is not None:
         raise UsageError(f"{target.place} is a store; export into a place of its own")
     channels = Channels(storage, age_s=0, log=log)
-    exporter = _Exporter(storage, target, channels, most_seal_bytes)
+    exporter = _Exporter(storage, target, channels, most_seal_bytes, progress)
     named = await channels.named(fresh=True)
+    if expecting is not None:
+        expecting(sum(one.entries.count_listed() for one in await channels.pointers(named)))
     folders = [os.path.dirname(_tree.latest_path(of)) for of in named]
     updates = sorted({os.path.dirname(_tree.update_path(of.app, 1)) for of in named})
 
@@ -126,7 +136,15 @@ def check_apart(store: str, target: str) -> None:
 class _Exporter:
     """One export from a store into a tree."""
 
-    def __init__(self, storage: Storage, target: Storage, channels: Channels, most_seal_bytes: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        target: Storage,
+        channels: Channels,
+        most_seal_bytes: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._progress = progress
         self._storage = storage
         self._target = target
         self._channels = channels
@@ -160,6 +178,8 @@ class _Exporter:
         brought: dict[int, ReleaseDescription] = {}
         there = await self._there(of)
         for entry in pointer.listed():
+            if self._progress is not None:
+                self._progress(1)
             try:
                 record = await self._channels.record(of, entry)
                 if await self._bring(record, there.get(entry.sequence, {})):

@@ -1,5 +1,6 @@
 """Takes releases that are kept no more out of their pointers; what they alone needed is the collector's then."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from logging import Logger
@@ -38,11 +39,24 @@ class Pruner:
         self._channels = channels
         self._log = log
 
-    async def prune(self, retention: Retention, *, now: datetime, dry_run: bool = False) -> Pruned:
+    async def prune(
+        self,
+        retention: Retention,
+        *,
+        now: datetime,
+        dry_run: bool = False,
+        progress: Callable[[int], None] | None = None,
+        expecting: Callable[[int], None] | None = None,
+    ) -> Pruned:
         """Take out what a retention keeps no more; with dry_run, only find it. Raises TransferError."""
         gone: list[ReleaseDescription] = []
         damaged: list[AppChannel] = []
-        for of in [] if retention.keeps_all else await self._channels.named(fresh=True):
+        named = [] if retention.keeps_all else await self._channels.named(fresh=True)
+        if expecting is not None:
+            expecting(len(named))
+        for of in named:
+            if progress is not None:
+                progress(1)
             some = await self._prune(of, retention, now, dry_run)
             if some is None:
                 damaged.append(of)
@@ -100,12 +114,22 @@ class Pruner:
 
 
 async def prune_store(
-    storage: Storage, retention: Retention, *, now: datetime, log: Logger, dry_run: bool = False
+    storage: Storage,
+    retention: Retention,
+    *,
+    now: datetime,
+    log: Logger,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+    expecting: Callable[[int], None] | None = None,
 ) -> Pruned:
     """Take releases that are kept no more out of a store; with dry_run, only find them.
+
+    expecting is told how many apps and channels there are, progress of each that is looked at.
 
     Servers may use the store meanwhile. A sequence that went is never used again. The bytes go with the collections
     of a server. Raises UsageError where there is no store, TransferError.
     """
     await check_layout(storage)
-    return await Pruner(Channels(storage, age_s=0, log=log), log=log).prune(retention, now=now, dry_run=dry_run)
+    pruner = Pruner(Channels(storage, age_s=0, log=log), log=log)
+    return await pruner.prune(retention, now=now, dry_run=dry_run, progress=progress, expecting=expecting)
