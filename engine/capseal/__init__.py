@@ -17,11 +17,13 @@ Rooms of their own: `capseal.client`, `capseal.server`, `capseal.device`, `capse
 import os
 import sys
 from _thread import get_ident
-from contextlib import suppress
 from importlib import _bootstrap, import_module
-from typing import TYPE_CHECKING, Any
 
+# typing itself would take five times as long to import as all of this module, and contextlib as long.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._version import __version__
     from .bundle.companions import describe_companion, unseal_companion
     from .bundle.detach import join, split
@@ -163,7 +165,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     try:
         home = _HOME_OF[name]
     except KeyError:
@@ -197,8 +199,10 @@ def _finish_imports() -> None:
     held = [name for name, lock in tuple(locks.items()) if getattr(lock(), "owner", None) not in (None, get_ident())]
     ours = [name for name in (*held, *tuple(sys.modules)) if name.partition(".")[0] in (__name__, "numpy")]
     for module in (*_first_uses, *ours):
-        with suppress(ImportError):  # which is told to whoever imports it
+        try:  # noqa: SIM105 - contextlib is not imported
             import_module(module)  # waits for whoever is at it, unless that one waits for us
+        except ImportError:  # which is told to whoever imports it
+            pass
 
 
 os.register_at_fork(before=_finish_imports)

@@ -154,7 +154,8 @@ def test_the_demo_takes_its_folder_with_it(tmp_path):
     with open(tmp_path / "huge", "wb") as file:
         file.truncate(200_000_000)
     with started("demo", "huge", cwd=tmp_path, bufsize=0) as process:
-        folder = process.stdout.readline().split()[1].decode().rstrip(",")
+        place = next(line for line in iter(process.stdout.readline, b"") if line.startswith(b"in "))
+        folder = place.split()[1].decode().rstrip(",")
         assert os.path.isdir(folder)
         process.stdout.readline()
         end(process, signal.SIGTERM)

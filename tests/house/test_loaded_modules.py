@@ -140,3 +140,21 @@ def test_the_version_is_loaded_where_it_is_asked_for() -> None:
     code = "import sys, capseal; print('capseal._version' in sys.modules, capseal.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"False {capseal.__version__}\n"
+
+
+@pytest.mark.parametrize("code", ["import capseal", "from capseal.cli import main; main()"])
+def test_what_takes_longest_to_start_is_not_loaded_for_a_name_or_the_version(code: str) -> None:
+    """Without site-packages, whose own start files may load anything."""
+    engine = Path(capseal.__file__).parent.parent
+    told = f"""
+import os, sys
+sys.path.insert(0, {str(engine)!r})
+sys.argv[1:] = ["--version"]
+os._exit = lambda code: None
+{code}
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", told], capture_output=True, text=True, check=True)
+    assert "capseal" in done.stdout.split()
+    assert {"typing", "argparse", "re"}.isdisjoint(done.stdout.split())
+    assert done.stdout.startswith(f"capseal {capseal.__version__}\n") == ("main" in code)
