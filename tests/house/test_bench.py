@@ -194,3 +194,15 @@ def test_every_other_part_measures_what_its_targets_ask_for(tmp_path):
     assert {record["name"] for record in results["threads"]["commands"]} >= {"capseal -j 1"}
     assert {record["name"] for record in results["server"]["commands"]} >= {"capseal serve", "Starlette StaticFiles"}
     assert all(record["cpu_s_per_gb_min"] > 0 for record in results["server"]["commands"])
+
+
+def test_what_is_installed_is_counted_in_bytes_on_the_disk_and_in_distributions(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    install = importlib.import_module("bench.install")
+    (tmp_path / "one-1.0.dist-info").mkdir()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "module.py").write_bytes(bytes(100_000))
+    (tmp_path / "one" / "link.py").symlink_to("module.py")
+    assert install._distributions(str(tmp_path)) == 1
+    files = [tmp_path / "one" / name for name in ("module.py", "link.py")]
+    assert install._bytes_in(str(tmp_path)) == sum(os.lstat(path).st_blocks * 512 for path in files)
