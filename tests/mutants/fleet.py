@@ -5,9 +5,52 @@ from .mutant import Mutant
 PLACES = "tests/fleet/test_places.py::"
 JOBS = "tests/fleet/test_jobs.py::"
 SERVING = "tests/fleet/test_serving.py::"
+STATE = "tests/fleet/test_state.py::"
 REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
+    Mutant(
+        "fleet/_state.py",
+        "        if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MODE:",
+        "        if found.st_uid != os.geteuid() or found.st_mode & 0o044:",
+        STATE + "test_a_state_that_others_may_read_or_that_is_none_is_refused_and_stays[writable]",
+    ),
+    Mutant(
+        "fleet/_state.py",
+        "    check_commitment(key, header, statement.app, statement.encryption.commitment)\n",
+        "",
+        STATE + "test_a_state_that_others_may_read_or_that_is_none_is_refused_and_stays[another key]",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "    if before.pin != now.pin:",
+        '    if before.pin["size"] != now.pin["size"]:',
+        STATE + "test_a_source_of_another_size_or_pin_is_another_one",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "    if engine.shared or claims is not None or state is not None:",
+        "    if engine.shared or claims is not None:",
+        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "    if said is not None and output.size_of(part) is None:",
+        "    if said is None and output.size_of(part) is not None:",
+        STATE + "test_a_folder_that_lost_its_first_part_is_not_gone_on_with",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "        if state is None or not isinstance(error, _GOES_ON):",
+        "        if state is None:",
+        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
+    ),
+    Mutant(
+        "fleet/_work.py",
+        "        if sent is not None and work.source.is_told:",
+        "        if sent is not None:",
+        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
+    ),
     Mutant(
         "fleet/_scrub_work.py",
         "    if folder not in (None, commitment):",
@@ -58,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        '    claims.claim("part-segments", str(part_segments).encode())\n',
+        '        claimed.claim("part-segments", str(part_segments).encode())\n',
         "",
         PLACES + "test_a_folder_of_claims_has_one_size_of_parts",
     ),

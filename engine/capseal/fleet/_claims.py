@@ -22,6 +22,9 @@ class Claims(Protocol):
     def claim(self, name: str, what: bytes) -> None:
         """Say what a part is. Raises SourceChangedError where something else was said of it before."""
 
+    def said(self, name: str) -> bytes | None:
+        """Return what was said of a part, or None. Raises TransferError."""
+
     def check_open(self) -> None:
         """Raise SourceChangedError where the job was given up."""
 
@@ -41,6 +44,9 @@ class ClaimsInMemory:
         with self._lock:
             said = self._said.setdefault(name, what)
         _check_claim(name, said, what)
+
+    def said(self, name: str) -> bytes | None:
+        return self._said.get(name)
 
     def check_open(self) -> None:
         if self._closed:
@@ -64,6 +70,9 @@ class ClaimsInStore:
             # What was sent must still be claimed when the power comes back.
             durable.sync_path(os.path.join(self.folder, name))
             durable.sync_folder(self.folder)
+
+    def said(self, name: str) -> bytes | None:
+        return places.get_all(self.folder, name)
 
     def check_open(self) -> None:
         if places.get_all(self.folder, CLOSED) is not None:

@@ -24,6 +24,9 @@ class Output(Protocol):
         Raises TransferError, OSError.
         """
 
+    def size_of(self, span: Span) -> int | None:
+        """Return how many bytes are there of what put() would create, or None. Raises TransferError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -34,6 +37,9 @@ class Parts:
 
     def put(self, span: Span, data: memoryview, start: int) -> bytes | None:
         return places.put_new(self.folder, span.part_name, data)
+
+    def size_of(self, span: Span) -> int | None:
+        return places.size_of(self.folder, span.part_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +63,6 @@ class FileUnderWay:
         finally:
             os.close(fd)
         return None
+
+    def size_of(self, span: Span) -> int | None:
+        return None  # it has no name by which a later job would find it

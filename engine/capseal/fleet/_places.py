@@ -133,6 +133,19 @@ def get_all(folder: str, name: str) -> bytes | None:
             return None
 
 
+def size_of(folder: str, name: str) -> int | None:
+    """Return the size of an object in bytes, or None where there is none. Raises TransferError."""
+    import obstore
+
+    if is_local(folder) and not os.path.isdir(folder):
+        return None
+    with failures(f"cannot look at {folder}/{name}"):
+        try:
+            return obstore.head(store_of(folder), name)["size"]
+        except FileNotFoundError:
+            return None
+
+
 class Listed(NamedTuple):
     """An object in a folder. size: in bytes."""
 

@@ -1,21 +1,24 @@
 """Sealing by a fleet: the same payload, index and digest as by capseal.seal(), whoever does how much of it."""
 
+import io
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from ..bundle.plan import SealingPlan
+from ..bundle.verify import inspect
 from ..constants import SEGMENT_BYTES
 from ..crypto.keys import PublicKey, Signer
 from ..crypto.segment_cipher import StreamKey
-from ..errors import TransferError, UsageError
+from ..errors import RejectedError, SourceChangedError, TransferError, UsageError
 from ..format.seal import Seal
 from ..format.segment_layout import payload_bytes_of
 from ..format.statement import Statement
 from ..format.tree import segment_count
 from ..io import drafts
 from . import _places as places
+from . import _state as states
 from ._claims import Claims, ClaimsInMemory, ClaimsInStore
 from ._engines import Engine
 from ._jobs import Report, Task, Watch, results
@@ -28,14 +31,19 @@ from ._plan import (
     TASK_SEGMENTS,
     IndexMerge,
     Span,
+    parts,
     segments_of,
     tasks,
 )
 from ._sources import PinnedFile, PinnedObject, pin
+from ._state import Begun, pin_of
 from ._work import SealWork, seal_span
 
 CLAIMS_FOLDER = ".capseal-claims"
 """Beside a source: what was sent of it, under which commitment. Never deleted."""
+
+_GOES_ON = (TransferError, OSError, KeyboardInterrupt)
+"""What a job with a state goes on after. Whatever else it is, the key is dropped."""
 
 _UNPINNED = "is a file: it is told by its inode, size and time alone, which some changes leave as they are"
 
@@ -60,6 +68,7 @@ def seal(
     task_bytes: int = TASK_SEGMENTS * SEGMENT_BYTES,
     part_bytes: int = PART_SEGMENTS * SEGMENT_BYTES,
     claims: str | None = None,
+    state: str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     unpackable: bool = True,
@@ -71,17 +80,23 @@ def seal(
     gets the attached form, or a URL of a folder: there a folder named by the commitment gets the parts and, last, the
     seal. statement: payload, encryption and content's size are filled in. claims: a folder or URL that is trusted
     with the plaintext, where engines of several processes claim each part before it is sent; by default beside the
-    source. Raises UsageError, SourceChangedError, TransferError, OSError; nothing is under the final name then.
+    source. state: the path of a file that holds the key until the job has ended, so that the same call goes on where it
+    was killed, or a store was out of reach; for parts alone. Raises UsageError, SourceChangedError, TransferError,
+    KeyFileError, OSError; nothing is under the final name then.
     """
     watch = watch or Watch()
     part_segments = segments_of(part_bytes, least=1, most=MAX_PART_SEGMENTS, what="part")
     task_segments = segments_of(task_bytes, least=1, most=MAX_TASK_SEGMENTS, what="task")
+    if state is not None and places.is_local(destination):
+        raise UsageError(f"{destination}: a state is for parts below a URL, such as file:///folder")
+    before = None if state is None else states.load(state)
     pinned = pin(source)
     warnings = (f"{source}: {_UNPINNED}",) if isinstance(pinned, PinnedFile) else ()
     content = replace(statement.content, size=pinned.size)
     if unpackable:
         check_unpackable(pinned, content.name, content.media_type)
-    plan = SealingPlan.make(replace(statement, content=content), recipients=recipients, entropy=entropy)
+    asked = SealingPlan.make(replace(statement, content=content), recipients=recipients, entropy=entropy)
+    plan = asked if before is None else before.plan
     size = payload_bytes_of(pinned.size)
     watch.progress = replace(watch.progress, bytes=size)
     commitment = plan.statement.encryption.commitment.hex()
@@ -92,7 +107,15 @@ def seal(
     if dry_run:
         planned = [Task(span, (), payload_bytes(span, size)) for span in spans]
         return Sealed(None, Report.planned("seal", engine, planned, place=place, warnings=warnings))
-    claimed = _claims(pinned, claims, commitment, engine, part_segments)
+    claimed: Claims = ClaimsInMemory()
+    if engine.shared or claims is not None or state is not None:
+        claims_folder = places.joined(_claims_root(pinned, claims), commitment)
+        begun = Begun(asked, pin_of(pinned), folder or "", claims_folder, part_segments)
+        if before is not None:
+            before.check_goes_on(begun)
+        claimed = ClaimsInStore(claims_folder)
+        # Under one commitment there is one size of parts.
+        claimed.claim("part-segments", str(part_segments).encode())
     with ExitStack() as stack:
         output: Output
         draft = None
@@ -101,10 +124,15 @@ def seal(
             output = FileUnderWay(os.path.abspath(draft.part), seal_bytes, part_segments)
         else:
             output = Parts(folder, part_segments)
-            stack.callback(_sweep_unless_sealed, folder, claimed)
+            stack.enter_context(_swept_unless_sealed(folder, claimed, state))
+            if before is not None:
+                _check_unchanged(before, begun, claimed, output, spans[0])
+            elif state is not None:
+                states.save(state, begun)
         key = StreamKey.of(plan.session_key, plan.header, plan.statement.app)
-        work = SealWork(pinned, output, claimed, plan.header.encode(), key)
-        index = _index(work, spans, size, engine, watch)
+        work = SealWork(pinned, output, claimed, plan.header.encode(), key, resumed=before is not None)
+        # What goes on may send the same parts again: who drops its key tells.
+        index = _index(work, spans, size, engine, watch, give_up=claimed.close if state is None else None)
         pinned.check()
         result = plan.sign(index, pinned.size, signers)
         if draft is not None:
@@ -115,33 +143,68 @@ def seal(
     return Sealed(result, Report.of("seal", engine, watch, place=place, warnings=warnings))
 
 
-def _index(work: SealWork, spans: Sequence[Span], size: int, engine: Engine, watch: Watch) -> bytes:
+def _index(
+    work: SealWork,
+    spans: Sequence[Span],
+    size: int,
+    engine: Engine,
+    watch: Watch,
+    *,
+    give_up: Callable[[], None] | None,
+) -> bytes:
     """Have all spans sealed, and return the index that came of it."""
     merge = IndexMerge(segment_count(size))
     todo = (Task(span, (work, span), payload_bytes(span, size)) for span in spans)
-    with closing(results(engine, seal_span, todo, watch=watch, give_up=work.claims.close)) as done:
+    with closing(results(engine, seal_span, todo, watch=watch, give_up=give_up)) as done:
         for task, entries in done:
             merge.put(task.what, entries)
     return merge.entries()
 
 
-def _claims(
-    source: PinnedFile | PinnedObject, folder: str | None, commitment: str, engine: Engine, part_segments: int
-) -> Claims:
-    """Return where parts are claimed; under one commitment there is one size of parts."""
-    if folder is None and not engine.shared:
-        return ClaimsInMemory()
+def _claims_root(source: PinnedFile | PinnedObject, claims: str | None) -> str:
+    """Return the folder in which each commitment has one with its claims."""
     beside, _ = places.split(source.name)
-    root = places.folder_of(folder) if folder is not None else places.joined(beside, CLAIMS_FOLDER)
-    claims = ClaimsInStore(places.joined(root, commitment))
-    claims.claim("part-segments", str(part_segments).encode())
-    return claims
+    return places.absolute(claims) if claims is not None else places.joined(beside, CLAIMS_FOLDER)
+
+
+def _check_unchanged(before: Begun, now: Begun, claims: Claims, output: Output, first: Span) -> None:
+    """Raise where a job cannot go on with its key: SourceChangedError, TransferError."""
+    if before.pin != now.pin:
+        raise SourceChangedError(f"{now.pin['name']}: is another one than when the job began; run it again")
+    part = next(parts(first, part_segments=output.part_segments))
+    said = claims.said(part.part_name)
+    # The first part goes first where a store sweeps what nobody needs, perhaps late: no name is used again after that.
+    if said is not None and output.size_of(part) is None:
+        raise SourceChangedError(f"{before.folder}: has lost its first part; run it again, which begins anew")
 
 
 def _put_seal(folder: str, seal: Seal) -> None:
     there = places.put_new(folder, SEAL, memoryview(seal.encode()))
-    if there is not None and there != seal.encode():
+    if there is not None and not _seals_the_same(there, seal):
         raise UsageError(f"{folder}: has another seal already")
+
+
+def _seals_the_same(data: bytes, seal: Seal) -> bool:
+    """Say whether a seal says the same, as that of a driver does which died just after it."""
+    try:
+        return inspect(io.BytesIO(data))[1] == seal.statement
+    except RejectedError:
+        return False
+
+
+@contextmanager
+def _swept_unless_sealed(folder: str, claims: Claims, state: str | None) -> Iterator[None]:
+    """Drop the key of a job that fails, and what it left; but with a state, where the same call may succeed later."""
+    try:
+        yield
+    except BaseException as error:
+        if state is None or not isinstance(error, _GOES_ON):
+            _sweep_unless_sealed(folder, claims)
+            if state is not None:
+                states.remove(state)
+        raise
+    if state is not None:
+        states.remove(state)
 
 
 def _sweep_unless_sealed(folder: str, claims: Claims) -> None:

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class Input(Protocol):
-    """What tasks read at any offset."""
+    """What tasks read at any offset.
+
+    is_told: its pin tells of every change, so that what was read once need not be read again.
+    """
+
+    is_told: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -52,6 +57,7 @@ class PinnedFile:
     size: int
     stamp: tuple[int, int, int]
     near: ClassVar[bool] = True
+    is_told: ClassVar[bool] = False
 
     @classmethod
     def of(cls, path: str) -> "PinnedFile":
@@ -109,6 +115,7 @@ class PinnedObject:
     e_tag: str | None
     version: str | None
     near: ClassVar[bool] = False
+    is_told: ClassVar[bool] = True
 
     @classmethod
     def of(cls, url: str) -> "PinnedObject":
@@ -174,6 +181,7 @@ class StoredParts:
     size: int
     part_segments: int
     near: ClassVar[bool] = False
+    is_told: ClassVar[bool] = False
 
     def read(self, offset: int, buffer: memoryview) -> memoryview:
         """Return bytes that lie in one part."""

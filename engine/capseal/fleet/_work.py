@@ -23,13 +23,14 @@ _CLAIMED_SIZE_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class SealWork:
-    """What is to be sealed. header: the payload's first 40 bytes."""
+    """What is to be sealed. header: the payload's first 40 bytes; resumed: some of it may have been sent before."""
 
     source: Input
     output: Output
     claims: Claims
     header: bytes
     key: StreamKey
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,16 @@ def seal_span(work: SealWork, span: Span) -> bytes:
     entries = bytearray()
     for part in parts(span, part_segments=work.output.part_segments):
         work.claims.check_open()
+        sent = _sent_before(work, part) if work.resumed else None
+        if sent is not None and work.source.is_told:
+            entries += sent
+            continue
         payload, found = _encrypted(work.source, cipher, part, plain, out)
         # Before the first byte of it leaves: a store that refuses a part has seen it all the same.
         work.claims.claim(part.part_name, len(payload).to_bytes(_CLAIMED_SIZE_BYTES, "big") + found)
+        if sent is not None:
+            entries += found  # the source still has what was sent of it
+            continue
         there = work.output.put(part, payload, part.first * SEGMENT_BYTES)
         if there is not None and there != payload:
             raise TamperedError(
@@ -73,6 +81,15 @@ def seal_span(work: SealWork, span: Span) -> bytes:
             )
         entries += found
     return bytes(entries)
+
+
+def _sent_before(work: SealWork, part: Span) -> bytes | None:
+    """Return the index entries of a part that is there as it was claimed, or None where it has to be sent."""
+    said = work.claims.said(part.part_name)
+    if said is None or len(said) != _CLAIMED_SIZE_BYTES + part.segments * DIGEST_BYTES:
+        return None
+    size = int.from_bytes(said[:_CLAIMED_SIZE_BYTES], "big")
+    return said[_CLAIMED_SIZE_BYTES:] if work.output.size_of(part) == size else None
 
 
 def _encrypted(

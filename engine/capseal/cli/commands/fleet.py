@@ -138,6 +138,15 @@ def seal(
             help="Where parts are claimed, trusted with the plaintext; default: beside the source.",
         ),
     ] = None,
+    state: Annotated[
+        str | None,
+        option(
+            "--state",
+            metavar="FILE",
+            help="Keep the key here until the job has ended, so that the same command goes on where it was killed.",
+            writes=True,
+        ),
+    ] = None,
     force: options.Force = False,
     work: Work,
     passphrases: Passphrases,
@@ -179,6 +188,7 @@ def seal(
             task_bytes=work.task_bytes,
             part_bytes=part_mib * _MIB,
             claims=claims,
+            state=state,
             overwrite=force,
             dry_run=work.dry_run,
             watch=watch,
