@@ -325,10 +325,10 @@ def test_a_driver_that_is_killed_anywhere_goes_on_with_the_same_bytes(tmp_path: 
 
 def test_the_command_takes_a_state(tmp_path: Path, source: Path, keys: Keys) -> None:
     keys.signer.save(tmp_path / "key.pem")
-    (tmp_path / "to.pem").write_bytes(keys.recipient.public_key.pem())
+    (tmp_path / "to.pem").write_bytes(keys.recipient.public_key.pem)
     words = ("fleet", "seal", "content", f"file://{tmp_path}/out", "--version", "1", "--app", "com.example.game")
     keyed = ("-s", "key.pem", "-r", "to.pem", "--state", "state")
-    run(*words, *keyed, cwd=tmp_path).succeeded()
+    assert run(*words, *keyed, cwd=tmp_path).code == 0
     assert not (tmp_path / "state").exists()
     (tmp_path / "state").write_bytes(b"{}")
     refused = run(*words, *keyed, cwd=tmp_path)

@@ -143,8 +143,8 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_scrub_work.py",
-        "        return SignedIndex.checked(payload, data).entries",
-        "        return SignedIndex(payload, data).entries",
+        "        return SignedIndex.checked(payload, data).whole()",
+        "        return SignedIndex(payload, data).whole()",
         "tests/fleet/test_scrub.py::test_two_defects_of_every_kind_are_found_and_nothing_else[threads-512]",
     ),
     Mutant(

@@ -11,6 +11,18 @@ HEAD_VECTOR = HEADS + "test_the_document_of_a_vector_parses_unless_that_is_its_d
 
 MUTANTS = (
     Mutant(
+        "format/signed_index.py",
+        "        if level_above(data) != self._level[first * DIGEST_BYTES : stop * DIGEST_BYTES]:",
+        "        if level_above(data)[-DIGEST_BYTES:] == bytes(DIGEST_BYTES):",
+        "tests/format/test_held_index.py::test_a_block_that_was_altered_is_found_whenever_it_is_loaded",
+    ),
+    Mutant(
+        "format/signed_index.py",
+        "        if size <= DIGEST_BYTES or digest(level, payload.size) != payload.digest:",
+        "        if size <= DIGEST_BYTES:",
+        "tests/format/test_held_index.py::test_a_level_that_does_not_give_the_signed_digest_is_refused",
+    ),
+    Mutant(
         "format/head.py",
         "if len(data) > MAX_HEAD_BYTES:",
         "if len(data) > MAX_HEAD_BYTES + 1:",

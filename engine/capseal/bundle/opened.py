@@ -17,7 +17,7 @@ from ..io.source import PathFileOrBytes, Source, open_source
 from ..trust.expect import Expect
 from ..trust.store import TrustOrPath
 from .pipeline import InPlace, Layout, Progress, Pump, Run, Work, payload_layout
-from .reading_order import Verified, accept_seal, check_seal_end, pull
+from .reading_order import Reload, Verified, accept_seal, check_seal_end, pull
 
 if TYPE_CHECKING:
     from ..crypto.segment_cipher import Header, SegmentCipher
@@ -34,11 +34,13 @@ class OpenedBundle:
     verified: the seal's verdict, which every later step works with.
     """
 
-    __slots__ = ("source", "verified")
+    __slots__ = ("_seal", "source", "verified")
 
-    def __init__(self, source: Source, verified: Verified) -> None:
+    def __init__(self, source: Source, verified: Verified, seal: Source | None = None) -> None:
+        """seal: what a large index is loaded from again, where that is not the payload's own source."""
         self.source = source
         self.verified = verified
+        self._seal = seal
 
     def check_payload(
         self,
@@ -137,6 +139,8 @@ class OpenedBundle:
     def close(self) -> None:
         """Close the payload; a file object that the caller opened stays open. Calling it again does nothing."""
         self.source.close()
+        if self._seal is not None:
+            self._seal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -146,22 +150,48 @@ class OpenedBundle:
 
 
 def open_bundle(
-    bundle: PathFileOrBytes, *, trust: TrustOrPath, expect: Expect = Expect(), seal: SealInput | None = None
+    bundle: PathFileOrBytes,
+    *,
+    trust: TrustOrPath,
+    expect: Expect = Expect(),
+    seal: SealInput | None = None,
+    whole_index_bytes: int | None = None,
 ) -> OpenedBundle:
     """Open a bundle and authenticate its seal; no byte of the payload is read yet.
 
-    bundle: an attached sealed bundle or, with a detached `seal`, a payload. Raises RejectedError, OSError.
+    bundle: an attached sealed bundle or, with a detached `seal`, a payload. whole_index_bytes: of a larger index, where
+    the seal can be read again, only the level above it is held, and its blocks are loaded and checked as they are
+    needed. Raises RejectedError, OSError.
     """
     with ExitStack() as stack:
         source = stack.enter_context(closing(open_source(bundle)))
-        verified = pull(accept_seal(trust, expect), source) if seal is None else accept_detached(seal, trust, expect)
+        of_seal = source if seal is None else stack.enter_context(closing(_open_seal(seal)))
+        verified = pull(accept_seal(trust, expect, reload=_reloaded(of_seal, whole_index_bytes)), of_seal)
+        if seal is not None:
+            check_seal_end(of_seal, verified.seal)
         stack.pop_all()
-    return OpenedBundle(source, verified)
+    if of_seal is source:
+        return OpenedBundle(source, verified)
+    if verified.held is None:
+        of_seal.close()
+        return OpenedBundle(source, verified)
+    return OpenedBundle(source, verified, of_seal)
+
+
+def _reloaded(source: Source, whole_index_bytes: int | None) -> Reload | None:
+    """Return how a seal is read again from a source, which begins where the seal ends by then, or None."""
+    if whole_index_bytes is None or not source.seekable or source.ordered:
+        return None
+    return Reload(whole_index_bytes, source.peek)
+
+
+def _open_seal(seal: SealInput) -> Source:
+    return open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)
 
 
 def accept_detached(seal: SealInput, trust: TrustOrPath, expect: Expect) -> Verified:
     """Authenticate a detached seal, which must be the whole of its file. Raises RejectedError, OSError."""
-    with closing(open_source(io.BytesIO(seal) if isinstance(seal, bytes) else seal)) as source:
+    with closing(_open_seal(seal)) as source:
         verified = pull(accept_seal(trust, expect), source)
         check_seal_end(source, verified.seal)
         return verified

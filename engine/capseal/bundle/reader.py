@@ -14,6 +14,7 @@ from ..constants import SEGMENT_BYTES
 from ..crypto.keys import IdentityOrPath
 from ..errors import UsageError
 from ..format.segment_layout import plain_offset, segment_at
+from ..format.signed_index import WHOLE_INDEX_BYTES
 from ..format.tree import segment_count
 from ..io.source import PathFileOrBytes
 from ..native import processors
@@ -36,10 +37,12 @@ def open(
     """Open a sealed bundle for reading its plaintext at any position.
 
     bundle: a path or a seekable binary file object; the rest is as for unseal(). A read touches only
-    the segments that it needs, and checks each against the signed index and its tag. Raises
+    the segments that it needs, and checks each against the signed index and its tag. Of an index of more than 8 MiB
+    only the level above it is in memory; its blocks are loaded and checked as they are needed. Raises
     RejectedError, here or when a bad segment is read, OSError.
     """
-    return SealedFile(open_bundle(bundle, trust=trust, expect=expect, seal=seal), identity=identity, owned=True)
+    opened = open_bundle(bundle, trust=trust, expect=expect, seal=seal, whole_index_bytes=WHOLE_INDEX_BYTES)
+    return SealedFile(opened, identity=identity, owned=True)
 
 
 _NONE = -2  # no segment, nor the one before any

@@ -6,7 +6,7 @@ byte streams pushed from outside all go through the same code, which itself does
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,9 +14,9 @@ from ..constants import DIGEST_BYTES, SEAL_HEADER_BYTES
 from ..errors import FormatError, TruncatedError
 from ..format.dsse import Envelope
 from ..format.seal import Seal, parse_header, parse_statement, seal_bytes_of
-from ..format.signed_index import SignedIndex, payload_ended
+from ..format.signed_index import Load, SignedIndex, payload_ended
 from ..format.statement import Statement
-from ..format.tree import segment_count
+from ..format.tree import level_above, segment_count
 from ..trust.expect import Expect
 from ..trust.store import TrustedKey, TrustOrPath, trust_of
 
@@ -27,18 +27,20 @@ T = TypeVar("T")
 Steps = Generator[int, bytes, T]
 """Yields the number of bytes wanted next, is sent them, returns the result."""
 
-_INDEX_CHUNK_BYTES = 1024 * 1024  # memory follows what arrives, never what a seal declares
+_INDEX_CHUNK_BYTES = 1024 * 1024  # memory follows what arrives, never what a seal declares; whole blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A seal that passed, and the trusted keys whose signatures vouch for it.
 
-    After verify() and unseal() the payload passed too.
+    After verify() and unseal() the payload passed too. held: the index, where that is large: then it is not in the
+    seal, but loaded again block by block.
     """
 
     seal: Seal
     signers: tuple[TrustedKey, ...]
+    held: SignedIndex | None = None
 
     def __repr__(self) -> str:
         signers = ", ".join(trusted.key.fingerprint[:16] for trusted in self.signers)
@@ -52,7 +54,19 @@ class Verified:
     @property
     def index(self) -> SignedIndex:
         """What every segment of the payload must be."""
-        return SignedIndex(self.statement.payload, self.seal.index)
+        return self.held or SignedIndex(self.statement.payload, self.seal.index)
+
+    def without_index(self, load: Load) -> "Verified":
+        """Return the same without the index in memory: with the level above it, and what loads its blocks again.
+
+        load: gives bytes of the index, which must have more than one entry.
+        """
+        level = level_above(self.seal.index)
+        return replace(
+            self,
+            seal=replace(self.seal, index=b""),
+            held=SignedIndex.held(self.statement.payload, level, load),
+        )
 
     def check_run(self, first: int, data: memoryview) -> None:
         """Raise TamperedError at the first segment of a run that differs from the signed index."""
@@ -63,7 +77,19 @@ class Verified:
         return payload_ended(self.statement.payload, actual)
 
 
-def accept_seal(trust: TrustOrPath, expect: Expect) -> Steps[Verified]:
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Where a seal can be read again, so that a large index need not be held.
+
+    above_bytes: of a larger index only the level above it is; load(offset, size): gives bytes of the seal, by their
+    distance from its end, which is negative.
+    """
+
+    above_bytes: int
+    load: Load
+
+
+def accept_seal(trust: TrustOrPath, expect: Expect, *, reload: Reload | None = None) -> Steps[Verified]:
     """Read a seal and authenticate it. Raises RejectedError."""
     trust = trust_of(trust)
     envelope = yield from _read_envelope()
@@ -72,7 +98,14 @@ def accept_seal(trust: TrustOrPath, expect: Expect) -> Steps[Verified]:
     statement = parse_statement(envelope)
     signers = trust.check_signed_at(signers, statement.created, role=expect.role)
     expect.check(statement, now=now)
-    return Verified((yield from parse_rest(envelope, statement)), signers)
+    if reload is None or _index_bytes(statement) <= max(reload.above_bytes, DIGEST_BYTES):
+        return Verified((yield from parse_rest(envelope, statement)), signers)
+    level = yield from _read_level(statement)
+    load = reload.load
+    padding_bytes = yield from _read_padding(envelope, statement)
+    start = -padding_bytes - _index_bytes(statement)
+    held = SignedIndex.held(statement.payload, level, lambda offset, size: load(start + offset, size))
+    return Verified(Seal(envelope, statement, b""), signers, held)
 
 
 def parse_seal() -> Steps[Seal]:
@@ -99,17 +132,38 @@ def parse_rest(envelope: Envelope, statement: Statement) -> Steps[Seal]:
     """Read what follows the envelope that a statement is from: no more than that justifies. Raises RejectedError."""
     index = yield from _read_index(statement)
     SignedIndex.checked(statement.payload, index)
+    yield from _read_padding(envelope, statement)
+    return Seal(envelope, statement, index)
+
+
+def _read_padding(envelope: Envelope, statement: Statement) -> Steps[int]:
+    """Read what follows the index, and return how many bytes that is."""
     envelope_bytes = len(envelope.encode())
-    used = SEAL_HEADER_BYTES + envelope_bytes + len(index)
+    used = SEAL_HEADER_BYTES + envelope_bytes + _index_bytes(statement)
     padding = yield seal_bytes_of(envelope_bytes, statement.payload.size) - used
     if any(padding):
         raise FormatError(f"byte {used}: padding of the seal is not zero", offset=used)
-    return Seal(envelope, statement, index)
+    return len(padding)
+
+
+def _index_bytes(statement: Statement) -> int:
+    return DIGEST_BYTES * segment_count(statement.payload.size)
+
+
+def _read_level(statement: Statement) -> Steps[bytes]:
+    """Read an index without keeping it, and return the level above it."""
+    level = bytearray()
+    left = _index_bytes(statement)
+    while left:
+        piece = yield min(_INDEX_CHUNK_BYTES, left)
+        level += level_above(piece)
+        left -= len(piece)
+    return bytes(level)
 
 
 def _read_index(statement: Statement) -> Steps[bytes]:
     index = bytearray()
-    total = DIGEST_BYTES * segment_count(statement.payload.size)
+    total = _index_bytes(statement)
     while len(index) < total:
         index += yield min(_INDEX_CHUNK_BYTES, total - len(index))
     return bytes(index)
@@ -136,7 +190,7 @@ def pull(steps: Steps[T], source: "Source") -> T:
 def check_seal_end(source: "Source", seal: Seal) -> None:
     """Raise TruncatedError where a detached seal that was read to its end goes on."""
     if source.peek(0, 1):
-        raise seal_goes_on(len(seal.encode()))
+        raise seal_goes_on(seal_bytes_of(len(seal.envelope.encode()), seal.statement.payload.size))
 
 
 def seal_goes_on(expected: int) -> TruncatedError:

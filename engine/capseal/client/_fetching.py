@@ -114,7 +114,7 @@ def fetch(
             index_path = _path_of(paths.RELEASE_ATTACHMENT_INDEX, statement, name=one.name)
             index = SignedIndex.checked(one.payload, fetch_index(connection, index_path, one.size))
             arrived.append(_fetch_payload(stack, connection, path, index, result.companions[one.name], jobs, report))
-            indexes.append((result.indexes[one.name], index.entries))
+            indexes.append((result.indexes[one.name], index.whole()))
         _name(result, arrived, indexes)
     _forget_older(os.fspath(folder), verified)
     return result

@@ -170,7 +170,7 @@ class _Companion:
     @classmethod
     def of(cls, companion: Companion, source: Source) -> "_Companion":
         """Raises RejectedError where a source is not the companion."""
-        return cls(companion.name, source, checked_index(companion, source).entries)
+        return cls(companion.name, source, checked_index(companion, source).whole())
 
 
 def _companion_files(

@@ -220,7 +220,7 @@ def _index(work: ScrubWork, path: str, payload: Payload, looked: Looked) -> byte
     try:
         if data is None:
             raise FormatError("is gone")
-        return SignedIndex.checked(payload, data).entries
+        return SignedIndex.checked(payload, data).whole()
     except RejectedError as error:
         looked.findings.append(Finding(INDEX, path, str(error)))
         return None

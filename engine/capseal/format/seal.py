@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..constants import DIGEST_BYTES, MAGIC, MAX_ENVELOPE_BYTES, SEAL_ALIGN_BYTES, SEAL_HEADER_BYTES
-from ..errors import FormatError
+from ..errors import FormatError, UsageError
 from .dsse import Envelope
 from .statement import Statement
 from .tree import segment_count
@@ -13,7 +13,7 @@ SEAL_TYPE = "application/vnd.capseal.seal.v1+json"
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A parsed seal. index: 32 bytes per segment."""
+    """A parsed seal. index: 32 bytes per segment; empty where it is large and only the level above it is held."""
 
     envelope: Envelope
     statement: Statement
@@ -24,7 +24,9 @@ class Seal:
         return f"<Seal {said.app} {said.version!r} sequence={said.sequence} {said.channel} {said.payload.size} bytes>"
 
     def encode(self) -> bytes:
-        """Return the seal's bytes, a multiple of 4096."""
+        """Return the seal's bytes, a multiple of 4096. Raises UsageError where its index was not kept."""
+        if len(self.index) != DIGEST_BYTES * segment_count(self.statement.payload.size):
+            raise UsageError(f"the seal has {len(self.index)} bytes of index in memory, and cannot be written")
         envelope = self.envelope.encode()
         head = MAGIC + len(envelope).to_bytes(4, "big") + envelope
         return (head + self.index).ljust(seal_bytes_of(len(envelope), self.statement.payload.size), b"\0")

@@ -34,11 +34,19 @@ def root(index: bytes | memoryview, payload_bytes: int) -> bytes:
         return bytes(DIGEST_BYTES)
     level = bytes(index)
     while len(level) > DIGEST_BYTES:
-        blocks = -(-len(level) // BLOCK_BYTES)
-        upper = bytearray(blocks * DIGEST_BYTES)
-        hashing.digest_blocks(level.ljust(blocks * BLOCK_BYTES, b"\0"), BLOCK_BYTES, upper)
-        level = bytes(upper)
+        level = level_above(level)
     return level
+
+
+def level_above(index: bytes | memoryview) -> bytes:
+    """Return the level of the tree above an index: the digest of each of its blocks of 4096 bytes, the last padded.
+
+    Of an index of more than one entry it has the same root, and digest, as the index.
+    """
+    blocks = -(-len(index) // BLOCK_BYTES)
+    upper = bytearray(blocks * DIGEST_BYTES)
+    hashing.digest_blocks(bytes(index).ljust(blocks * BLOCK_BYTES, b"\0"), BLOCK_BYTES, upper)
+    return bytes(upper)
 
 
 def digest(index: bytes | memoryview, payload_bytes: int) -> bytes:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..constants import DIGEST_BYTES, MAX_ENVELOPE_BYTES
+from ..format.seal import seal_bytes_of
+from ..format.signed_index import WHOLE_INDEX_BYTES
 from ..http.limits import DEFAULT_PAYLOAD_BYTES, DEFAULT_SEAL_BYTES
 
 
@@ -24,7 +27,12 @@ class ServerLimits:
     )
     seal_bytes: int = _limit(
         DEFAULT_SEAL_BYTES,
-        "Largest seal.",
+        "Largest seal; unless told otherwise at least what `bundle_bytes` needs.",
+    )
+    index_bytes: int = _limit(
+        WHOLE_INDEX_BYTES,
+        "Largest index that is held in memory; of a larger one, the level of the tree above it (1/128) is.",
+        least=DIGEST_BYTES,
     )
     uploads: int = _limit(
         16,
@@ -128,6 +136,11 @@ class ServerLimits:
         "For transfers under way when the server is asked to stop; then they are aborted.",
         least=0.0,
     )
+
+    def __post_init__(self) -> None:
+        if self.seal_bytes == DEFAULT_SEAL_BYTES:
+            grown = max(DEFAULT_SEAL_BYTES, seal_bytes_of(MAX_ENVELOPE_BYTES, self.bundle_bytes))
+            object.__setattr__(self, "seal_bytes", grown)
 
     def behind_proxy(self) -> "ServerLimits":
         """Return the limits of a server all of whose clients have one address, that of a proxy."""

@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from ...bundle.opened import accept_detached
-from ...bundle.reading_order import Steps, Verified, accept_seal, parse_unverified, seal_ended, seal_goes_on
-from ...constants import DIGEST_BYTES
+from ...bundle.reading_order import Reload, Steps, Verified, accept_seal, parse_unverified, seal_ended, seal_goes_on
+from ...constants import DIGEST_BYTES, SEAL_HEADER_BYTES
 from ...embedding import Chunk
 from ...errors import RejectedError, TransferError
-from ...format.signed_index import SignedIndex
+from ...format.signed_index import WHOLE_INDEX_BYTES, SignedIndex
 from ...format.statement import Payload, Statement
 from ...format.strictjson import Role
 from ...format.tree import segment_count
@@ -39,14 +40,23 @@ class _Verdict:
 class SealReader:
     """What the seals in a storage vouch for; the verdicts used last are kept.
 
-    trusted, role: whose seals count; most_bytes: of a seal.
+    trusted, role: whose seals count; most_bytes: of a seal; index_bytes: of a larger index the level above it is held.
     """
 
-    def __init__(self, storage: Storage, trusted: Trusted, *, role: Role, most_bytes: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        trusted: Trusted,
+        *,
+        role: Role,
+        most_bytes: int,
+        index_bytes: int = WHOLE_INDEX_BYTES,
+    ) -> None:
         self._storage = storage
         self._trusted = trusted
         self._role = role
         self._most_bytes = most_bytes
+        self._index_bytes = index_bytes
         self._verdicts: dict[str, _Verdict] = {}
         self._indexes: dict[str, SignedIndex] = {}
 
@@ -91,7 +101,16 @@ class SealReader:
     async def uploaded(self, path: str) -> tuple[Verified, TrustStore]:
         """Do what accept() does, with the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
         seal = await self._storage.get(path, most=self._most_bytes)
-        return await self.accept(seal)
+        verified, trust = await self.accept(seal)
+        return self.lightened(verified, path), trust
+
+    def lightened(self, verified: Verified, path: str) -> Verified:
+        """Return a verdict without its index, where that is large, which is loaded from its stored seal by then."""
+        if len(verified.seal.index) <= self._index_bytes:
+            return verified
+        start = SEAL_HEADER_BYTES + len(verified.seal.envelope.encode())
+        stored = _StoredSeal(self._storage, path)
+        return verified.without_index(lambda offset, size: stored.read(start + offset, size))
 
     async def accept(self, seal: bytes) -> tuple[Verified, TrustStore]:
         """Return the verdict on a whole seal, and the trust store that it is by, which is in force.
@@ -99,15 +118,17 @@ class SealReader:
         Raises RejectedError, TransferError.
         """
         app = await asyncio.to_thread(_claimed_app, seal)
-        return await self._judged(seal, Expect(role=self._role), lambda: self._trusted.follow(app), app)
+        judge = partial(accept_detached, seal, expect=Expect(role=self._role))
+        return await self._judged(judge, lambda: self._trusted.follow(app), app)
 
     async def _judged(
-        self, seal: bytes, expect: Expect, trusted: Callable[[], Awaitable[TrustStore]], app: str | None
+        self, judge: Callable[..., Verified], trusted: Callable[[], Awaitable[TrustStore]], app: str | None
     ) -> tuple[Verified, TrustStore]:
+        """Return the verdict of judge(trust=...), in a thread. Raises RejectedError, TransferError."""
         while True:
             trust = await trusted()
             try:
-                verdict = await asyncio.to_thread(accept_detached, seal, trust, expect)
+                verdict = await asyncio.to_thread(judge, trust=trust)
             except RejectedError:
                 if trust is self._trusted.of(app):
                     raise
@@ -136,10 +157,14 @@ class SealReader:
         trust = await self._trusted.recent(app)
         kept = self._verdicts.pop(release.seal_digest, None)
         if kept is None or kept.trust is not trust:
-            data = await self.read(record)
             expect = Expect(app=app, channel=release.channel, role=self._role)
+            if DIGEST_BYTES * segment_count(release.payload.size) > self._index_bytes:
+                stored = _StoredSeal(self._storage, record.seal_path)
+                judge = partial(stored.accept, release.seal_digest, expect=expect, index_bytes=self._index_bytes)
+            else:
+                judge = partial(accept_detached, await self.read(record), expect=expect)
             try:
-                kept = _Verdict(*await self._judged(data, expect, lambda: self._trusted.recent(app), app))
+                kept = _Verdict(*await self._judged(judge, lambda: self._trusted.recent(app), app))
             except RejectedError as error:
                 raise TransferError(f"storage: {record.seal_path} does not verify: {error}") from error
             if kept.verified.statement.sequence != release.sequence:
@@ -188,6 +213,48 @@ class SealReader:
             return None
         except RejectedError as error:
             raise TransferError(f"storage: {path}: {error}") from error
+
+
+class _StoredSeal:
+    """A seal in storage that is too large to be held, read in the calling thread."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        self._storage = storage
+        self._path = path
+        self._bytes = 0
+
+    def read(self, offset: int, size: int) -> memoryview:
+        """Return bytes of it. Raises TransferError."""
+        try:
+            return self._storage.read_again(self._path, offset, size)
+        except FileNotFoundError as error:
+            raise TransferError(f"storage: {self._path} is gone") from error
+
+    def accept(self, digest: str, *, trust: TrustStore, expect: Expect, index_bytes: int) -> Verified:
+        """Return the verdict on it, piece by piece; its index is loaded from here again. digest: SHA-256, in hex.
+
+        Raises RejectedError, TransferError where it is another one.
+        """
+        reload = Reload(index_bytes, lambda from_end, size: self.read(self._bytes + from_end, size))
+        steps = accept_seal(trust, expect, reload=reload)
+        found = hashlib.sha256()
+        done, wanted = 0, next(steps)
+        while True:
+            piece = bytes(self.read(done, wanted)) if wanted else b""
+            if len(piece) < wanted:
+                raise seal_ended(done + len(piece), done + wanted)
+            found.update(piece)
+            done += wanted
+            advanced = _advance(steps, piece)
+            if isinstance(advanced, Verified):
+                break
+            wanted = advanced
+        if found.hexdigest() != digest:
+            raise TransferError(
+                f"storage: {self._path} has digest {found.hexdigest()[:16]}, its record says {digest[:16]}"
+            )
+        self._bytes = done
+        return advanced
 
 
 class _Claim:

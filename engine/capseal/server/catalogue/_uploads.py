@@ -135,9 +135,22 @@ class Uploads:
                 self._check_room(listed, client)
                 await self._storage.put(layout.upload_seal(id, statement), seal)
                 self._began_by.put(id, client)
-        upload = Upload.begin(id, verified)
+        upload = Upload.begin(id, self._seals.lightened(verified, layout.upload_seal(id, statement)))
         await self.look_up(upload)
         return self._keep(upload, trust)
+
+    async def seal_of(self, upload: Upload) -> bytes:
+        """Return an upload's seal. Raises TransferError where storage altered or lost it."""
+        if upload.verified.held is None:
+            return upload.verified.seal.encode()
+        path = layout.upload_seal(upload.id, hashlib.sha256(upload.verified.statement.encode()).hexdigest())
+        try:
+            seal = await self._storage.get(path, most=self._limits.seal_bytes)
+        except FileNotFoundError:
+            raise no_upload(upload.id) from None
+        if (await asyncio.to_thread(hashlib.sha256, seal)).hexdigest() != upload.id:
+            raise TransferError(f"storage: {path} is not the seal of that upload any more")
+        return seal
 
     async def look_up(self, upload: Upload) -> None:
         """Let an upload have what storage lists of it and nobody condemned. Raises TransferError."""

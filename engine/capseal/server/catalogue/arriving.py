@@ -89,7 +89,7 @@ class Upload:
     @property
     def index_bytes(self) -> int:
         """What its indexes take in memory."""
-        return sum(len(one.index.entries) for one in self.payloads if one.index is not None)
+        return sum(one.index.memory_bytes for one in self.payloads if one.index is not None)
 
     @property
     def digests(self) -> set[str]:

@@ -71,7 +71,9 @@ class Catalogue:
         """verify_reads: check what is read against the signed index; retention: what stays when it is collected."""
         self.storage = storage
         self.trusted = Trusted(storage, trust, age_s=limits.pointer_age_s, clock=monotonic, log=log)
-        self.seals = SealReader(storage, self.trusted, role=role, most_bytes=limits.seal_bytes)
+        self.seals = SealReader(
+            storage, self.trusted, role=role, most_bytes=limits.seal_bytes, index_bytes=limits.index_bytes
+        )
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
         self.heads = Heads(self.channels_read, self.trusted, role=role)
@@ -150,7 +152,7 @@ class Catalogue:
         return PayloadReader(self.storage, stored, index, self._verified, self._segments)
 
     async def attachment_index(self, release: ReleaseDescription, name: str) -> bytes:
-        return (await self.seals.index(await self._record(release), name)).entries
+        return (await self.seals.index(await self._record(release), name)).whole()
 
     async def head(self, of: AppChannel) -> bytes | None:
         return (await self.channels_read.pointer(of)).head
@@ -289,7 +291,7 @@ class Catalogue:
         await self.uploads.look_up(upload)
         if not all(one.is_complete for one in upload.payloads):
             raise Problem(INCOMPLETE, what_is_missing(upload))
-        seal = upload.verified.seal.encode()
+        seal = await self.uploads.seal_of(upload)
         upload.verified, trust = await self.seals.accept(seal)
         record = await asyncio.to_thread(_record_of, upload, seal)
         await self.storage.put(record.seal_path, seal)

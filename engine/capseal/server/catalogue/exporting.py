@@ -18,10 +18,10 @@ from functools import partial
 from logging import Logger
 
 from ...bundle.reading_order import check_seal_end, parse_rest, parse_unverified, pull
-from ...constants import DIGEST_BYTES, SEGMENT_BYTES
+from ...constants import DIGEST_BYTES, MAX_ENVELOPE_BYTES, SEGMENT_BYTES
 from ...errors import FormatError, RejectedError, TransferError, UsageError
 from ...format import strictjson
-from ...format.seal import Seal
+from ...format.seal import Seal, seal_bytes_of
 from ...format.signed_index import SignedIndex
 from ...format.tree import segment_count
 from ...http import paths
@@ -273,19 +273,24 @@ class _Exporter:
 
     async def _seal_there(self, release: ReleaseDescription, size: int) -> bytes | None:
         """Return what the tree has as a release's seal, if it has one of a size that may be. size: listed, in bytes."""
-        if not 0 < size <= self._most_seal_bytes:
+        most = self._most_seal(release)
+        if not 0 < size <= most:
             return None
         path = f"{_tree.release_path(release.app_channel, release.sequence)}/{_tree.SEAL}"
         try:
-            return await self._target.get(path, most=self._most_seal_bytes)
+            return await self._target.get(path, most=most)
         except FileNotFoundError:  # another export took it away
             return None
+
+    def _most_seal(self, release: ReleaseDescription) -> int:
+        """Return how large a release's seal may be, in bytes."""
+        return max(self._most_seal_bytes, seal_bytes_of(MAX_ENVELOPE_BYTES, release.payload.size))
 
     async def _seal(self, record: ReleaseRecord) -> tuple[bytes, Seal]:
         """Return a release's seal as it was published. Raises RejectedError, TransferError."""
         release = record.release
         try:
-            data = await self._storage.get(record.seal_path, most=self._most_seal_bytes)
+            data = await self._storage.get(record.seal_path, most=self._most_seal(release))
         except FileNotFoundError as error:
             raise TransferError(f"storage: {record.seal_path} is gone") from error
         found = await asyncio.to_thread(_digest, data)

@@ -336,6 +336,16 @@ class Storage:
         with failures(f"cannot read {size} bytes at {offset} of {path}"):
             return memoryview(self._folder.read_span(path, offset, size))
 
+    def read_again(self, path: str, offset: int, size: int) -> memoryview:
+        """Do what read() does, of a bucket too, in the calling thread, which waits for it.
+
+        Raises FileNotFoundError, TransferError.
+        """
+        if self._folder is not None:
+            return self.read_now(path, offset, size)
+        with failures(f"cannot read {size} bytes at {offset} of {path}"):
+            return memoryview(obstore.get_range(self._store, path, start=offset, length=size))
+
     def open_now(self, path: str) -> int:
         """Return a descriptor of an object in a local folder, in the calling thread. Raises FileNotFoundError."""
         if self._folder is None:
