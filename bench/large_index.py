@@ -1,6 +1,6 @@
 """What a large index takes in memory, held whole or by the level above it: `python -m bench.large_index --tib 8`.
 
-A seal of a bundle of that size is made, of an index alone, and opened as a reader does in fresh processes. One JSON line.
+A seal of a bundle of that size is made, of an index alone, and opened as a reader does, by new processes.
 """
 
 import argparse

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from capseal.cli.demo.memory import CHUNK_BYTES, Touched, touch
 
 from capseal.cli.commands import demo
 from capseal.cli.demo import bundle as steps
 from capseal.cli.demo import memory
+from capseal.cli.demo.memory import CHUNK_BYTES, Touched, touch
 from capseal.cli.demo.scene import DemoFailedError
 from capseal.native import hashing
 from support.command import names, run
