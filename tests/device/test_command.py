@@ -89,17 +89,17 @@ def test_a_damaged_state_is_told_with_its_file_and_the_way_out(device: Device, s
     assert install(device, saved, 2).returncode == 0
 
 
-def test_a_built_in_bundle_or_a_root_that_cannot_be_one_is_a_usage_error(
+def test_a_built_in_bundle_that_is_not_there_and_a_root_that_is_no_folder_are_told(
     device: Device, saved: World, tmp_path: Path
 ) -> None:
     file = tmp_path / "file"
     file.touch()
-    for option, path, message in (
-        ("--builtin", tmp_path / "nosuch", "nosuch: no such file or folder; --builtin has to name what runs"),
-        ("--root", file, "file: not a folder; --root has to name the device's"),
+    for option, path, code, message in (
+        ("--builtin", tmp_path / "nosuch", 3, "nosuch: no such file or folder; --builtin has to name what runs"),
+        ("--root", file, 2, "file: not a folder; --root has to name the device's"),
     ):
         done = device(option, path, "boot")
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.returncode, done.stdout) == (code, "")
         assert message in done.stderr
 
 
