@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import time
@@ -71,6 +72,12 @@ def _git(*arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 and (ROOT / ".git").exists() else None
 
 
+def _extract(files: tarfile.TarFile, into: Path) -> None:
+    # The filter by its attribute: the argument is not in every Python 3.11.
+    files.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+    files.extractall(into)  # noqa: S202 - what git or this script made
+
+
 def copy_sources(into: Path) -> None:
     """Put what is to be built into the new folder `into`: the last commit, or else the folder as it is."""
     archive = _git("archive", "HEAD")
@@ -78,7 +85,7 @@ def copy_sources(into: Path) -> None:
         shutil.copytree(ROOT, into, ignore=MADE)
         return
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(into, filter="data")
+        _extract(files, into)
 
 
 def epoch() -> int:
@@ -89,21 +96,21 @@ def epoch() -> int:
     return int(said)
 
 
-def _build(what: str, source: Path, into: Path, environment: dict[str, str]) -> Path:
-    """Have setuptools call `what` in the folder `source`; return the archive that it made in `into`."""
+def _build(what: str, source: Path, into: Path, environment: dict[str, str]) -> tuple[Path, str]:
+    """Have setuptools call `what` in the folder `source`; return what it made in `into`, and what it said."""
     into.mkdir()
     code = f"from setuptools import build_meta; build_meta.{what}({str(into)!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=source, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{what}: {done.stderr[-4000:]}")
     (made,) = into.iterdir()
-    return made
+    return made, done.stderr
 
 
 def build_sdist(work: Path, out: Path, at: int) -> Path:
     """Build the source distribution: entries by name, no owner, one time, one mode."""
     copy_sources(work / "source")
-    made = _build("build_sdist", work / "source", work / "sdist", os.environ | {"SOURCE_DATE_EPOCH": str(at)})
+    made, _ = _build("build_sdist", work / "source", work / "sdist", os.environ | {"SOURCE_DATE_EPOCH": str(at)})
     with (
         tarfile.open(made) as old,
         (out / made.name).open("wb") as raw,
@@ -113,9 +120,10 @@ def build_sdist(work: Path, out: Path, at: int) -> Path:
     ):
         for member in sorted(old.getmembers(), key=lambda one: one.name):
             runs = member.isdir() or member.mode & 0o100
-            kept = member.replace(mtime=at, mode=0o755 if runs else 0o644, uid=0, gid=0, uname="", gname="", deep=False)
-            kept.pax_headers = {}
-            new.addfile(kept, old.extractfile(member) if member.isfile() else None)
+            content = old.extractfile(member) if member.isfile() else None
+            kept = tarfile.TarInfo(member.name)
+            kept.type, kept.size, kept.mtime, kept.mode = member.type, member.size, at, 0o755 if runs else 0o644
+            new.addfile(kept, content)
     return out / made.name
 
 
@@ -124,12 +132,26 @@ def _compiler(target: Target) -> dict[str, str]:
     zig = (sys.executable, "-m", "ziglang", "cc", "-target", target.zig)
     ours = {
         "CC": shlex.join(zig),
-        "CFLAGS": "-O3 -g0",
+        "CFLAGS": "-O3 -g0 -I../include",
         "LDSHARED": shlex.join((*zig, "-shared", "-s", *target.link)),
         "_PYTHON_HOST_PLATFORM": target.host,
     }
     theirs = ("CPPFLAGS", "CPATH", "C_INCLUDE_PATH", "LDFLAGS", "LIBRARY_PATH", "MACOSX_DEPLOYMENT_TARGET")
     return {name: value for name, value in os.environ.items() if name not in theirs} | ours
+
+
+def _link_headers(work: Path) -> None:
+    """Put the pyconfig.h that Debian has in a folder of its processor's into `work`/include, for every processor.
+
+    Nothing of the limited API depends on what differs between them, all of 64 bits.
+    """
+    common = Path(sysconfig.get_path("include"))
+    own = common.parent / str(sysconfig.get_config_var("MULTIARCH")) / common.name
+    if own.is_dir():
+        for processor in ("x86_64", "aarch64"):
+            folder = work / "include" / f"{processor}-linux-gnu"
+            folder.mkdir(parents=True)
+            (folder / common.name).symlink_to(own)
 
 
 def _make_stub_of_musl(target: Target, work: Path) -> None:
@@ -142,12 +164,13 @@ def _make_stub_of_musl(target: Target, work: Path) -> None:
 def build_wheel(target: Target, sdist: Path, work: Path, out: Path, at: int) -> Path:
     """Build one wheel from the source distribution: entries by name and `RECORD` last, one time, one mode."""
     with tarfile.open(sdist) as files:
-        files.extractall(work, filter="data")
+        _extract(files, work)
     source = work / sdist.name.removesuffix(".tar.gz")
     (source / "setup.cfg").write_text(f"[bdist_wheel]\nplat_name = {target.tag}\n")
     if target.link == MUSL:
         _make_stub_of_musl(target, work)
-    made = _build("build_wheel", source, work / "wheel", _compiler(target) | {"SOURCE_DATE_EPOCH": str(at)})
+    _link_headers(work)
+    made, said = _build("build_wheel", source, work / "wheel", _compiler(target) | {"SOURCE_DATE_EPOCH": str(at)})
     # The format's times begin in 1980, and have no zone.
     when = time.gmtime(max(at, 315532800))[:6]
     with zipfile.ZipFile(made) as old, zipfile.ZipFile(out / made.name, "w", zipfile.ZIP_DEFLATED) as new:
@@ -156,7 +179,7 @@ def build_wheel(target: Target, sdist: Path, work: Path, out: Path, at: int) -> 
         )
         # setup.py has a wheel without the compiled module rather than none; a release has not.
         if MODULE not in names or not old.getinfo(MODULE).file_size:
-            sys.exit(f"{made.name}: capseal._native did not compile")
+            sys.exit(f"{made.name}: capseal._native did not compile: {said[-4000:]}")
         for name in names:
             entry = zipfile.ZipInfo(name, when)
             entry.create_system = 3  # Unix, whatever this is
