@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -62,9 +63,10 @@ def native(wheel: Path) -> bytes:
 def files() -> set[str]:
     """Return what belongs to the project: what git has of the last commit, or, without it, what is in its folders."""
     command = ["git", "ls-tree", "-r", "--name-only", "-z", "HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if (ROOT / ".git").exists() and done.returncode == 0:
-        return set(done.stdout.split("\0")) - {""}
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            return set(done.stdout.split("\0")) - {""}
     found = {path.relative_to(ROOT).as_posix() for name in KEPT for path in (ROOT / name).rglob("*") if path.is_file()}
     return {name for name in found if not MADE.search(name)} | {*FILES, *PAGES}
 
