@@ -1,7 +1,7 @@
 """Keys, trust stores and bundles in memory, for every test. Fixtures of a room's own are in its folder."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import hypothesis
@@ -9,6 +9,7 @@ import pytest
 
 import capseal
 from capseal import Expect, PrivateKey, Role, TrustedKey, TrustStore
+from support.compiled import skip_what_lacks_matching
 
 pytest_plugins = ["support.server_fixtures"]
 
@@ -26,6 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("capseal")
     if not config.option.markexpr:
         config.option.markexpr = "not soak"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip what takes a C compiler where there was none."""
+    report = yield
+    skip_what_lacks_matching(item, report)
+    return report
 
 
 def _key() -> PrivateKey:
