@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from ...trust.store import TrustStore
 
 _MOST_CHANNELS_BYTES = 1024 * 1024
-_TURN_S = 0.001
-"""For how long a thread that parses or encodes keeps the interpreter's lock when the event loop waits for it."""
 
 
 @without_json("its log is JSON, a line for each request, and `/v1` tells the rest")
@@ -138,7 +135,6 @@ def pause_briefly() -> None:
     """
     gc.freeze()
     gc.set_threshold(700, 10, 100)  # the interpreter's own, but for the last, which is 10
-    sys.setswitchinterval(_TURN_S)
 
 
 def _admitted(said: Mapping[str, Any]) -> "tuple[TrustStore, str | None, list[Token]]":
