@@ -64,6 +64,9 @@ ffibuilder.cdef(
                                    const char *fixed, int64_t start, uint8_t *out);
     void capseal_put_directory(const capseal_zip_entries *entries, size_t count, const int64_t *crcs, const char *file,
                                const char *folder, uint8_t *out);
+    size_t capseal_put_directory_of(const uint8_t *piece, size_t piece_bytes, int64_t start, const char *fixed,
+                                    const char *file, const char *folder, size_t *at, size_t *count, uint8_t *out,
+                                    size_t room);
     int capseal_is_cached(int fd, int64_t offset, int64_t size);
     int capseal_can_sync_file_system(int fd);
     int capseal_sync_file_system(int fd);

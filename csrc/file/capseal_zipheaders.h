@@ -12,6 +12,7 @@
 
 #define CAPSEAL_ZIP_LOCAL_BYTES 30
 #define CAPSEAL_ZIP_CENTRAL_BYTES 46
+#define CAPSEAL_ZIP_MAX32 0xffffffffu
 
 /* Entries of a zip; columns of equal length. All numbers fit into the fields of a plain zip. */
 typedef struct {
@@ -36,5 +37,19 @@ void capseal_put_local_headers(const capseal_zip_entries *entries, size_t first,
  */
 void capseal_put_directory(const capseal_zip_entries *entries, size_t count, const int64_t *crcs, const char *file,
                            const char *folder, uint8_t *out);
+
+/*
+ * Writes what the central directory says of the entries of a zip whose local headers lie in a piece of it, one after
+ * the other, from *at on. start: offset of the piece in the zip; fixed, file, folder: as above. Of what is between the
+ * headers not a byte is looked at.
+ *
+ * It ends in front of a header that is not wholly in the piece, differs from the fixed one in what is not open, has no
+ * name, an extra field, or a number that does not fit into a plain zip; behind the piece, where an entry goes on there;
+ * and where out has no room (twice the piece is always enough). Sets *at to where it ends and adds to *count how many
+ * entries there were. Returns the bytes written.
+ */
+size_t capseal_put_directory_of(const uint8_t *piece, size_t piece_bytes, int64_t start, const char *fixed,
+                                const char *file, const char *folder, size_t *at, size_t *count, uint8_t *out,
+                                size_t room);
 
 #endif

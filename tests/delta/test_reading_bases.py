@@ -3,6 +3,7 @@
 import io
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,9 @@ def folder(tmp_path):
     return where
 
 
-def test_any_stretch_of_a_folder_is_the_one_of_its_zip(folder):
+@pytest.mark.parametrize("most", [1, 3, 32])
+def test_any_stretch_of_a_folder_is_the_one_of_its_zip_however_many_files_stay_open(folder, monkeypatch, most):
+    monkeypatch.setattr("capseal.native.filereader._MOST_OPEN", most)
     whole = FolderZip(str(folder)).peek(0, 1 << 20)
     drawn = random.Random(4)
     with delta.open_base(folder) as base:
@@ -61,6 +64,7 @@ def test_any_stretch_of_a_folder_is_the_one_of_its_zip(folder):
             buffer = bytearray(drawn.randint(1, min(base.layout.size - at, drawn.choice((5, 50, 5000, 90_000)))))
             base.read_into(at, memoryview(buffer))
             assert buffer == whole[at : at + len(buffer)]
+        assert len(base._files._open) <= most
 
 
 def test_a_file_that_changes_while_it_is_open_is_noticed_at_the_next_read(folder):
@@ -73,9 +77,9 @@ def test_a_file_that_changes_while_it_is_open_is_noticed_at_the_next_read(folder
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("rows", [1, 7, 4096])
-def test_a_directory_is_the_same_whatever_pieces_and_rows_it_is_made_from(folder, monkeypatch, compiled, rows):
-    monkeypatch.setattr("capseal.delta._zip_directory._ROWS", rows)
+@pytest.mark.parametrize("room", [100, 1000, 1 << 17])
+def test_a_directory_is_the_same_whatever_pieces_and_room_it_is_made_from(folder, monkeypatch, compiled, room):
+    monkeypatch.setattr("capseal.delta._zip_directory.MOST_ENTRY_BYTES", room)
     if not compiled:
         monkeypatch.setattr(headers, "is_there", lambda: False)
     zipped = FolderZip(str(folder))
@@ -114,12 +118,32 @@ def test_copies_that_lie_close_together_in_the_base_are_read_in_one_call(folder,
     assert len(reads) < 10
 
 
+def test_where_not_all_finds_room_a_frame_refers_to_where_most_of_it_was_found():
+    drawn = random.Random(6)
+    base = drawn.randbytes(64 * _planning._DENSE_BYTES)
+    picks = []
+    for window in range(64):
+        for _ in range(60 if window in (5, 6, 40) else 4):
+            at = window * _planning._DENSE_BYTES + drawn.randrange(_planning._DENSE_BYTES - 100)
+            picks.append(base[at : at + 100] + drawn.randbytes(20))
+    drawn.shuffle(picks)
+    matches = _planning.Matches(
+        np.frombuffer(base, np.uint8), np.frombuffer(b"".join(picks), np.uint8), copy_bytes=(256,)
+    )
+    shape = _planning.Shape(
+        frame_bytes=1 << 20, reference_bytes=3 * _planning._DENSE_BYTES, history_bytes=0, margin_bytes=1024
+    )
+    (planned,) = _planning.Plan(matches, copy_bytes=256).blocks(shape)
+    size = _planning._DENSE_BYTES
+    assert [(r.at, r.size) for r in planned.instructions.ranges] == [(5 * size, 2 * size), (40 * size, size)]
+
+
 def test_ways_that_take_a_device_too_long_are_not_tried(versions, monkeypatch):
     """One of many small copies and references is left for one of large ones; there is a recipe in any case."""
     old, new = versions
     sized = []
     for place_s in (0.0, 1.0):
-        monkeypatch.setattr(_planning, "_PLACE_S", place_s)
+        monkeypatch.setattr(_planning, "_OPERATION_S", place_s)
         recipe, out = io.BytesIO(), io.BytesIO()
         sized.append(delta.make_recipe(old, new, recipe))
         delta.apply_recipe(old, io.BytesIO(recipe.getvalue()), out)

@@ -191,6 +191,52 @@ static void test_zip_headers(void)
     }
 }
 
+/* Of a zip only headers are read, however it ends; and nothing is written that does not fit. */
+static void test_zip_directory(void)
+{
+    static const char names[] = "a.js\0b/\0b/c.bin";
+    static const int64_t name_at[] = {0, 5, 8, 16}, methods[] = {8, 0, 0}, packed[] = {3, 0, 5}, sizes[] = {9, 0, 5};
+    static const int64_t starts[] = {0, 37, 69}, crcs[] = {0x04030201, 0, 0xffffffff};
+    const capseal_zip_entries entries = {names, name_at, methods, packed, sizes, starts};
+    const size_t ends[] = {0, 34, 69, 106}, zip_bytes = 111, central = 3 * CAPSEAL_ZIP_CENTRAL_BYTES + 4 + 2 + 7;
+    char local[CAPSEAL_ZIP_LOCAL_BYTES], file[CAPSEAL_ZIP_CENTRAL_BYTES], folder[CAPSEAL_ZIP_CENTRAL_BYTES];
+    uint8_t zip[111], expected[3 * CAPSEAL_ZIP_CENTRAL_BYTES + 13];
+    memset(zip, 'x', sizeof zip), memset(local, 0, sizeof local), memset(file, 0, sizeof file);
+    memcpy(local, "PK\3\4ab", 6), memcpy(file, "PK\1\2", 4), memcpy(folder, file, sizeof file);
+    capseal_put_local_headers(&entries, 0, 3, crcs, local, 0, zip);
+    capseal_put_directory(&entries, 3, crcs, file, folder, expected);
+    for (size_t size = 0; size <= zip_bytes; size++) {
+        struct guarded piece = guarded(size, 1);
+        memcpy(piece.bytes, zip, size);
+        for (size_t room = 0; room <= central; room++) {
+            struct guarded out = guarded(room, 1);
+            size_t at = 0, count = 0;
+            size_t written = capseal_put_directory_of(piece.bytes, size, 0, local, file, folder, &at, &count,
+                                                      out.bytes, room);
+            CHECK(written <= room && memcmp(out.bytes, expected, written) == 0, "%zu bytes, room %zu", size, room);
+            size_t there = (size_t)(size >= ends[1]) + (size >= ends[2]) + (size >= ends[3]);
+            CHECK(count <= there && (room < central || count == there), "%zu entries of %zu bytes", count, size);
+            release(out);
+        }
+        release(piece);
+    }
+    for (size_t i = 0; i < CAPSEAL_ZIP_LOCAL_BYTES; i++) {
+        int is_open = (i >= 8 && i < 10) || (i >= 14 && i < 27); /* at 27 it says that the name has 260 bytes */
+        size_t at = 0, count = 0;
+        zip[i] ^= 1;
+        size_t written = capseal_put_directory_of(zip, 69, 0, local, file, folder, &at, &count, expected, central);
+        CHECK(is_open ? count > 0 : written == 0 && at == 0 && count == 0, "byte %zu is not as it should be", i);
+        zip[i] ^= 1;
+    }
+    memset(zip + 18, 0xff, 4);
+    size_t at = 0, count = 0;
+    capseal_put_directory_of(zip, sizeof zip, 0, local, file, folder, &at, &count, expected, central);
+    CHECK(count == 0 && at == 0, "a size of zip64");
+    at = sizeof zip + 7;
+    capseal_put_directory_of(zip, sizeof zip, 0, local, file, folder, &at, &count, expected, central);
+    CHECK(count == 0 && at == sizeof zip + 7, "a place behind the piece");
+}
+
 int main(int argc, char **argv)
 {
     fill_pool();
@@ -201,6 +247,7 @@ int main(int argc, char **argv)
     }
     test_refusals();
     test_zip_headers();
+    test_zip_directory();
     for (int k = 0; k < capseal_kernel_count(); k++) {
         if (!capseal_kernel_usable(k)) {
             printf("%s: not usable here\n", capseal_kernel_name(k));

@@ -199,6 +199,7 @@ def test_every_function_in_c_that_takes_bytes_is_of_hashing_or_of_matching():
     assert {name for name in taking if not name.startswith(("capseal_sha256_", "capseal_match_"))} == {
         *("capseal_contains", "capseal_unmap", "capseal_write_files"),  # looks for a word; only hand on
         "capseal_send_checked",  # of a server: hashes ciphertext, and sends it
+        "capseal_put_directory_of",  # reads the headers of a zip that is rebuilt, and goes past what is between them
     }
     matching = {path.name for path in (ROOT / "csrc").rglob("*.[ch]") if "capseal_match_" in path.read_text()}
     assert matching == {"capseal_match.h", "match.c"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import FormatError, UsageError
-from ..native.filereader import FILE, FOLDER, OTHER
+from ..native.filereader import FOLDER, OTHER
 from ..native.filereader import list_folder as list_one
 from ._own_files import is_sealed
 from ._private_keys import KEY_ENDINGS, MAX_KEY_BYTES, refuse_label
@@ -23,15 +23,20 @@ _STORES = ({b"state.json", b"state.lock", b"bundles"}, {b"releases", b"payloads"
 
 _TELLING = frozenset({b"sealed", b"seal", b"payload", b"pem", b"key", b"p8", b"capgo_key_v2", b"capgo_key"})
 """What may follow the last dot of a name that needs a closer look."""
-Shipped = tuple[bytes, int, int]
-"""Name in the zip, a folder's with a final '/'; size, -1 of a folder; time of the last change in nanoseconds."""
+_TELLS = b"\\.(?:" + b"|".join(sorted(_TELLING)) + b")\0"
 
 
 @dataclass(slots=True)
 class Listing:
-    """What ships, sorted by name, and what does not. left_out, doubtful: paths, a folder's with a final '/'."""
+    """What ships, sorted by name, and what does not. left_out, doubtful: paths, a folder's with a final '/'.
 
-    shipped: list[Shipped] = field(default_factory=list)
+    Of what ships, in columns, since tens of thousands of rows would keep the garbage collector busy: names in the zip,
+    a folder's with a final '/'; sizes, -1 of a folder; times of the last change in nanoseconds.
+    """
+
+    names: list[bytes] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    changed_ns: list[int] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
 
@@ -57,14 +62,17 @@ class _Lister:
 
     def list(self) -> Listing:
         self._visit(b"")
-        shipped = self._listing.shipped
-        shipped.sort()
-        paths = _decoded([name for name, _, _ in shipped], self._folder)
+        listing = self._listing
+        paths = _decoded(listing.names, self._folder)
+        order = sorted(range(len(paths)), key=paths.__getitem__)  # as text, which sorts as its UTF-8 does, but faster
         try:
-            check_tree(paths, limit=self._entries)
+            check_tree([paths[at] for at in order], limit=self._entries)
         except FormatError as error:
             raise UsageError(f"{self._folder}: {error}") from None
-        return self._listing
+        listing.names = [listing.names[at] for at in order]
+        listing.sizes = [listing.sizes[at] for at in order]
+        listing.changed_ns = [listing.changed_ns[at] for at in order]
+        return listing
 
     def _visit(self, prefix: bytes) -> None:
         """Take what is in a folder. prefix: its path with a final '/', empty for the root."""
@@ -78,35 +86,26 @@ class _Lister:
         ):
             self._leave_out(prefix)
             return
-        shipped = self._listing.shipped
-        if prefix:
-            shipped.append((prefix, -1, 0))
+        files = [number for number, kind in enumerate(kinds) if kind != FOLDER]
+        below = [name for name, kind in zip(names, kinds, strict=True) if kind == FOLDER]
         if self._needs_a_look(there, kinds):
-            for name, kind, size, changed in zip(names, kinds, sizes, changed_ns, strict=True):
-                if kind != FOLDER and self._ships(prefix, name, kind, size, there):
-                    shipped.append((prefix + name, size, changed))
-            below = [
-                name
-                for name, kind in zip(names, kinds, strict=True)
-                if kind == FOLDER and self._ships(prefix, name, kind, 0, there)
-            ]
-        elif FOLDER in kinds:
-            below = [name for name, kind in zip(names, kinds, strict=True) if kind == FOLDER]
-            shipped += [
-                (prefix + name, size, changed)
-                for name, kind, size, changed in zip(names, kinds, sizes, changed_ns, strict=True)
-                if kind == FILE
-            ]
-        else:
-            below = []
-            shipped += zip([prefix + name for name in names], sizes, changed_ns, strict=True)
-        if len(shipped) > self._entries:
+            files = [at for at in files if self._ships(prefix, names[at], kinds[at], sizes[at], there)]
+            below = [name for name in below if self._ships(prefix, name, FOLDER, 0, there)]
+        listing = self._listing
+        if prefix:
+            listing.names.append(prefix)
+            listing.sizes.append(-1)
+            listing.changed_ns.append(0)
+        listing.names += [prefix + names[at] for at in files]
+        listing.sizes += [sizes[at] for at in files]
+        listing.changed_ns += [changed_ns[at] for at in files]
+        if len(listing.names) > self._entries:
             raise UsageError(
                 f"{self._folder}: more than {self._entries} files and folders; ship fewer, or pack them into files"
             )
         for name in below:
             if name == _DOUBTFUL:
-                self._listing.doubtful.append(os.fsdecode(prefix + name) + "/")
+                listing.doubtful.append(os.fsdecode(prefix + name) + "/")
             self._visit(prefix + name + b"/")
 
     def _needs_a_look(self, names: set[bytes], kinds: Collection[int]) -> bool:
@@ -116,7 +115,8 @@ class _Lister:
             or self._outputs
             or OTHER in kinds
             or not _NEVER_SHIPPED.isdisjoint(names)
-            or not _TELLING.isdisjoint([name.rpartition(b".")[2] for name in names])
+            or not _TELLING.isdisjoint(names)
+            or re.search(_TELLS, b"\0".join(names) + b"\0")
         )
 
     def _ships(self, prefix: bytes, name: bytes, kind: int, size: int, siblings: Collection[bytes]) -> bool:

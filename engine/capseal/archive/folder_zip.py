@@ -18,7 +18,7 @@ from zlib_ng.zlib_ng import crc32
 
 from ..errors import FormatError, UsageError
 from ..native import processors
-from ..native.filereader import FileTable, OpenFile
+from ..native.filereader import FileTable, OpenFiles
 from ._listing import list_folder
 from ._private_keys import KeySearch, hints_at_private_key, private_key_found
 from .check import ArchiveLimits, check_sizes
@@ -61,9 +61,7 @@ class FolderZip:
         listing = list_folder(folder, exclude=exclude, leave_out=leave_out, entries=limits.entries)
         self.left_out, self.doubtful = listing.left_out, listing.doubtful
         self._folder = os.path.abspath(folder)
-        self._names = [name for name, _, _ in listing.shipped]
-        self._sizes = [size for _, size, _ in listing.shipped]
-        self._changed_ns = [changed_ns for _, _, changed_ns in listing.shipped]
+        self._names, self._sizes, self._changed_ns = listing.names, listing.sizes, listing.changed_ns
         self._lock = threading.Lock()
         self._directory: bytes | None = None
         self._deflated: Deflated | None = None
@@ -85,9 +83,19 @@ class FolderZip:
             raise
 
     @property
-    def entries(self) -> Iterator[tuple[bytes, int, int]]:
-        """Of each entry: name, a folder's with a final '/'; size in bytes, -1 of a folder; offset of its header."""
-        return zip(self._names, self._sizes, self._starts, strict=True)
+    def names(self) -> Sequence[bytes]:
+        """Of each entry, a folder's with a final '/'."""
+        return self._names
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Of what is in each file, in bytes, 0 of a folder."""
+        return self._contents
+
+    @property
+    def starts(self) -> Sequence[int]:
+        """Offset of each entry's header."""
+        return self._starts
 
     @property
     def directory_at(self) -> int:
@@ -127,9 +135,9 @@ class FolderZip:
         self.read_into(offset, memoryview(data))
         return bytes(data)
 
-    def open_files(self) -> "OpenFile":
-        """Return what reads its stored files in part, one of which stays open. By one thread at a time."""
-        return OpenFile(self._table, self._data_at, self._packed)
+    def open_files(self) -> "OpenFiles":
+        """Return what reads its stored files in part, a few of which stay open. By one thread at a time."""
+        return OpenFiles(self._table, self._data_at, self._packed)
 
     def rebase(self, offset: int) -> None:
         """A zip starts at its first byte. Raises UsageError for any other."""
@@ -148,10 +156,10 @@ class FolderZip:
     def _lay_out(self) -> None:
         names, packed, sizes = self._names, self._packed, self._sizes
         heads = local_header_bytes(names, packed, sizes)
-        ends = list(accumulate(map(int.__add__, heads, packed)))
+        ends = list(accumulate([head + size for head, size in zip(heads, packed, strict=True)]))
         self._directory_at = ends[-1] if ends else 0
         self._starts = [0, *ends[:-1]] if ends else []
-        self._data_at = list(map(int.__add__, self._starts, heads))
+        self._data_at = [start + head for start, head in zip(self._starts, heads, strict=True)]
         size = directory_bytes(names, packed, sizes, self._starts, self._directory_at)
         check_directory_bytes(size)
         self._bytes = self._directory_at + size + end_bytes(len(names), size, self._directory_at)

@@ -4,7 +4,7 @@ import stat
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..native.zipheaders import ZipEntries, is_there
+from ..native.zipheaders import ZipEntries, is_there, put_directory_of
 from .directory import CENTRAL, END, END64, LOCATOR64, MAX16, MAX32, UNIX, UTF8_NAME, ZIP64_EXTRA
 from .local_headers import LOCAL
 
@@ -14,6 +14,8 @@ _TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, the first moment that a zip ca
 _FILE_ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 _FOLDER_ATTRIBUTES = (stat.S_IFDIR | 0o755) << 16 | 0x10
 _MAX_SHORT_COUNT = MAX16
+MOST_ENTRY_BYTES = CENTRAL.size + MAX16 + 28
+"""Of what the directory says of one entry, with all of zip64's fields."""
 _SLASH = ord("/")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _LONG_SIZES = struct.Struct("<2H2Q")  # zip64 in a local header: both sizes, whichever did not fit
@@ -47,7 +49,7 @@ class Headers:
         self._columns = (names, methods, packed, sizes, starts)
         self._directory_at = directory
         self._entries: ZipEntries | None = None
-        if is_there() and directory < MAX32 and max((*packed, *sizes), default=0) < MAX32:
+        if is_there() and directory < MAX32 and _are_short(packed, sizes):
             self._entries = ZipEntries(*self._columns)
 
     def put_local(self, first: int, crcs: Sequence[int], start: int, buffer: memoryview) -> None:
@@ -73,12 +75,17 @@ class Headers:
 
 def local_header_bytes(names: Sequence[bytes], packed: Sequence[int], sizes: Sequence[int]) -> list[int]:
     """Return how long each local header is."""
-    if max((*packed, *sizes), default=0) < MAX32:
+    if _are_short(packed, sizes):
         return [LOCAL.size + len(name) for name in names]
     return [
         LOCAL.size + len(name) + (20 if max(two) >= MAX32 else 0)
         for name, *two in zip(names, packed, sizes, strict=True)
     ]
+
+
+def _are_short(*columns: Sequence[int]) -> bool:
+    """Say whether all numbers fit into a plain zip's fields."""
+    return all(max(column, default=0) < MAX32 for column in columns)
 
 
 def put_local_headers(buffer: memoryview, start: int, rows: Iterable[Row]) -> None:
@@ -104,7 +111,7 @@ def directory_bytes(
 ) -> int:
     """Return how long the directory is, which starts at that offset, without the end records."""
     size = CENTRAL.size * len(names) + sum(map(len, names))
-    if start >= MAX32 or max((*packed, *sizes), default=0) >= MAX32:
+    if start >= MAX32 or not _are_short(packed, sizes):
         for values in zip(packed, sizes, offsets, strict=True):
             large = sum(value >= MAX32 for value in values)
             size += 8 * large + 4 if large else 0
@@ -121,17 +128,6 @@ def directory(rows: Iterable[Row], start: int) -> bytes:
     pieces = [directory_entry(row) for row in rows]
     joined = b"".join(pieces)
     return joined + end_records(len(pieces), len(joined), start)
-
-
-def directory_entries(rows: Sequence[Row]) -> bytes:
-    """Return what the central directory says of entries, one after the other."""
-    if not is_there() or max((max(packed, size, offset) for _, _, _, packed, size, offset in rows), default=0) >= MAX32:
-        return b"".join(map(directory_entry, rows))
-    names, methods, crcs, packed_sizes, sizes, offsets = zip(*rows, strict=True) if rows else ((),) * 6
-    entries = bytearray(CENTRAL.size * len(rows) + sum(map(len, names)))
-    columns = ZipEntries(names, methods, packed_sizes, sizes, offsets)
-    columns.put_directory(crcs, _FIXED_FILE, _FIXED_FOLDER, entries)
-    return bytes(entries)
 
 
 def directory_entry(row: Row) -> bytes:
@@ -170,27 +166,17 @@ def read_local_header(data: bytes) -> tuple[bytes, int, int, int, int] | None:
     return name, method, crc, packed, size
 
 
-def read_plain_headers(buffer: memoryview, at: int, offset: int) -> tuple[list[Row], int]:
-    """Return a row of each entry from `at` on whose header lies whole in the buffer, and where the next one starts.
+def put_directory_entries(piece: memoryview, at: int, offset: int, buffer: bytearray) -> tuple[int, int, int]:
+    """Write what the directory says of the entries from `at` on whose plain local headers lie whole in a piece.
 
-    offset: of the buffer in the zip. It ends in front of a header that is not all there, has sizes of its own, or is
-    anybody else's, which read_local_header() tells apart; and behind the buffer, where data goes on there.
+    offset: of the piece in the zip; buffer: MOST_ENTRY_BYTES or more. Returns how many there were, how many bytes they
+    take in the buffer, and where it ended: in front of a header that is not all there, has sizes of its own, or is
+    anybody else's, which read_local_header() tells apart; behind the piece, where an entry goes on there; or where the
+    buffer was full. Does nothing where it is built without a C compiler.
     """
-    rows: list[Row] = []
-    unpack_from, fixed_bytes, size_of_buffer = LOCAL.unpack_from, LOCAL.size, len(buffer)
-    while at + fixed_bytes <= size_of_buffer:
-        signature, version, flags, method, time, date, crc, packed, size, name_bytes, extra_bytes = unpack_from(
-            buffer, at
-        )
-        data_at = at + fixed_bytes + name_bytes
-        if (
-            data_at > size_of_buffer or extra_bytes or not name_bytes or version != _VERSION or flags != UTF8_NAME
-            or time != _TIME or date != _DATE or signature != _LOCAL_SIGNATURE
-        ):  # fmt: skip
-            break
-        rows.append((bytes(buffer[at + fixed_bytes : data_at]), method, crc, packed, size, offset + at))
-        at = data_at + packed
-    return rows, at
+    if not is_there():
+        return 0, 0, at
+    return put_directory_of(piece, at, offset, (_FIXED_LOCAL, _FIXED_FILE, _FIXED_FOLDER), buffer)
 
 
 def local_header_length(start: bytes) -> int | None:

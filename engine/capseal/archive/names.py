@@ -33,6 +33,7 @@ _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}
     | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789\u00b9\u00b2\u00b3"}
 )
+_DEVICE_PARTS = f"\0(?:{'|'.join(re.escape(name) for name in sorted(_DEVICES) if name.isascii())})[.\0]"
 
 
 def shown(path: str) -> str:
@@ -165,15 +166,16 @@ def _is_plain_tree(paths: Sequence[str], limit: int) -> bool:
     if len(paths) > limit or not text.isascii() or text.encode().translate(None, _PLAIN_BYTES):
         return False
     text = text.replace("/\0", "\0").lower()
-    if text[0] == "/" or any(odd in text for odd in (".\0", " \0", "./", " /", " .", "//", "\0/")):
-        return False
     lowered = text[:-1].split("\0")
-    if max(map(len, lowered)) > MAX_NAME_BYTES:
+    longest = max(map(len, lowered))
+    if longest > MAX_NAME_BYTES:
         return False
-    if any(path.count("/") >= MAX_LEVELS for path in lowered if len(path) >= 2 * MAX_LEVELS):
+    if longest >= 2 * MAX_LEVELS and any(path.count("/") >= MAX_LEVELS for path in lowered):
         return False
-    parts = set(text.replace("/", "\0").split("\0"))
-    return len(set(lowered)) == len(paths) and _DEVICES.isdisjoint([part.partition(".")[0] for part in parts])
+    parts = "\0" + text.replace("/", "\0")
+    if "\0\0" in parts or ".\0" in parts or (" " in parts and (" \0" in parts or " ." in parts)):
+        return False
+    return len(set(lowered)) == len(paths) and not re.search(_DEVICE_PARTS, parts)
 
 
 def check_length(path: str) -> None:

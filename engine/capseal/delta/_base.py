@@ -6,7 +6,6 @@ stored zip of them has it, header and then content. No directory.
 
 import hashlib
 import os
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -53,10 +52,8 @@ def listing_digest(entries: Iterable[tuple[bytes, int]]) -> bytes:
     entries: in order, name and size in bytes, 0 of a folder. It tells one base from another without reading the
     files; what they hold is proven by what is rebuilt from them.
     """
-    sha256 = hashlib.sha256()
-    for name, size in entries:
-        sha256.update(name + b"\0" + size.to_bytes(8, "big"))
-    return sha256.digest()
+    rows = [name + b"\0" + size.to_bytes(8, "big") for name, size in entries]
+    return hashlib.sha256(b"".join(rows)).digest()
 
 
 def open_base(base: "str | os.PathLike[str] | Base") -> "Base":
@@ -97,18 +94,18 @@ class FolderBase(_Closed):
         from ..archive.folder_zip import FolderZip  # here, since a zip needs none
 
         self._zip = FolderZip(folder)
-        self._file = self._zip.open_files()
-        self.layout = Layout([start for _, _, start in self._zip.entries], self._zip.directory_at)
-        self.entries = sum(1 for _ in self._zip.entries)
-        self.digest = listing_digest((name, max(0, size)) for name, size, _ in self._zip.entries)
+        self._files = self._zip.open_files()
+        self.layout = Layout(self._zip.starts, self._zip.directory_at)
+        self.entries = len(self._zip.names)
+        self.digest = listing_digest(zip(self._zip.names, self._zip.sizes, strict=True))
 
     def read_into(self, at: int, buffer: memoryview) -> None:
-        # Most of what recipes copy lies in one large file, which stays open.
-        if not self._file.read_into(at, buffer):
+        # Most of what recipes copy lies in few large files, which stay open.
+        if not self._files.read_into(at, buffer):
             self._zip.read_into(at, buffer)
 
     def close(self) -> None:
-        self._file.close()
+        self._files.close()
         self._zip.close()
 
 
@@ -175,6 +172,8 @@ class ZipBase(EntriesBase):
 
     def __init__(self, source: Source) -> None:
         """Raises FormatError, UsageError where it cannot be read at any place, OSError."""
+        import tempfile  # here, since a folder needs none, and it loads as much as all of this room
+
         self._source = source
         archive = check_archive(source.peek, _checked_size(source), limits=_LIMITS)
         members = dict(sorted(_named(archive)))

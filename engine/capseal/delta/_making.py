@@ -29,7 +29,8 @@ _MIB = 1024 * 1024
 _LEVEL = 12
 _HIGHEST_LEVEL = 19
 _INSTRUCTION_LEVEL = 19
-_COPY_BYTES = (256, 1024)
+_COPY_BYTES = (256, 512, 1024)
+_BETWEEN_BYTES = 512  # is tried only where smaller copies are too many for a device
 _SHAPES = (
     Shape(frame_bytes=8 * _MIB, reference_bytes=32 * _MIB, history_bytes=8 * _MIB, margin_bytes=4096),
     Shape(frame_bytes=4 * _MIB, reference_bytes=16 * _MIB, history_bytes=0, margin_bytes=4096),
@@ -155,6 +156,8 @@ def _tries(old: Any, new: NewContent, layout: Layout, threads: ThreadPoolExecuto
     chosen: list[tuple[Plan, Shape]] = []
     ways = [(Plan(matches, copy_bytes=copy_bytes), shape) for copy_bytes in _COPY_BYTES for shape in _SHAPES]
     for plan, shape in ways:
+        if chosen and plan.copy_bytes == _BETWEEN_BYTES:
+            continue
         cost_s = plan.cost_bytes(shape, _REFERENCE_COST) / _LEVEL_BYTES_PER_S
         if (not chosen or cost_s <= left_s) and plan.fits_devices(shape):
             left_s -= cost_s

@@ -22,6 +22,7 @@ _MAX_OPERATIONS = 16 * 1024  # of a block, so that its instructions stay far bel
 _MAX_RANGES = 16 * 1024
 _REFERENCE_SHARE = 1.0  # of the new content: so much of the base all references have, besides the first 32 MiB
 _GAP_BYTES = 4096  # of the base between two ranges, that cost a device no more than a range of their own
+_DENSE_BYTES = 16 * 1024  # of the base, that are referred to as a whole or not at all where not all finds room
 _NEAR_BYTES = 256 * 1024  # how far a frame's neighbours in the base are looked at
 # What a device is promised (docs/delta.md, What it costs), and what it takes of that: fitted to what was measured.
 _PROMISED_S, _PROMISED_BYTES_PER_S = 0.3, 500e6
@@ -29,7 +30,7 @@ _START_S = 0.09
 _NEW_S_PER_BYTE = 1.0e-9  # to copy and hash
 _FRAME_S_PER_BYTE = 1.5e-9  # to unpack
 _REFERENCE_S_PER_BYTE = 0.8e-9  # to read, and to hand over
-_PLACE_S = 3e-6  # for each range and operation
+_RANGE_S, _OPERATION_S = 3e-6, 5e-6  # for each: a copy is often from another file than the one before
 _WIDEST_FIRST = (1 << 20, 1 << 18, 1 << 16, 1 << 14, 1 << 12, 1 << 10, 256, 64)
 
 
@@ -86,7 +87,7 @@ class Plan:
 
     def __init__(self, matches: Matches, *, copy_bytes: int) -> None:
         """copy_bytes: matches at least that long are copied."""
-        self.base = matches.base
+        self.base, self.copy_bytes = matches.base, copy_bytes
         self._base_bytes, self._fresh_bytes = len(matches.base), matches.fresh_bytes
         header_bytes = matches.header_bytes
         is_long = matches.rows[:, 2] >= copy_bytes
@@ -138,7 +139,8 @@ class Plan:
             + self._fresh_bytes * _NEW_S_PER_BYTE
             + self.residual_bytes * _FRAME_S_PER_BYTE
             + referred * _REFERENCE_S_PER_BYTE
-            + (ranges + operations) * _PLACE_S
+            + ranges * _RANGE_S
+            + operations * _OPERATION_S
         )
         return device_s <= _PROMISED_S + self._fresh_bytes / _PROMISED_BYTES_PER_S
 
@@ -199,11 +201,10 @@ class Plan:
             if int((stretches[:, 1] - stretches[:, 0]).sum()) <= room and len(stretches) <= _MAX_RANGES:
                 break
         else:
-            # Those that most of it was found in are worth most; the others do not fit.
-            stretches = self._merged(like[:, 1], like[:, 1] + like[:, 2], gap=256)
-            by_size = np.argsort(stretches[:, 0] - stretches[:, 1], kind="stable")[:_MAX_RANGES]
-            total = np.cumsum((stretches[:, 1] - stretches[:, 0])[by_size])
-            stretches = stretches[np.sort(by_size[total <= room])]
+            # Where most of it was found; all of it does not fit.
+            found = np.bincount(like[:, 1] // _DENSE_BYTES, weights=like[:, 2])
+            densest = np.argsort(-found, kind="stable")[: min(room // _DENSE_BYTES, np.count_nonzero(found))]
+            stretches = self._merged(densest * _DENSE_BYTES, (densest + 1) * _DENSE_BYTES, gap=0)
         return [Range(low, high - low) for low, high in stretches.tolist()]
 
     def _merged(self, low: Rows, high: Rows, *, gap: int) -> Rows:

@@ -1,31 +1,27 @@
 """The directory of one of capseal's own zips, made again from the zip as it passes (docs/delta.md, Directory)."""
 
-from ..archive.directory import CENTRAL
 from ..archive.headers import (
-    Row,
-    directory_entries,
+    MOST_ENTRY_BYTES,
+    directory_entry,
     end_records,
     local_header_length,
+    put_directory_entries,
     read_local_header,
-    read_plain_headers,
 )
 from ..archive.local_headers import LOCAL
 from ..errors import FormatError
-
-_ROWS = 4096  # that are made into directory entries together
 
 
 class DirectoryMaker:
     """Is fed what stands in front of the directory, in order, and gives the directory.
 
-    most_bytes: how large it may become. Memory: the directory, and some thousand rows of it.
+    most_bytes: how large it may become. Memory: the directory, and 128 KiB.
     """
 
     def __init__(self, *, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._entries = bytearray()
-        self._rows: list[Row] = []  # that are not among the entries yet
-        self._rows_bytes = 0
+        self._made = bytearray(2 * MOST_ENTRY_BYTES)  # entries that were made together last
         self._count = 0
         self._at = 0  # of what comes next
         self._next = 0  # where the next header starts
@@ -36,10 +32,10 @@ class DirectoryMaker:
         start, self._at = self._at, self._at + len(piece)
         while self._next + len(self._head) < self._at:
             if not self._head:
-                rows, after = read_plain_headers(piece, self._next - start, start)
-                if rows:
+                count, made_bytes, after = put_directory_entries(piece, self._next - start, start, self._made)
+                if count:
                     self._next = start + after
-                    self._take(rows)
+                    self._take(count, memoryview(self._made)[:made_bytes])
                     continue
             done = self._next + len(self._head) - start
             needed = LOCAL.size
@@ -56,7 +52,6 @@ class DirectoryMaker:
         """Return the directory and the end records. Raises FormatError unless the last entry has just ended."""
         if self._at != self._next or self._head:
             raise FormatError(f"recipe: its zip ends at byte {self._at}, in the middle of entry {self._count}")
-        self._put_rows()
         return bytes(self._entries) + end_records(self._count, len(self._entries), self._at)
 
     def _take_one(self, head: bytes) -> None:
@@ -64,21 +59,13 @@ class DirectoryMaker:
         if found is None:
             raise FormatError(f"recipe: no header of capseal's own at byte {self._next} of the zip that it rebuilds")
         name, method, crc, packed, size = found
-        row = name, method, crc, packed, size, self._next
+        entry = directory_entry((name, method, crc, packed, size, self._next))
         self._next += len(head) + packed
         self._head.clear()
-        self._take([row])
+        self._take(1, memoryview(entry))
 
-    def _take(self, rows: list[Row]) -> None:
-        self._count += len(rows)
-        self._rows += rows
-        self._rows_bytes += CENTRAL.size * len(rows) + sum(len(row[0]) for row in rows)
-        if len(self._entries) + self._rows_bytes > self._most_bytes:
+    def _take(self, count: int, entries: memoryview) -> None:
+        if len(self._entries) + len(entries) > self._most_bytes:
             raise FormatError(f"recipe: its zip's directory has more than the {self._most_bytes} bytes declared")
-        if len(self._rows) >= _ROWS:
-            self._put_rows()
-
-    def _put_rows(self) -> None:
-        self._entries += directory_entries(self._rows)
-        self._rows.clear()
-        self._rows_bytes = 0
+        self._entries += entries
+        self._count += count

@@ -32,6 +32,8 @@ _NAMES_BYTES = 8 * 1024
 _MAX_NAMES_BYTES = 1 << 30
 _ROW_BYTES = 24
 _BYTES_PER_NAME = 16  # how many are expected to fit
+_MOST_OPEN = 32
+_ENTRY_BYTES = 12  # of an entry with the shortest name, in a folder of ext4
 
 
 def list_folder(path: bytes) -> Listed:
@@ -50,7 +52,10 @@ def list_folder(path: bytes) -> Listed:
             return bytes(names).split(b"\0", count)[:count], fields[0::3], fields[1::3], fields[2::3]
         if count != -errno.ENOBUFS or names_bytes >= _MAX_NAMES_BYTES:
             raise OSError(-count, os.strerror(-count), os.fsdecode(path))
-        names_bytes *= 8
+        # On most file systems a folder is longer than its names; where not, it goes on as before.
+        names_bytes = max(
+            8 * names_bytes, min(_MAX_NAMES_BYTES, os.stat(path).st_size * _BYTES_PER_NAME // _ENTRY_BYTES)
+        )
 
 
 def _list_folder(path: bytes) -> Listed:
@@ -90,7 +95,7 @@ class FileTable:
         self._fields = (sizes, changed_ns, data_at)
         if _lib is not None:
             self._blob = b"\0".join(names) + b"\0"
-            starts = accumulate((len(name) + 1 for name in names[:-1]), initial=0)
+            starts = accumulate([len(name) + 1 for name in names[:-1]], initial=0)
             self._columns = [
                 _ffi.from_buffer("int64_t[]", array("q", column))
                 for column in (list(starts), sizes, changed_ns, data_at)
@@ -158,8 +163,8 @@ class FileTable:
         raise OSError(error, os.strerror(error), path)
 
 
-class OpenFile:
-    """The file of a table that was read last, which stays open: for many small reads of the same.
+class OpenFiles:
+    """The files of a table that were read last, which stay open, a few: for many small reads of the same.
 
     data_at: where each file's data starts in the whole, rising; sizes: bytes.
     """
@@ -167,8 +172,9 @@ class OpenFile:
     def __init__(self, table: FileTable, data_at: Sequence[int], sizes: Sequence[int]) -> None:
         self._table = table
         self._columns = data_at, sizes
-        self._fd = -1
-        self._number = self._start = self._stop = 0
+        self._open: dict[int, int] = {}  # descriptors by numbers, the one that was opened first in front
+        self._fd = self._number = -1  # of the file that was read last
+        self._start = self._stop = 0
         self._listed = (0, 0)
 
     def read_into(self, start: int, buffer: memoryview) -> bool:
@@ -177,7 +183,7 @@ class OpenFile:
         Raises SourceChangedError where it is not as it was listed, OSError.
         """
         stop = start + len(buffer)
-        if (start < self._start or stop > self._stop) and not self._open(start, stop):
+        if (start < self._start or stop > self._stop) and not self._turn_to(start, stop):
             return False
         done = start
         while done < stop:
@@ -191,19 +197,22 @@ class OpenFile:
         return True
 
     def close(self) -> None:
-        """Close it; calling it again does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+        """Close them; calling it again does nothing."""
+        while self._open:
+            os.close(self._open.popitem()[1])
         self._start = self._stop = 0
 
-    def _open(self, start: int, stop: int) -> bool:
+    def _turn_to(self, start: int, stop: int) -> bool:
         data_at, sizes = self._columns
         number = bisect_right(data_at, start) - 1
         if number < 0 or stop > data_at[number] + sizes[number]:
             return False
-        self.close()
-        self._fd = self._table.open(number)
-        self._number, self._start, self._stop = number, data_at[number], data_at[number] + sizes[number]
+        fd = self._open.get(number)
+        if fd is None:
+            if len(self._open) >= _MOST_OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+                self._start = self._stop = 0  # it may be the one that was read last
+            fd = self._open[number] = self._table.open(number)
+        self._fd, self._number, self._start, self._stop = fd, number, data_at[number], data_at[number] + sizes[number]
         self._listed = self._table.listed(number)
         return True

@@ -1,4 +1,4 @@
-"""The headers of a zip's entries, many in one call: for the zip of a folder."""
+"""The headers of a zip's entries, many in one call: for the zip of a folder, and for one that is rebuilt."""
 
 from array import array
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ try:
     from .._native import ffi as _ffi
     from .._native import lib as _lib
 
-    _lib.capseal_put_directory  # noqa: B018 - is it there?
+    _lib.capseal_put_directory_of  # noqa: B018 - is it there?
 except (ImportError, AttributeError):  # built without a C compiler, or before this was there
     _ffi = _lib = None
 
@@ -17,6 +17,21 @@ except (ImportError, AttributeError):  # built without a C compiler, or before t
 def is_there() -> bool:
     """Say whether there is a compiled form, without which headers are made one by one."""
     return _lib is not None
+
+
+def put_directory_of(
+    piece: memoryview, at: int, start: int, headers: tuple[bytes, bytes, bytes], buffer: bytearray
+) -> tuple[int, int, int]:
+    """Write what the central directory says of the entries whose local headers lie in a piece of a zip, from `at` on.
+
+    start: offset of the piece in the zip; headers: a local one, and those in the directory of a file and of a folder,
+    in which method, CRC, sizes, length of the name and offset are open. Returns how many entries there were, how many
+    bytes they take in the buffer, and where it ended (capseal_zipheaders.h says where it does).
+    """
+    place, count = _ffi.new("size_t *", at), _ffi.new("size_t *")
+    views = _ffi.from_buffer("uint8_t[]", piece), _ffi.from_buffer("uint8_t[]", buffer)
+    written = _lib.capseal_put_directory_of(views[0], len(piece), start, *headers, place, count, views[1], len(buffer))
+    return count[0], written, place[0]
 
 
 class ZipEntries:
@@ -33,7 +48,7 @@ class ZipEntries:
         sizes: Sequence[int],
         starts: Sequence[int],
     ) -> None:
-        name_at = accumulate((len(name) + 1 for name in names), initial=0)
+        name_at = accumulate([len(name) + 1 for name in names], initial=0)
         self._kept = (  # alive, since a struct in C keeps nothing so
             _ffi.from_buffer(b"\0".join(names) + b"\0"),
             *map(_column, (list(name_at), methods, packed, sizes, starts)),

@@ -42,7 +42,7 @@ def open_content(
     folder = FolderZip(source, deflate=deflate, exclude=exclude or (), leave_out=outputs)
     if folder.left_out:
         console.note(f"left out of {source}: {_named(folder.left_out)}")
-    if all(size < 0 for _, size, _ in folder.entries):
+    if all(name.endswith(b"/") for name in folder.names):
         console.complain(f"warning: {source} has nothing in it that ships; devices would run an empty app")
     for path in folder.doubtful:
         console.complain(f"warning: {path} ships with {source}; --exclude {path} leaves it out")
