@@ -133,7 +133,7 @@ class Desk:
 
     def script(self, blocks: list[Block]) -> str:
         """Return one script of all blocks, each of which writes into a file of its own."""
-        lines = ["set -euo pipefail"]
+        lines = ["set -eu"]
         for block in blocks:
             code = self.told(block.code)
             if block.language == "python":
