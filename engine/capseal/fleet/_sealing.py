@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from ..bundle.pipeline import RUN_SEGMENTS
 from ..bundle.plan import SealingPlan
 from ..bundle.verify import inspect
 from ..constants import SEGMENT_BYTES
@@ -121,7 +122,9 @@ def seal(
         draft = None
         if folder is None:
             draft = stack.enter_context(drafts.Draft(_real(destination, overwrite), overwrite=overwrite))
-            output = FileUnderWay(os.path.abspath(draft.part), seal_bytes, part_segments)
+            # Where nothing is claimed outside of this process, what is written at once is what the caches still have.
+            at_once = min(part_segments, RUN_SEGMENTS) if isinstance(claimed, ClaimsInMemory) else part_segments
+            output = FileUnderWay(os.path.abspath(draft.part), seal_bytes, at_once)
         else:
             output = Parts(folder, part_segments)
             stack.enter_context(_swept_unless_sealed(folder, claimed, state))
