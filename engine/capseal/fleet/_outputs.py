@@ -4,11 +4,15 @@ All of them are values that go to workers by pickle.
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..native import filehints
 from . import _places as places
 from ._plan import Span
+
+_WRITING = threading.Lock()
 
 
 class Output(Protocol):
@@ -56,10 +60,13 @@ class FileUnderWay:
     def put(self, span: Span, data: memoryview, start: int) -> bytes | None:
         fd = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            offset = self.start + start
-            while data:
-                count = os.pwrite(fd, data, offset)
-                data, offset = data[count:], offset + count
+            offset = at = self.start + start
+            # The kernel lets one thread at a time write to a file, and others spin: here they sleep.
+            with _WRITING:
+                while data:
+                    count = os.pwrite(fd, data, at)
+                    data, at = data[count:], at + count
+            filehints.start_writeback(fd, offset, at - offset)
         finally:
             os.close(fd)
         return None

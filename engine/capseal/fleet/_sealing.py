@@ -18,6 +18,7 @@ from ..format.segment_layout import payload_bytes_of
 from ..format.statement import Statement
 from ..format.tree import segment_count
 from ..io import drafts
+from ..native import filehints
 from . import _places as places
 from . import _state as states
 from ._claims import Claims, ClaimsInMemory, ClaimsInStore
@@ -122,6 +123,7 @@ def seal(
         draft = None
         if folder is None:
             draft = stack.enter_context(drafts.Draft(_real(destination, overwrite), overwrite=overwrite))
+            filehints.preallocate(draft.fd, seal_bytes + size)
             # Where nothing is claimed outside of this process, what is written at once is what the caches still have.
             at_once = min(part_segments, RUN_SEGMENTS) if isinstance(claimed, ClaimsInMemory) else part_segments
             output = FileUnderWay(os.path.abspath(draft.part), seal_bytes, at_once)
