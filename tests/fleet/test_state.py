@@ -20,6 +20,7 @@ from capseal.constants import SEGMENT_BYTES
 from capseal.errors import KeyFileError, SourceChangedError, TamperedError
 from capseal.fleet import Engine
 from capseal.fleet import _places as places
+from capseal.fleet import _state as states
 from capseal.fleet._sources import PinnedObject
 from capseal.format.segment_layout import plain_offset
 from fleet.conftest import BUCKET, Keys, entropy
@@ -100,6 +101,7 @@ def test_a_job_goes_on_with_its_key_and_claims_and_then_the_state_is_gone(
     after = parts_below(tmp_path / "out")
     assert b"".join(after.values()) == plain.payload
     assert before.items() <= after.items()
+    assert {path.name for path in (tmp_path / ".capseal-claims").rglob("*-0*")} == set(after)
     assert not (tmp_path / "state").exists()
 
 
@@ -231,6 +233,8 @@ def test_a_state_that_others_may_read_or_that_is_none_is_refused_and_stays(
         said = json.loads(state.read_bytes())
         state.write_bytes(json.dumps(said | {"session_key": base64.b64encode(bytes(32)).decode()}).encode())
     before = parts_below(tmp_path / "out")
+    with pytest.raises(KeyFileError, match=str(state)):
+        states.load(str(state))
     with pytest.raises(KeyFileError, match=str(state)):
         sealing(source)
     assert os.path.lexists(state) and parts_below(tmp_path / "out") == before

@@ -29,9 +29,9 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        "    if engine.shared or claims is not None or state is not None:",
-        "    if engine.shared or claims is not None:",
-        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
+        "        claimed = ClaimsInStore(claims_folder)\n",
+        "        claimed = ClaimsInStore(claims_folder) if engine.shared else claimed\n",
+        STATE + "test_a_job_goes_on_with_its_key_and_claims_and_then_the_state_is_gone",
     ),
     Mutant(
         "fleet/_sealing.py",
