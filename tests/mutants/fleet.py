@@ -109,7 +109,7 @@ MUTANTS = (
         "fleet/_sealing.py",
         "        claims.close()\n",
         "        pass\n",
-        PLACES + "test_a_file_that_changes_half_way_ends_the_job_and_leaves_nothing[same size]",
+        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
     ),
     Mutant(
         "fleet/_engines.py",
