@@ -246,6 +246,8 @@ def test_a_selection_that_says_nothing_is_refused(text: str) -> None:
 def test_a_large_release_is_signed_anew_only_where_each_of_its_runs_is_whole(store: Store, engine: Engine) -> None:
     # Each is too much for one task, and so the payload and the companion of each are read by other ones.
     flip(store.folder / store.releases[4].companion_runs[0])
+    rewrap(store, engine, f"{OF.app}@{OF.channel}:5", task_bytes=1)
+    assert store.renewed() == set()
     done = rewrap(store, engine, f"{OF.app}@{OF.channel}:5-6", task_bytes=1)
     assert [(one.kind, one.path) for one in done.findings] == [("damaged", store.releases[4].companion_runs[0])]
     assert store.renewed() == {6}
