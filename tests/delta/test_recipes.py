@@ -128,6 +128,20 @@ def test_a_recipe_is_the_same_by_any_number_of_threads(versions):
     assert made(old, new, jobs=1)[1] == made(old, new, jobs=4)[1]
 
 
+def test_instructions_that_are_as_long_packed_are_not_packed(tmp_path):
+    """They were written packed, and read as they are: no device could apply such a recipe."""
+    drawn = random.Random(0)
+    blocks = [drawn.randbytes(4000), b"\0" * 4000, b"ab" * 2000, bytes(range(250)) * 16]
+    (tmp_path / "old").mkdir()
+    for number, block in enumerate(blocks):
+        (tmp_path / "old" / f"{number}").write_bytes(block)
+    for size in range(256, 356):
+        new = blocks[3][1:3006] + blocks[0][:257] + blocks[0][:size] + blocks[3][1:3006] + blocks[0][:256]
+        (tmp_path / "new").write_bytes(new + blocks[3][1:3006])
+        _, recipe = made(tmp_path / "old", tmp_path / "new")
+        assert applied(tmp_path / "old", recipe) == (tmp_path / "new").read_bytes()
+
+
 PIECES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3000), st.integers(0, 4000)), min_size=0, max_size=12)
 
 

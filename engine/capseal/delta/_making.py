@@ -239,5 +239,5 @@ def _block(
         instructions = replace(instructions, ranges=[], history_bytes=0)
     plain = instructions.encode(layout)
     packed = _codec.packed(plain, level=_INSTRUCTION_LEVEL)
-    shorter = min(packed, plain, key=len)
+    shorter = packed if len(packed) < len(plain) else plain  # of equal lengths a reader takes them as they are
     return BLOCK_HEAD.pack(codec, len(shorter), len(plain), len(stored)) + shorter + stored, instructions
