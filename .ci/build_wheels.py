@@ -24,6 +24,7 @@ import tempfile
 import time
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,6 +208,8 @@ def main() -> None:
     parser.add_argument("--sdist", action="store_true", help="the source distribution alone")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)} (all those of Linux)")
     arguments = parser.parse_args()
+    if int(version("setuptools").partition(".")[0]) < 80:
+        parser.error(f"setuptools {version('setuptools')} is too old: pip install -r .ci/release-requirements.txt")
     unknown = sorted(set(arguments.targets) - set(TARGETS))
     if unknown:
         parser.error(f"no target {unknown[0]!r}: {', '.join(TARGETS)}")

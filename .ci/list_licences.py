@@ -1,6 +1,6 @@
 """Write docs/third-party.md: what the wheel's environment has beside capseal, under which licence, and who asks for it.
 
-    python .ci/list_licences.py SBOM >docs/third-party.md
+    python .ci/list_licences.py SBOM
 
 `SBOM` is what `.ci/describe` made of an environment with all extras, from what the packages say of themselves.
 """
@@ -24,7 +24,8 @@ licence in `web/src/zstd.wasm.LICENSE` beside it. It is in the source distributi
 a wheel.
 
 pip installs the following beside capseal, from its makers, under its own licence; capseal alters and ships none of
-it. *Asked for by* names an extra, *capseal* where every installation has it, or the packages that need it. Versions
+it. *Asked for by* names an extra, *capseal* where every installation has it, or the packages that need it or have an
+extra that does. Versions
 are in the CycloneDX SBOM of a release and in `.ci/requirements.txt`. `.ci/list_licences.py` writes this page
 ([releasing.md](releasing.md)) from what the packages say of themselves; a test says when the project asks for
 something that is not here.
@@ -76,5 +77,6 @@ def page(bill: dict[str, Any], project: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     bill = json.loads(Path(sys.argv[1]).read_text())
-    project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text())["project"]
-    sys.stdout.write(page(bill, project))
+    root = Path(__file__).resolve().parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    (root / "docs" / "third-party.md").write_text(page(bill, project))

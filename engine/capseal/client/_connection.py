@@ -275,8 +275,8 @@ class Connection:
             name_it = "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE"
             text = f"{text}: {'what was sent is none of its own' if sent else name_it}"
         if problem.get("type") == problems.NO_TOKEN.urn:
-            start = "its operator starts it with one (capseal serve STORE --token-file FILE), which is named here, too"
-            text = f"{text}: {start} (--token-file or CAPSEAL_TOKEN_FILE)"
+            start = "its operator starts it with one (capseal serve STORE --token-file FILE)"
+            text = f"{text}: {start} or gives one the right (--tokens); name it by --token-file or CAPSEAL_TOKEN_FILE"
         if problem.get("type") == problems.NOT_FOUND.urn:
             text = f"{text}: status {response.status_code}; the URL has to be the server's base, such as https://example.com"
         rejection = problems.rejection_in(problem, text)

@@ -20,7 +20,10 @@ class Shell(Choice):
 
 @without_json("it prints a script for a shell")
 def completion(shell: Annotated[Shell, argument(type=Shell, help="The shell.")], *, guide: Guide) -> None:
-    """Print what completes command lines of capseal in a shell, to be put where that shell looks for it."""
+    """Print what completes command lines of capseal in a shell, to be put where that shell looks for it.
+
+    A folder that is not there yet is made by mkdir -p first.
+    """
     need("completion")
     import shtab
 
