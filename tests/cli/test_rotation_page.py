@@ -69,6 +69,17 @@ class Reader:
             else:
                 subprocess.run(["sh", "-euc", line], cwd=self.folder, check=True)
 
+    def judged_in_development(self) -> dict[str, bool]:
+        """Return which versions a development build takes for releases, of all that lie in `releases`."""
+        taken = {}
+        for seal in sorted((self.folder / "releases").glob("*.seal")):
+            version = json.loads(self.ok("inspect", seal, "--json"))["statement"]["version"]
+            payload = seal.with_suffix(".payload")
+            done = self.run("verify", payload, "--seal", seal, "--trust", "keys/trust-development.json")
+            assert done.code == 0 or (done.code, "no trusted key matches" in done.err) == (1, True), done.err
+            taken[version] = done.code == 0
+        return taken
+
     def told(self, beginning: str) -> str:
         return next(said for line, said in self.said if line.startswith(beginning))
 
@@ -131,6 +142,7 @@ def test_the_rotation_runs_as_the_page_says(reader: Reader) -> None:
     assert "next: capseal head renew" in reader.told("capseal trust publish updates/2.json")
     assert "verified: 5 entries" in reader.told("capseal log verify")
     assert reader.told("capseal doctor").endswith("no findings\n")
+    assert reader.judged_in_development() == {"1.2.0": False, "1.3.0": True, "1.4.0": True}
     assert reader.installs() == "1.4.0"
     # Nobody is told to trust the old key again.
     path = reader.folder / "capseal.toml"
@@ -154,6 +166,7 @@ def test_a_stolen_release_key_is_rotated_out_as_the_page_says(reader: Reader) ->
     assert (head["withdrawn"], len(head["recalls"])) == ([1999999999], 1)  # type: ignore[arg-type]
     assert honest < current(head)[0] < 1999999999
     assert reader.told("capseal doctor").endswith("no findings\n")
+    assert reader.judged_in_development() == {"1.2.0": False, "1.4.0": True}
     assert reader.installs() == "1.4.0"
     refused = thief.run("release", "--version", "6.6.7", "--no-head", "--allow-dirty")
     assert (refused.code, "no trusted key matches" in refused.err) == (1, True)

@@ -174,25 +174,30 @@ def test_a_key_that_is_trusted_beside_the_ca_that_vouches_for_it_is_found(projec
     (project.folder / "signing.crt.pem").write_bytes(Chain.of([company.own, company.issuing, company.root]).pem)
     ca = (TrustedCertificate(company.root),)
     assert [found for found in project.findings() if "expires soon" not in found] == []
-    for name, others in (("trust.json", ()), ("trust-development.json", (project.development,))):
+    both = {"trust.json": (), "trust-development.json": (project.development,)}
+    for name, others in both.items():
         project.trust(name, TrustStore((project.production, *others), certificates=ca))
-        (found,) = [found for found in project.findings() if "expires soon" not in found]
-        assert found == (
-            f"error: {name}: trusts key {signer.public_key.fingerprint[:16]} by itself beside 'CN=Root', "
-            "which vouches for it: neither its certificate's end nor a revocation would change anything"
-        )
+    assert [found for found in project.findings() if "expires soon" not in found] == [
+        f"error: {name}: trusts key {signer.public_key.fingerprint[:16]} by itself beside 'CN=Root', "
+        "which vouches for it: neither its certificate's end nor a revocation would change anything"
+        for name in both
+    ]
+    for name, others in both.items():
         project.trust(name, TrustStore(others, certificates=ca))
-        assert [found for found in project.findings() if "expires soon" not in found] == []
+    assert [found for found in project.findings() if "expires soon" not in found] == []
 
 
 def test_a_signer_that_the_store_does_not_trust_is_found(project, signer2):
     project.trust("trust.json", TrustStore.of(signer2.public_key))
+    project.trust("trust-development.json", TrustStore((TrustedKey(signer2.public_key), project.development)))
     (found,) = project.findings()
     assert found.startswith("error: trust.json: does not trust the signer ")
 
 
 def test_too_few_signers_for_the_threshold_are_found(project, signer2):
-    project.trust("trust.json", TrustStore((project.production, TrustedKey(signer2.public_key)), 2))
+    other = TrustedKey(signer2.public_key)
+    project.trust("trust.json", TrustStore((project.production, other), 2))
+    project.trust("trust-development.json", TrustStore((project.production, other, project.development)))
     assert project.findings() == ["warning: trust.json: the threshold is 2, capseal.toml names 1 signers"]
 
 
@@ -322,3 +327,53 @@ def test_the_end_of_heads_is_found_before_it_comes(project, days, severity, word
     project.trust("trust.json", TrustStore((project.production,)))
     (found,) = project.findings()
     assert found.startswith(f"{severity}: trust.json: the time for which heads may be signed {word}")
+
+
+def test_a_development_store_that_did_not_follow_a_rotation_is_found(project, signer, signer2):
+    # The production store has followed an update: the new key is in, the old one is out.
+    new, old = signer2.public_key.fingerprint[:16], signer.public_key.fingerprint[:16]
+    signer2.save(project.folder / "new.pem")
+    (project.folder / "new.pub.pem").write_bytes(signer2.public_key.pem)
+    project.trust("trust.json", TrustStore((TrustedKey(signer2.public_key),)))
+    config = Config(**(project.config | {"signers": [project.path("new.pem")]}))
+    found = [f for f in diagnose(config, now=NOW, folder=str(project.folder)) if "release key" in f.what]
+    store = project.path("trust-development.json")
+    assert [(f.severity, f.where, f.what.split(" ", 5)[:5], f.advice) for f in found] == [
+        (
+            Severity.ERROR,
+            store,
+            ["does", "not", "have", "release", "key"],
+            f"capseal trust add {project.path('new.pub.pem')} --trust {store} --in-place",
+        ),
+        (
+            Severity.ERROR,
+            store,
+            ["has", "release", "key", old, "for"],
+            f"if it was rotated out, or stolen: capseal trust remove {old} --trust {store} --in-place",
+        ),
+    ]
+    assert new in found[0].what
+    project.trust("trust-development.json", TrustStore((TrustedKey(signer2.public_key), project.development)))
+    assert project.findings(signers=[project.path("new.pem")]) == []
+
+
+def test_a_development_store_with_another_head_key_or_certificate_than_production_is_found(
+    project, signer2, head_signer
+):
+    heads = replace(project.purposes["heads"], production=KeySet.of(signer2.public_key))
+    project.bare("trust.json", TrustStore((project.production,), **(project.purposes | {"heads": heads})))
+    new, old = signer2.public_key.fingerprint[:16], head_signer.public_key.fingerprint[:16]
+    told = [found.partition(": ")[2] for found in project.findings()]
+    assert [text.partition(",")[0] for text in told] == [
+        f"trust-development.json: does not have head key {new} of the production store: development builds refuse "
+        "what it signs",
+        f"trust-development.json: has head key {old} for production",
+    ]
+    project.trust("trust.json", TrustStore((project.production,)))
+    company = make_certificate(signer2, name="company", now=NOW).certificates[0]
+    project.trust(
+        "trust-development.json",
+        TrustStore((project.production, project.development), certificates=(TrustedCertificate(company),)),
+    )
+    (found,) = project.findings()
+    assert "trust-development.json: has certificate" in found

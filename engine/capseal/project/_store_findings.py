@@ -1,23 +1,28 @@
 """What is wrong with a project's trust stores, by themselves and beside the keys that its configuration names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from ..crypto.keys import PublicKey
 from ..errors import CapsealError
 from ..format.strictjson import Role
-from ..trust.certificates import load_chain
+from ..trust.certificates import Chain, load_chain
 from ..trust.key_sets import KeySet
 from ..trust.signers import chain_file_of
 from ..trust.store import TrustStore, load_trust
 from ._findings import Finding, ending, error_at, reason_of, warning_at
 from ._named_keys import key_files, public_of, sibling
 from .config import Config
+from .trust_edits import certificate_fingerprint
+
+_Trusted = Sequence[str]
+"""The fingerprints of what a store trusts for production."""
 
 
 def store_findings(config: Config, now: datetime) -> Iterator[Finding]:
     """Find what is wrong with the stores of production and development builds."""
     development = {key for path in config.development_signers if (key := public_of(path)) is not None}
+    stores: dict[Role, TrustStore] = {}
     for path, role, signers in (
         (config.trust, Role.PRODUCTION, config.signers),
         (config.development_trust, Role.DEVELOPMENT, config.development_signers),
@@ -29,6 +34,7 @@ def store_findings(config: Config, now: datetime) -> Iterator[Finding]:
         except (CapsealError, OSError) as error:
             yield error_at(path, f"unusable trust store: {reason_of(error, path)}", "make it anew with 'capseal trust'")
             continue
+        stores[role] = store
         if role is Role.PRODUCTION:
             yield from _strangers(path, store, development)
         yield from _purposes(path, store, config, now)
@@ -41,6 +47,53 @@ def store_findings(config: Config, now: datetime) -> Iterator[Finding]:
                 f"the threshold is {store.threshold}, capseal.toml names {len(signers)} signers",
                 "let the others cosign: 'capseal cosign'",
             )
+    if len(stores) == 2 and config.development_trust is not None:
+        yield from _left_behind(config.development_trust, stores[Role.DEVELOPMENT], stores[Role.PRODUCTION], config)
+
+
+def _left_behind(path: str, store: TrustStore, production: TrustStore, config: Config) -> Iterator[Finding]:
+    """Find where a development store has not followed the production store, whose updates do not change it."""
+    way = " --update FILE" if store.version > 1 else " --in-place"
+    named = ((signer, public_of(signer)) for signer in (*config.signers, *config.head_signers))
+    publics = {key.fingerprint: sibling(signer, ".pub.pem") for signer, key in named if key is not None}
+
+    def differing(what: str, here: _Trusted, there: _Trusted, known: Collection[str], more: str) -> Iterator[Finding]:
+        # What is new comes first: of a store's keys, the last one cannot be taken out.
+        for one in there:
+            if one not in here and one not in known:
+                yield error_at(
+                    path,
+                    f"does not have {what} {one[:16]} of the production store: development builds refuse what it signs",
+                    f"capseal trust add {publics.get(one, 'FILE')}{more} --trust {path}{way}",
+                )
+        for one in here:
+            if one not in there:
+                yield error_at(
+                    path,
+                    f"has {what} {one[:16]} for production, which the production store does not have: development "
+                    "builds take what it signs",
+                    f"if it was rotated out, or stolen: capseal trust remove {one[:16]} --trust {path}{way}",
+                )
+
+    by_itself = {trusted.key.fingerprint for trusted in store.keys}
+    needless = [
+        certificate_fingerprint(one.certificate)
+        for one in production.certificates
+        if Chain.of([one.certificate]).fingerprints <= by_itself
+    ]
+    yield from differing("release key", _keys(store), _keys(production), by_itself, "")
+    yield from differing("certificate", _certificates(store), _certificates(production), needless, "")
+    if store.heads is not None and production.heads is not None:
+        here, there = store.heads.production.fingerprints, production.heads.production.fingerprints
+        yield from differing("head key", here, there, (), " --purpose head")
+
+
+def _keys(store: TrustStore) -> _Trusted:
+    return [one.key.fingerprint for one in store.keys if one.role is Role.PRODUCTION]
+
+
+def _certificates(store: TrustStore) -> _Trusted:
+    return [certificate_fingerprint(one.certificate) for one in store.certificates if one.role is Role.PRODUCTION]
 
 
 def _strangers(path: str, store: TrustStore, development: set[PublicKey]) -> Iterator[Finding]:
