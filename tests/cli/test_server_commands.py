@@ -268,7 +268,7 @@ def test_prune_shows_what_would_go_and_a_server_lets_it_go(folder: Path, sealed:
             run("publish", f"{sequence}.payload", url, "--seal", f"{sequence}.seal", cwd=folder).succeeded()
         run("store", "prune", "store", cwd=folder).failed_with(2, "say what stays: --keep N, --keep-days DAYS, or both")
         run("store", "prune", "store", "--keep", "0", cwd=folder).failed_with(2, "0 is not at least 1")
-        run("store", "prune", "none", "--keep", "1", cwd=folder).failed_with(3, "none is gone")
+        run("store", "prune", "none", "--keep", "1", cwd=folder).failed_with(3, "none: no such folder")
         assert not (folder / "none").exists()
         young = run("store", "prune", "store", "--keep-days", "1", cwd=folder).succeeded()
         assert young.out == b"0 releases let go of\n"

@@ -217,6 +217,12 @@ def test_a_rotation_by_command(project, tmp_path, signer2):
     assert "version 3, as before" in run(project, "trust", "apply", third, second, "--trust", str(field)).stdout
 
 
+def test_show_takes_a_store_by_its_option_as_the_other_commands_do(project):
+    store = "keys/trust-development.json"
+    shown = run(project, "trust", "show", "--trust", store).stdout
+    assert shown == run(project, "trust", "show", store).stdout != run(project, "trust", "show").stdout
+
+
 def test_a_key_that_is_no_root_makes_no_update(project, tmp_path, signer2):
     store = tmp_path / "trust.json"
     shutil.copy(project / "keys/trust.json", store)

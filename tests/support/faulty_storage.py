@@ -7,7 +7,8 @@ from obstore.store import MemoryStore
 
 from capseal import TransferError
 from capseal.embedding import Chunk
-from capseal.server.storage.objects import Seen, Storage, StoredObject
+from capseal.server.storage.objects import Storage
+from capseal.server.storage.stored import Seen, StoredObject
 
 
 class FaultyStorage(Storage):

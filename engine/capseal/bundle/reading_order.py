@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from ..constants import DIGEST_BYTES, SEAL_HEADER_BYTES
+from ..constants import DIGEST_BYTES, MAGIC, SEAL_HEADER_BYTES
 from ..errors import FormatError, TruncatedError
 from ..format.dsse import Envelope
-from ..format.seal import Seal, parse_header, parse_statement, seal_bytes_of
+from ..format.seal import Seal, check_magic, parse_header, parse_statement, seal_bytes_of
 from ..format.signed_index import Load, SignedIndex, payload_ended
 from ..format.statement import Statement
 from ..format.tree import level_above, segment_count
@@ -169,14 +169,19 @@ def _read_index(statement: Statement) -> Steps[bytes]:
     return bytes(index)
 
 
-def pull(steps: Steps[T], source: "Source") -> T:
-    """Drive steps from the start of a source, and make what follows its new start."""
+def pull(steps: Steps[T], source: "Source", *, past_header: bool = False) -> T:
+    """Drive steps from the start of a source, and make what follows its new start.
+
+    past_header: whether the source has been read past the seal's header before.
+    """
     position = 0
     try:
         wanted = next(steps)
         while True:
             buffer = bytearray(wanted)
             count = source.read_into(position, memoryview(buffer))
+            if position == 0 and not past_header:
+                _check_header(bytes(buffer[:count]), source.name)
             position += count
             if count < wanted:
                 raise seal_ended(position, position - count + wanted)
@@ -185,6 +190,17 @@ def pull(steps: Steps[T], source: "Source") -> T:
         source.rebase(position)
         result: T = stop.value
         return result
+
+
+def _check_header(header: bytes, name: str) -> None:
+    """Raise FormatError or TruncatedError, which name the source, where it does not begin with a whole header."""
+    if len(header) == SEAL_HEADER_BYTES:
+        check_magic(header, where=f"{name}: ")
+    elif MAGIC.startswith(header[: len(MAGIC)]):
+        raise seal_ended(len(header), SEAL_HEADER_BYTES, where=f"{name}: ")
+    else:
+        what = f"{name}: not a sealed bundle, it has {len(header)} bytes and starts with {header[:8].hex()}"
+        raise TruncatedError(what, expected=SEAL_HEADER_BYTES, actual=len(header))
 
 
 def check_seal_end(source: "Source", seal: Seal) -> None:
@@ -198,8 +214,8 @@ def seal_goes_on(expected: int) -> TruncatedError:
     return TruncatedError(f"seal goes on after its end at byte {expected}", expected=expected, actual=expected + 1)
 
 
-def seal_ended(actual: int, expected: int) -> TruncatedError:
-    """Return the error for a seal that ends inside what it must hold."""
+def seal_ended(actual: int, expected: int, *, where: str = "") -> TruncatedError:
+    """Return the error for a seal that ends inside what it must hold. where: begins the message."""
     return TruncatedError(
-        f"seal ends early: {actual} bytes, at least {expected} are needed", expected=expected, actual=actual
+        f"{where}seal ends early: {actual} bytes, at least {expected} are needed", expected=expected, actual=actual
     )

@@ -93,7 +93,7 @@ class FoundRelease:
                     expected=described_bytes,
                     actual=statement.payload.size,
                 )
-            seal = pull(parse_rest(envelope, statement), source)
+            seal = pull(parse_rest(envelope, statement), source, past_header=True)
             check_seal_end(source, seal)
         return seal.encode(), statement
 

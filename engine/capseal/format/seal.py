@@ -43,10 +43,15 @@ def seal_bytes_of(envelope_bytes: int, payload_bytes: int) -> int:
     return -(-used // SEAL_ALIGN_BYTES) * SEAL_ALIGN_BYTES
 
 
+def check_magic(header: bytes, *, where: str = "") -> None:
+    """Raise FormatError where a seal's first 12 bytes do not begin as they must. where: begins the message."""
+    if not header.startswith(MAGIC):
+        raise FormatError(f"{where}byte 0: not a sealed bundle, it starts with {header[:8].hex()}", offset=0)
+
+
 def parse_header(header: bytes) -> int:
     """Return the envelope's length in bytes from the seal's first 12. Raises FormatError."""
-    if not header.startswith(MAGIC):
-        raise FormatError(f"byte 0: not a sealed bundle, it starts with {header[:8].hex()}", offset=0)
+    check_magic(header)
     envelope_bytes = int.from_bytes(header[len(MAGIC) :], "big")
     if not 0 < envelope_bytes <= MAX_ENVELOPE_BYTES:
         raise FormatError(

@@ -44,13 +44,16 @@ class Purpose(Choice):
 
 def show(
     file: Annotated[str | None, argument("FILE", help="A trust store, or an update of one.")] = None,
+    trust: Store = None,
 ) -> None:
     """Print who is trusted for what, or what an update would bring (unverified)."""
     from json import loads
 
     from ...trust.updates import read_update
 
-    path = store_path(file)
+    if file is not None and trust is not None:
+        raise UsageError(f"{file} and --trust {trust}: only one is shown at a time")
+    path = store_path(file or trust)
     data = options.read_document(path)
     previous = None
     if b'"signatures"' in data:

@@ -12,9 +12,10 @@ from ...http.shapes import AppChannel
 from .._problems import busy
 from .._several import batched, each
 from ..storage import layout
-from ..storage.objects import Seen, Storage
+from ..storage.objects import Storage
 from ..storage.pointers import ChannelPointer, Entry
 from ..storage.records import ReleaseRecord
+from ..storage.stored import Seen
 from ._kept import Kept
 
 MAX_POINTER_BYTES = 256 * 1024 * 1024

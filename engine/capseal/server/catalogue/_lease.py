@@ -9,7 +9,8 @@ from ...errors import FormatError, TransferError
 from ...format import strictjson
 from ...format.strictjson import Members
 from ..storage.layout import LEASE
-from ..storage.objects import Seen, Storage
+from ..storage.objects import Storage
+from ..storage.stored import Seen
 
 LEASE_TYPE = "capseal-lease-v1"
 _MAX_BYTES = 4096

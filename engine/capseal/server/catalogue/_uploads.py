@@ -18,7 +18,8 @@ from ...trust.store import TrustStore
 from .._limits import ServerLimits
 from .._problems import Problem, busy
 from ..storage import layout
-from ..storage.objects import Storage, StoredObject
+from ..storage.objects import Storage
+from ..storage.stored import StoredObject
 from ..storage.stored_runs import Parts, StoredRun
 from ._condemned import Condemned
 from ._kept import Kept

@@ -385,6 +385,6 @@ def _parsed(data: bytes) -> Seal:
     """Return a seal that agrees with itself; who signed it is for its readers to judge. Raises RejectedError."""
     with closing(open_source(io.BytesIO(data))) as source:
         envelope, statement = pull(parse_unverified(), source)
-        seal = pull(parse_rest(envelope, statement), source)
+        seal = pull(parse_rest(envelope, statement), source, past_header=True)
         check_seal_end(source, seal)
     return seal

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +23,7 @@ from .._several import each
 from ._failures import failures
 from ._folder import Folder
 from .pace import Pace, in_time, pages_in_time, waited_for
+from .stored import Seen, StoredObject
 
 if TYPE_CHECKING:
     from obstore import Attributes, UpdateVersion
@@ -44,36 +44,6 @@ _PARTS_AT_ONCE = 4
 
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 """Of requests to a bucket. Options of its client would displace those in the environment, such as plain HTTP."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object of a listing. size: bytes."""
-
-    path: str
-    size: int
-    modified: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as it was when it was read, which is what swap() demands to be there still."""
-
-    data: bytes
-    modified: datetime
-    e_tag: str | None
-    version: str | None
-
-    @property
-    def mode(self) -> "UpdateVersion":
-        """How obstore is told."""
-        # A member that is None is an error to it, not one that is missing.
-        said: UpdateVersion = {}
-        if self.e_tag is not None:
-            said["e_tag"] = self.e_tag
-        if self.version is not None:
-            said["version"] = self.version
-        return said
 
 
 class Storage:
@@ -114,7 +84,7 @@ class Storage:
                 if may_be_new:
                     durable.make_folders(folder)
                 elif not os.path.isdir(folder):
-                    raise TransferError(f"storage: {folder} is gone")
+                    raise TransferError(f"storage: {folder}: no such folder")
                 return cls(LocalStore(folder, automatic_cleanup=True), place, may_be_new=may_be_new)
             if scheme == "file":
                 store = LocalStore.from_url(place, mkdir=may_be_new, automatic_cleanup=True)
