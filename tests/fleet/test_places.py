@@ -12,21 +12,33 @@ import pytest
 from capseal import fleet
 from capseal.constants import SEGMENT_BYTES
 from capseal.crypto.segment_cipher import Header, StreamKey
-from capseal.errors import CapsealError, SourceChangedError, TamperedError, UsageError
+from capseal.errors import CapsealError, FormatError, SourceChangedError, TamperedError, UsageError
 from capseal.fleet import Engine
 from capseal.fleet import _sealing as sealing
 from capseal.fleet._claims import CLOSED, ClaimsInMemory, ClaimsInStore
 from capseal.fleet._outputs import Parts
-from capseal.fleet._places import get, put_new, split
+from capseal.fleet._places import get, get_all, put_new, split
 from capseal.fleet._plan import Span
 from capseal.fleet._sources import PinnedFile, PinnedObject
 from capseal.fleet._work import SealWork, seal_span
 from capseal.format.segment_layout import plain_offset
 from fleet.conftest import BUCKET, Keys
+from support.large_store import plant_special
 
 HEADER = Header(bytes(32), bytes(7))
 KEY = StreamKey(bytes(32))
 SIZE = plain_offset(4)
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, planted: str) -> None:
+    folder = str(tmp_path)
+    (tmp_path / "x").write_bytes(b"abc")
+    assert (bytes(get(folder, "x", 1, 9)), get_all(folder, "x"), get_all(folder, "y")) == (b"bc", b"abc", None)
+    plant_special(tmp_path / "x", planted, tmp_path / "elsewhere")
+    for read in (lambda: get(folder, "x", 0, 1), lambda: get_all(f"file://{folder}", "x")):
+        with pytest.raises(FormatError, match=r"symbolic link|no file"):
+            read()
 
 
 class Recording:

@@ -1,6 +1,7 @@
 """A scrub finds every defect of a store, whatever its kind, and nothing else; it goes on after each."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,13 @@ from capseal import Expect, TrustStore, fleet
 from capseal.bundle.opened import accept_detached
 from capseal.errors import TransferError, UsageError
 from capseal.fleet import Engine
+from capseal.fleet import _places as places
 from capseal.format.seal import SEAL_TYPE
+from capseal.io.regular import read_at
 from capseal.trust.signing import sign
 from fleet.conftest import Keys
 from support.command import run
-from support.large_store import Release, flip, make_store, plant
+from support.large_store import Release, flip, make_store, plant, plant_special
 
 NOW = datetime.now(UTC) + timedelta(hours=1)
 NO_GRACE = {"grace": timedelta(0), "now": NOW}
@@ -63,6 +66,41 @@ def test_in_ten_thousand_releases_all_defects_are_found_and_nothing_else(
     scrubbed = fleet.scrub(str(tmp_path / "store"), trust=trust, engine=engines["two workers"], **NO_GRACE)
     assert found(scrubbed) == sorted(wanted)
     print(f"\n{scrubbed.releases} releases in {scrubbed.report.seconds} s, {len(wanted)} findings")
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_an_object_is_found_and_neither_read_nor_waited_for(
+    tmp_path: Path, store: tuple[Path, list[Release]], trust: TrustStore, engines: dict[str, Engine], planted: str
+) -> None:
+    folder, releases = store
+    bad = [releases[0].runs[0], releases[1].companion_runs[0], releases[2].index, releases[3].seal, releases[4].record]
+    for number, path in enumerate(bad):
+        plant_special(folder / path, planted, tmp_path / str(number))
+    scrubbed = fleet.scrub(str(folder), trust=trust, engine=engines["threads"], **NO_GRACE)
+    kinds = ["damaged", "damaged", "index", "seal", "record"]
+    assert found(scrubbed) == sorted(zip(kinds, bad, strict=True))
+
+
+def test_of_an_object_that_is_too_large_no_byte_is_read(
+    store: tuple[Path, list[Release]],
+    trust: TrustStore,
+    engines: dict[str, Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, releases = store
+    bad = [releases[0].runs[0], releases[2].index, releases[3].seal, releases[4].record]
+    for path in bad:
+        os.truncate(folder / path, 64 * 1024**2)
+    read: list[int] = []
+
+    def reading(fd: int, offset: int, size: int) -> bytes:
+        read.append(size)
+        return read_at(fd, offset, size)
+
+    monkeypatch.setattr(places, "read_at", reading)
+    scrubbed = fleet.scrub(str(folder), trust=trust, engine=engines["threads"], **NO_GRACE)
+    assert found(scrubbed) == sorted(zip(["size", "index", "seal", "record"], bad, strict=True))
+    assert 0 < max(read) < 64 * 1024**2
 
 
 def test_what_came_of_late_may_be_on_its_way_in(

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from capseal import Expect, PrivateKey, Role, TrustStore, UsageError, fleet
+from capseal import Expect, PrivateKey, RejectedError, Role, TrustStore, UsageError, fleet
 from capseal.bundle.opened import accept_detached
 from capseal.client import Connection, publish, publish_stored
 from capseal.constants import SEGMENT_BYTES
@@ -32,7 +32,7 @@ from capseal.server.storage.records import ReleaseRecord
 from capseal.server.storage.stored_runs import Parts, StoredRun
 from fleet.conftest import APP, BUCKET, CREATED, STATEMENT, Keys
 from support.command import run
-from support.large_store import flip
+from support.large_store import flip, plant_special
 from support.serving import TOKEN, Live, collect, live_server
 
 S = SEGMENT_BYTES
@@ -236,19 +236,57 @@ def test_what_is_condemned_is_published_by_nobody(
         published(live, folder)
 
 
-def collected(store: Path, trust: TrustStore, *, times: int = 2) -> None:
-    """Collect from a store in which everything is old."""
+def collected(store: Path, trust: TrustStore, *, times: int = 2, limits: Limits = AT_ONCE) -> None:
+    """Collect from a store in which everything is old, unless by the limits it is not."""
 
     async def collecting() -> None:
         log = logging.getLogger("capseal.server")
         catalogue = Catalogue(
-            Storage.open(str(store)), trust, role=Role.PRODUCTION, limits=AT_ONCE, log=log, verify_reads=False
+            Storage.open(str(store)), trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=False
         )
         await asyncio.sleep(0.05)  # for the clock of the file system
         for _ in range(times):
             assert await catalogue.collect(grace_s=0) is not None
 
     asyncio.run(collecting())
+
+
+def test_condemned_parts_to_which_a_resumed_job_put_more_are_spared_and_age_anew(
+    store: Path, keys: Keys, threads: Engine, trust: TrustStore, live: Live
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    late = (folder / "0000000016-05").read_bytes()
+    (folder / "0000000016-05").unlink()
+    aged(folder, timedelta(hours=25))
+    collected(store, trust, times=1, limits=Limits())
+    (folder / "0000000016-05").write_bytes(late)
+    with pytest.raises(UsageError, match="misses"):
+        published(live, folder)  # while they may be deleted
+    live.client.delete(live.begin((folder / "seal").read_bytes()).json()["links"]["self"]).raise_for_status()
+    collected(store, trust, times=1, limits=Limits())
+    assert len(parts_in(folder)) == 3
+    assert not any(path.is_file() for path in (store / "collector" / "condemned").rglob("*"))
+    assert served(live, published(live, folder)) == keys.plain(source_of(store.parent)).payload
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    with live_server(str(store), trust, token=TOKEN) as other:
+        other.client.delete(other.release_url(7), headers=token).raise_for_status()
+    aged(folder, timedelta(hours=25))
+    collected(store, trust, limits=Limits())
+    assert not any(path.is_file() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_a_part_is_a_finding_and_is_verified_by_nobody(
+    tmp_path: Path, store: Path, keys: Keys, threads: Engine, trust: TrustStore, live: Live, planted: str
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    published(live, folder)
+    part = folder / "0000000008-08"
+    plant_special(part, planted, tmp_path / "elsewhere")
+    (finding,) = fleet.scrub(str(store), trust=trust, engine=threads, **NO_GRACE).findings
+    assert (finding.kind, finding.path) == ("damaged", str(part.relative_to(store)))
+    with pytest.raises(RejectedError):
+        fleet.verify(str(folder), trust=trust, expect=Expect(), engine=threads)
 
 
 def test_parts_of_a_release_stay_and_those_of_a_withdrawn_one_go(

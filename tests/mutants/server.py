@@ -128,9 +128,15 @@ MUTANTS = (
         "tests/server/test_sending.py::test_a_cache_holds_what_was_asked_for_last_and_no_more_than_it_may",
     ),
     Mutant(
+        "server/catalogue/_collector.py",
+        "            if any(at > parts_before for at in modified):",
+        "            if modified and all(at > parts_before for at in modified):",
+        SEALED_PARTS + "test_condemned_parts_to_which_a_resumed_job_put_more_are_spared_and_age_anew",
+    ),
+    Mutant(
         "server/catalogue/_wholeness.py",
-        "    return needed <= there - await condemned.names()",
-        "    return bool(needed & there - await condemned.names())",
+        "        if missing:\n            return False\n",
+        "",
         "tests/server/test_many_servers.py::"
         "test_what_a_server_published_too_late_and_could_not_take_back_is_whole_once_it_is_acknowledged",
     ),
@@ -141,9 +147,9 @@ MUTANTS = (
         "tests/server/test_sending.py::test_what_many_ask_for_at_once_is_verified_once",
     ),
     Mutant(
-        "server/storage/_folder.py",
-        "_OBJECT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
-        "_OBJECT = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC",
+        "io/regular.py",
+        "_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
+        "_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC",
         PARTS + "test_what_is_planted_in_place_of_an_object_is_neither_read_nor_waited_for",
     ),
     Mutant(
@@ -431,8 +437,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_collector.py",
-        "if listed.last_put[folder] <= stale for path in paths]",
-        "if listed.last_put[folder] <= before for path in paths]",
+        "            if listed.last_put[folder] <= parts_before:",
+        "            if listed.last_put[folder] <= before:",
         SEALED_PARTS + "test_parts_that_nobody_published_go_when_the_last_of_them_is_old",
     ),
     Mutant(
@@ -443,7 +449,7 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_collector.py",
-        "deleted += await self._delete([name for name in one.names if name not in needed])",
+        "deleted += await self._delete([name for name in one.names if name not in spared])",
         "deleted += await self._delete(list(one.names))",
         MANY + "test_what_was_condemned_and_is_needed_after_all_stays",
     ),

@@ -22,7 +22,7 @@ from capseal.format.strictjson import Role
 from capseal.format.tree import index_entries
 from capseal.http.limits import DEFAULT_SEAL_BYTES
 from capseal.server import Limits, Storage
-from support.serving import APP, CHANNEL, Bundle, Live, live_server
+from support.serving import APP, CHANNEL, Bundle, Live, live_server, make_bundle
 
 S = SEGMENT_BYTES
 GIB = 1024**3
@@ -53,6 +53,13 @@ def test_a_bundle_whose_index_is_not_held_goes_in_and_out_as_any_other(
         assert live.client.get(f"{url}/seal").content == bundle.seal
         span = {"Range": f"bytes={3 * S + 1}-{5 * S}"}
         assert live.client.get(f"{url}/payload", headers=span).content == bundle.payload[3 * S + 1 : 5 * S + 1]
+
+
+def test_an_index_of_one_entry_is_always_held(tmp_path: Path, store: Path, trust: TrustStore, signer: Any) -> None:
+    small = make_bundle(tmp_path, signer, signer, content=b"x", sequence=7)
+    with live_server(str(store), trust, limits=Limits(index_bytes=0), verify_reads=True) as live:
+        live.publish(small).raise_for_status()
+        assert live.client.get(f"{live.release_url(7)}/payload").content == small.payload
 
 
 def test_a_bad_segment_is_refused_by_an_index_that_is_not_held(store: Path, trust: TrustStore, bundle: Bundle) -> None:

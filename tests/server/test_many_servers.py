@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from capseal.format.strictjson import shown_time
 from capseal.http.problems import INCOMPLETE, NO_UPLOAD
 from capseal.server import Limits, Storage
 from capseal.server._problems import Problem
+from capseal.server.catalogue import _wholeness
 from capseal.server.catalogue import catalogue as catalogue_module
 from capseal.server.catalogue._lease import CollectorLease, LeaseLostError
 from capseal.server.catalogue.arriving import Upload
@@ -36,6 +38,7 @@ from capseal.server.catalogue.pruning import Pruner
 from capseal.server.catalogue.retention import Retention
 from capseal.server.storage import layout
 from capseal.server.storage.pointers import ChannelPointer
+from capseal.server.storage.records import ReleaseRecord
 from capseal.trust.expect import Succession
 from support.faulty_storage import FaultyStorage
 from support.server_fixtures import BundleMaker
@@ -349,6 +352,75 @@ def test_what_a_server_published_too_late_and_could_not_take_back_is_whole_once_
             pytest.fail(f"it was acknowledged, and is not there: {error}")
         assert content == small.payload
         assert await publish(one, small, trust) == release
+
+    asyncio.run(run())
+
+
+def test_what_a_published_release_lost_comes_back_with_the_next_upload_of_it(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        small = sealed(sequence=7)
+        release = await publish(server, small, trust)
+        record = await server.channels_read.record(OF, (await server.channels_read.pointer(OF)).entries[7])
+        await server.storage.delete(record.payload.paths)
+        with pytest.raises(Problem) as raised:
+            await server.publish(release.seal_digest)  # it says which release it became, which says nothing any more
+        assert raised.value.kind is NO_UPLOAD
+        again = await publish(server, small, trust)
+        assert await payload_of(server, again) == small.payload
+        assert await server.publish(release.seal_digest) == (again, False)
+
+    asyncio.run(run())
+
+
+def test_whether_a_release_is_whole_is_looked_at_once_for_all_who_ask_and_in_no_loop(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[threading.Thread] = []
+    names_of = _wholeness._needed
+
+    def looking(record: ReleaseRecord) -> tuple[set[str], set[str]]:
+        looked.append(threading.current_thread())
+        return names_of(record)
+
+    async def run() -> None:
+        server = server_on(Storage(memory), trust)
+        small = sealed(sequence=7)
+        release = await publish(server, small, trust)
+        monkeypatch.setattr(_wholeness, "_needed", looking)
+        verified = accept(small.seal, trust=trust)
+        begun = await asyncio.gather(*(server.begin(verified, client="anybody") for _ in range(8)))
+        begun.append(await server.begin(verified, client="anybody"))
+        assert begun == [release] * 9
+
+    asyncio.run(run())
+    assert len(looked) == 1
+    assert looked[0] is not threading.current_thread()
+
+
+def test_an_upload_that_another_server_allows_and_this_one_would_not_stops_no_collection(
+    memory: MemoryStore, trust: TrustStore, sealed: BundleMaker
+) -> None:
+    async def run() -> None:
+        one = server_on(Storage(memory), trust)
+        small = sealed(sequence=7)
+        begun = await upload(one, small, trust)
+        await one.storage.put(layout.run_object("0" * 64, 0, 1, "0" * 16), b"nobody's")
+
+        async def collect(upload_age_s: float) -> None:
+            limits = replace(NO_AGE, seal_bytes=len(small.seal) - 1, upload_age_s=upload_age_s)
+            other = server_on(Storage(memory), trust, limits=limits)
+            for _ in range(2):
+                await asyncio.sleep(0.01)
+                assert await other.collect(grace_s=0) is not None
+
+        await collect(3600)
+        stored = [found.path async for found in one.storage.list(layout.PAYLOADS)]
+        assert stored == [run.path(begun.payload.digest) for run in begun.payload.runs]
+        await collect(0.001)
+        assert await one.uploads.listed() == []
 
     asyncio.run(run())
 

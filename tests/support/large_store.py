@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -172,3 +173,15 @@ def plant(folder: Path, releases: list[Release]) -> set[tuple[str, str]]:
             ("misplaced", nowhere),
         }
     return wanted
+
+
+def plant_special(path: Path, what: str, elsewhere: Path) -> None:
+    """Put what is no file in place of one: a link to its bytes elsewhere, a pipe, or a folder."""
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    if what == "link":
+        path.symlink_to(elsewhere)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()

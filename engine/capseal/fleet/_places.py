@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..errors import TransferError, UsageError
+from ..errors import FormatError, TransferError, UsageError
+from ..io.regular import NotRegularError, open_regular, read_at
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore, RetryConfig
@@ -78,6 +79,22 @@ def _open(folder: str, *, make: bool) -> "ObjectStore":
 
 
 @contextmanager
+def _opened(folder: str, name: str) -> Iterator[int]:
+    """Give a descriptor of an object in a local folder, in which others may put what is no file.
+
+    Raises FileNotFoundError, FormatError where it is a link, a pipe or a folder, OSError.
+    """
+    try:
+        fd = open_regular(os.path.join(absolute(folder), name))
+    except NotRegularError as error:
+        raise FormatError(f"{joined(folder, name)}: {error}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def failures(what: str) -> Iterator[None]:
     """Make TransferError of what a store says, but that something is there, missing or changed."""
     from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -92,7 +109,7 @@ def failures(what: str) -> Iterator[None]:
 
 
 def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
-    """Create an object and return None, or return what has the name. Raises TransferError."""
+    """Create an object and return None, or return what has the name. Raises FormatError, TransferError."""
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
@@ -100,7 +117,10 @@ def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
         try:
             obstore.put(store_of(folder, make=True), name, data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            return bytes(obstore.get(store_of(folder), name).bytes())
+            if not is_local(folder_of(folder)):
+                return bytes(obstore.get(store_of(folder), name).bytes())
+            with _opened(folder, name) as fd:
+                return read_at(fd, 0, os.fstat(fd).st_size)
     return None
 
 
@@ -113,22 +133,49 @@ def replace(folder: str, name: str, data: bytes) -> None:
 
 
 def get(folder: str, name: str, start: int, stop: int) -> memoryview:
-    """Return bytes of an object, fewer where it ends before. Raises FileNotFoundError, TransferError."""
+    """Return bytes of an object, fewer where it ends before.
+
+    Raises FileNotFoundError, FormatError where it is a link or no file, TransferError.
+    """
     import obstore
 
     with failures(f"cannot read {folder}/{name}"):
+        if is_local(folder_of(folder)):
+            with _opened(folder, name) as fd:
+                return memoryview(read_at(fd, start, stop - start))
         return memoryview(obstore.get(store_of(folder), name, options={"range": (start, stop)}).bytes())
 
 
-def get_all(folder: str, name: str) -> bytes | None:
-    """Return an object, or None where there is none. Raises TransferError."""
+def get_all(folder: str, name: str, *, most: int | None = None) -> bytes | None:
+    """Return an object, or None where there is none.
+
+    Raises FormatError where it is a link or no file, or has more than `most` bytes, TransferError.
+    """
+    found = get_within(folder, name, most=most)
+    if found is None:
+        return None
+    size, data = found
+    if data is None:
+        raise FormatError(f"{joined(folder, name)}: has {size} bytes, at most {most} are expected")
+    return data
+
+
+def get_within(folder: str, name: str, *, most: int | None) -> tuple[int, bytes | None] | None:
+    """Return an object's size and, where it has at most so many bytes, those; None where there is no object.
+
+    Raises FormatError where it is a link or no file, TransferError.
+    """
     import obstore
 
-    if is_local(folder) and not os.path.isdir(folder):
-        return None  # a folder that nobody made yet
     with failures(f"cannot read {folder}/{name}"):
         try:
-            return bytes(obstore.get(store_of(folder), name).bytes())
+            if is_local(folder_of(folder)):
+                with _opened(folder, name) as fd:
+                    size = os.fstat(fd).st_size
+                    return size, read_at(fd, 0, size) if most is None or size <= most else None
+            result = obstore.get(store_of(folder), name)
+            size = result.meta["size"]
+            return size, bytes(result.bytes()) if most is None or size <= most else None
         except FileNotFoundError:
             return None
 

@@ -154,7 +154,7 @@ class _Job:
     def _accepted(self, item: Item, record: ReleaseRecord) -> Verified | None:
         """Return the verdict on a seal that may be signed anew: of whom is trusted now, and in the log."""
         try:
-            verified = verdict_on(self.work, item, record.seal_path)
+            verified = verdict_on(self.work, item, record.seal_path, most=record.release.seal_bytes)
         except RejectedError as error:
             self.findings.append(Finding("seal", record.seal_path, str(error)))
             return None

@@ -13,11 +13,12 @@ from ..format import strictjson
 from ..format.signed_index import SignedIndex, compare_entries
 from ..format.statement import Payload
 from ..format.strictjson import Role
-from ..format.tree import index_entries
+from ..format.tree import index_entries, segment_count
+from ..http.limits import DEFAULT_SEAL_BYTES
 from ..http.shapes import AppChannel
 from ..server.storage import layout
 from ..server.storage.pointers import Entry
-from ..server.storage.records import ReleaseRecord
+from ..server.storage.records import MAX_RECORD_BYTES, ReleaseRecord
 from ..server.storage.stored_runs import StoredPayload
 from ..trust.expect import Expect
 from ..trust.store import TrustStore, parse_store
@@ -122,11 +123,15 @@ def scrub_releases(work: ScrubWork, items: Sequence[Item]) -> Looked:
 
 def scrub_run(work: ScrubWork, check: RunCheck) -> list[Finding]:
     """Read a run and return what is wrong with it. Raises TransferError."""
-    data = places.get_all(work.store, check.path)
-    if data is None:
+    try:
+        found = places.get_within(work.store, check.path, most=check.size)
+    except FormatError as error:
+        return [Finding(DAMAGED, check.path, str(error))]
+    if found is None:
         return [Finding(MISSING, check.path, "is gone")]
-    if len(data) != check.size:
-        return [Finding(SIZE, check.path, f"has {len(data)} bytes, {check.size} are expected")]
+    size, data = found
+    if data is None or size != check.size:
+        return [Finding(SIZE, check.path, f"has {size} bytes, {check.size} are expected")]
     try:
         compare_entries(check.first, index_entries(memoryview(data), whole_payload=check.whole), check.expected)
     except TamperedError as error:
@@ -135,8 +140,8 @@ def scrub_run(work: ScrubWork, check: RunCheck) -> list[Finding]:
 
 
 def _record(work: ScrubWork, item: Item, path: str, looked: Looked) -> ReleaseRecord | None:
-    data = places.get_all(work.store, path)
     try:
+        data = places.get_all(work.store, path, most=MAX_RECORD_BYTES)
         if data is None:
             raise FormatError("is gone")
         record = ReleaseRecord.parse(data)
@@ -153,7 +158,7 @@ def _note_unclear(work: ScrubWork, item: Item, looked: Looked) -> None:
     seal_path = layout.release_object(item.of, item.entry.sequence, item.entry.mark, layout.SEAL)
     looked.sizes[seal_path] = None
     try:
-        statement = verdict_on(work, item, seal_path).statement
+        statement = verdict_on(work, item, seal_path, most=DEFAULT_SEAL_BYTES).statement
     except RejectedError:
         looked.unclear += [layout.PAYLOADS, layout.PARTS]
         return
@@ -174,7 +179,7 @@ def _needed(record: ReleaseRecord) -> Iterator[tuple[str, int | None]]:
 def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) -> list[RunCheck]:
     """Return what is to be read of a release's payloads, by indexes that its seal vouches for."""
     try:
-        verified = verdict_on(work, item, record.seal_path)
+        verified = verdict_on(work, item, record.seal_path, most=record.release.seal_bytes)
         statement = verified.statement
         payload = statement.payload
         if (payload.digest.hex(), payload.size) != (record.payload.digest, record.payload.size):
@@ -201,9 +206,9 @@ def _checks(work: ScrubWork, item: Item, record: ReleaseRecord, looked: Looked) 
     return checks
 
 
-def verdict_on(work: ScrubWork, item: Item, seal_path: str) -> Verified:
-    """Return the verdict on a release's seal. Raises RejectedError, TransferError."""
-    data = places.get_all(work.store, seal_path)
+def verdict_on(work: ScrubWork, item: Item, seal_path: str, *, most: int) -> Verified:
+    """Return the verdict on a release's seal, of at most so many bytes. Raises RejectedError, TransferError."""
+    data = places.get_all(work.store, seal_path, most=most)
     if data is None:
         raise FormatError("is gone")
     found = hashlib.sha256(data).hexdigest()
@@ -216,8 +221,8 @@ def verdict_on(work: ScrubWork, item: Item, seal_path: str) -> Verified:
 
 
 def _index(work: ScrubWork, path: str, payload: Payload, looked: Looked) -> bytes | None:
-    data = places.get_all(work.store, path)
     try:
+        data = places.get_all(work.store, path, most=DIGEST_BYTES * segment_count(payload.size))
         if data is None:
             raise FormatError("is gone")
         return SignedIndex.checked(payload, data).whole()

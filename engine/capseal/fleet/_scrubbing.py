@@ -12,7 +12,7 @@ from ..errors import FormatError, UsageError
 from ..format import strictjson
 from ..format.strictjson import Members, Role
 from ..server.storage import layout
-from ..server.storage.pointers import ChannelPointer
+from ..server.storage.pointers import MAX_POINTER_BYTES, ChannelPointer
 from ..trust.store import TrustStore
 from . import _places as places
 from ._engines import Engine
@@ -144,10 +144,12 @@ def _items(store: str, stored: _Stored, kept: "_State", since: float | None, fin
         if not path.startswith(f"{layout.CHANNELS}/"):
             continue
         of = layout.parse_channel_pointer(path)
-        data = places.get_all(store, path)
-        if of is None or data is None:
+        if of is None:
             continue
         try:
+            data = places.get_all(store, path, most=MAX_POINTER_BYTES)
+            if data is None:
+                continue
             pointer = ChannelPointer.parse(of, data)
         except FormatError as error:
             findings.append(Finding(POINTER, path, str(error)))

@@ -17,6 +17,9 @@ from ._plan import Span
 if TYPE_CHECKING:
     from obstore import GetOptions
 
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""What has the name meanwhile may be a pipe, which nobody waits for: it has another stamp."""
+
 
 class Input(Protocol):
     """What tasks read at any offset.
@@ -72,7 +75,7 @@ class PinnedFile:
         return PinnedFile(self.name, self.start + start, max(0, self.size - start), self.stamp)
 
     def read(self, offset: int, buffer: memoryview) -> memoryview:
-        fd = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self.name, _FLAGS)
         try:
             self._check(fd)
             done = 0
@@ -87,7 +90,7 @@ class PinnedFile:
         return buffer
 
     def check(self) -> None:
-        fd = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self.name, _FLAGS)
         try:
             self._check(fd)
         finally:

@@ -13,13 +13,10 @@ from .._problems import busy
 from .._several import batched, each
 from ..storage import layout
 from ..storage.objects import Storage
-from ..storage.pointers import ChannelPointer, Entry
-from ..storage.records import ReleaseRecord
+from ..storage.pointers import MAX_POINTER_BYTES, ChannelPointer, Entry
+from ..storage.records import MAX_RECORD_BYTES, ReleaseRecord
 from ..storage.stored import Seen
 from ._kept import Kept
-
-MAX_POINTER_BYTES = 256 * 1024 * 1024
-MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 _KEPT_POINTER_BYTES = 16 * 1024 * 1024
 _KEPT_RECORD_BYTES = 2 * 1024 * 1024

@@ -90,9 +90,11 @@ class Collector:
         if now is None:
             raise LeaseLostError
         before = now - timedelta(seconds=grace_s)
+        # A folder of parts ages as one: they belong together, and a job that puts them may take days.
+        parts_before = min(before, now - timedelta(seconds=self._limits.upload_age_s))
         swept = await self._storage.sweep(before=before)
         # The order is what makes it safe: what there is, then who needs it, then who is about to.
-        listed = await self._listed(before, now)
+        listed = await self._listed(before, parts_before)
         lists = await self._condemned.lists()
         needed, damaged, releases = await self._needed()
         open_digests = await self._close_stale(listed, now)
@@ -103,7 +105,9 @@ class Collector:
         deleted = 0
         for one in lists:
             if one.modified <= before:
-                deleted += await self._delete([name for name in one.names if name not in needed])
+                # What was put to since is condemned no more, and ages anew.
+                spared = needed | await self._growing(one.names - needed, parts_before)
+                deleted += await self._delete([name for name in one.names if name not in spared])
                 await self._delete([one.path])
         known = frozenset[str]().union(*(one.names for one in lists))
         unneeded = await asyncio.to_thread(_unneeded, listed.old, needed | known, open_digests)
@@ -112,7 +116,7 @@ class Collector:
             await self._condemned.add(self._lease.number, unneeded[:MAX_NAMES])
         return Collected(len(unneeded[:MAX_NAMES]), deleted, swept, releases, damaged)
 
-    async def _listed(self, before: datetime, now: datetime) -> _Listed:
+    async def _listed(self, before: datetime, parts_before: datetime) -> _Listed:
         listed = _Listed()
         async for one in self._storage.list(layout.PAYLOADS):
             named = layout.parse_payload_object(one.path)
@@ -126,9 +130,9 @@ class Collector:
             if named is not None:
                 listed.last_put[named[0]] = max(listed.last_put.get(named[0], one.modified), one.modified)
                 parts.setdefault(named[0], []).append(one.path)
-        # A folder of parts ages as one: they belong together, and a job that puts them may take days.
-        stale = min(before, now - timedelta(seconds=self._limits.upload_age_s))
-        listed.old += [path for folder, paths in parts.items() if listed.last_put[folder] <= stale for path in paths]
+        for folder, paths in parts.items():
+            if listed.last_put[folder] <= parts_before:
+                listed.old += paths
         async for one in self._storage.list(layout.RELEASES):
             if one.modified <= before:
                 listed.old.append(one.path)
@@ -175,7 +179,8 @@ class Collector:
         statement = self._statements.get(upload.id)
         if statement is None:
             try:
-                statement = (await self._seals.uploaded(upload.path))[0].statement
+                verified, _ = await self._seals.uploaded(upload.path, listed_bytes=upload.size)
+                statement = verified.statement
             except (RejectedError, FileNotFoundError):
                 return frozenset()
             self._statements.put(upload.id, statement)
@@ -184,6 +189,22 @@ class Collector:
             return frozenset()  # published just before a server was killed
         payloads = (statement.payload, *(one.payload for one in statement.companions))
         return frozenset((statement.encryption.commitment.hex(), *(one.digest.hex() for one in payloads)))
+
+    async def _growing(self, names: Iterable[str], parts_before: datetime) -> set[str]:
+        """Return those of several names that are in folders of parts to which a job that was resumed has put more."""
+        in_parts: dict[str, set[str]] = {}
+        for name in names:
+            named = layout.parse_parts_object(name)
+            if named is not None:
+                in_parts.setdefault(named[0], set()).add(name)
+        growing: set[str] = set()
+        for folder, some in in_parts.items():
+            await self._lease.keep()
+            # Anew: since all was listed, what is needed was read, which takes its time.
+            modified = [one.modified async for one in self._storage.list(layout.parts_folder(folder))]
+            if any(at > parts_before for at in modified):
+                growing |= some
+        return growing
 
     async def _delete(self, names: list[str]) -> int:
         for some in batched(names, _DELETED_BETWEEN_LOOKS):

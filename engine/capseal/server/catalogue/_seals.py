@@ -40,7 +40,8 @@ class _Verdict:
 class SealReader:
     """What the seals in a storage vouch for; the verdicts used last are kept.
 
-    trusted, role: whose seals count; most_bytes: of a seal; index_bytes: of a larger index the level above it is held.
+    trusted, role: whose seals count; most_bytes: of a seal; index_bytes: of a larger index, which has more than one
+    entry, the level above it is held.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class SealReader:
         self._trusted = trusted
         self._role = role
         self._most_bytes = most_bytes
-        self._index_bytes = index_bytes
+        self._index_bytes = max(index_bytes, DIGEST_BYTES)  # above one entry there is no level
         self._verdicts: dict[str, _Verdict] = {}
         self._indexes: dict[str, SignedIndex] = {}
 
@@ -98,9 +99,12 @@ class SealReader:
             return wanted
         return (await self.accept(wanted.seal.encode()))[0]
 
-    async def uploaded(self, path: str) -> tuple[Verified, TrustStore]:
-        """Do what accept() does, with the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError."""
-        seal = await self._storage.get(path, most=self._most_bytes)
+    async def uploaded(self, path: str, *, listed_bytes: int = 0) -> tuple[Verified, TrustStore]:
+        """Do what accept() does, with the seal of an upload. Raises RejectedError, FileNotFoundError, TransferError.
+
+        listed_bytes: of the seal, where another server may have taken a larger one than this one would.
+        """
+        seal = await self._storage.get(path, most=max(self._most_bytes, listed_bytes))
         verified, trust = await self.accept(seal)
         return self.lightened(verified, path), trust
 

@@ -39,10 +39,14 @@ _MAX_PUBLISHED_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """An upload as a listing shows it. statement: SHA-256 of what its seal signs, in hex; modified: when it began."""
+    """An upload as a listing shows it.
+
+    statement: SHA-256 of what its seal signs, in hex; size: of the seal, in bytes; modified: when it began.
+    """
 
     id: str
     statement: str
+    size: int
     modified: datetime
 
     @property
@@ -91,7 +95,7 @@ class Uploads:
         async for one in self._storage.list(layout.UPLOADS):
             named = layout.parse_upload_seal(one.path)
             if named is not None:
-                found.append(OpenUpload(*named, one.modified))
+                found.append(OpenUpload(*named, one.size, one.modified))
         return found
 
     def known(self) -> list[Upload]:
@@ -246,7 +250,7 @@ class Uploads:
         async for one in self._storage.list(layout.upload_folder(id)):
             named = layout.parse_upload_seal(one.path)
             if named is not None:
-                return OpenUpload(*named, one.modified)
+                return OpenUpload(*named, one.size, one.modified)
         return None
 
     def _keep(self, upload: Upload, trust: TrustStore) -> Upload:

@@ -41,7 +41,7 @@ from ._latest import Latest
 from ._seals import SealReader
 from ._trusted import Trusted
 from ._uploads import Uploads, no_upload
-from ._wholeness import is_whole
+from ._wholeness import Wholeness
 from .arriving import ArrivingPayload, Upload, what_is_missing
 from .pruning import Pruned, Pruner
 from .retention import KEEP_ALL, Retention
@@ -76,6 +76,7 @@ class Catalogue:
         )
         self.channels_read = Channels(storage, age_s=limits.pointer_age_s, log=log)
         self._condemned = Condemned(storage)
+        self._wholeness = Wholeness(storage, self.channels_read, self._condemned, clock=monotonic)
         self.heads = Heads(self.channels_read, self.trusted, role=role)
         self._latest = Latest(self.channels_read, self.heads)
         self.uploads = Uploads(
@@ -231,7 +232,7 @@ class Catalogue:
         of = upload.app_channel
         pointer = await self.channels_read.pointer(of, fresh=True)
         entry = pointer.with_seal(id)
-        if entry is not None and await self._is_whole(of, entry):
+        if entry is not None and await self._wholeness.of(of, entry):
             return (await self.channels_read.record(of, entry)).release
         pointer.under(trust).check_or_has(verified.statement, id)
         return await self.uploads.begin(verified, id, seal, trust=trust, client=client)
@@ -268,7 +269,8 @@ class Catalogue:
             entry = (await self.channels_read.pointer(became[0], fresh=True)).with_seal(id)
             if entry is None:
                 raise no_upload(id)
-            return (await self.channels_read.record(became[0], entry)).release, False
+            if await self._wholeness.of(became[0], entry):
+                return (await self.channels_read.record(became[0], entry)).release, False
         upload = await self.uploads.find(id)
         try:
             release, is_new = await self._publish(upload)
@@ -319,7 +321,7 @@ class Catalogue:
             return pointer.unpublished(entry, before=before) if lost is None else pointer.resealed({entry: lost})
 
         written = (await self.channels_read.change(of, published)).entries[statement.sequence]
-        if written.mark != record.mark and not await self._is_whole(of, written):
+        if written.mark != record.mark and not await self._wholeness.of(of, written):
             lost = written
             written = (await self.channels_read.change(of, published)).entries[statement.sequence]
         if written.mark == record.mark and monotonic() > deadline:
@@ -333,9 +335,6 @@ class Catalogue:
                 await self.channels_read.change(of, taken_back)
                 raise
         return (await self.channels_read.record(of, written)).release, written.mark == record.mark
-
-    async def _is_whole(self, of: AppChannel, entry: Entry) -> bool:
-        return await is_whole(of, entry, self.storage, self.channels_read, self._condemned)
 
     async def give_up(self, upload: Upload) -> None:
         """Forget an upload; what it stored and nobody else needs is collected."""

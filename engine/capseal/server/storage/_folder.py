@@ -4,9 +4,7 @@ All but sharing() waits for the disk, in the calling thread. Raises OSError, and
 """
 
 import asyncio
-import errno
 import os
-import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,12 +12,11 @@ from datetime import UTC, datetime
 
 from ...errors import TransferError
 from ...io import durable
+from ...io.regular import NotRegularError, open_regular, read_at
 from . import layout
 
 _OF_FILE_SYSTEM = "lost+found"
 """What is in every new ext4."""
-
-_OBJECT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _LOCK_TIMEOUT_S = 10.0
 _LOCK_PAUSE_S = 0.005
@@ -98,7 +95,7 @@ class Folder:
         except FileNotFoundError:
             return None
         try:
-            data = _read(fd, 0, most + 1)
+            data = read_at(fd, 0, most + 1)
             modified = datetime.fromtimestamp(os.fstat(fd).st_mtime, UTC)
         finally:
             os.close(fd)
@@ -110,7 +107,7 @@ class Folder:
         """Return bytes of an object, fewer where it ends before. Raises FileNotFoundError, TransferError."""
         fd = self.open(name)
         try:
-            return _read(fd, offset, size)
+            return read_at(fd, offset, size)
         finally:
             os.close(fd)
 
@@ -118,15 +115,9 @@ class Folder:
         """Return a descriptor of an object. Raises FileNotFoundError, TransferError where it is no file."""
         # What others put into the folder may be a link to what is nobody's to read, or a pipe, which would wait.
         try:
-            fd = os.open(os.path.join(self.path, name), _OBJECT)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise TransferError(f"storage: {name} is a symbolic link") from error
-            raise
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise TransferError(f"storage: {name} is no file")
-        return fd
+            return open_regular(os.path.join(self.path, name))
+        except NotRegularError as error:
+            raise TransferError(f"storage: {name} {error}") from error
 
     def sync(self, names: Collection[str]) -> None:
         """Make objects and their names survive a power cut. Raises TransferError where one is gone."""
@@ -176,11 +167,3 @@ class Folder:
                             os.unlink(os.path.join(parent, name))
                             swept += 1
         return swept
-
-
-def _read(fd: int, offset: int, size: int) -> bytes:
-    size = max(0, min(size, os.fstat(fd).st_size - offset))
-    found = os.pread(fd, size, offset)
-    while len(found) < size and (more := os.pread(fd, size - len(found), offset + len(found))):
-        found += more
-    return found

@@ -21,6 +21,7 @@ from .._several import batched
 from .layout import channel_pointer, is_mark
 
 POINTER_TYPE = "capseal-channel-v1"
+MAX_POINTER_BYTES = 256 * 1024 * 1024
 _MAX_RELEASES = 1_000_000
 _ENTRIES_AT_ONCE = 256
 

@@ -13,6 +13,7 @@ from .layout import RECORD, SEAL, index_object, is_commitment, is_mark, release_
 from .stored_runs import MAX_PART_SEGMENTS, Parts, StoredPayload, StoredRun, missing_segments
 
 RECORD_TYPE = "capseal-release-v2"
+MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
