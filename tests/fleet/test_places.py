@@ -150,7 +150,7 @@ def test_claims_lie_beside_the_source_and_never_at_the_destination(tmp_path: Pat
     with ThreadPoolExecutor(2) as executor:
         keys.seal(tmp_path / "in" / "content", f"file://{tmp_path}/out", shared(executor))
     claimed = sorted(path.name for path in (tmp_path / "in" / sealing.CLAIMS_FOLDER).rglob("*") if path.is_file())
-    assert claimed == ["0000000000-04", "part-segments"]
+    assert claimed == ["0000000000-04", "part-segments", "sealed"]
     assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == ["0000000000-04", "seal"]
 
 

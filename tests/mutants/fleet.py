@@ -6,9 +6,28 @@ PLACES = "tests/fleet/test_places.py::"
 JOBS = "tests/fleet/test_jobs.py::"
 SERVING = "tests/fleet/test_serving.py::"
 STATE = "tests/fleet/test_state.py::"
+GOING_ON = "tests/fleet/test_going_on.py::"
 REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
+    Mutant(
+        "fleet/_sealing.py",
+        "        if claims.said(SEALED) is not None or places.get_all(folder, SEAL) is not None:",
+        "        if places.get_all(folder, SEAL) is not None:",
+        GOING_ON + "test_what_was_sealed_keeps_its_parts_when_the_same_job_is_run_again[source]",
+    ),
+    Mutant(
+        "fleet/_sealing.py",
+        "            if kept is not None and before is not None and claimed.said(PARTS_SIZE) is None:",
+        "            if kept is not None and before is not None and before.claims != claims_folder:",
+        GOING_ON + "test_a_job_whose_claims_are_gone_sends_nothing_and_drops_its_key",
+    ),
+    Mutant(
+        "fleet/_state.py",
+        "        if not durable.try_lock(fd):",
+        "        if not durable.try_share(fd):",
+        GOING_ON + "test_of_two_jobs_with_one_state_the_second_is_refused",
+    ),
     Mutant(
         "fleet/_state.py",
         "        if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MODE:",
@@ -29,8 +48,8 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        "        claimed = ClaimsInStore(claims_folder)\n",
-        "        claimed = ClaimsInStore(claims_folder) if engine.shared else claimed\n",
+        "            claimed = ClaimsInStore(claims_folder)\n",
+        "            claimed = ClaimsInStore(claims_folder) if engine.shared else claimed\n",
         STATE + "test_a_job_goes_on_with_its_key_and_claims_and_then_the_state_is_gone",
     ),
     Mutant(
@@ -41,7 +60,7 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        "        if state is None or not isinstance(error, _GOES_ON):",
+        "        if state is None or isinstance(error, _UNSAFE):",
         "        if state is None:",
         STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
     ),
@@ -101,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "fleet/_sealing.py",
-        '        claimed.claim("part-segments", str(part_segments).encode())\n',
+        "        claimed.claim(PARTS_SIZE, str(part_segments).encode())\n",
         "",
         PLACES + "test_a_folder_of_claims_has_one_size_of_parts",
     ),

@@ -15,6 +15,12 @@ from . import _places as places
 CLOSED: Final = "closed"
 """The claim that no part may be sent any more: its job was given up."""
 
+SEALED: Final = "sealed"
+"""The claim that a seal is about to be put, of a payload with this digest: what lies there may be published since."""
+
+PARTS_SIZE: Final = "part-segments"
+"""The first claim of all: under one commitment there is one size of parts."""
+
 
 class Claims(Protocol):
     """What each part of one payload may be, once and for all, said before its first byte is sent."""

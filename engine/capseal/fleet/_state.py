@@ -7,6 +7,8 @@ import base64
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +48,9 @@ class Begun:
 
     def _named(self) -> dict[str, object]:
         statement = self.plan.statement
+        told = statement.to_json()
+        # Where nobody gives one, it is the time, which is a later one by now.
+        by_time = statement.sequence == int(statement.created.timestamp())
         return {
             "source": self.pin["name"],
             "destination": os.path.dirname(self.folder),
@@ -53,10 +58,13 @@ class Begun:
             "part segments": self.part_segments,
             "app": statement.app,
             "version": statement.version,
+            "sequence": "by time" if by_time else statement.sequence,
             "channel": statement.channel,
+            "content name": statement.content.name,
             "content type": statement.content.media_type,
             "role": statement.role.value,
             "recipients": " ".join(sorted(one.kid[:16] for one in statement.encryption.recipients)),
+            **{what: told.get(what) for what in ("requires", "policy", "attachments", "custom")},
         }
 
 
@@ -67,8 +75,36 @@ def pin_of(source: PinnedFile | PinnedObject) -> dict[str, Any]:
     return {"name": source.name, "size": source.size, "e_tag": source.e_tag, "version": source.version}
 
 
-def save(path: str, begun: Begun) -> None:
-    """Write a state that was not there, for its owner's eyes alone; on disk when it returns. Raises OSError."""
+@dataclass(slots=True)
+class Held:
+    """The place of a state, for one job alone. fd: its file, locked; begun: what it says; both None where it is not."""
+
+    path: str
+    fd: int | None = None
+    begun: Begun | None = None
+
+
+@contextmanager
+def held(path: str) -> Iterator[Held]:
+    """Give a state to a job, and to no other until the block ends.
+
+    Raises KeyFileError where others may read or have written it, or it is none, UsageError where a job has it, OSError.
+    """
+    state = Held(path)
+    try:
+        _take(state)
+        if state.fd is not None:
+            state.begun = _read(state.fd, path)
+        yield state
+    finally:
+        _let_go(state)
+
+
+def save(state: Held, begun: Begun) -> None:
+    """Write a state that was not there, for its owner's eyes alone; on disk when it returns.
+
+    Raises UsageError where another job was first, OSError.
+    """
     plan = begun.plan
     value = {
         "type": _TYPE,
@@ -80,23 +116,52 @@ def save(path: str, begun: Begun) -> None:
         "session_key": _text(plan.session_key),
         "header": _text(plan.header.encode()),
     }
-    drafts.write_new(path, strictjson.encode(value), mode=0o600)
-
-
-def load(path: str) -> Begun | None:
-    """Return the job of a state, or None where there is none.
-
-    Raises KeyFileError where others may read or have written it, or it is none.
-    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        drafts.write_new(state.path, strictjson.encode(value), mode=0o600)
+    except FileExistsError:
+        raise UsageError(f"{state.path}: another job was first to make it") from None
+    _take(state)
+    # Until it was locked, whoever found it could go on with it.
+    if state.fd is None or _read(state.fd, state.path).plan.session_key != plan.session_key:
+        raise UsageError(f"{state.path}: another job took it")
+    state.begun = begun
+
+
+def remove(state: Held) -> None:
+    """Delete a state, and not another that has its path by now; gone from disk when it returns."""
+    if state.fd is not None and _has_path(state.fd, state.path):
+        durable.remove_file(state.path)
+
+
+def _take(state: Held) -> None:
+    """Open and lock what has the path, if something has."""
+    while (fd := _opened(state.path)) is not None:
+        state.fd = fd
+        if not durable.try_lock(fd):
+            raise UsageError(f"{state.path}: another job has it now")
+        if _has_path(fd, state.path):
+            return
+        _let_go(state)  # the job that had it ended between the two
+
+
+def _let_go(state: Held) -> None:
+    if state.fd is not None:
+        os.close(state.fd)
+        state.fd = None
+
+
+def _opened(path: str) -> int | None:
+    """Open a file of this user's own that nobody else may read or write, or return None where there is none."""
+    try:
+        # To be written, which it is not: over NFS there is no lock without.
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise KeyFileError(f"{path}: is a symbolic link; a state is a file of its own") from None
         raise
-    with open(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise KeyFileError(f"{path}: is no regular file")
@@ -105,17 +170,25 @@ def load(path: str) -> Begun | None:
                 f"{path}: is of user {found.st_uid} with mode {stat.S_IMODE(found.st_mode):04o}; a key that user "
                 f"{os.geteuid()} alone may read, 0600, is expected"
             )
-        data = file.read(_MAX_BYTES)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _has_path(fd: int, path: str) -> bool:
     try:
-        return _parsed(data)
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _read(fd: int, path: str) -> Begun:
+    try:
+        return _parsed(os.pread(fd, _MAX_BYTES, 0))
     except (FormatError, TamperedError, ValueError) as error:
         # What it says may hold a key.
         raise KeyFileError(f"{path}: holds no state of a seal ({type(error).__name__})") from None
-
-
-def remove(path: str) -> None:
-    """Delete a state; gone from disk when it returns."""
-    durable.remove_file(path)
 
 
 def _parsed(data: bytes) -> Begun:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..bundle.pipeline import RUN_SEGMENTS
 from ..constants import DIGEST_BYTES, SEGMENT_BYTES
 from ..crypto.segment_cipher import Header, SegmentCipher, StreamKey
-from ..errors import TamperedError
+from ..errors import SourceChangedError, TamperedError
 from ..format.segment_layout import payload_bytes_of, plain_offset
 from ..format.signed_index import compare_entries
 from ..format.tree import index_entries, segment_count
@@ -84,12 +84,20 @@ def seal_span(work: SealWork, span: Span) -> bytes:
 
 
 def _sent_before(work: SealWork, part: Span) -> bytes | None:
-    """Return the index entries of a part that is there as it was claimed, or None where it has to be sent."""
+    """Return the index entries of a part that is there as it was claimed, or None where it has to be sent.
+
+    Raises SourceChangedError where it is there and nobody claimed it.
+    """
+    there = work.output.size_of(part)  # before its claim, which came first
     said = work.claims.said(part.part_name)
+    if said is None and there is not None:
+        raise SourceChangedError(
+            f"{part.part_name}: was sent, and its claim is gone; without it nobody can tell whether the source changed"
+        )
     if said is None or len(said) != _CLAIMED_SIZE_BYTES + part.segments * DIGEST_BYTES:
         return None
     size = int.from_bytes(said[:_CLAIMED_SIZE_BYTES], "big")
-    return said[_CLAIMED_SIZE_BYTES:] if work.output.size_of(part) == size else None
+    return said[_CLAIMED_SIZE_BYTES:] if there == size else None
 
 
 def _encrypted(
