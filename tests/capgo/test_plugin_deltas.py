@@ -384,7 +384,7 @@ def test_a_release_for_the_plugin_is_one_command(tmp_path: Path, opened: DeviceO
     run("capgo", "keygen", cwd=tmp_path).succeeded()
     (tmp_path / "trust.json").write_bytes((tmp_path / "keys" / "trust.json").read_bytes())
     releasing = ("release", "--allow-dirty", "--no-recipes", "--no-head", "--capgo")
-    run(*releasing, "--version", "1.1.0", "--capgo-key", "gone", "--no-publish", cwd=tmp_path).failed_with(2, "gone")
+    run(*releasing, "--version", "1.1.0", "--capgo-key", "gone", "--no-publish", cwd=tmp_path).failed_with(3, "gone")
     with serving(tmp_path, "--capgo") as url:
         run(*releasing, "--version", "1.1.0", "--server", url, cwd=tmp_path).succeeded()
         device = opened(url, key=(tmp_path / ".capgo_key_v2.pub").read_text())

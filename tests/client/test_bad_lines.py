@@ -48,7 +48,7 @@ def test_connections_of_one_upload_share_the_least_rate(
     store: Path, trust: TrustStore, sealed: BundleMaker, tmp_path: Path
 ) -> None:
     bundle = sealed(sequence=7, content=some_bytes(33))  # three pieces
-    limits = Limits(idle_s=1.0, least_rate=2_000_000)  # more than each has, half of what all have
+    limits = Limits(idle_s=1.0, least_rate=1_400_000)  # more than each has, a third of what all have
     with live_server(str(store), trust, limits=limits) as live, proxy(live.port, uplink=4e6) as slow:
         with Connection(slow.url) as one:  # each of three has a third
             assert publish(written(tmp_path, bundle), one, jobs=3)["sequence"] == 7

@@ -183,7 +183,10 @@ def test_the_matcher_is_reached_where_a_recipe_is_made_and_nowhere_else():
     texts = {path.relative_to(engine).as_posix(): path.read_text() for path in engine.rglob("*.py")}
     assert {name for name, text in texts.items() if "capseal_match_" in text} == {"native/matching.py"}
     importing = {name for name, text in texts.items() if re.search(r"native(\.| import )matching", text)}
-    assert importing == {"delta/_making.py", "delta/_planning.py", "delta/_plaintexts.py"}
+    # A command that releases asks whether it is there, and hands it nothing.
+    asking = "cli/framework/bases.py"
+    assert importing == {asking, "delta/_making.py", "delta/_planning.py", "delta/_plaintexts.py"}
+    assert set(re.findall(r"\bmatching\.(\w+)", texts[asking])) == {"is_there", "MISSING"}
     applying = (
         "import capseal.delta as d, sys; d.apply_recipe; d.describe_recipe; d.open_base;"
         "print([name for name in sys.modules if name.endswith(('matching', '_making'))])"

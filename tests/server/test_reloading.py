@@ -145,8 +145,8 @@ def test_what_is_read_verified_is_of_whom_the_server_trusts_now(
     accept_detached = _seals.accept_detached
     reloads = [others]
 
-    def accept_and_reload(*arguments: Any) -> Any:
-        verdict = accept_detached(*arguments)
+    def accept_and_reload(*arguments: Any, **keywords: Any) -> Any:
+        verdict = accept_detached(*arguments, **keywords)
         if reloads:
             server.trusted.replace(reloads.pop())
         return verdict
