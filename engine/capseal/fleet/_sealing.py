@@ -231,7 +231,7 @@ def _sweep_unless_sealed(folder: str, claims: Claims) -> bool:
 
     What was claimed stays, and no more is sent.
     """
-    with suppress(TransferError):  # there is an error already, and parts without a seal mean nothing
+    with suppress(TransferError, RejectedError):  # there is an error already, and parts without a seal mean nothing
         # A store takes away the seal beside parts that it publishes.
         if claims.said(SEALED) is not None or places.get_all(folder, SEAL) is not None:
             return True
