@@ -50,7 +50,7 @@ MUTANTS = (
         "fleet/_sealing.py",
         "            claimed = ClaimsInStore(claims_folder)\n",
         "            claimed = ClaimsInStore(claims_folder) if engine.shared else claimed\n",
-        STATE + "test_a_job_goes_on_with_its_key_and_claims_and_then_the_state_is_gone",
+        STATE + "test_a_source_that_is_another_one_by_then_gets_another_key",
     ),
     Mutant(
         "fleet/_sealing.py",
