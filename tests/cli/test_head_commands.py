@@ -562,7 +562,12 @@ def test_the_rotation_of_the_release_key_ends_clean(project):
     told = project.run("trust", "apply", "updates/2.json")
     assert told.code == 0
     assert "capseal head renew" in told.err
-    assert [advice for _, _, advice in doctors(project)] == ["capseal head renew --channel production"]
+    development = ("--trust", "keys/trust-development.json", "--in-place")
+    assert [advice for _, _, advice in doctors(project)] == [
+        f"capseal trust add FILE {' '.join(development)}",
+        "capseal head renew --channel production",
+    ]
+    succeed("trust", "add", "keys/new.pub.pem", *development)
     succeed("trust", "publish", "updates/2.json", "--server", project.url)
     text = configuration.read_text()
     assert text.count('"keys/signing.pem"') == 1
@@ -573,6 +578,7 @@ def test_the_rotation_of_the_release_key_ends_clean(project):
     # The overlap ends.
     configuration.write_text(text.replace('"keys/signing.pem"', '"keys/new.pem"'))
     assert "trust store version 3 begins" in project.run("trust", "apply", "updates/3.json").out.decode()
+    succeed("trust", "remove", stolen, *development)
     with project.started_anew() as live:
         live.run("trust", "publish", "updates/2.json", "updates/3.json", "--server", live.url).succeeded()
         done = live.release(3)
