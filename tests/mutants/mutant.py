@@ -44,7 +44,7 @@ class Mutant:
         first = text[: text.index(self.old)].count("\n") + 1
         start = text.rfind("\n", 0, text.index(self.old)) + 1
         end = text.find("\n", text.index(self.old) + len(self.old))
-        whole = text[start:end]
+        whole = text[start:] if end < 0 else text[start:end]  # a patch may end where the file does
         before, after = whole.split("\n"), whole.replace(self.old, self.new).split("\n")
         return {
             first + line

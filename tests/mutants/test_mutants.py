@@ -20,6 +20,7 @@ def test_every_mutant_is_a_patch_of_code_that_is_there_and_names_a_test_that_is_
     for mutant in mutants_of(room):
         ast.parse(mutant.applied())  # raises where the text is not there once
         assert mutant.applied() != (PACKAGE / mutant.file).read_text(), mutant
+        assert mutant.lines(), mutant
         assert mutant.has_test, mutant.test
 
 
