@@ -1,14 +1,19 @@
 """Recipes of plain content: what a device would rebuild from numbers that somebody else wrote."""
 
+import contextlib
 import functools
 import hashlib
 import io
+import struct
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
-from capseal import delta
-from capseal.delta import _recipe
+from capseal import RejectedError, delta
+from capseal.archive import headers
+from capseal.delta import _recipe, _zip_directory
 from support import independent_recipe
 from support.independent_reader import Rejected
 from vectors.making_recipes import BASE_FILES, LISTING, base_string, block, instructions, recipe, zstd
@@ -93,7 +98,45 @@ def _block(r: Random, frames: bytes) -> tuple[bytes, bytes]:
     return block(plain, frame, codec=codec, **smaller), data
 
 
+def _entry(r: Random) -> bytes:
+    """Return an entry of a zip that is, mostly, as capseal makes them."""
+    name = r.choice((b"a", b"a/", b"some/file.js", b"x" * 300, b"\xff", b"/"))
+    size = r.choice((0, 1, 25, 26, 40, 300))
+    packed = size if often(r, 0.7) else r.choice((0, size // 2, size + 3))
+    method, crc, extra = r.choice((0, 0, 8, 8, 99)), r.choice((0, r.getrandbits(32))), b""
+    content = bytes(packed) if often(r, 0.5) else _header(name, 0, crc, 0, 0, b"")[:packed].ljust(packed, b"P")
+    if often(r, 0.1):
+        extra = struct.pack("<2H2Q", 1, 16, r.choice((2**32 - 1, 2**32, 2**51, size)), packed)
+        size, packed = r.choice((2**32 - 1, size)), r.choice((2**32 - 1, packed))
+    elif often(r, 0.03):
+        size = 2**32 - 1
+    return _header(name, method, crc, packed, size, extra) + content
+
+
+def _header(name: bytes, method: int, crc: int, packed: int, size: int, extra: bytes) -> bytes:
+    fixed = (b"PK\3\4", 45, 1 << 11, method, 0, 33, crc, packed, size, len(name), len(extra))
+    return struct.pack("<4s5H3I2H", *fixed) + name + extra
+
+
+def _drawn_zip(r: Random) -> bytes:
+    """Draw a recipe of a zip whose directory follows from the rest, which comes in pieces of any size."""
+    front = b"".join(_entry(r) for _ in range(r.choice((0, 1, 1, 2, 3, 7))))
+    if often(r, 0.2):
+        front = mutate_bytes(r, front)
+    edges = sorted({0, len(front), *(r.randrange(len(front) + 1) for _ in range(r.choice((0, 1, 3, 9))))})
+    pieces = [front[a:b] for a, b in pairwise(edges)]
+    blocks = b"".join(block(instructions([(len(piece), 0)]), piece) for piece in pieces)
+    try:
+        directory = independent_recipe.directory_of(front)
+    except Rejected:
+        directory = b"some other end"
+    said = {"directory": _number(r, len(directory)) % (1 << 32)}
+    return recipe([blocks], front + directory, **said)
+
+
 def _drawn(r: Random) -> bytes:
+    if often(r, 0.25):
+        return _drawn_zip(r)
     blocks, frames = b"", b""
     for _ in range(r.choice((0, 1, 1, 2, 3))):
         made, data = _block(r, frames)
@@ -114,28 +157,45 @@ def _drawn(r: Random) -> bytes:
 
 
 def check_recipe(data: bytes) -> None:
-    """Rebuild; what comes out is what the independent reader rebuilds."""
-    out = io.BytesIO()
-    delta.apply_recipe(base_folder(), io.BytesIO(data), out)
+    """Rebuild, with compiled headers and without; what comes out is what the independent reader rebuilds."""
     try:
         expected = independent_recipe.rebuild(data, BASE, STARTS, _BASE_DIGEST)
-    except Rejected as error:
-        raise Disagreement(f"the independent reader refuses the recipe: {error}") from None
-    if out.getvalue() != expected:
-        raise Disagreement("the independent reader rebuilds something else")
+    except Rejected:
+        expected = None
+    for compiled in (True, False):
+        out = io.BytesIO()
+        try:
+            with contextlib.nullcontext() if compiled else mock.patch.object(headers, "is_there", lambda: False):
+                delta.apply_recipe(base_folder(), io.BytesIO(data), out)
+        except RejectedError as error:
+            if expected is not None:
+                raise Disagreement(f"the independent reader takes what is refused: {error}") from error
+            raise
+        if expected is None:
+            raise Disagreement("the independent reader refuses the recipe")
+        if out.getvalue() != expected:
+            raise Disagreement("the independent reader rebuilds something else")
 
 
 def recipe_target() -> Target:
-    """A recipe of plain content."""
+    """A recipe of plain content, or of a zip whose directory follows from the rest."""
     return Target(
         name="recipe",
         oracle="the independent reader rebuilds the same bytes",
-        modules=modules("delta._recipe", "delta._reading", "delta._rebuild", "delta._codec", "delta._varints"),
+        modules=modules(
+            "delta._recipe",
+            "delta._reading",
+            "delta._rebuild",
+            "delta._codec",
+            "delta._varints",
+            "delta._zip_directory",
+        ),
         make=_drawn,
         run=check_recipe,
         gates={
             "head": (_recipe.Head, "parse"),
             "instructions": (_recipe.Parsed, "parse"),
             "places": (_recipe.Parsed, "resolve"),
+            "directory": (_zip_directory.DirectoryMaker, "finish"),
         },
     )

@@ -16,16 +16,21 @@ _BLOCK = struct.Struct(">B3I")
 
 
 def rebuild(recipe: bytes, base: bytes, starts: Sequence[int], listing: bytes) -> bytes:
-    """Return the new content; of recipes that rebuild a sealed payload, or a directory, none is taken.
+    """Return the new content; of recipes that rebuild a sealed payload, none is taken.
 
     starts: where each entry of the base string begins; listing: the base's digest. Raises Rejected.
     """
     _demand(len(recipe) >= _HEAD.size, "head")
     magic, header, frame, reference, history, entries, size, new, directory, of, digest = _HEAD.unpack_from(recipe)
-    _demand(magic == _MAGIC and header == 0 and directory == 0, "magic, header, directory")
+    _demand(magic == _MAGIC and header == 0, "magic, header")
+    _demand(directory <= min(16 * _MIB, new), "directory's cap")
     _demand(frame <= 8 * _MIB and reference <= 32 * _MIB and history <= min(8 * _MIB, reference), "caps")
     _demand((entries, size, of) == (len(starts), len(base), listing), "base")
     out = rebuild_blocks(recipe[_HEAD.size :], base, starts, frame=frame, reference=reference, history=history)
+    if directory:
+        end = directory_of(out)
+        _demand(len(end) == directory, "directory's size")
+        out += end
     _demand(len(out) == new and hashlib.sha256(out).digest() == digest, "what came out")
     return out
 
@@ -62,6 +67,31 @@ def rebuild_blocks(
         referred += size
         _demand(referred <= 32 * _MIB + 8 * len(out), "references together")
     return out
+
+
+def directory_of(front: bytes) -> bytes:
+    """Return the central directory and the end records that follow from the entries of a zip. Raises Rejected."""
+    found, at, count = b"", 0, 0
+    while at < len(front):
+        _demand(len(front) - at >= 30 and front[at : at + 8] == b"PK\3\4\x2d\0\0\x08", "signature, version, flags")
+        method, time, date, crc, packed, size, name, extra = struct.unpack_from("<3H3I2H", front, at + 8)
+        _demand((time, date) == (0, 33) and name and len(front) - at >= 30 + name + extra, "times, name")
+        if extra:
+            _demand(extra == 20 and front[at + 30 + name :][:4] == b"\1\0\x10\0", "extra field")
+            size, packed = struct.unpack_from("<2Q", front, at + 30 + name + 4)
+            _demand(size >= 2**32 - 1 or packed >= 2**32 - 1, "zip64 without need")
+        path = front[at + 30 : at + 30 + name]
+        far = [value for value in (size, packed, at) if value >= 2**32 - 1]
+        more = struct.pack(f"<2H{len(far)}Q", 1, 8 * len(far), *far) if far else b""
+        size, packed_32 = min(size, 2**32 - 1), min(packed, 2**32 - 1)
+        found += b"PK\1\2\x2d\3\x2d\0\0\x08" + struct.pack("<3H3I", method, 0, 33, crc, packed_32, size)
+        mode = 0o040755 << 16 | 16 if path.endswith(b"/") else 0o100644 << 16
+        found += struct.pack("<5H2I", name, len(more), 0, 0, 0, mode, at) + path + more
+        at += 30 + name + extra + packed
+        count += 1
+    _demand(at == len(front), "an entry that ends behind the zip")
+    _demand(count < 65535, "entries, more than are drawn")
+    return found + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(found), at, 0)
 
 
 def _demand(holds: object, what: str) -> None:
