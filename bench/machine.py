@@ -25,6 +25,7 @@ def describe() -> dict[str, Any]:
         "system": platform.system(),
         "architecture": platform.machine(),
         "virtual": "hypervisor" in _cpu_flags(),
+        "tcp_congestion_control": _congestion_control(),
     }
 
 
@@ -98,6 +99,14 @@ def _cpu_flags() -> list[str]:
         if line.startswith(("flags", "Features")):
             return line.partition(":")[2].split()
     return []
+
+
+def _congestion_control() -> str:
+    try:
+        with open("/proc/sys/net/ipv4/tcp_congestion_control") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
 
 
 def _cpuinfo() -> list[str]:

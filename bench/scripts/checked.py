@@ -21,6 +21,7 @@ def answer(connection: socket.socket, file: int, entries: bytes, size: int) -> N
     """Answer the requests of one connection until it is closed."""
     buffer = memoryview(bytearray(SEGMENT_BYTES))
     with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")  # as the server does on loopback
         while asked := _RANGE.search(connection.recv(65536)):
             start, stop = int(asked[1]), int(asked[2]) + 1
             head = f"HTTP/1.1 206 Partial Content\r\nContent-Length: {stop - start}\r\n\r\n"

@@ -12,6 +12,7 @@ from ._clients import Connections, client_of
 from ._cors import FOR_EVERY_PAGE
 from ._forwarded import TrustedProxies
 from ._limits import ServerLimits
+from ._loopback import is_loopback, send_unpaced
 from ._outlet import PIECE, Outlet
 from ._problems import busy
 from ._slow_clients import ABORT
@@ -63,6 +64,8 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             self._withheld_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
             self._outlet: Outlet | None = None
+            if is_loopback(self.client):
+                send_unpaced(transport.get_extra_info("socket"))
             is_proxy = proxies.is_peer(self.client)
             has_room, victim = connections.add(self, client_of(self.client), is_one=not is_proxy)
             if victim is not None:
