@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import inspect
 import json
 
 import pytest
 
 from capseal.http.shapes import AppChannel
 from capseal.server._several import AT_ONCE, each
+from capseal.server.catalogue._channels import _parsed_at_leisure
+from capseal.server.catalogue._uncollected import uncollected
 from capseal.server.storage.pointers import ChannelPointer, Entries, Entry
 from capseal.trust.expect import Succession
 
@@ -80,6 +83,46 @@ def test_releases_of_a_pointer_are_nothing_that_the_interpreters_collection_look
     entries = pointer(100).entries
     gc.collect()
     assert not any(gc.is_tracked(one) for one in entries._bare.values())
+
+
+def test_no_garbage_is_collected_while_a_large_pointer_is_parsed() -> None:
+    data = pointer(5000).encode()
+    while_parsing = 0
+
+    def tell(phase: str, info: dict[str, int]) -> None:
+        nonlocal while_parsing
+        callers = (frame.function for frame in inspect.stack(context=0))
+        while_parsing += "parse" in callers
+
+    before = gc.get_threshold()
+    gc.callbacks.append(tell)
+    gc.set_threshold(700, 10, 10)
+    try:
+        ChannelPointer.parse(OF, data)
+        assert while_parsing, "it would be, otherwise"
+        while_parsing = 0
+        parsed = _parsed_at_leisure(OF, data)
+    finally:
+        gc.callbacks.remove(tell)
+        gc.set_threshold(*before)
+    assert not while_parsing
+    assert gc.isenabled()
+    assert len(parsed.entries) == 5000
+
+
+def test_garbage_is_collected_again_once_nobody_asks_for_a_pause_any_more() -> None:
+    with uncollected():
+        with pytest.raises(KeyError), uncollected():
+            raise KeyError
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled(), "whoever turned it off wants it off"
+    finally:
+        gc.enable()
 
 
 def test_entries_are_in_order_whatever_order_they_came_in() -> None:

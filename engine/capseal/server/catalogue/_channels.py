@@ -17,6 +17,7 @@ from ..storage.pointers import MAX_POINTER_BYTES, ChannelPointer, Entry
 from ..storage.records import MAX_RECORD_BYTES, ReleaseRecord
 from ..storage.stored import Seen
 from ._kept import Kept
+from ._uncollected import uncollected
 
 _KEPT_POINTER_BYTES = 16 * 1024 * 1024
 _KEPT_RECORD_BYTES = 2 * 1024 * 1024
@@ -184,10 +185,15 @@ class Channels:
         try:
             if len(data) < _PARSED_IN_THREAD_BYTES:
                 return ChannelPointer.parse(of, data)
-            return await asyncio.to_thread(ChannelPointer.parse, of, data)
+            return await asyncio.to_thread(_parsed_at_leisure, of, data)
         except FormatError as error:
             # Nothing is served, and above all nothing accepted, on the word of a pointer that cannot be read.
             raise TransferError(f"storage: {layout.channel_pointer(of)}: {error}") from error
+
+
+def _parsed_at_leisure(of: AppChannel, data: bytes) -> ChannelPointer:
+    with uncollected():
+        return ChannelPointer.parse(of, data)
 
 
 def _parsed_record(path: str, entry: Entry, data: bytes) -> ReleaseRecord:
