@@ -150,7 +150,9 @@ ALL = (
     Weakened("headmemory", "now.previous !== before.digest", "false", "heads: head-previous-other"),
     Weakened("zip", "if (sum !== crc)", "if (false)", "zip: a content that is not that of its CRC"),
     Weakened("zipdirectory", "String(told) !== String(found)) throw", "false) throw", "zip: a directory that says"),
+    Weakened("zipdirectory", "system !== UNIX) {", "false) {", "zip: a name that is not marked"),
     Weakened("zipdirectory", "!(await input.ended())", "false", "zip: bytes behind"),
+    Weakened("zipnames", '.replaceAll("\\u1e9e", "ss")', "", "zip: a dotless i is no i"),
     Weakened("zipnames", "    checkPath(bare);", "", "store: an archive that must"),
 )  # fmt: skip
 SAMPLE = ALL[:: len(ALL) // 5]

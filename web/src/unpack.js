@@ -13,7 +13,7 @@ import { checkPath, entries } from "./zip.js";
 /** @import { ArchiveLimits } from "./zip.js" */
 
 const ZIP_MEDIA_TYPE = "application/zip";
-const CHECK = 1; // raise it whenever something is allowed that was refused: what was refused is tried once more then
+const CHECK = 2; // raise it whenever something is allowed that was refused: what was refused is tried once more then
 
 /**
  * Return what the state calls a refusal by this check with these limits.

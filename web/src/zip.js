@@ -9,7 +9,7 @@
 import { concat, shown } from "./bytes.js";
 import { crc32 } from "./crc.js";
 import { FormatError } from "./errors.js";
-import { checkDirectory, decoded, sizes64 } from "./zipdirectory.js";
+import { UTF8_NAME, checkDirectory, decoded, localSizes } from "./zipdirectory.js";
 import { Names } from "./zipnames.js";
 
 export { checkPath } from "./zipnames.js";
@@ -23,7 +23,7 @@ export { checkPath } from "./zipnames.js";
 
 /** @typedef {{ name: string, size: number, crc32: number, pieces: AsyncIterable<Bytes> }} ZipEntry a folder's name ends with `/` */
 
-/** @typedef {{ name: string, raw: string, method: number, flags: number, crc: number, stored: number, size: number, offset: number }} Local */
+/** @typedef {{ name: string, isRoot: boolean, raw: string, method: number, flags: number, crc: number, stored: number, size: number, offset: number }} Local */
 
 /** @type {ArchiveLimits} */
 export const DEFAULT_LIMITS = { contentBytes: 64 * 1024 ** 3, entries: 100_000, ratio: 100 };
@@ -31,7 +31,7 @@ export const DEFAULT_LIMITS = { contentBytes: 64 * 1024 ** 3, entries: 100_000, 
 const LOCAL = 0x04034b50;
 const STORED = 0;
 const DEFLATED = 8;
-const UTF8_NAME = 0x800;
+const ROOT = "./"; // an entry of bsdtar's, which writes names as find does
 const LEVEL_BITS = 0x6;
 
 /**
@@ -47,6 +47,7 @@ export async function* entries(pieces, limits = DEFAULT_LIMITS) {
   /** @type {Map<number, Local>} */
   const locals = new Map();
   let content = 0;
+  let rooted = false;
   try {
     for (;;) {
       const offset = input.position;
@@ -57,13 +58,15 @@ export async function* entries(pieces, limits = DEFAULT_LIMITS) {
       }
       const local = await readLocal(input, offset);
       locals.set(offset, local);
-      names.add(local.name);
+      if (!local.isRoot) names.add(local.name);
+      else if (rooted) throw new FormatError(`entry ${shown(ROOT)}: appears twice`, offset);
+      else rooted = true;
       content += local.size;
       if (content > limits.contentBytes) {
         throw new FormatError(`archive: unpacks to more than ${limits.contentBytes} bytes`);
       }
       const data = new Data(input, local, limits.ratio);
-      yield { name: local.name, size: local.size, crc32: local.crc, pieces: data.pieces() };
+      if (!local.isRoot) yield { name: local.name, size: local.size, crc32: local.crc, pieces: data.pieces() };
       await data.finish();
     }
     if (content > limits.ratio * input.position) {
@@ -84,9 +87,10 @@ async function readLocal(input, offset) {
   const [flags, method] = [view.getUint16(2, true), view.getUint16(4, true)];
   const raw = await input.take(view.getUint16(22, true));
   const extra = await input.take(view.getUint16(24, true));
-  const name = decoded(raw, flags, offset);
+  const stated = decoded(raw, offset);
+  const [name, isRoot] = [stated.replace(/^\.\//, ""), stated === ROOT];
   const crc = view.getUint32(10, true);
-  const [size, stored] = sizes64(extra, [view.getUint32(18, true), view.getUint32(14, true)], name);
+  const [size, stored] = localSizes(extra, view.getUint32(18, true), view.getUint32(14, true), name);
   if ((flags & ~(UTF8_NAME | LEVEL_BITS)) !== 0) {
     throw new FormatError(`entry ${shown(name)}: flags ${flags.toString(16)}: encrypted, or sizes behind the data`, offset);
   }
@@ -94,8 +98,8 @@ async function readLocal(input, offset) {
   if (method === STORED && stored !== size) {
     throw new FormatError(`entry ${shown(name)}: ${stored} stored bytes for ${size}`, offset);
   }
-  if (name.endsWith("/") && size > 0) throw new FormatError(`entry ${shown(name)}: a folder with content`, offset);
-  return { name, raw: String(raw), method, flags, crc, stored: Number(stored), size: Number(size), offset };
+  if (stated.endsWith("/") && size > 0) throw new FormatError(`entry ${shown(name)}: a folder with content`, offset);
+  return { name, isRoot, raw: String(raw), method, flags, crc, stored, size, offset };
 }
 
 /** The data of one entry. */

@@ -12,20 +12,18 @@ const END = 0x06054b50;
 const END64 = 0x06064b50;
 const LOCATOR64 = 0x07064b50;
 const MAX_DIRECTORY_BYTES = 32 * 1024 * 1024;
-const UTF8_NAME = 0x800;
+export const UTF8_NAME = 0x800;
 const UNIX = 3;
+const ZIP64 = 1;
+const SHAPING_FLAGS = 0x9; // encrypted, or sizes behind the data
 const ALL_ONES = 0xffffffff;
 
 /**
- * Return a name. Throws FormatError.
+ * Return a name, which is UTF-8 whether it is marked so or not: Info-ZIP and macOS do not. Throws FormatError.
  * @param {Bytes} raw
- * @param {number} flags
  * @param {number} offset
  */
-export function decoded(raw, flags, offset) {
-  if ((flags & UTF8_NAME) === 0 && raw.some((byte) => byte > 126)) {
-    throw new FormatError(`entry at byte ${offset}: its name is not marked as UTF-8`, offset);
-  }
+export function decoded(raw, offset) {
   try {
     return UTF8.decode(raw);
   } catch {
@@ -34,39 +32,61 @@ export function decoded(raw, flags, offset) {
 }
 
 /**
- * Return numbers of 32 bits, each that is all ones taken from the zip64 field.
+ * Return both sizes that a header in front of data gives: where one is all ones, its zip64 field holds both.
  * @param {Bytes} extra
- * @param {number[]} short
+ * @param {number} size
+ * @param {number} stored
  * @param {string} name
- * @returns {[number, number, number]}
+ * @returns {[number, number]}
  */
-export function sizes64(extra, short, name) {
-  const view = viewOf(extra);
-  const long = short.filter((value) => value === ALL_ONES).length;
-  let found = short;
-  let seen = false;
-  for (let at = 0; at < extra.length;) {
-    if (at + 4 > extra.length) throw new FormatError(`entry ${shown(name)}: extra field ends early`);
-    const [kind, length] = [view.getUint16(at, true), view.getUint16(at + 2, true)];
-    if (at + 4 + length > extra.length) throw new FormatError(`entry ${shown(name)}: extra field ends early`);
-    if (kind === 1) {
-      if (seen || length !== 8 * long || long === 0) throw new FormatError(`entry ${shown(name)}: zip64 field does not fit`);
-      seen = true;
-      let next = at + 4;
-      found = short.map((value) => {
-        if (value !== ALL_ONES) return value;
-        const wide = view.getBigUint64(next, true);
-        next += 8;
-        if (wide < BigInt(ALL_ONES) || wide > BigInt(Number.MAX_SAFE_INTEGER)) {
-          throw new FormatError(`entry ${shown(name)}: zip64 field of ${wide}, which does not need it`);
-        }
-        return Number(wide);
-      });
-    }
-    at += 4 + length;
+export function localSizes(extra, size, stored, name) {
+  if (size !== ALL_ONES && stored !== ALL_ONES) return [size, stored];
+  const [longSize = 0, longStored = 0] = wideNumbers(extra, 2, name);
+  if ((size !== ALL_ONES && size !== longSize) || (stored !== ALL_ONES && stored !== longStored)) {
+    throw new FormatError(`entry ${shown(name)}: zip64 field and header differ`);
   }
-  if (long > 0 && !seen) throw new FormatError(`entry ${shown(name)}: zip64 field is missing`);
-  return /** @type {[number, number, number]} */ (found);
+  return [longSize, longStored];
+}
+
+/**
+ * Return numbers of 32 bits, each that is all ones taken from the zip64 field, which holds them and nothing else.
+ * @param {Bytes} extra
+ * @param {[number, number, number]} short
+ * @param {string} name
+ */
+function directoryNumbers(extra, short, name) {
+  const long = wideNumbers(extra, short.filter((value) => value === ALL_ONES).length, name);
+  return /** @type {typeof short} */ (short.map((value) => (value === ALL_ONES ? long.shift() : value)));
+}
+
+/**
+ * Return so many numbers of the zip64 field, which has that many; none where there is none.
+ * @param {Bytes} extra
+ * @param {number} count
+ * @param {string} name
+ */
+function wideNumbers(extra, count, name) {
+  const view = viewOf(extra);
+  let at = 0;
+  let found = new Uint8Array();
+  // Fewer than 4 bytes align what follows.
+  for (let length = 0; at + 4 <= extra.length; at += 4 + length) {
+    length = view.getUint16(at + 2, true);
+    if (at + 4 + length > extra.length) throw new FormatError(`entry ${shown(name)}: extra field ends early`);
+    if (view.getUint16(at, true) !== ZIP64) continue;
+    if (found.length > 0) throw new FormatError(`entry ${shown(name)}: two zip64 fields`);
+    found = extra.slice(at + 4, at + 4 + length);
+  }
+  if (extra.subarray(at).some((byte) => byte !== 0)) throw new FormatError(`entry ${shown(name)}: extra field ends early`);
+  if (found.length !== 8 * count) {
+    throw new FormatError(`entry ${shown(name)}: zip64 field of ${found.length} bytes, ${count} numbers of 8 are expected`);
+  }
+  const numbers = viewOf(found);
+  return Array.from({ length: count }, (_, i) => {
+    const wide = numbers.getBigUint64(8 * i, true);
+    if (wide > BigInt(Number.MAX_SAFE_INTEGER)) throw new FormatError(`entry ${shown(name)}: zip64 field of ${wide}`);
+    return Number(wide);
+  });
 }
 
 /**
@@ -84,15 +104,24 @@ export async function checkDirectory(input, first, locals, start) {
     const raw = await input.take(view.getUint16(24, true));
     const extra = await input.take(view.getUint16(26, true));
     await input.take(view.getUint16(28, true));
-    const name = decoded(raw, view.getUint16(4, true), input.position);
-    const short = [view.getUint32(20, true), view.getUint32(16, true), view.getUint32(38, true)];
-    const [size, stored, offset] = sizes64(extra, short, name);
+    const name = decoded(raw, input.position);
+    const [flags, system] = [view.getUint16(4, true), view.getUint16(0, true) >> 8];
+    const [size, stored, offset] = directoryNumbers(
+      extra,
+      [view.getUint32(20, true), view.getUint32(16, true), view.getUint32(38, true)],
+      name,
+    );
     const local = left.get(offset);
     left.delete(offset);
-    const told = [String(raw), view.getUint16(4, true), view.getUint16(6, true), view.getUint32(12, true), size, stored];
-    const found = local && [local.raw, local.flags, local.method, local.crc, local.size, local.stored];
+    const ascii = raw.every((byte) => byte < 128);
+    const meaning = SHAPING_FLAGS | (ascii ? 0 : UTF8_NAME);
+    const told = [String(raw), flags & meaning, view.getUint16(6, true), view.getUint32(12, true), size, stored];
+    const found = local && [local.raw, local.flags & meaning, local.method, local.crc, local.size, local.stored];
     if (String(told) !== String(found)) throw new FormatError(`entry ${shown(name)}: directory and header differ`);
-    checkKind(name, view.getUint16(0, true) >> 8, view.getUint32(34, true) >>> 16);
+    if (!ascii && (flags & UTF8_NAME) === 0 && system !== UNIX) {
+      throw new FormatError(`entry ${shown(name)}: its name is neither ASCII nor marked as UTF-8`);
+    }
+    checkKind(name, system, view.getUint32(34, true) >>> 16);
     if (input.position - start > MAX_DIRECTORY_BYTES) throw new FormatError("archive: directory of more than 32 MiB");
   }
   if (left.size > 0) throw new FormatError(`archive: ${left.size} entries are not in its directory`);
@@ -131,14 +160,12 @@ async function checkEnd(input, first, { count, start, size }) {
   }
   if (signature !== END) throw new FormatError("archive: neither an entry nor its directory's end");
   const view = await input.view(18);
-  const told = [view.getUint16(0, true), view.getUint16(2, true), view.getUint16(4, true), view.getUint16(6, true)];
-  const most = Math.min(count, 0xffff);
-  const wide = [Math.min(size, ALL_ONES), Math.min(start, ALL_ONES)];
-  const sizes = [view.getUint32(8, true), view.getUint32(12, true)];
-  const masked = first === END64 && told[3] === 0xffff && sizes.every((value) => value === ALL_ONES);
-  if (!masked && String([...told, ...sizes]) !== String([0, 0, most, most, ...wide])) {
-    throw new FormatError("archive: end record does not fit its directory");
-  }
+  const right = [0, 0, count, count, size, start];
+  const fits = right.every((value, i) => {
+    const told = i < 4 ? view.getUint16(2 * i, true) : view.getUint32(4 * i - 8, true);
+    return told === value || (first === END64 && told === (i < 4 ? 0xffff : ALL_ONES)); // each may stand for what is there
+  });
+  if (!fits) throw new FormatError("archive: end record does not fit its directory");
   await input.take(view.getUint16(16, true));
   if (!(await input.ended())) throw new FormatError("archive: goes on after its end");
 }

@@ -75,6 +75,8 @@ export class Names {
 
 /** @param {string} name */
 function caseless(name) {
-  // Upper case first unites what case folding does: final sigma, sharp s, ligatures.
-  return name.normalize("NFD").toUpperCase().toLowerCase().normalize("NFD");
+  // Upper case first unites what case folding does: final sigma, sharp s, ligatures. Of the small one it knows the capital
+  // sharp s, and a dotless i is none: only Turkish has one for the other.
+  const parts = name.normalize("NFD").replaceAll("\u1e9e", "ss").split("\u0131");
+  return parts.map((part) => part.toUpperCase().toLowerCase()).join("\u0131").normalize("NFD");
 }

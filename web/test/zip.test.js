@@ -84,6 +84,25 @@ test("a directory that says something else than the headers is refused", async (
   }
 });
 
+test("a name that is not marked as UTF-8 is taken where it was made on Unix", async () => {
+  const zip = zipOf({ "\u00fc.txt": "x" });
+  const directory = zip.length - 22 - 46 - 6;
+  const unmarked = changed((data) => void ((data[7] = 0), (data[directory + 9] = 0)), zip);
+  assert.deepEqual(Object.keys(await read(unmarked)), ["\u00fc.txt"]);
+  await assert.rejects(read(changed((data) => void (data[directory + 5] = 0), unmarked)), { message: /neither ASCII nor marked/ });
+});
+
+test("names as find writes them are those behind ./, and the root is no file", async () => {
+  assert.deepEqual(await read(zipOf({ "./": "", "./a": "x" })), { a: Uint8Array.of(0x78) });
+  for (const name of ["././a", ".//a", ".//", "././"]) await assert.rejects(read(zipOf({ [name]: "" })), { name: "FormatError" }, name);
+  await assert.rejects(read(zipOf({ a: "x", "./a": "x" })), { name: "FormatError" });
+});
+
+test("a dotless i is no i, and a capital sharp s is a sharp s", async () => {
+  await read(zipOf({ "k\u0131sa.png": "x", "kisa.png": "x" }));
+  await assert.rejects(read(zipOf({ "\u00df": "x", "\u1e9e": "x" })), { name: "FormatError" });
+});
+
 test("bytes behind the end, between, or in front are refused", async () => {
   const zip = zipOf(FILES);
   await assert.rejects(read(concat([zip, Uint8Array.of(0)])), { name: "FormatError" });

@@ -229,8 +229,8 @@ def _read_entry(directory: bytes, at: int) -> tuple[Entry, int]:
         )
     if method == STORED and packed != size:
         raise FormatError(f"entry {shown(name)}: stored with {packed} bytes but unpacks to {size}")
-    if is_folder and (size or packed > _MAX_FOLDER_BYTES):
-        raise FormatError(f"entry {shown(name)}: a folder with {max(size, packed)} bytes")
+    if is_folder and (size or crc or packed > _MAX_FOLDER_BYTES):
+        raise FormatError(f"entry {shown(name)}: a folder with {max(size, packed)} bytes and the CRC-32 {crc:08x}")
     path = name.removeprefix("./").removesuffix("/")  # bsdtar writes names as find does
     if not path and name != "./":
         raise FormatError(f"entry {shown(name)}: no name; zip it again")

@@ -12,6 +12,7 @@ import { acceptUpdate, textOf } from "../../src/updates.js";
 import { parseStatement } from "../../src/statement.js";
 import { loadTrust } from "../../src/trust.js";
 import { Identity } from "../../src/keys.js";
+import { entries } from "../../src/zip.js";
 import { zstdBytes } from "./places.js";
 import { BASE, inTurn } from "./recipes.js";
 import { digested, inPieces } from "./vectors.js";
@@ -47,6 +48,12 @@ const KINDS = {
   update: async ({ update, trust }) => textOf(await acceptUpdate(await loadTrust(trust), bytes(update))),
   recipe: async ({ recipe, mostBytes }) =>
     digested([await rebuildWhole(inTurn(bytes(recipe), 1000), { base: BASE, zstd: zstdBytes(), mostBytes })]),
+  /** Give the entries of an archive, as a device that unpacks it as it arrives finds them. */
+  async zip({ zip }) {
+    const found = [];
+    for await (const { name, size, crc32 } of entries(inPieces(bytes(zip), 5000))) found.push([name, size, crc32]);
+    return found;
+  },
   identity: async ({ identity }) => (await Identity.of(identity)).kid,
 };
 

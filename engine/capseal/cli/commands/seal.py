@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ...constants import ZIP_MEDIA_TYPE
 from ...errors import RejectedError, UsageError
 from ..framework import console, content, options, outputs, progress, titles
 from ..framework.arguments import argument, at_least, option
@@ -124,6 +125,8 @@ def seal(
             recipes = [stack.enter_context(_recipes(base, output, keys, passphrases, jobs=jobs, told=told))]
             written_to += recipes[0].outputs
         opened = content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to)
+        if content_type in (None, ZIP_MEDIA_TYPE):
+            content.warn_of_sizes_behind(source)
         if base:
             stack.enter_context(progress.noted("Sealing"))
             advance = step("Sealing", source)
