@@ -99,6 +99,15 @@ def test_two_names_that_are_one_somewhere_are_refused(one, other):
         names.add_file(other)
 
 
+def test_two_names_that_look_alike_are_told_apart():
+    names = Names(limit=10)
+    names.add_file("\u00fc.html")
+    with pytest.raises(FormatError, match=r"^entry 'u\\u0308.html': the same name as '\\xfc.html' on some"):
+        names.add_file("u\u0308.html")
+    with pytest.raises(FormatError, match=r"^entry '\u00dc.html': the same name as '\u00fc.html' on some"):
+        names.add_file("\u00dc.html")
+
+
 @pytest.mark.parametrize("steps", [
     [("file", "a"), ("file", "a")], [("folder", "a"), ("folder", "a")], [("file", "a"), ("file", "a/b")],
     [("file", "a/b"), ("file", "a")], [("folder", "a"), ("file", "a")], [("file", "a"), ("folder", "a")],

@@ -39,7 +39,7 @@ MISTAKES = {
     "seal is payload": ("seal @dist.zip --seal p -o ./p SEALING", USAGE, "cannot be the same file"),
     "detached to a pipe": ("seal @dist.zip --seal s -o - SEALING", USAGE, "both outputs must be files"),
     "bundle is a folder": ("verify folder TRUSTING", USAGE, "folder: is a directory"),
-    "link in a folder": ("seal linked -o b SEALING", USAGE, "links are not followed"),
+    "link in a folder": ("seal linked -o b SEALING", USAGE, "links are not followed: put what it"),
     "bad app id": ("seal @dist.zip -o b -s @signer.pem -r @device.pub.pem --app ? --version 1", USAGE, "not a name"),
     "same signer twice": ("seal @dist.zip -o b SEALING -s @signer.pem", USAGE, "2 signers of 1 keys"),
     "custom is no object": ("seal @dist.zip -o b SEALING --custom list.json", USAGE, "expected a JSON object"),

@@ -62,9 +62,10 @@ async function* streamed(url, signal) {
       for await (const chunk of answered(url, position > 0 ? `bytes=${position}-` : null, accept, signal)) {
         const piece = chunk.subarray(skip);
         skip = Math.max(0, skip - chunk.length);
+        if (piece.length === 0) continue; // what was here before is no progress: a whole may break off there for ever
         position += piece.length;
         failures = 0;
-        if (piece.length > 0) yield piece;
+        yield piece;
       }
       return;
     } catch (error) {

@@ -79,6 +79,19 @@ test("a server that answers a resume with the whole is read on from where it was
     async (url) => assert.equal(await digested(unseal(url, opening)), content),
   ));
 
+test("a whole that breaks off at the same byte each time is given up", (t) => {
+  const { setTimeout } = globalThis;
+  const sooner = (/** @type {() => void} */ call, /** @type {number} */ ms) => setTimeout(call, ms > 10_000 ? ms : ms / 50);
+  t.mock.method(globalThis, "setTimeout", /** @type {any} */ (sooner)); // waits between attempts, not for a byte
+  return serving(
+    (response) => breakOff(response, 0, 300_000),
+    async (url, asked) => {
+      await assert.rejects(digested(unseal(url, opening)), TransferError);
+      assert.equal(asked.length, 6);
+    },
+  );
+});
+
 test("open() asks for the segments that it needs only", () =>
   serving(byRanges, async (url, asked) => {
     const file = await open(url, opening);

@@ -131,7 +131,10 @@ class _Lister:
             return True
         place = os.path.join(os.fsencode(self._folder), path)
         if kind == OTHER:
-            raise UsageError(f"{os.fsdecode(place)}: neither a file nor a folder; links are not followed")
+            raise UsageError(
+                f"{os.fsdecode(place)}: neither a file nor a folder; links are not followed: put what it leads to in "
+                "its place, or leave it out with --exclude"
+            )
         if ignored is None and is_sealed(place, siblings):
             self._leave_out(path)
             return False

@@ -7,7 +7,7 @@ any script, emoji, no-break and ideographic spaces, joiners (docs/device.md, Arc
 import re
 import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import FormatError
 
@@ -36,9 +36,9 @@ _DEVICES = frozenset(
 _DEVICE_PARTS = f"\0(?:{'|'.join(re.escape(name) for name in sorted(_DEVICES) if name.isascii())})[.\0]"
 
 
-def shown(path: str) -> str:
+def shown(path: str, spelled: Callable[[str], str] = repr) -> str:
     """Return a name as a message shows it: quoted, escaped, and cut."""
-    return repr(path if len(path) <= _SHOWN_CHARS else path[:_SHOWN_CHARS] + "…")
+    return spelled(path if len(path) <= _SHOWN_CHARS else path[:_SHOWN_CHARS] + "…")
 
 
 def check_path(path: str) -> None:
@@ -58,7 +58,7 @@ def check_part(part: str, path: str) -> None:
         code = f"U+{ord(found[0]):04X}"
         raise FormatError(f"entry {shown(path)}: has {code}, which cannot be seen or stored everywhere; rename it")
     if "\\" in part:
-        raise FormatError(f"entry {shown(path)}: has a backslash; zip it again with '/' between folders")
+        raise FormatError(f"entry {shown(path)}: has a backslash; zip it again with '/' between folders, or rename it")
     if found := _NOT_ON_WINDOWS.search(part):
         raise FormatError(f"entry {shown(path)}: has {found[0]!r}, which Windows cannot store; rename it")
     if part[-1] in ". ":
@@ -134,7 +134,10 @@ class Names:
         if other == path:
             raise FormatError(f"entry {shown(path)}: appears twice, or as a file and as a folder; zip it again")
         if other is not None:
-            raise FormatError(f"entry {shown(path)}: the same name as {shown(other)} on some file systems; rename one")
+            # Two that differ in their Unicode form only look alike.
+            spelled = repr if unicodedata.normalize("NFC", path) != unicodedata.normalize("NFC", other) else ascii
+            one, two = shown(path, spelled), shown(other, spelled)
+            raise FormatError(f"entry {one}: the same name as {two} on some file systems; rename one")
         self._spelling[key] = path
         if len(self._spelling) > self._limit:
             raise self._too_many(path)
