@@ -26,6 +26,7 @@ from support.zips import (
     patch,
     read_at,
     streamed,
+    streamed_zip64,
     unicode_path,
     with_extra,
     with_zip64_end,
@@ -165,6 +166,15 @@ def test_a_reader_in_order_takes_stored_data_for_what_the_directory_says():
     assert b"evil.js" in listed
     with pytest.raises(FormatError):
         check(data)
+
+
+def test_sizes_behind_data_are_long_where_the_header_has_a_block_of_zip64():
+    """The attack: with short ones bsdtar takes the next header's first bytes from a pipe, too, and a file is hidden."""
+    members = {"index.html": b"<h1>good</h1>" * 9, "update.js": b"good()" * 9}
+    for signature in (b"PK\x07\x08", b""):
+        assert contents(streamed_zip64(*members.items(), signature=signature)) == members
+        with pytest.raises(FormatError, match="behind its data"):
+            check(streamed_zip64(*members.items(), sizes="<3I", signature=signature))
 
 
 def test_the_root_of_bsdtar_and_its_dots_are_read_as_meant():

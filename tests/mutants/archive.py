@@ -176,6 +176,12 @@ MUTANTS = (
     ),
     Mutant(
         "archive/local_headers.py",
+        "(has_zip64 or max(entry.packed, entry.size) > MAX32)",
+        "max(entry.packed, entry.size) > MAX32",
+        CHECK + "test_sizes_behind_data_are_long_where_the_header_has_a_block_of_zip64",
+    ),
+    Mutant(
+        "archive/local_headers.py",
         "        if not _ends_at_descriptor(entry):\n",
         "        if True:\n",
         CHECK + "test_a_stored_entry_with_a_descriptor_needs_one_with_its_signature",

@@ -72,6 +72,39 @@ def streamed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) ->
     return bytes(pipe.data)
 
 
+def streamed_zip64(*members: tuple[str, bytes], sizes: str = "<IQQ", signature: bytes = b"PK\x07\x08") -> bytes:
+    """Return a zip whose headers have zip64's block, as written where the size is not known yet, and so what is behind.
+
+    sizes: the form of CRC and sizes behind the data, packed first; signature: what stands in front of them.
+    """
+    body, directory = b"", b""
+    for name, data in members:
+        deflating = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        packed = deflating.compress(data) + deflating.flush()
+        values = (zlib.crc32(data), len(packed), len(data))
+        fixed = (45, 1 << 3, zipfile.ZIP_DEFLATED, 0, 33)
+        directory += (
+            struct.pack(
+                "<4s6H3I5H2I",
+                b"PK\x01\x02",
+                3 << 8 | 45,
+                *fixed,
+                *values,
+                len(name),
+                *[0] * 4,
+                0o100644 << 16,
+                len(body),
+            )
+            + name.encode()
+        )
+        body += (
+            struct.pack("<4s5H3I2H", b"PK\x03\x04", *fixed, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), 20) + name.encode()
+        )
+        body += struct.pack("<2H2Q", 1, 16, 0, 0) + packed + signature + struct.pack(sizes, *values)
+    count, start = len(members), len(body)
+    return body + directory + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(directory), start, 0)
+
+
 def with_zip64_end(archive: bytes, **lies: int) -> bytes:
     """Return an archive with a zip64 end record; lies: its fields that are not as they should be."""
     end = archive.rfind(b"PK\x05\x06")

@@ -57,10 +57,12 @@ def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> l
         if entry.offset != at:
             what = "starts in the one before" if entry.offset < at else "has bytes in front that belong to no entry"
             raise FormatError(f"entry {shown(entry.path)}: {what}: at byte {entry.offset}, not {at}; zip it again")
-        data = _behind_plain_header(read_at, entry, stop) or _check_header(read_at, entry, stop)
+        data, has_zip64 = _behind_plain_header(read_at, entry, stop), False
+        if not data:
+            data, has_zip64 = _check_header(read_at, entry, stop)
         at = data + entry.packed
         if entry.flags & DESCRIPTOR:
-            at += _check_descriptor(read_at, entry, at, stop - at)
+            at += _check_descriptor(read_at, entry, at, stop - at, has_zip64=has_zip64)
         members.append(Member(entry, data))
     if at != directory:
         raise FormatError(f"archive: entries end at byte {at}, its directory starts at {directory}; zip it again")
@@ -82,8 +84,8 @@ def _behind_plain_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
     return data
 
 
-def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
-    """Compare a local header with the directory; return the offset behind it."""
+def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> tuple[int, bool]:
+    """Compare a local header with the directory; return the offset behind it, and whether it has a zip64 block."""
     where = f"entry {shown(entry.path)}"
     room = stop - entry.offset - entry.packed
     if room < LOCAL.size + len(entry.raw_name):
@@ -123,14 +125,18 @@ def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> int:
             f"{where}: header at byte {entry.offset} has CRC, size and packed size {values}, the directory {expected}; "
             "zip it again"
         )
-    return entry.offset + whole
+    return entry.offset + whole, bool(fields[ZIP64_EXTRA])
 
 
-def _check_descriptor(read_at: ReadAt, entry: Entry, at: int, room: int) -> int:
-    """Compare what stands behind the data, in one of its four forms, with the directory; return its bytes."""
+def _check_descriptor(read_at: ReadAt, entry: Entry, at: int, room: int, *, has_zip64: bool) -> int:
+    """Compare what stands behind the data, in one of its four forms, with the directory; return its bytes.
+
+    has_zip64: whether the header has a block of zip64. Then sizes have 8 bytes, however small (section 4.3.9.2): with
+    shorter ones a reader in order takes the next header's first bytes, too, and never sees that entry.
+    """
     found = exactly(read_at, at, min(room, 24))
     for sizes in ("<3I", "<IQQ"):
-        if sizes == "<3I" and max(entry.packed, entry.size) > MAX32:
+        if sizes == "<3I" and (has_zip64 or max(entry.packed, entry.size) > MAX32):
             continue
         plain = struct.pack(sizes, entry.crc, entry.packed, entry.size)
         forms = [b"PK\x07\x08" + plain]
