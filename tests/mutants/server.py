@@ -185,8 +185,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/_http_limits.py",
-        'if self.transport.get_extra_info("sslcontext") is None:',
-        "if True:",
+        'if self.transport.get_extra_info("sslcontext") is None and not has_body(cycle.scope["headers"]):',
+        'if not has_body(cycle.scope["headers"]):',
         "tests/server/test_sending.py::test_over_tls_nothing_leaves_unencrypted",
     ),
     Mutant(
@@ -281,14 +281,26 @@ MUTANTS = (
     ),
     Mutant(
         "server/_app.py",
-        "cors = CorsPolicy(routes, own, checked_origins(cors_origins))",
-        "cors = CorsPolicy(routes, more, checked_origins(cors_origins))",
+        "cors = CorsPolicy(table, own, checked_origins(cors_origins))",
+        "cors = CorsPolicy(table, more, checked_origins(cors_origins))",
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(
-        "server/_cors.py",
+        "server/_route_table.py",
         "if match is Match.FULL:",
         "if match is not Match.NONE:",
+        CORS + "test_the_route_of_a_request_is_the_one_for_its_method_whatever_another_application_noted",
+    ),
+    Mutant(
+        "server/_route_table.py",
+        'taken = self._by_id.get(id(scope.get("route")))',
+        'taken = scope.get("route")',
+        CORS + "test_the_route_of_a_request_is_the_one_for_its_method_whatever_another_application_noted",
+    ),
+    Mutant(
+        "server/_cors.py",
+        "if id(self.routes.route_of(scope)) in self._own:",
+        'if id(scope.get("route")) in self._own:',
         CORS + "test_no_page_of_another_origin_may_publish_withdraw_or_show_a_token",
     ),
     Mutant(

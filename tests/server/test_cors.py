@@ -14,9 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from capseal import TrustStore, UsageError
 from capseal.server import create_app
+from capseal.server._route_table import RouteTable
 from capseal.server.storage.objects import Storage
 from support.browser import chromium
 from support.server_fixtures import BundleMaker
@@ -61,6 +65,19 @@ def test_everything_public_is_read_from_any_origin(published: Live, path: str, m
     assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, "*")
     assert asked.headers["access-control-allow-methods"] == "GET, HEAD"
     assert {"range", "if-none-match"} < set(asked.headers["access-control-allow-headers"].lower().split(", "))
+
+
+def test_the_route_of_a_request_is_the_one_for_its_method_whatever_another_application_noted() -> None:
+    async def answer(request: Request) -> Response:
+        return Response()
+
+    read, withdraw, outer = (Route("/{name}", answer, methods=[method]) for method in ("GET", "DELETE", "DELETE"))
+    table = RouteTable([read, withdraw])
+    for method, expected in (("GET", read), ("DELETE", withdraw), ("PUT", read)):
+        for noted in ({}, {"route": outer}):
+            assert table.route_of({"type": "http", "method": method, "path": "/x", **noted}) is expected
+    assert table.route_of({"type": "http", "method": "DELETE", "path": "/x/y", "route": outer}) is None
+    assert table.route_of({"type": "http", "method": "DELETE", "path": "/x", "route": read}) is read  # as it was taken
 
 
 def test_a_page_can_read_why_there_is_nothing(published: Live) -> None:

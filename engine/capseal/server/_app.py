@@ -31,6 +31,7 @@ from ._observed import Observed
 from ._problems import Problem
 from ._readiness import Readiness, always
 from ._release_store import ReleaseStore
+from ._route_table import RouteTable
 from ._routes import public_routes, publishing_routes, status_routes
 from ._slow_clients import SlowClientGuard
 from ._starting import Once, StartedBefore
@@ -167,12 +168,13 @@ def _assembled(
     """Return an application with the routes of readers, and more, which no page of another origin may use."""
     own = [*status_routes(), *more]
     routes = [*public_routes(), *own]
-    cors = CorsPolicy(routes, own, checked_origins(cors_origins))
+    table = RouteTable(routes)
+    cors = CorsPolicy(table, own, checked_origins(cors_origins))
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(Observed, state=state, routes=routes),
+            Middleware(Observed, state=state, routes=table),
             Middleware(PublicCors, policy=cors),
             *inner,
             Middleware(SlowClientGuard, limits=state.limits),

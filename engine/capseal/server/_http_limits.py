@@ -2,8 +2,10 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,7 +17,7 @@ from ._limits import ServerLimits
 from ._loopback import is_loopback, send_unpaced
 from ._outlet import PIECE, Outlet
 from ._problems import busy
-from ._slow_clients import ABORT
+from ._slow_clients import TIMED, has_body
 
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the end of the line
 _MAX_PIPELINED = 16  # requests that wait on one connection for the answer to the one before
@@ -163,26 +165,42 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             if app is service_unavailable:  # uvicorn's own, which says nothing to caches and pages
                 app = busy("too many requests at once: try again", headers=FOR_EVERY_PAGE).response()
             extensions = cycle.scope.setdefault("extensions", {})
-            extensions[ABORT] = self.transport.abort
-            if self.transport.get_extra_info("sslcontext") is None:
+            extensions[TIMED] = {}
+            # Whoever sends a body may go on with it all the while, which nobody would read.
+            if self.transport.get_extra_info("sslcontext") is None and not has_body(cycle.scope["headers"]):
                 extensions[PIECE] = {}
-                app = _with_pieces(app, self, cycle)
-            super()._start_asgi_task(cycle, app)
+            super()._start_asgi_task(cycle, _sending_by(self, cycle, app))
 
-        async def send_piece(self, cycle: Any, message: dict[str, Any]) -> None:
-            """Send a PIECE of the body of a cycle's response."""
-            if self._outlet is None and not cycle.disconnected:
+        async def send(self, cycle: Any, message: Any) -> None:
+            """Send a message of a cycle's response, which may be a PIECE, once the peer took what was sent before.
+
+            Raises TimeoutError, and drops the connection, where it takes nothing; ClientDisconnect where it is gone.
+            """
+            is_piece = message["type"] == PIECE
+            if is_piece and self._outlet is None and not cycle.disconnected:
                 self.transport.set_write_buffer_limits(high=0)  # whatever waits pauses the next one
                 self._outlet = Outlet(self.transport, self.loop, idle_s=limits.idle_s, threads=threads)
-            if self.flow.write_paused:  # the head goes first
-                async with asyncio.timeout(limits.idle_s):
-                    await self.flow.drain()
+            try:
+                if self.flow.write_paused:
+                    async with asyncio.timeout(limits.idle_s):
+                        await self.flow.drain()
+                if is_piece:
+                    await self._send_piece(cycle, message)
+                else:
+                    await cycle.send(message)
+            except TimeoutError:
+                self.transport.abort()
+                raise
+
+        async def _send_piece(self, cycle: Any, message: Any) -> None:
             if not cycle.disconnected and self._outlet is not None:
                 cycle.expected_content_length -= await self._outlet.send(message)
                 if self._outlet.is_closed:  # the peer has gone, which the transport will notice only when it reads
                     cycle.disconnected = True
                     cycle.message_event.set()
                     self.transport.abort()
+            if cycle.disconnected:
+                raise ClientDisconnect
 
         def _count(self, size: int) -> None:
             """Count what was parsed of a head, or of the trailer that belongs to it."""
@@ -208,16 +226,10 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
     return LimitedProtocol
 
 
-def _with_pieces(app: Any, protocol: Any, cycle: Any) -> Any:
-    """Return an application whose PIECEs go out directly."""
+def _sending_by(protocol: Any, cycle: Any, app: Any) -> Any:
+    """Return an application whose messages the protocol sends."""
 
-    async def with_pieces(scope: Any, receive: Any, send: Any) -> None:
-        async def send_all(message: Any) -> None:
-            if message["type"] == PIECE:
-                await protocol.send_piece(cycle, message)
-            else:
-                await send(message)
+    async def sending(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, partial(protocol.send, cycle))
 
-        await app(scope, receive, send_all)
-
-    return with_pieces
+    return sending

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TextIO
 
 from . import _request_ids
 
 _MAX_TEXT = 500
+_ENCODER = json.JSONEncoder(default=str)  # json.dumps() would make one for each line
 
 
 class LogFormat(StrEnum):
@@ -25,14 +27,14 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{_utc(int(record.created))}.{int(record.msecs):03d}+00:00",
             "level": record.levelname.lower(),
             "message": _shortened(record.getMessage()),
             **_members(record),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 class TextFormatter(logging.Formatter):
@@ -46,6 +48,12 @@ class TextFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line += "\n" + "\n".join(map(_printable, self.formatException(record.exc_info).splitlines()))
         return line
+
+
+@lru_cache(maxsize=2)
+def _utc(second: int) -> str:
+    """Return a second since 1970 as ISO 8601 writes it: the same for all lines of that second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def told(error: BaseException) -> str:
@@ -67,7 +75,7 @@ def _members(record: logging.LogRecord) -> Mapping[str, Any]:
 
 def _plain(value: Any) -> str:
     text = str(value)
-    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(value, default=str)
+    return text if text and text.isprintable() and not set(text) & set(' "=') else _ENCODER.encode(value)
 
 
 def _printable(text: str) -> str:

@@ -1,19 +1,19 @@
 """What is known of every request once it was answered: metrics, a line of the log, and an id that joins both sides'."""
 
 import time
-from collections.abc import Sequence
 
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import _request_ids
+from ._route_table import RouteTable
 from .routes.context import ServerState
 
 
 class Observed:
     """ASGI middleware that counts and logs every request, once its response has ended, and gives it an id."""
 
-    def __init__(self, app: ASGIApp, state: ServerState, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, state: ServerState, routes: RouteTable) -> None:
         self._app = app
         self._state = state
         self._routes = routes
@@ -41,8 +41,9 @@ class Observed:
             await self._app(scope, receive, observed_send)
         finally:
             seconds = time.monotonic() - began
-            route = _route_of(scope, self._routes)
-            self._state.metrics.answered(scope["method"], route, status_code, seconds)
+            route = self._routes.route_of(scope)
+            label = route.path if isinstance(route, Route) else "none"  # of bounded variety
+            self._state.metrics.answered(scope["method"], label, status_code, seconds)
             members = {
                 "method": scope["method"][:20],
                 "path": scope["path"][:300],
@@ -52,11 +53,3 @@ class Observed:
                 "client": (scope.get("client") or ("",))[0],
             }
             self._state.log.info("request", extra={"members": members})
-
-
-def _route_of(scope: Scope, routes: Sequence[BaseRoute]) -> str:
-    """Return the path of the route that a request took: a label of bounded variety."""
-    for route in routes:
-        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
-            return route.path
-    return "none"

@@ -17,7 +17,7 @@ PIECE = "capseal.piece"
 
 It has a `body`, or a `file` (a descriptor), `offset` and `count`, or `push` (called with the socket in a thread: writes
 what that takes and returns how many bytes) and their `count`. It is sent whole, however long a peer takes that goes on
-taking; the body's last message is `http.response.body` as ever.
+taking, and else send raises ClientDisconnect; the body's last message is `http.response.body` as ever.
 """
 
 _AT_ONCE_BYTES = 2 * 1024 * 1024

@@ -4,18 +4,19 @@ import asyncio
 import re
 import time
 import weakref
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..http.paths import UPLOADS
 from ..http.problems import TOO_SLOW
 from ._limits import ServerLimits
-from ._outlet import PIECE
 from ._problems import Problem
 
-ABORT = "capseal.abort"
-"""ASGI scope extension: a function that drops the connection at once, with what is still to be sent."""
+TIMED = "capseal.timed"
+"""ASGI scope extension: send raises TimeoutError by itself, and drops the connection, where the peer takes nothing."""
 
+_OF_BODY = (b"content-length", b"transfer-encoding")
 _LINGER_S = 2.0
 _LINGER_BYTES = 32 * 1024 * 1024
 _UPLOAD = re.compile(re.escape(UPLOADS) + r"/([^/]+)/")
@@ -30,11 +31,16 @@ class SlowClientGuard:
         self._uploads: weakref.WeakValueDictionary[str, _Rate] = weakref.WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            exchange = _Exchange(scope, receive, send, self._limits, self._rate_of(scope))
-            await self._app(scope, exchange.receive, exchange.send)
-        else:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if TIMED not in scope.get("extensions", {}):
+            send = _timed(send, self._limits.idle_s)
+        if not has_body(scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(receive, send, self._limits, self._rate_of(scope))
+        await self._app(scope, exchange.receive, exchange.send)
 
     def _rate_of(self, scope: Scope) -> "_Rate":
         """Return what a request's bytes are counted by: all that send to one upload now share a line, and a count."""
@@ -43,6 +49,21 @@ class SlowClientGuard:
             return _Rate()
         # Held by the requests alone: what nobody sends to is forgotten, whatever was made up for an id.
         return self._uploads.setdefault(match[1], _Rate())
+
+
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request with these headers has a body."""
+    return any(name in _OF_BODY and value != b"0" for name, value in headers)
+
+
+def _timed(send: Send, idle_s: float) -> Send:
+    """Return a send that raises TimeoutError where the peer takes nothing."""
+
+    async def timed(message: Message) -> None:
+        async with asyncio.timeout(idle_s):
+            await send(message)
+
+    return timed
 
 
 class _Rate:
@@ -72,15 +93,13 @@ class _Rate:
 
 
 class _Exchange:
-    """One request and its response."""
+    """A request whose body is still to come, and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: ServerLimits, rate: _Rate) -> None:
-        self._scope = scope
+    def __init__(self, receive: Receive, send: Send, limits: ServerLimits, rate: _Rate) -> None:
         self._receive = receive
         self._send = send
         self._limits = limits
-        names = {name for name, value in scope["headers"] if value != b"0"}
-        self._body_ended = not names & {b"content-length", b"transfer-encoding"}
+        self._body_ended = False
         self._lingers = False
         self._rate = rate
 
@@ -101,28 +120,17 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Raises TimeoutError, and drops the connection, where the peer takes nothing."""
+        """Send; where it is a refusal, read what is still to come of the body before the response ends."""
         if message["type"] == "http.response.start" and not self._body_ended:
             # The answer is a refusal: the rest of the body is of no use, nor is the connection then.
             self._lingers = True
             message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if self._lingers and last:
-            await self._timed_send({**message, "more_body": True})
+            await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
-        await self._timed_send(message)
-
-    async def _timed_send(self, message: Message) -> None:
-        try:
-            # The outlet sees to a piece itself: it asks whether a peer goes on taking, however long that takes.
-            async with asyncio.timeout(None if message["type"] == PIECE else self._limits.idle_s):
-                await self._send(message)
-        except TimeoutError:
-            abort = self._scope.get("extensions", {}).get(ABORT)
-            if abort is not None:
-                abort()
-            raise
+        await self._send(message)
 
     async def _linger(self) -> None:
         """Read a little more and throw it away.

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -20,14 +21,15 @@ class PayloadResponse(Response):
 
     def __init__(self, pieces: Pieces, status: int, headers: dict[str, str]) -> None:
         self._pieces = pieces
-        super().__init__(None, status, headers)
+        super().__init__(None, status)
         self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope["app"].state.server
-        gone = asyncio.create_task(_disconnected(receive))
-        started = False
+        started, sent_bytes = False, 0
         is_direct = PIECE in scope.get("extensions", {})
+        # To send a PIECE tells itself whether somebody is there.
+        gone = None if is_direct else asyncio.create_task(_disconnected(receive))
         try:
             async for piece in self._pieces:
                 if not started:
@@ -35,12 +37,16 @@ class PayloadResponse(Response):
                     await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                     started = True
                 for message, size in _messages(piece, is_direct=is_direct):
+                    if sent_bytes:
+                        await asyncio.sleep(0)  # a fast client's send never waits: let the others have their turn
                     await send(message)
-                    await asyncio.sleep(0)  # a fast client's send never waits: let the others have their turn
+                    sent_bytes += size
                     state.metrics.sent.inc(size)
-                    if gone.done():
+                    if gone is not None and gone.done():
                         return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ClientDisconnect:
+            return
         except TimeoutError:
             state.log.warning("read aborted: the client takes nothing", extra={"members": {"path": scope["path"]}})
         except (RejectedError, TransferError, EOFError, OSError) as error:
@@ -50,7 +56,8 @@ class PayloadResponse(Response):
             if not started:
                 await unavailable("what is stored is not what was published").response()(scope, receive, send)
         finally:
-            gone.cancel()
+            if gone is not None:
+                gone.cancel()
             await self._pieces.aclose()
 
 
