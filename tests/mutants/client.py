@@ -9,6 +9,12 @@ FETCHING = "tests/cli/test_head_commands.py::"
 
 MUTANTS = (
     Mutant(
+        "client/_connection.py",
+        "if not response.is_success:",
+        "if response.is_server_error:",
+        ANSWERS + "test_an_answer_other_than_success_is_an_error_whatever_it_holds",
+    ),
+    Mutant(
         "client/_documents.py",
         "        return connection.in_time(lambda: read_small(",
         "        return (lambda transfer, what: connection.retried(transfer))(lambda: read_small(",
@@ -73,12 +79,6 @@ MUTANTS = (
         "        if len(body) > most:\n",
         "        if len(body) > most + 64 * 1024:\n",
         "tests/http/test_shapes.py::test_an_answer_is_read_to_its_cap_and_no_further",
-    ),
-    Mutant(
-        "client/_connection.py",
-        "if not response.is_success:",
-        "if response.is_server_error:",
-        ANSWERS + "test_an_answer_other_than_success_is_an_error_whatever_it_holds",
     ),
     Mutant(
         "client/_remote.py",

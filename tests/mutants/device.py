@@ -13,6 +13,12 @@ LOST = "tests/device/test_lost_trust.py::"
 MUTANTS = (
     Mutant(
         "device/_store.py",
+        "                state.check_not_dropped(trial.bundle)\n",
+        "",
+        LOST + "test_what_waits_from_before_a_restart_is_neither_started_nor_confirmed",
+    ),
+    Mutant(
+        "device/_store.py",
         "            check_seal(folder, bundle, trust=memory.trust, expect=memory.expect_kept(bundle))\n",
         "            check_seal(folder, bundle, trust=memory.app.trust, expect=memory.expect_kept(bundle))\n",
         LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
@@ -28,12 +34,6 @@ MUTANTS = (
         "                self._check(trial.bundle, content=False)\n",
         "                check_present(self._path(trial.bundle))\n",
         LOST + "test_what_a_removed_key_alone_signed_neither_goes_on_nor_is_condemned",
-    ),
-    Mutant(
-        "device/_store.py",
-        "                state.check_not_dropped(trial.bundle)\n",
-        "",
-        LOST + "test_what_waits_from_before_a_restart_is_neither_started_nor_confirmed",
     ),
     Mutant(
         "device/_store.py",

@@ -11,6 +11,8 @@ from mutants.mutant import PACKAGE, Mutant, StaleMutantError
 from mutants.rooms import ROOMS, all_mutants, mutants_of
 
 SAMPLE = [mutants_of(room)[0] for room in ROOMS]
+"""The first of each list: one that is noticed soon, as some are only once a test has waited in vain."""
+
 WITHOUT_CHECKS = {"native", "fleet", "delta"}
 """Rooms that decide nothing about what is trusted; the compiled code is held against hashlib."""
 
