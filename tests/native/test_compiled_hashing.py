@@ -25,7 +25,9 @@ FILE_HARNESS = str(ROOT / "tests" / "native" / "fuzz_file.c")
 MATCH_HARNESS = str(ROOT / "tests" / "native" / "fuzz_match.c")
 # The generated steps are longer string literals than ISO C promises to take; every compiler does.
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wno-overlength-strings", "-Werror"]
-SANITIZERS = ["-g", "-O1", "-fno-sanitize-recover=all"]
+# Lines are what a report needs: to keep track of variables takes gcc most of its time.
+SANITIZERS = ["-g1", "-O1", "-fno-sanitize-recover=all"]
+FUZZING = [*SANITIZERS, "-fsanitize=fuzzer,address,undefined"]
 IN_CI = bool(os.environ.get("CI"))
 
 
@@ -57,11 +59,49 @@ def kernels_in(output: str) -> set[str]:
     return {line.removesuffix(": ok") for line in output.splitlines() if line.endswith(": ok")}
 
 
+def compiled(folder: Path, *command: str) -> dict[str, str]:
+    """Compile each source with that command; return the objects, by the sources' names."""
+    objects = {}
+    for source in SOURCES:
+        objects[Path(source).name] = str(folder / Path(source).with_suffix(".o").name)
+        run(*command, INCLUDE, "-c", source, "-o", objects[Path(source).name])
+    return objects
+
+
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     need("gcc")
+    return compiled(tmp_path_factory.mktemp("objects"), "gcc", "-O2", "-fPIC", *WARNINGS)
+
+
+@pytest.fixture(scope="module")
+def fuzzing_objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    need("clang")
+    return compiled(tmp_path_factory.mktemp("fuzzing"), "clang", *FUZZING)
+
+
+def broken(objects: dict[str, str], source: str, right: str, wrong: str, folder: Path) -> dict[str, str]:
+    """Return the objects for fuzzing, one of them compiled from a source with a mistake."""
+    path = ROOT / "csrc" / source
+    text = path.read_text()
+    assert text.count(right) == 1
+    (folder / path.name).write_text(text.replace(right, wrong))
+    here, made = f"-I{path.parent}", str(folder / f"{path.stem}.o")
+    run("clang", *FUZZING, INCLUDE, here, "-c", str(folder / path.name), "-o", made)
+    return objects | {path.name: made}
+
+
+def fuzzer(objects: dict[str, str], harness: str, folder: Path) -> str:
+    """Link a harness with the objects; return the program."""
+    path = str(folder / Path(harness).stem)
+    run("clang", *FUZZING, INCLUDE, *objects.values(), harness, "-o", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def program(objects: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("native") / "test_hash")
-    run("gcc", "-O2", *WARNINGS, INCLUDE, *SOURCES, PROGRAM, "-o", path)
+    run("gcc", "-O2", *WARNINGS, INCLUDE, *objects.values(), PROGRAM, "-o", path)
     return path
 
 
@@ -96,10 +136,8 @@ def test_the_highest_optimization_gives_the_same_digests(compiler: str, tmp_path
     assert kernels_in(run(path).stdout) >= usable_here()
 
 
-def test_a_short_fuzzing_run_finds_nothing(tmp_path: Path) -> None:
-    need("clang")
-    path, corpus = str(tmp_path / "fuzz_hash"), tmp_path / "corpus"
-    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, HARNESS, "-o", path)
+def test_a_short_fuzzing_run_finds_nothing(fuzzing_objects: dict[str, str], tmp_path: Path) -> None:
+    path, corpus = fuzzer(fuzzing_objects, HARNESS, tmp_path), tmp_path / "corpus"
     corpus.mkdir()
     for kernel in range(6):
         for block_bytes, n in ((0, 20), (1, 40), (64, 37), (119, 21), (120, 21), (4096, 21)):
@@ -109,10 +147,8 @@ def test_a_short_fuzzing_run_finds_nothing(tmp_path: Path) -> None:
     assert "Done" in done.stderr
 
 
-def test_a_short_fuzzing_run_of_files_finds_nothing(tmp_path: Path) -> None:
-    need("clang")
-    path, corpus = str(tmp_path / "fuzz_file"), tmp_path / "corpus"
-    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, FILE_HARNESS, "-o", path)
+def test_a_short_fuzzing_run_of_files_finds_nothing(fuzzing_objects: dict[str, str], tmp_path: Path) -> None:
+    path, corpus = fuzzer(fuzzing_objects, FILE_HARNESS, tmp_path), tmp_path / "corpus"
     corpus.mkdir()
     for what in range(8):  # what to do, of which units its numbers are, file size, offset, range, kernel, content
         for offset, size in ((0, 3), (1, 2), (2, 2)):
@@ -126,10 +162,8 @@ def test_a_short_fuzzing_run_of_files_finds_nothing(tmp_path: Path) -> None:
 _MATCHES = bytes([16, 13, 32, 4, 0, 4]) + bytes([0, 0, 200, 0x90, 7, 9, 3, 1, 250, 0x81, 3, 40, 20, 60, 255])
 
 
-def test_a_short_fuzzing_run_of_matching_finds_nothing(tmp_path: Path) -> None:
-    need("clang")
-    path, corpus = str(tmp_path / "fuzz_match"), tmp_path / "corpus"
-    run("clang", *SANITIZERS, "-fsanitize=fuzzer,address,undefined", INCLUDE, *SOURCES, MATCH_HARNESS, "-o", path)
+def test_a_short_fuzzing_run_of_matching_finds_nothing(fuzzing_objects: dict[str, str], tmp_path: Path) -> None:
+    path, corpus = fuzzer(fuzzing_objects, MATCH_HARNESS, tmp_path), tmp_path / "corpus"
     corpus.mkdir()
     for least in (0, 1, 32, 64):
         for kinds in (1, 2, 13):
@@ -139,55 +173,31 @@ def test_a_short_fuzzing_run_of_matching_finds_nothing(tmp_path: Path) -> None:
     assert "Done" in done.stderr
 
 
-def test_a_fuzzer_of_matching_notices_a_match_that_is_a_byte_too_long(tmp_path: Path) -> None:
+def test_a_fuzzer_of_matching_notices_a_match_that_is_a_byte_too_long(
+    fuzzing_objects: dict[str, str], tmp_path: Path
+) -> None:
     """Without this, a harness that compares nothing would pass as well."""
-    need("clang")
-    path, broken = str(tmp_path / "fuzz_match"), tmp_path / "csrc"
-    shutil.copytree(ROOT / "csrc", broken)
-    match = broken / "match" / "match.c"
-    text = match.read_text()
-    assert text.count("place->at = place->done = match[0] + bytes;") == 1
-    match.write_text(
-        text.replace(
-            "place->at = place->done = match[0] + bytes;", "match[2]++, place->at = place->done = match[0] + bytes;"
-        )
-    )
-    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
-    run("clang", "-O1", "-fsanitize=fuzzer,address", f"-I{broken}", *sources, MATCH_HARNESS, "-o", path)
+    right = "place->at = place->done = match[0] + bytes;"
+    objects = broken(fuzzing_objects, "match/match.c", right, f"match[2]++, {right}", tmp_path)
+    path = fuzzer(objects, MATCH_HARNESS, tmp_path)
     (tmp_path / "seed").write_bytes(_MATCHES)
     assert subprocess.run([path, str(tmp_path / "seed")], capture_output=True, timeout=60).returncode != 0
 
 
-def test_a_fuzzer_of_files_notices_one_byte_too_many(tmp_path: Path) -> None:
+def test_a_fuzzer_of_files_notices_one_byte_too_many(fuzzing_objects: dict[str, str], tmp_path: Path) -> None:
     """Without this, a harness that gives more room than it says would pass as well."""
-    need("clang")
-    path, broken = str(tmp_path / "fuzz_file"), tmp_path / "csrc"
-    shutil.copytree(ROOT / "csrc", broken)
-    listing = broken / "file" / "listing.c"
-    text = listing.read_text()
-    assert text.count("if (size > names_bytes ||") == 1
-    listing.write_text(text.replace("if (size > names_bytes ||", "if (size > names_bytes + 1 ||"))
-    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
-    flags = ["-O1", "-fsanitize=fuzzer,address", f"-I{broken}"]
-    run("clang", *flags, *sources, FILE_HARNESS, "-o", path)
+    right, wrong = "if (size > names_bytes ||", "if (size > names_bytes + 1 ||"
+    path = fuzzer(broken(fuzzing_objects, "file/listing.c", right, wrong, tmp_path), FILE_HARNESS, tmp_path)
     seeds = [tmp_path / str(room) for room in range(10)]
     for room, seed in enumerate(seeds):
         seed.write_bytes(bytes([5, 0, room, 4]) + bytes(20))
     assert subprocess.run([path, *map(str, seeds)], capture_output=True, timeout=60).returncode != 0
 
 
-def test_a_fuzzer_s_harness_notices_a_wrong_digest(tmp_path: Path) -> None:
+def test_a_fuzzer_s_harness_notices_a_wrong_digest(fuzzing_objects: dict[str, str], tmp_path: Path) -> None:
     """Without this, a harness that compares nothing would pass as well."""
-    need("clang")
-    path = str(tmp_path / "fuzz_hash")
-    broken = tmp_path / "csrc"
-    shutil.copytree(ROOT / "csrc", broken)
-    scalar = broken / "sha256" / "scalar.c"
-    text = scalar.read_text()
-    assert text.count("rotr(e, 25)") == 1
-    scalar.write_text(text.replace("rotr(e, 25)", "rotr(e, 24)"))
-    sources = [str(broken / Path(source).relative_to(ROOT / "csrc")) for source in SOURCES]
-    run("clang", "-O1", "-fsanitize=fuzzer", f"-I{broken}", *sources, HARNESS, "-o", path)
+    objects = broken(fuzzing_objects, "sha256/scalar.c", "rotr(e, 25)", "rotr(e, 24)", tmp_path)
+    path = fuzzer(objects, HARNESS, tmp_path)
     if not usable_here() - {"scalar"}:
         pytest.skip("this machine has no second kernel to compare with")
     seed = tmp_path / "seed"
@@ -224,10 +234,10 @@ def test_generated_steps_are_what_the_generator_writes(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    need("gcc", "nm")
+def library(objects: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    need("nm")
     path = str(tmp_path_factory.mktemp("native") / "libhash.so")
-    run("gcc", "-O2", "-shared", "-fPIC", INCLUDE, *SOURCES, "-o", path)
+    run("gcc", "-shared", *objects.values(), "-o", path)
     return path
 
 
@@ -237,11 +247,11 @@ def test_every_exported_symbol_has_the_prefix_and_stands_in_a_public_header(libr
     assert defined == set(re.findall(r"^\w.*?\b(capseal_\w+)\(", headers, re.MULTILINE))
 
 
-def test_the_kernels_and_their_entry_points_allocate_nothing(tmp_path: Path) -> None:
-    need("gcc", "nm")
+def test_the_kernels_and_their_entry_points_allocate_nothing(objects: dict[str, str], tmp_path: Path) -> None:
+    need("nm")
     library = str(tmp_path / "libhash.so")
-    sources = [source for source in SOURCES if Path(source).name not in ("mapped.c", "pagecache.c")]
-    run("gcc", "-O2", "-shared", "-fPIC", INCLUDE, *sources, "-o", library)
+    kept = [path for name, path in objects.items() if name not in ("mapped.c", "pagecache.c")]
+    run("gcc", "-shared", *kept, "-o", library)
     lines = run("nm", "-D", "--undefined-only", library).stdout.splitlines()
     wanted = {line.split()[-1].split("@")[0] for line in lines}
     assert "memset" in wanted  # nm has listed something
