@@ -102,7 +102,9 @@ def running(server: uvicorn.Server, *, scheme: str = "http") -> Iterator[httpx.C
         assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
         time.sleep(0.01)
     try:
-        with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=30, verify=scheme == "http") as client:
+        # A connection that was idle is not used again just when the server may be closing it.
+        limits = httpx.Limits(keepalive_expiry=1)
+        with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=30, verify=False, limits=limits) as client:
             yield client
     finally:
         server.should_exit = True
