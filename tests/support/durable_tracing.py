@@ -108,7 +108,7 @@ def traced(*command: object, cwd: Path, log: Path) -> subprocess.Popen[bytes]:
     traced_calls = "trace=" + ",".join(f"?{call}" for call in _CALLS)
     return subprocess.Popen(
         [
-            *(require_strace(), "-f", "-y", "-qq", "-s", "4096", "-z", "-e", "signal=none", "-e", traced_calls),
+            *(*require_strace(), "-y", "-qq", "-s", "4096", "-z", "-e", "signal=none", "-e", traced_calls),
             *("-o", str(log), sys.executable, "-m", "capseal", *map(str, command)),
         ],
         cwd=cwd,
