@@ -141,3 +141,10 @@ def test_certificates_that_are_there_are_those_that_count(environment):
     context = tls_for(httpx.URL("https://x"))
     assert isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_for_a_server_without_tls_no_certificate_is_loaded_and_none_would_be_trusted():
+    context = tls_for(httpx.URL("http://x"))
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+    assert context.get_ca_certs() == []
