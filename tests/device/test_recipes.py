@@ -1,5 +1,6 @@
 """A device that downloads recipes: the least that will do, and exactly what was signed, whatever is wrong."""
 
+import errno
 import io
 import os
 import shutil
@@ -248,16 +249,19 @@ def test_a_payload_that_is_altered_on_the_server_is_refused_where_a_range_of_it_
     assert store.status().failed == () and store.status().staged is None
 
 
-def test_a_disk_that_is_full_is_told_and_no_defect_of_a_recipe(course, monkeypatch):
+@pytest.mark.parametrize("way", ["recipe", "payload"])
+def test_a_disk_that_is_full_is_told_with_its_folder_and_is_no_defect_of_a_recipe(course, monkeypatch, way):
     _, live, device, _ = course
 
-    def full(fd, at, data):
-        raise OSError(28, "No space left on device")
+    class Full(io.FileIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_sources, "_write_at", full)
-    store = device()
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(_sources.tempfile, "TemporaryFile", lambda **told: Full(os.path.join(told["dir"], "x"), "x+"))
+    store = device() if way == "recipe" else device(recipe_memory_bytes=0)
+    with pytest.raises(OSError, match="No space left") as full:
         store.install(live.url)
+    assert os.path.basename(full.value.filename) == "staging"  # not the server that it comes from
     assert store.status().staged is None
 
 

@@ -19,7 +19,7 @@ def spooled_payload(opened: OpenedBundle, *, staging: str, progress: Progress | 
     """
     with tempfile.TemporaryFile(dir=staging, buffering=0) as spool:
         # One thread: a stream is slower than that, and an error in it stops at once.
-        opened.check_payload(sink=StreamSink(spool), jobs=1, progress=progress)
+        opened.check_payload(sink=StreamSink(spool, name=staging), jobs=1, progress=progress)
         spool.seek(0)
         with OpenedBundle(open_source(spool), opened.verified) as whole:
             yield whole

@@ -17,6 +17,7 @@ from ..constants import SEGMENT_BYTES
 from ..crypto.keys import Identity
 from ..errors import RejectedError
 from ..format.tree import segment_count
+from ..io.sink import StreamSink
 from ..io.source import open_source
 from ._incoming import spooled_payload
 from ._manifest import read_manifest
@@ -70,8 +71,9 @@ def arriving_payload(
     problem = None
     if release is not None and means.memory_bytes:
         with tempfile.TemporaryFile(dir=staging, buffering=0) as spool:
-            download = _rebuild(opened, release, means, spool.fileno(), progress)
+            download = _rebuild(opened, release, means, StreamSink(spool, name=staging), progress)
             if download.source != PAYLOAD:
+                spool.seek(0)
                 with OpenedBundle(open_source(spool), opened.verified) as whole:
                     yield whole, download
                 return
@@ -83,7 +85,7 @@ def arriving_payload(
 
 
 def _rebuild(
-    opened: OpenedBundle, release: "FoundRelease", means: Means, spool: int, progress: Progress | None
+    opened: OpenedBundle, release: "FoundRelease", means: Means, spool: StreamSink, progress: Progress | None
 ) -> Download:
     """Fill a file with the payload, where a recipe gives a part of it; else say that it did not."""
     verified = opened.verified
@@ -102,7 +104,7 @@ def _rebuild(
             bases=means.bases(stack),
             open_companion=release.open_companion,
             missing=missing,
-            keep=lambda at, data: _write_at(spool, at, data),
+            keep=spool.write_at,
             progress=progress,
             limits=RecipeLimits(memory_bytes=means.memory_bytes),
         )
@@ -118,18 +120,12 @@ def _rebuild(
             if count < len(data):
                 raise verified.payload_ended(start + count)
             verified.check_run(run.start, data)
-            _write_at(spool, start, data)
+            spool.write_at(start, data)
             downloaded += len(data)
             if progress is not None:
                 progress(len(data))
     best = max(attempts, key=lambda attempt: attempt.kept)
     return Download(downloaded, size, best.name, problem)
-
-
-def _write_at(fd: int, at: int, data: memoryview) -> None:
-    while data:
-        count = os.pwrite(fd, data, at)
-        data, at = data[count:], at + count
 
 
 def _runs(segments: Sequence[int]) -> Iterator[range]:
