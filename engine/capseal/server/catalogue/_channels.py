@@ -9,6 +9,7 @@ from time import monotonic
 
 from ...errors import FormatError, TransferError
 from ...http.shapes import AppChannel
+from .._kept import Kept
 from .._problems import busy
 from .._several import batched, each
 from ..storage import layout
@@ -16,7 +17,6 @@ from ..storage.objects import Storage
 from ..storage.pointers import MAX_POINTER_BYTES, ChannelPointer, Entry
 from ..storage.records import MAX_RECORD_BYTES, ReleaseRecord
 from ..storage.stored import Seen
-from ._kept import Kept
 from ._uncollected import uncollected
 
 _KEPT_POINTER_BYTES = 16 * 1024 * 1024

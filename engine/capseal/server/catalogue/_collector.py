@@ -9,6 +9,7 @@ from logging import Logger
 from ...errors import RejectedError
 from ...format.statement import Statement
 from ...http.shapes import AppChannel
+from .._kept import Kept
 from .._limits import ServerLimits
 from .._several import batched
 from ..storage import layout
@@ -16,7 +17,6 @@ from ..storage.objects import Storage
 from ..storage.records import ReleaseRecord
 from ._channels import Channels
 from ._condemned import MAX_NAMES, Condemned
-from ._kept import Kept
 from ._lease import CollectorLease, LeaseLostError
 from ._seals import SealReader
 from ._uploads import OpenUpload, Uploads

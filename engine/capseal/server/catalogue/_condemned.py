@@ -13,9 +13,9 @@ from datetime import datetime
 
 from ...errors import FormatError, TransferError
 from ...format import strictjson
+from .._kept import Kept
 from ..storage import layout
 from ..storage.objects import Storage
-from ._kept import Kept
 
 MAX_NAMES = 16_384
 """In one list, which is parsed in one go; what is more waits for the next collection."""

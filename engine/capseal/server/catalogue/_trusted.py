@@ -17,10 +17,10 @@ from ...errors import FormatError, NotForUsError, RejectedError, TransferError
 from ...http.problems import NOT_NEXT
 from ...trust.store import TrustStore
 from ...trust.updates import accept_update, check_by_own_root, read_update
+from .._kept import Kept
 from .._problems import Problem
 from ..storage import layout
 from ..storage.objects import Storage
-from ._kept import Kept
 
 _LOOKED_FOR = 4096
 """Apps of which it is known when updates were looked for."""

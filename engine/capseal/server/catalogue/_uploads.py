@@ -15,6 +15,7 @@ from ...format.strictjson import Members, check_name
 from ...http.problems import NO_UPLOAD
 from ...http.shapes import AppChannel
 from ...trust.store import TrustStore
+from .._kept import Kept
 from .._limits import ServerLimits
 from .._problems import Problem, busy
 from ..storage import layout
@@ -22,7 +23,6 @@ from ..storage.objects import Storage
 from ..storage.stored import StoredObject
 from ..storage.stored_runs import Parts, StoredRun
 from ._condemned import Condemned
-from ._kept import Kept
 from ._seals import SealReader
 from ._trusted import Trusted
 from .arriving import ArrivingPayload, Upload

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Callable
 
 from ...http.shapes import AppChannel
+from .._kept import Kept
 from ..storage.objects import Storage
 from ..storage.pointers import Entry
 from ..storage.records import ReleaseRecord
 from ._channels import Channels
 from ._condemned import Condemned
-from ._kept import Kept
 
 _WHOLE_FOR_S = 60.0
 """So long an entry is taken to be whole without a look: no collector hits it any more, but what else may happen to it
