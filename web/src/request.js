@@ -63,12 +63,20 @@ export async function* answered(url, range, accept, signal) {
   const controller = new AbortController();
   const stop = () => controller.abort(signal?.reason);
   signal?.addEventListener("abort", stop);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {<T>(promise: Promise<T>) => Promise<T>} */
   const watched = async (promise) => {
-    timer = setTimeout(() => controller.abort(new TransferError(`${url}: no byte for ${IDLE_MS / 1000} s`)), IDLE_MS);
+    /** @type {Promise<never>} */
+    const idle = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        const late = new TransferError(`${url}: no byte for ${IDLE_MS / 1000} s`);
+        controller.abort(late);
+        reject(late); // a body that cannot be unpacked may not even end by that: Node waits for ever
+      }, IDLE_MS);
+    });
     try {
-      return await promise;
+      return await Promise.race([promise, idle]);
     } finally {
       clearTimeout(timer);
     }

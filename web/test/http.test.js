@@ -92,6 +92,13 @@ test("a whole that breaks off at the same byte each time is given up", (t) => {
   );
 });
 
+test("an answer that neither goes on nor ends by being aborted is given up", async (t) => {
+  const { setTimeout } = globalThis;
+  t.mock.method(globalThis, "setTimeout", /** @type {any} */ ((call, ms) => setTimeout(call, ms / 1000)));
+  t.mock.method(globalThis, "fetch", async () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })));
+  await assert.rejects(verify("http://127.0.0.1/bundle", options), { name: "TransferError", message: /no byte for 30 s/ });
+});
+
 test("open() asks for the segments that it needs only", () =>
   serving(byRanges, async (url, asked) => {
     const file = await open(url, opening);
