@@ -3,8 +3,10 @@
 As a program: each line of standard input is a job: a folder, the words of a command line, the number of the step to
 be killed before, from 1, and 0 or the number of an error that comes in place of the kill. Each is answered with the
 wait status of the child that ran it, and with what that wrote to standard error.
+What one child had to import the next ones have from the beginning: that takes longer than most commands.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -12,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 import capseal
 from capseal.cli import _app
@@ -35,8 +39,6 @@ _NAMING = ("link", "rename", "replace", "unlink", "rmdir", "mkdir")
 
 def die_at(number: int, error: int = 0) -> None:
     """Let this process be killed before its step of that number; or have an error in place of it."""
-    import httpx
-
     left = number
 
     def counting(call: Callable[..., Any], *, naming: bool = False) -> Callable[..., Any]:
@@ -88,10 +90,16 @@ def commands_that_fail() -> Iterator[Failed]:
         process.stdin.close()
 
 
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in sys.modules:
+            importlib.import_module(name)
+
+
 def main() -> None:
     for line in sys.stdin:
         folder, words, step, error = json.loads(line)
-        said = tempfile.TemporaryFile()
+        said, imported = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         pid = os.fork()
         if not pid:
             code = 70
@@ -105,9 +113,12 @@ def main() -> None:
                 if code == 70:
                     traceback.print_exc()
                     sys.stderr.flush()
+                imported.write("\n".join(name for name in sys.modules if name.startswith("capseal.")).encode())
+                imported.flush()
                 os._exit(code)
         status = os.waitpid(pid, 0)[1]
-        said.seek(0)
+        said.seek(0), imported.seek(0)
+        _import(imported.read().decode().split())
         print(json.dumps([status, said.read().decode()]), flush=True)
 
 
