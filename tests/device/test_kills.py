@@ -22,14 +22,13 @@ def test_killed_at_every_change_of_the_disk_the_old_or_the_new_bundle_runs(
     saved_world: World, course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kills: Counter[str] = Counter()
-    for call in sorted({point.call for point in course.points}):
-        with Injector(saved_world.folder, call, "signal=KILL") as injector:
-            for point in course.points:
-                if point.call == call:
-                    case, root = CASES[point.name], course.copy(point.name)
-                    assert injector.do_with_fault(point.number, root, *case.steps) == -signal.SIGKILL, point
-                    survives(saved_world, root, case.runs, course.floors[point.name])
-                    kills[point.name] += 1
+    with Injector(saved_world.folder, "signal=KILL") as injector:
+        for point in course.points:
+            case, root = CASES[point.name], course.copy(point.name)
+            code = injector.do_with_fault(point.call, point.number, root, *case.steps)
+            assert code == -signal.SIGKILL, point
+            survives(saved_world, root, case.runs, course.floors[point.name])
+            kills[point.name] += 1
     with capsys.disabled():
         print(f"\n{kills.total()} kills at system calls, all survived: {dict(kills)}")
     assert kills.keys() == CASES.keys()
@@ -37,16 +36,14 @@ def test_killed_at_every_change_of_the_disk_the_old_or_the_new_bundle_runs(
 
 def _survive_errors(world: World, course: Course, error: str, points: Sequence[Point]) -> Counter[str]:
     outcomes: Counter[str] = Counter()
-    for call in sorted({point.call for point in points}):
-        with Injector(world.folder, call, f"error={error}") as injector:
-            for point in points:
-                if point.call == call:
-                    case, root = CASES[point.name], course.copy(point.name)
-                    code = injector.do_with_fault(point.number, root, *case.steps)
-                    # A failed boot runs something all the same; what cannot be tidied up now is tidied up later.
-                    assert code in (DONE, OS_ERROR), point
-                    survives(world, root, case.runs, course.floors[point.name])
-                    outcomes["told" if code == OS_ERROR else "overcome"] += 1
+    with Injector(world.folder, f"error={error}") as injector:
+        for point in points:
+            case, root = CASES[point.name], course.copy(point.name)
+            code = injector.do_with_fault(point.call, point.number, root, *case.steps)
+            # A failed boot runs something all the same; what cannot be tidied up now is tidied up later.
+            assert code in (DONE, OS_ERROR), point
+            survives(world, root, case.runs, course.floors[point.name])
+            outcomes["told" if code == OS_ERROR else "overcome"] += 1
     return outcomes
 
 

@@ -144,24 +144,22 @@ def test_after_a_power_cut_at_any_change_of_the_disk_the_old_or_the_new_bundle_r
 ) -> None:
     points = course.points[part // 2 :: part]
     cuts: Counter[str] = Counter()
-    for call in sorted({point.call for point in points}):
-        with Injector(saved_world.folder, call, "signal=KILL") as injector:
-            for number, point in enumerate(points):
-                if point.call != call:
-                    continue
-                for mode in (_MODES * 2)[number % 2 :][:modes]:
-                    case, root = CASES[point.name], drive.mount_point / "store"
-                    shutil.rmtree(root, ignore_errors=True)
-                    if (course.folder / point.name).exists():
-                        shutil.copytree(course.folder / point.name, root)
-                    drive.sync()
-                    assert injector.do_with_fault(point.number, root, *case.steps) == -signal.SIGKILL, point
-                    drive.cut_power(mode)
-                    try:
-                        survives(saved_world, root, case.runs, course.floors[point.name])
-                    except AssertionError as error:
-                        raise AssertionError(f"{point}, mode {mode}: {error}\n{_kernel_log()}") from error
-                    cuts[point.name] += 1
+    with Injector(saved_world.folder, "signal=KILL") as injector:
+        for number, point in enumerate(points):
+            for mode in (_MODES * 2)[number % 2 :][:modes]:
+                case, root = CASES[point.name], drive.mount_point / "store"
+                shutil.rmtree(root, ignore_errors=True)
+                if (course.folder / point.name).exists():
+                    shutil.copytree(course.folder / point.name, root)
+                drive.sync()
+                code = injector.do_with_fault(point.call, point.number, root, *case.steps)
+                assert code == -signal.SIGKILL, point
+                drive.cut_power(mode)
+                try:
+                    survives(saved_world, root, case.runs, course.floors[point.name])
+                except AssertionError as error:
+                    raise AssertionError(f"{point}, mode {mode}: {error}\n{_kernel_log()}") from error
+                cuts[point.name] += 1
     with capsys.disabled():
         print(f"\n{cuts.total()} power cuts, all survived: {dict(cuts)}")
     assert cuts.total() == len(points) * modes

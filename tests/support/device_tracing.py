@@ -41,8 +41,10 @@ READS = frozenset(
 )
 """Those that only read, or hold a lock."""
 
-_FIXED_COUNT = {"openat": 1000, "write": 800}  # starting Python opens some hundreds, and each answer is written
+_FIXED_COUNT = {"openat": 2000, "write": 800}  # starting Python opens many hundreds, and each answer is written
 _DEFAULT_COUNT = 300
+_JOBS = 200
+"""Of one worker, before the next one takes over."""
 _TRACED = re.compile(r"(\d+) +(\w+)\((.*)")
 
 _WORKER = Path(__file__).with_name("device_worker.py")
@@ -136,24 +138,22 @@ class Tracer(Worker):
 class Injector(Worker):
     """A worker under strace. fault: what happens at the chosen call, as strace spells it."""
 
-    def __init__(self, folder: Path, call: str, fault: str) -> None:
-        self._call = call
-        self._count = _FIXED_COUNT.get(call, _DEFAULT_COUNT)
+    def __init__(self, folder: Path, fault: str) -> None:
         self._jobs = 0
-        name = f"?{call}"  # not every machine has every call
-        inject = f"inject={name}:{fault}:when={self._count}"
-        strace = require_strace(kills=fault.startswith("signal"))
-        super().__init__(
-            folder,
-            [*strace, "-qq", "-e", "signal=none", "-o", os.devnull, "-e", f"trace={name}", "-e", inject],
-        )
+        strace = [*require_strace(kills=fault.startswith("signal")), "-qq", "-e", "signal=none", "-o", os.devnull]
+        for call in sorted(CHANGES):  # not every machine has every call
+            strace += ["-e", f"inject=?{call}:{fault}:when={_count_of(call)}"]
+        super().__init__(folder, strace)
 
-    def do_with_fault(self, number: int, root: Path, *steps: str) -> int:
-        """Let a child perform the steps, with the fault at its call of that number, from 1."""
+    def do_with_fault(self, call: str, number: int, root: Path, *steps: str) -> int:
+        """Let a child perform the steps, with the fault at its call of that kind and number, from 1."""
         self._jobs += 1
-        if (
-            self._jobs % (self._count // 4) == 0
-        ):  # the worker makes calls of its own for each, and must not come to that one
+        if self._jobs % _JOBS == 0:  # the worker makes calls of its own for each, and must not come to that one
             self._end()
             self._start()
-        return self.do(root, *steps, counted=True, call=self._call, skip=self._count - number)
+        return self.do(root, *steps, counted=True, call=call, skip=_count_of(call) - number)
+
+
+def _count_of(call: str) -> int:
+    """Return at which call of that kind strace brings the fault about, in each thread."""
+    return _FIXED_COUNT.get(call, _DEFAULT_COUNT)
