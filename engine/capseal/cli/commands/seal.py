@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ...constants import ZIP_MEDIA_TYPE
 from ...errors import RejectedError, UsageError
 from ..framework import console, content, options, outputs, progress, titles
 from ..framework.arguments import argument, at_least, option
@@ -98,6 +97,8 @@ def seal(
 ) -> None:
     """Encrypt and sign a bundle."""
     import capseal
+
+    from ...constants import ZIP_MEDIA_TYPE
 
     config = options.find_config()
     app = options.chosen_app(app, config)
