@@ -16,6 +16,7 @@ from capseal import TrustStore
 from capseal.client import Connection, publish
 from support.command import CAPSEAL
 from support.serving import APP, CHANNEL, Bundle
+from support.serving_command import free_port
 
 
 def workers_of(pid: int) -> set[int]:
@@ -25,11 +26,12 @@ def workers_of(pid: int) -> set[int]:
 @contextlib.contextmanager
 def working(folder: Path, trust: TrustStore, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     trust.save(folder / "trust")
-    command = [*CAPSEAL, "serve", "store", "--trust", "trust", "--port", "18431", "--workers", "2", *arguments]
+    port = str(free_port())
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust", "--port", port, "--workers", "2", *arguments]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stderr=log, text=True)
     try:
-        yield "http://127.0.0.1:18431", process
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
         process.wait()
@@ -53,7 +55,8 @@ def test_workers_share_a_socket_and_a_store_and_one_that_dies_is_followed(
         up(url, client)
         before = workers_of(process.pid)
         assert len(before) == 2
-        assert '"message": "listening", "place": "127.0.0.1 port 18431", "workers": 2' in (tmp_path / "log").read_text()
+        listening = f'"message": "listening", "place": "127.0.0.1 port {url.rpartition(":")[2]}", "workers": 2'
+        assert listening in (tmp_path / "log").read_text()
         with Connection(url) as one:
             publish(tmp_path / "sealed", one)
         for pid in before:
@@ -100,14 +103,15 @@ def test_a_server_ends_with_the_terminal_that_it_was_started_on(
     tmp_path: Path, trust: TrustStore, workers: str
 ) -> None:
     trust.save(tmp_path / "trust")
-    command = [*CAPSEAL, "serve", "store", "--trust", "trust", "--port", "18433", "--workers", workers]
+    port = str(free_port())
+    command = [*CAPSEAL, "serve", "store", "--trust", "trust", "--port", port, "--workers", workers]
     ours, theirs = os.openpty()
     in_session = ["setsid", "--ctty", *command]  # as a shell in a terminal's window does
     with subprocess.Popen(in_session, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         try:
             os.close(theirs)
             with httpx.Client() as client:
-                up("http://127.0.0.1:18433", client)
+                up(f"http://127.0.0.1:{port}", client)
             children = workers_of(process.pid)
             assert len(children) == (2 if workers == "2" else 0)
             process.send_signal(signal.SIGHUP)  # the terminal is open: a reload
