@@ -20,6 +20,7 @@ from capseal import (
     SignatureError,
     TamperedError,
     TransferError,
+    TruncatedError,
     TrustStore,
     UsageError,
 )
@@ -68,6 +69,17 @@ def test_what_was_published_is_what_is_fetched(
     assert sum(done) == 2 * len(bundle.payload)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{APP}@{CHANNEL}-7.payload", f"{APP}@{CHANNEL}-7.seal"]
+
+
+def test_of_a_file_that_goes_on_after_its_seal_no_more_is_read_than_the_seal(
+    live: Live, store: Path, tmp_path: Path, bundle: Bundle
+) -> None:
+    (tmp_path / "seal").write_bytes(bundle.seal)
+    os.truncate(tmp_path / "seal", 2**40)
+    (tmp_path / "payload").write_bytes(bundle.payload)
+    with Connection(live.url) as one, pytest.raises(TruncatedError, match="goes on after its end"):
+        publish(tmp_path / "payload", one, seal=tmp_path / "seal")
+    assert not (store / "uploads").exists()
 
 
 def test_publishing_twice_changes_nothing(live: Live, tmp_path: Path, bundle: Bundle) -> None:

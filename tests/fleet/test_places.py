@@ -17,7 +17,7 @@ from capseal.fleet import Engine
 from capseal.fleet import _sealing as sealing
 from capseal.fleet._claims import CLOSED, ClaimsInMemory, ClaimsInStore
 from capseal.fleet._outputs import Parts
-from capseal.fleet._places import get, get_all, put_new, split
+from capseal.fleet._places import get, get_all, put_new, size_of, split
 from capseal.fleet._plan import Span
 from capseal.fleet._sources import PinnedFile, PinnedObject
 from capseal.fleet._work import SealWork, seal_span
@@ -35,10 +35,24 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, planted:
     folder = str(tmp_path)
     (tmp_path / "x").write_bytes(b"abc")
     assert (bytes(get(folder, "x", 1, 9)), get_all(folder, "x"), get_all(folder, "y")) == (b"bc", b"abc", None)
+    assert (size_of(folder, "x"), size_of(folder, "y"), size_of(f"{folder}/z", "x")) == (3, None, None)
     plant_special(tmp_path / "x", planted, tmp_path / "elsewhere")
-    for read in (lambda: get(folder, "x", 0, 1), lambda: get_all(f"file://{folder}", "x")):
+    for look in (
+        lambda: get(folder, "x", 0, 1),
+        lambda: get_all(f"file://{folder}", "x"),
+        lambda: size_of(folder, "x"),
+        lambda: put_new(folder, "x", memoryview(b"abc")),
+    ):
         with pytest.raises(FormatError, match=r"symbolic link|no file"):
-            read()
+            look()
+
+
+def test_what_was_there_before_is_read_only_where_its_size_is_about_that_of_what_is_put(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abcd")
+    assert put_new(str(tmp_path), "x", memoryview(b"abc")) == b"abcd"
+    os.truncate(tmp_path / "x", 64 * 1024**2)
+    with pytest.raises(FormatError, match="67108864 bytes"):
+        put_new(str(tmp_path), "x", memoryview(b"abc"))
 
 
 class Recording:

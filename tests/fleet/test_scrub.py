@@ -141,6 +141,17 @@ def test_a_damaged_pointer_is_found_and_makes_no_orphans(
     assert found(scrubbed) == [("pointer", str(pointer.relative_to(folder)))]
 
 
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_a_pointer_is_found_and_makes_no_orphans(
+    tmp_path: Path, store: tuple[Path, list[Release]], trust: TrustStore, engines: dict[str, Engine], planted: str
+) -> None:
+    folder, _ = store
+    (pointer,) = (path for path in (folder / "channels").rglob("*") if path.is_file())
+    plant_special(pointer, planted, tmp_path / "elsewhere")
+    scrubbed = fleet.scrub(str(folder), trust=trust, engine=engines["threads"], **NO_GRACE)
+    assert found(scrubbed) == [("pointer", str(pointer.relative_to(folder)))]
+
+
 def test_seals_of_others_are_findings(store: tuple[Path, list[Release]], signer2, engines: dict[str, Engine]) -> None:
     trust = TrustStore.of(signer2.public_key)
     scrubbed = fleet.scrub(str(store[0]), trust=trust, engine=engines["threads"], **NO_GRACE)

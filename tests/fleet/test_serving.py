@@ -22,6 +22,7 @@ from capseal.client import Connection, publish, publish_stored
 from capseal.constants import SEGMENT_BYTES
 from capseal.errors import FormatError, TransferError
 from capseal.fleet import Engine
+from capseal.fleet import _places as places
 from capseal.format.segment_layout import plain_offset
 from capseal.http.shapes import ReleaseDescription
 from capseal.project._log_writer import writing
@@ -287,6 +288,30 @@ def test_what_is_planted_in_place_of_a_part_is_a_finding_and_is_verified_by_nobo
     assert (finding.kind, finding.path) == ("damaged", str(part.relative_to(store)))
     with pytest.raises(RejectedError):
         fleet.verify(str(folder), trust=trust, expect=Expect(), engine=threads)
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_a_part_is_published_by_nobody(
+    tmp_path: Path, store: Path, keys: Keys, threads: Engine, live: Live, planted: str
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    plant_special(folder / "0000000008-08", planted, tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="misses"):
+        published(live, folder)
+
+
+def test_of_a_seal_that_is_larger_than_its_parts_allow_no_byte_is_read(
+    tmp_path: Path, store: Path, keys: Keys, threads: Engine, trust: TrustStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    os.truncate(folder / "seal", 64 * 1024**2)
+    os.truncate(folder / "0000000008-08", 2**40)  # what has the name of a part allows for no more than a part does
+    monkeypatch.setattr(places, "read_at", lambda *_: pytest.fail("was read"))
+    for use in (fleet.seal_of_parts, lambda place: fleet.verify(place, trust=trust, engine=threads)):
+        with pytest.raises(FormatError, match=r"seal: has 67108864 bytes, at most \d+ are expected"):
+            use(f"file://{folder}")
+    refused = run("publish", f"file://{folder}", "http://127.0.0.1:9", cwd=tmp_path)
+    assert (refused.code, len(refused.err.splitlines())) == (1, 1)
 
 
 def test_parts_of_a_release_stay_and_those_of_a_withdrawn_one_go(

@@ -18,7 +18,7 @@ from obstore.store import from_url
 
 from capseal import TransferError, UsageError, fleet
 from capseal.constants import SEGMENT_BYTES
-from capseal.errors import KeyFileError, SourceChangedError, TamperedError
+from capseal.errors import FormatError, KeyFileError, SourceChangedError, TamperedError
 from capseal.fleet import Engine
 from capseal.fleet import _places as places
 from capseal.fleet import _state as states
@@ -26,6 +26,7 @@ from capseal.fleet._sources import PinnedObject
 from capseal.format.segment_layout import plain_offset
 from fleet.conftest import BUCKET, Keys, entropy
 from support.command import run
+from support.large_store import plant_special
 
 S = SEGMENT_BYTES
 CONTENT = random.Random(6).randbytes(plain_offset(12) + 5)
@@ -186,6 +187,26 @@ def test_a_folder_that_lost_its_first_part_is_not_gone_on_with(
     with pytest.raises(SourceChangedError, match="has lost its first part"):
         sealing(source)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe", "folder"])
+def test_what_is_planted_in_place_of_a_part_that_was_sent_is_refused_and_the_job_goes_on_without_it(
+    tmp_path: Path,
+    keys: Keys,
+    source: Path,
+    sealing: Callable[..., fleet.Sealed],
+    failing: Callable[[int], None],
+    planted: str,
+) -> None:
+    interrupted(lambda one: sealing(one, entropy=entropy()), source, failing)
+    (folder,) = (tmp_path / "out").iterdir()
+    part = sorted(folder.iterdir())[-1]
+    plant_special(part, planted, tmp_path / "elsewhere")
+    with pytest.raises(FormatError, match=rf"{part.name}: is (a symbolic link|no file)"):
+        sealing(source)
+    part.rmdir() if planted == "folder" else part.unlink()
+    sealing(source)
+    assert b"".join(parts_below(tmp_path / "out").values()) == keys.plain(source).payload
 
 
 def test_parts_of_another_size_are_sent_again_and_refused(

@@ -7,13 +7,40 @@ JOBS = "tests/fleet/test_jobs.py::"
 SERVING = "tests/fleet/test_serving.py::"
 STATE = "tests/fleet/test_state.py::"
 GOING_ON = "tests/fleet/test_going_on.py::"
+SCRUB = "tests/fleet/test_scrub.py::"
 REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
     Mutant(
+        "fleet/_payloads.py",
+        ", most=_most_seal_bytes(folder))",
+        ", most=None if folder else _most_seal_bytes(folder))",
+        SERVING + "test_of_a_seal_that_is_larger_than_its_parts_allow_no_byte_is_read",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        "                    return os.fstat(fd).st_size\n",
+        "                    return os.fstat(fd).st_size\n"
+        "        except FormatError:\n"
+        "            return os.stat(os.path.join(folder, name)).st_size\n",
+        PLACES + "test_what_is_no_file_is_neither_read_nor_waited_for[link]",
+    ),
+    Mutant(
+        "fleet/_places.py",
+        "most=len(data) + MAX_ENVELOPE_BYTES)",
+        "most=None)",
+        PLACES + "test_what_was_there_before_is_read_only_where_its_size_is_about_that_of_what_is_put",
+    ),
+    Mutant(
+        "fleet/_scrubbing.py",
+        "*places.no_files(store, layout.CHANNELS)",
+        "*()",
+        SCRUB + "test_what_is_planted_in_place_of_a_pointer_is_found_and_makes_no_orphans[pipe]",
+    ),
+    Mutant(
         "fleet/_sealing.py",
-        "        if claims.said(SEALED) is not None or places.get_all(folder, SEAL) is not None:",
-        "        if places.get_all(folder, SEAL) is not None:",
+        "        if claims.said(SEALED) is not None or places.size_of(folder, SEAL) is not None:",
+        "        if places.size_of(folder, SEAL) is not None:",
         GOING_ON + "test_what_was_sealed_keeps_its_parts_when_the_same_job_is_run_again[source]",
     ),
     Mutant(

@@ -443,6 +443,12 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_uploads.py",
+        "await self._storage.listed_files(layout.parts_folder(commitment))",
+        "[one async for one in self._storage.list(layout.parts_folder(commitment))]",
+        SEALED_PARTS + "test_what_is_planted_in_place_of_a_part_is_published_by_nobody[link]",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
         "if upload.payload.missing and not any(found.path in condemned for found in folder):",
         "if upload.payload.missing:",
         SEALED_PARTS + "test_what_is_condemned_is_published_by_nobody",

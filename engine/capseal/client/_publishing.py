@@ -11,6 +11,7 @@ from typing import Any
 
 from ..bundle.companions import checked_index
 from ..bundle.pipeline import Progress
+from ..bundle.reading_order import check_seal_end, parse_seal, pull
 from ..bundle.verify import inspect
 from ..errors import FormatError, TransferError, TruncatedError, UsageError
 from ..format.seal import seal_bytes_of
@@ -61,7 +62,7 @@ def publish(
     """
     with ExitStack() as stack:
         source = _open(bundle, stack)
-        seal_bytes = _split_seal(bundle, source) if seal is None else _read_whole(seal)
+        seal_bytes = _split_seal(bundle, source) if seal is None else _detached_seal(seal)
         statement = inspect(io.BytesIO(seal_bytes))[1]
         files = _companion_files(statement, companions or {}, os.fspath(bundle))
         if source.size != statement.payload.size:
@@ -318,9 +319,12 @@ def _split_seal(bundle: str | os.PathLike[str], source: Source) -> bytes:
     return seal
 
 
-def _read_whole(path: str | os.PathLike[str]) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _detached_seal(path: str | os.PathLike[str]) -> bytes:
+    """Return a detached seal, of which no more is read than it says to have. Raises RejectedError, OSError."""
+    with closing(open_source(path)) as source:
+        seal = pull(parse_seal(), source)
+        check_seal_end(source, seal)
+        return seal.encode()
 
 
 def _open(path: str | os.PathLike[str], stack: ExitStack) -> Source:

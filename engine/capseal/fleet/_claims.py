@@ -81,7 +81,7 @@ class ClaimsInStore:
         return places.get_all(self.folder, name)
 
     def check_open(self) -> None:
-        if places.get_all(self.folder, CLOSED) is not None:
+        if places.size_of(self.folder, CLOSED) is not None:
             raise SourceChangedError(f"{self.folder}: the job was given up")
 
     def close(self) -> None:

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from ..bundle.opened import accept_detached, unwrap_session_key
 from ..bundle.reading_order import Steps, Verified, accept_seal
-from ..constants import DIGEST_BYTES, SEGMENT_BYTES
+from ..constants import DIGEST_BYTES, MAX_ENVELOPE_BYTES, SEGMENT_BYTES
 from ..crypto.keys import Identity
 from ..crypto.segment_cipher import Header, StreamKey, check_commitment
 from ..errors import FormatError, TruncatedError, UsageError
+from ..format.seal import seal_bytes_of
 from ..format.tree import segment_count
 from ..io.source import open_source
 from ..trust.expect import Expect
@@ -82,11 +83,23 @@ def open_fleet_bundle(place: str, *, trust: TrustStore, expect: Expect) -> Fleet
 
 
 def seal_of_parts(place: str) -> bytes:
-    """Return the seal of a folder of parts, read by nobody yet. Raises UsageError where it has none, TransferError."""
-    seal = places.get_all(places.folder_of(place), SEAL)
+    """Return the seal of a folder of parts, read by nobody yet.
+
+    Raises UsageError where it has none, FormatError where it is larger than one of these parts can be, TransferError.
+    """
+    folder = places.folder_of_parts(place)
+    seal = None if folder is None else places.get_all(folder, SEAL, most=_most_seal_bytes(folder))
     if seal is None:
         raise UsageError(f"{place}: holds no seal; its job did not end, or it is no folder of parts")
     return seal
+
+
+def _most_seal_bytes(folder: str) -> int:
+    """Return the size of the largest seal that the parts in a folder can have."""
+    # By their names: what stands in place of a part may have any size.
+    spans = filter(None, (Span.of_part(one.name) for one in places.listed(folder)))
+    segments = sum(span.segments for span in spans)
+    return seal_bytes_of(MAX_ENVELOPE_BYTES, segments * SEGMENT_BYTES)
 
 
 def _pulled(steps: Steps[T], source: PinnedFile | PinnedObject) -> T:

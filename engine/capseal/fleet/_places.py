@@ -4,12 +4,14 @@ What is open is kept by each process for itself.
 """
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ..constants import MAX_ENVELOPE_BYTES
 from ..errors import FormatError, TransferError, UsageError
 from ..io.regular import NotRegularError, open_regular, read_at
 
@@ -109,7 +111,10 @@ def failures(what: str) -> Iterator[None]:
 
 
 def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
-    """Create an object and return None, or return what has the name. Raises FormatError, TransferError."""
+    """Create an object and return None, or return what has the name.
+
+    Raises FormatError where that is a link or no file, or much larger, TransferError.
+    """
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
@@ -117,10 +122,11 @@ def put_new(folder: str, name: str, data: memoryview) -> bytes | None:
         try:
             obstore.put(store_of(folder, make=True), name, data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            if not is_local(folder_of(folder)):
-                return bytes(obstore.get(store_of(folder), name).bytes())
-            with _opened(folder, name) as fd:
-                return read_at(fd, 0, os.fstat(fd).st_size)
+            # A seal that says the same may have longer signatures.
+            there = get_all(folder, name, most=len(data) + MAX_ENVELOPE_BYTES)
+            if there is None:
+                raise TransferError(f"{joined(folder, name)}: was there, and is gone") from None
+            return there
     return None
 
 
@@ -181,13 +187,17 @@ def get_within(folder: str, name: str, *, most: int | None) -> tuple[int, bytes 
 
 
 def size_of(folder: str, name: str) -> int | None:
-    """Return the size of an object in bytes, or None where there is none. Raises TransferError."""
+    """Return the size of an object in bytes, or None where there is none.
+
+    Raises FormatError where it is a link or no file, TransferError.
+    """
     import obstore
 
-    if is_local(folder) and not os.path.isdir(folder):
-        return None
     with failures(f"cannot look at {folder}/{name}"):
         try:
+            if is_local(folder_of(folder)):
+                with _opened(folder, name) as fd:
+                    return os.fstat(fd).st_size
             return obstore.head(store_of(folder), name)["size"]
         except FileNotFoundError:
             return None
@@ -209,6 +219,17 @@ def listed(folder: str) -> Iterator[Listed]:
         for page in obstore.list(store_of(folder)):
             for meta in page:
                 yield Listed(meta["path"], meta["size"], meta["last_modified"])
+
+
+def no_files(folder: str, below: str) -> Iterator[str]:
+    """Yield what lies below a local folder's folder and is no file: listed() shows neither a pipe nor a folder."""
+    top = absolute(folder)
+    if is_local(top):
+        for parent, folders, names in os.walk(os.path.join(top, below)):
+            for name in (*folders, *names):
+                path = os.path.join(parent, name)
+                if not stat.S_ISREG(os.lstat(path).st_mode):
+                    yield os.path.relpath(path, top)
 
 
 def delete(folder: str, names: Sequence[str]) -> None:

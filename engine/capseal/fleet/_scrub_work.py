@@ -240,5 +240,5 @@ def _run_checks(stored: StoredPayload, entries: bytes) -> Iterator[RunCheck]:
 
 def reached(work: ScrubWork) -> None:
     """Raise TransferError unless the place is a store."""
-    if places.get_all(work.store, layout.LAYOUT) is None:
+    if places.size_of(work.store, layout.LAYOUT) is None:
         raise TransferError(f"{work.store}: has no {layout.LAYOUT}; it is no store, or is not mounted")

@@ -140,9 +140,8 @@ def _listed(store: str, before: datetime) -> _Stored:
 def _items(store: str, stored: _Stored, kept: "_State", since: float | None, findings: list[Finding]) -> Iterator[Item]:
     """Yield the releases that the pointers name, those that were looked at longest ago first."""
     items = []
-    for path in sorted(stored.sizes):
-        if not path.startswith(f"{layout.CHANNELS}/"):
-            continue
+    listed = (path for path in stored.sizes if path.startswith(f"{layout.CHANNELS}/"))
+    for path in sorted({*listed, *places.no_files(store, layout.CHANNELS)}):
         of = layout.parse_channel_pointer(path)
         if of is None:
             continue

@@ -233,7 +233,7 @@ def _sweep_unless_sealed(folder: str, claims: Claims) -> bool:
     """
     with suppress(TransferError, RejectedError):  # there is an error already, and parts without a seal mean nothing
         # A store takes away the seal beside parts that it publishes.
-        if claims.said(SEALED) is not None or places.get_all(folder, SEAL) is not None:
+        if claims.said(SEALED) is not None or places.size_of(folder, SEAL) is not None:
             return True
         if claims.said(PARTS_SIZE) is None:
             return False  # claims that are gone do not tell whether it was sealed

@@ -160,11 +160,10 @@ class Uploads:
     async def look_up(self, upload: Upload) -> None:
         """Let an upload have what storage lists of it and nobody condemned. Raises TransferError."""
         listed = {
-            one.digest: [found async for found in self._storage.list(layout.payload_folder(one.digest))]
-            for one in upload.payloads
+            one.digest: await self._storage.listed_files(layout.payload_folder(one.digest)) for one in upload.payloads
         }
         commitment = upload.verified.statement.encryption.commitment.hex()
-        folder = [found async for found in self._storage.list(layout.parts_folder(commitment))]
+        folder = await self._storage.listed_files(layout.parts_folder(commitment))
         # Only now: whoever condemned one of these before they were listed has told so by now.
         condemned = await self._condemned.names()
         for one in upload.payloads:

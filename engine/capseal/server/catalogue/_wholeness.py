@@ -55,8 +55,7 @@ class Wholeness:
             return False
         missing, folders = await asyncio.to_thread(_needed, record)
         for folder in folders:
-            async for one in self._storage.list(folder):
-                missing.discard(one.path)
+            missing.difference_update(one.path for one in await self._storage.listed_files(folder))
         if missing:
             return False
         # Only now: whoever condemned one of these before they were listed has told so by now.

@@ -141,6 +141,14 @@ class Folder:
             folders |= missing
         return sorted(folders, reverse=True)
 
+    def links_in(self, below: str) -> set[str]:
+        """Return the names of the symbolic links in a folder of objects, in place of which open() takes none."""
+        try:
+            with os.scandir(os.path.join(self.path, below)) as found:
+                return {f"{below}/{one.name}" for one in found if one.is_symlink()}
+        except FileNotFoundError:
+            return set()
+
     def link_in(self, below: str) -> str | None:
         """Return a symbolic link on the way to a folder or below it, or None."""
         way = self.path

@@ -335,6 +335,15 @@ class Storage:
             if "/" not in prefix:  # a server lists a folder for each upload, and would remember all of them
                 self.bytes_in[prefix] = size
 
+    async def listed_files(self, folder: str) -> Sequence[StoredObject]:
+        """Return the objects in a folder that can be read, in no order: in a local one, a link is none."""
+        found = [one async for one in self.list(folder)]
+        if self._folder is None or not found:
+            return found
+        with failures(f"cannot list {folder}"):
+            links = await asyncio.to_thread(self._folder.links_in, folder)
+        return [one for one in found if one.path not in links]
+
     async def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there counts as deleted."""
         gate = asyncio.Semaphore(_DELETED_AT_ONCE)
