@@ -5,13 +5,14 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import capseal
-from capseal import PrivateKey, TrustStore
+from capseal import PrivateKey, TrustStore, UsageError
 from capseal.io import drafts, durable
 from capseal.io.sink import FileSink
 
@@ -203,6 +204,42 @@ def test_two_who_append_wait_for_each_other(tmp_path):
     both = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "log")]) for _ in range(2)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert (tmp_path / "log").read_bytes() == bytes(range(40))
+
+
+@pytest.mark.parametrize("before", [None, b"", b"kept"])
+def test_of_a_block_that_raised_and_added_nothing_no_file_is_left_that_it_made(tmp_path, before):
+    log = tmp_path / "log"
+    if before is not None:
+        log.write_bytes(before)
+    with pytest.raises(UsageError), durable.appending(log, mode=0o644):
+        raise UsageError("nothing to add")
+    assert (log.read_bytes() if log.exists() else None) == before
+    with pytest.raises(UsageError), durable.appending(log, mode=0o644) as file:
+        file.write(b"added")
+        raise UsageError("too late")
+    assert log.read_bytes() == (before or b"") + b"added"
+
+
+def test_who_waits_for_a_file_that_is_taken_away_adds_to_one_that_has_its_name(tmp_path, monkeypatch):
+    log, waits, lock = tmp_path / "log", threading.Event(), durable.fcntl.flock
+
+    def telling(fd: int, how: int) -> None:
+        if threading.current_thread() is waiting:
+            waits.set()  # it has opened what will be gone
+        lock(fd, how)
+
+    def add() -> None:
+        with durable.appending(log, mode=0o644) as file:
+            file.write(b"added")
+
+    waiting = threading.Thread(target=add)
+    monkeypatch.setattr(durable.fcntl, "flock", telling)
+    with pytest.raises(UsageError), durable.appending(log, mode=0o644):
+        waiting.start()
+        waits.wait()
+        raise UsageError("nothing to add")
+    waiting.join()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("log", b"added")]
 
 
 def test_a_key_is_saved_for_its_owner_only_from_the_first_moment(tmp_path, recipient: PrivateKey, monkeypatch):

@@ -10,6 +10,12 @@ SOURCE = "tests/io/test_source.py::"
 MUTANTS = (
     Mutant(
         "io/durable.py",
+        "os.path.samestat(os.fstat(file.fileno()), os.stat(path)):",
+        "os.fstat(file.fileno()):",
+        DURABLE + "test_who_waits_for_a_file_that_is_taken_away_adds_to_one_that_has_its_name",
+    ),
+    Mutant(
+        "io/durable.py",
         "_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC",
         "_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC",
         "tests/device/test_archives.py::test_unpacking_replaces_nothing_and_follows_no_link",

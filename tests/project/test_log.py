@@ -3,6 +3,7 @@
 import fcntl
 import io
 import json
+import os
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -205,6 +206,13 @@ def test_until_an_update_is_noted_the_log_does_not_verify(log, trust, rotated, s
     assert log_store(log, trust=rotated, signer=signer2, now=NOW + timedelta(days=1))
     assert not log_store(log, trust=rotated, signer=signer2, now=NOW + timedelta(days=1))
     assert [one.entry.trust for one in verify_log(log, trust=[rotated, trust])] == [1, 1, 1, 2]
+
+
+def test_a_log_that_is_not_there_is_made_by_a_release_alone(tmp_path, rotated, signer2, seal):
+    now = NOW + timedelta(days=1)
+    assert not log_store(tmp_path / "log", trust=rotated, signer=signer2, now=now)
+    assert not log_seal(tmp_path / "log", seal, replaces=seal, trust=rotated, signer=signer2, now=now)
+    assert os.listdir(tmp_path) == []
 
 
 def test_only_a_key_of_the_new_store_notes_that_it_begins(log, trust, rotated, signer):

@@ -158,17 +158,38 @@ def write_in(folder: int, name: str, data: bytes) -> None:
 def appending(path: str | os.PathLike[str], *, mode: int) -> Iterator[io.FileIO]:
     """Give a file, made where it is missing, to be added to; nobody else is meanwhile. mode: less the umask.
 
-    What was written is on disk when the block has ended. Raises OSError.
+    What was written is on disk when the block has ended; of a block that raised and added nothing to a file that it
+    made, none is left. Raises OSError.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
-    with io.FileIO(fd, "r+b") as file:
-        fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing
-        was_empty = os.fstat(fd).st_size == 0
-        yield file
+    file, is_new = _held(path, mode)
+    with file:
+        was_empty = os.fstat(file.fileno()).st_size == 0
+        try:
+            yield file
+        except BaseException:
+            if is_new and os.fstat(file.fileno()).st_size == 0:
+                os.unlink(path)
+            raise
         with told_as(os.fspath(path)):
-            os.fsync(fd)
+            os.fsync(file.fileno())
         if was_empty:  # so perhaps it is new
             sync_folder(folder_of(os.fspath(path)))
+
+
+def _held(path: str | os.PathLike[str], mode: int) -> tuple[io.FileIO, bool]:
+    """Return a file with its lock, which closing releases, and whether it was made for that."""
+    while True:
+        is_new = not os.path.lexists(path)
+        file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode), "r+b")
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    return file, is_new
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # whoever had made it took it away while this one waited
 
 
 class SyncedOneByOne:

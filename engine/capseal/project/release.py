@@ -327,8 +327,10 @@ def log_seal(
 ) -> bool:
     """Log a seal that stands in for another of its payload, if the log has that one; return whether it has.
 
-    Raises UsageError where an entry is pending, RejectedError, OSError.
+    A log that is not there is not made. Raises UsageError where an entry is pending, RejectedError, OSError.
     """
+    if not os.path.lexists(log):
+        return False
     with writing(log, trust=trust) as writer:
         if not writer.has(replaces):
             return False
@@ -342,8 +344,11 @@ def log_seal(
 def log_store(log: str | os.PathLike[str], *, trust: TrustStore, signer: Signer, now: datetime) -> bool:
     """Log that the present version of a trust store begins, if the log is under an older one; say whether it was.
 
-    Raises UsageError where an entry is pending, RejectedError where the signer is no release key of it, OSError.
+    A log that is not there is not made. Raises UsageError where an entry is pending, RejectedError where the signer is
+    no release key of it, OSError.
     """
+    if not os.path.lexists(log):
+        return False
     with writing(log, trust=trust) as writer:
         return writer.begin_store(signer=signer, now=now)
 
