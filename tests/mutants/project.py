@@ -8,6 +8,24 @@ DOCTOR = "tests/project/test_doctor.py::"
 
 MUTANTS = (
     Mutant(
+        "project/_store_findings.py",
+        "        for one in here:\n",
+        "        for one in here[1:]:\n",
+        DOCTOR + "test_a_development_store_that_did_not_follow_a_rotation_is_found",
+    ),
+    Mutant(
+        "project/_store_findings.py",
+        "            if one not in here and one not in known:\n",
+        "            if one not in here and known and one not in known:\n",
+        DOCTOR + "test_a_development_store_with_another_head_key_or_certificate_than_production_is_found",
+    ),
+    Mutant(
+        "project/_store_findings.py",
+        "    if here != there:\n",
+        "    if here > there:\n",
+        DOCTOR + "test_a_development_store_with_another_threshold_than_production_is_found[releases-1-2]",
+    ),
+    Mutant(
         "project/heads.py",
         "            except NotNextError as error:\n                refused = error",
         "            except NotNextError as error:\n                kept.drop_last()\n                refused = error",

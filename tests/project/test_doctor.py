@@ -197,7 +197,7 @@ def test_a_signer_that_the_store_does_not_trust_is_found(project, signer2):
 def test_too_few_signers_for_the_threshold_are_found(project, signer2):
     other = TrustedKey(signer2.public_key)
     project.trust("trust.json", TrustStore((project.production, other), 2))
-    project.trust("trust-development.json", TrustStore((project.production, other, project.development)))
+    project.trust("trust-development.json", TrustStore((project.production, other, project.development), 2))
     assert project.findings() == ["warning: trust.json: the threshold is 2, capseal.toml names 1 signers"]
 
 
@@ -355,6 +355,28 @@ def test_a_development_store_that_did_not_follow_a_rotation_is_found(project, si
     assert new in found[0].what
     project.trust("trust-development.json", TrustStore((TrustedKey(signer2.public_key), project.development)))
     assert project.findings(signers=[project.path("new.pem")]) == []
+
+
+@pytest.mark.parametrize(("here", "there"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize("what", ["releases", "heads"])
+def test_a_development_store_with_another_threshold_than_production_is_found(
+    project, signer, signer2, head_signer, what, here, there
+):
+    both = (TrustedKey(signer.public_key), TrustedKey(signer2.public_key))
+    for name, threshold, more in (("trust.json", there, ()), ("trust-development.json", here, (project.development,))):
+        heads = KeySet.of(head_signer.public_key, *([] if what == "releases" else [signer2.public_key]))
+        if what == "heads":
+            project.purposes["heads"] = replace(
+                project.purposes["heads"], production=replace(heads, threshold=threshold)
+            )
+        keys = both if what == "releases" else both[:1]
+        project.trust(name, TrustStore((*keys, *more), threshold if what == "releases" else 1))
+    told = [one for one in project.findings() if one.startswith("error")]
+    does = "take what fewer keys sign" if here < there else "refuse what is signed by no more than that"
+    assert told == [
+        f"error: trust-development.json: has threshold {here} for {what} of production, the production store has "
+        f"{there}: development builds {does}"
+    ]
 
 
 def test_a_development_store_with_another_head_key_or_certificate_than_production_is_found(

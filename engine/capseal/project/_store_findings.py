@@ -83,9 +83,24 @@ def _left_behind(path: str, store: TrustStore, production: TrustStore, config: C
     ]
     yield from differing("release key", _keys(store), _keys(production), by_itself, "")
     yield from differing("certificate", _certificates(store), _certificates(production), needless, "")
+    yield from _threshold(path, "releases", store.threshold, production.threshold, way)
     if store.heads is not None and production.heads is not None:
-        here, there = store.heads.production.fingerprints, production.heads.production.fingerprints
-        yield from differing("head key", here, there, (), " --purpose head")
+        ours, theirs = store.heads.production, production.heads.production
+        yield from differing("head key", ours.fingerprints, theirs.fingerprints, (), " --purpose head")
+        yield from _threshold(path, "heads", ours.threshold, theirs.threshold, f" --purpose head{way}")
+
+
+def _threshold(path: str, what: str, here: int, there: int, way: str) -> Iterator[Finding]:
+    """Find where a development store takes more, or fewer, keys for what is of production than its own store does."""
+    if here != there:
+        does = "take what fewer keys sign" if here < there else "refuse what is signed by no more than that"
+        yield error_at(
+            path,
+            f"has threshold {here} for {what} of production, the production store has {there}: development builds "
+            f"{does}",
+            f"with the key that is added or taken out: --threshold {there} --trust {path}{way}; where all are right, "
+            "take one out, and add it again so",
+        )
 
 
 def _keys(store: TrustStore) -> _Trusted:
