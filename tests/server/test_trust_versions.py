@@ -23,6 +23,8 @@ from support.server_fixtures import BundleMaker
 from support.serving import APP
 from support.store_steps import OF, publish, server_on, upload
 
+Two = Callable[[TrustStore], tuple[Catalogue, Catalogue]]
+
 
 @pytest.fixture
 def memory() -> MemoryStore:
@@ -40,6 +42,12 @@ def stores(
     return first, second, make_update(first, second, signers=[root])
 
 
+@pytest.fixture
+def two(memory: MemoryStore) -> Two:
+    """Makes two servers on one storage, for the loop that they will run in."""
+    return lambda trust: (server_on(Storage(memory), trust), server_on(Storage(memory), trust))
+
+
 def _once_synced(server: Catalogue, then: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Have something happen just before a server that publishes changes the pointer."""
     sync = server.storage.sync
@@ -52,7 +60,7 @@ def _once_synced(server: Catalogue, then: Callable[[], Any], monkeypatch: pytest
 
 
 def test_a_removed_key_publishes_nothing_once_another_server_published_by_the_update(
-    memory: MemoryStore,
+    two: Two,
     stores: tuple[TrustStore, TrustStore, bytes],
     sealed: BundleMaker,
     signer2: PrivateKey,
@@ -61,7 +69,7 @@ def test_a_removed_key_publishes_nothing_once_another_server_published_by_the_up
     first, second, update = stores
 
     async def run() -> None:
-        one, other = (server_on(Storage(memory), first) for _ in range(2))
+        one, other = two(first)
         await publish(other, sealed(sequence=4), first)
         stolen = await upload(one, sealed(sequence=99), first)
 
@@ -86,7 +94,7 @@ def test_a_removed_key_publishes_nothing_once_another_server_published_by_the_up
 
 
 def test_what_was_published_while_another_server_took_the_update_is_taken_back(
-    memory: MemoryStore,
+    two: Two,
     stores: tuple[TrustStore, TrustStore, bytes],
     sealed: BundleMaker,
     signer2: PrivateKey,
@@ -95,7 +103,7 @@ def test_what_was_published_while_another_server_took_the_update_is_taken_back(
     first, second, update = stores
 
     async def run() -> None:
-        one, other = (server_on(Storage(memory), first) for _ in range(2))
+        one, other = two(first)
         stolen = await upload(one, sealed(sequence=99), first)
         _once_synced(one, lambda: other.trusted.put(APP, 2, update), monkeypatch)
         with pytest.raises(SignatureError):
