@@ -159,6 +159,20 @@ def test_seals_of_others_are_findings(store: tuple[Path, list[Release]], signer2
     assert len(scrubbed.findings) == 60
 
 
+def test_seals_of_a_key_that_was_rotated_out_are_found_unless_a_store_of_the_past_is_given(
+    store: tuple[Path, list[Release]], trust: TrustStore, signer2, development_signer, engines: dict[str, Engine]
+) -> None:
+    folder, releases = store
+    settings = {"trust": TrustStore.of(signer2.public_key), "engine": engines["threads"], **NO_GRACE}
+    other = TrustStore.of(development_signer.public_key)
+    assert fleet.scrub(str(folder), past=[other, trust], **settings).findings == ()
+    assert {one.kind for one in fleet.scrub(str(folder), past=[other], **settings).findings} == {"seal"}
+    flip(folder / releases[3].seal)
+    flip(folder / releases[4].runs[0])
+    scrubbed = fleet.scrub(str(folder), past=[other, trust], **settings)
+    assert found(scrubbed) == sorted([("seal", releases[3].seal), ("damaged", releases[4].runs[0])])
+
+
 def test_what_is_no_store_is_refused(tmp_path: Path, trust: TrustStore, engines: dict[str, Engine]) -> None:
     with pytest.raises(TransferError, match="is no store"):
         fleet.scrub(str(tmp_path), trust=trust, engine=engines["threads"])
@@ -176,11 +190,15 @@ def test_a_scrub_keeps_to_its_rate(
 
 
 def test_the_command_lists_all_and_tells_by_its_exit_code(
-    store: tuple[Path, list[Release]], trust: TrustStore, tmp_path: Path
+    store: tuple[Path, list[Release]], trust: TrustStore, signer2, tmp_path: Path
 ) -> None:
     trust.save(tmp_path / "trust.json")
+    TrustStore.of(signer2.public_key).save(tmp_path / "next.json")
     words = ("fleet", "scrub", "store", "--trust", "trust.json", "--state", "state.json", "--again-after", "30")
     assert b"60 releases, 60 read, 0 findings" in run(*words, cwd=tmp_path).succeeded().out
+    rotated = run("fleet", "scrub", "store", "--trust", "next.json", cwd=tmp_path)
+    assert (rotated.code, b"60 findings" in rotated.out) == (1, True)
+    run("fleet", "scrub", "store", "--trust", "next.json", "--trust", "trust.json", cwd=tmp_path).succeeded()
     flip(tmp_path / "store" / store[1][2].seal)
     assert b"60 releases, 0 read, 0 findings" in run(*words, cwd=tmp_path).succeeded().out
     done = run(*words[:5], "--json", cwd=tmp_path)

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..bundle.opened import accept_detached
 from ..bundle.reading_order import Verified
 from ..constants import DIGEST_BYTES
-from ..errors import FormatError, RejectedError, TamperedError, TransferError
+from ..errors import FormatError, RejectedError, SignatureError, TamperedError, TransferError
 from ..format import strictjson
 from ..format.signed_index import SignedIndex, compare_entries
 from ..format.statement import Payload
@@ -43,16 +44,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ScrubWork:
-    """A store, and whose seals count there. trust: a trust store's document; most_bytes: read in the same task."""
+    """A store, and whose seals count there. most_bytes: read in the same task.
+
+    trust: a trust store's document; past: those of versions before it, by which seals may have been published.
+    """
 
     store: str
     trust: bytes
     role: Role
     most_bytes: int
+    past: tuple[bytes, ...] = ()
 
     def trust_store(self) -> TrustStore:
         """Return whose seals count."""
-        return parse_store(strictjson.parse(self.trust, "trust store"))
+        return _store_of(self.trust)
+
+    def past_stores(self) -> Iterator[TrustStore]:
+        """Yield by whom seals were taken before."""
+        return map(_store_of, self.past)
 
     def expect(self, of: AppChannel) -> Expect:
         """Return what a seal must be of, as of now."""
@@ -214,10 +223,25 @@ def verdict_on(work: ScrubWork, item: Item, seal_path: str, *, most: int) -> Ver
     found = hashlib.sha256(data).hexdigest()
     if found != item.entry.seal:
         raise TamperedError(f"has digest {found[:16]}, {item.entry.seal[:16]} was published")
-    verified = accept_detached(data, work.trust_store(), work.expect(item.of))
+    verified = _accepted(data, work, work.expect(item.of))
     if verified.statement.sequence != item.entry.sequence:
         raise TamperedError(f"is of sequence {verified.statement.sequence}, not {item.entry.sequence}")
     return verified
+
+
+def _accepted(data: bytes, work: ScrubWork, expect: Expect) -> Verified:
+    """Return the verdict of the first store that accepts a seal, or raise that of the present one."""
+    try:
+        return accept_detached(data, work.trust_store(), expect)
+    except SignatureError:
+        for store in work.past_stores():
+            with suppress(SignatureError):
+                return accept_detached(data, store, expect)
+        raise
+
+
+def _store_of(document: bytes) -> TrustStore:
+    return parse_store(strictjson.parse(document, "trust store"))
 
 
 def _index(work: ScrubWork, path: str, payload: Payload, looked: Looked) -> bytes | None:

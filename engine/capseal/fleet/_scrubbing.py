@@ -1,6 +1,6 @@
 """Scrubbing a whole store: every release and companion against its signed index, and whatever nobody needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,6 +60,7 @@ def scrub(
     *,
     trust: TrustStore,
     engine: Engine,
+    past: Sequence[TrustStore] = (),
     role: Role = Role.PRODUCTION,
     state: str | None = None,
     again_after: timedelta | None = None,
@@ -71,14 +72,15 @@ def scrub(
 ) -> Scrubbed:
     """Check a store, and go on after each finding; nothing is changed. Servers may use it meanwhile.
 
-    store: a folder or URL, the same for every worker. trust, role: whose seals count. state: a path or URL that keeps
+    store: a folder or URL, the same for every worker. trust, role: whose seals count; past: versions of the
+    trust store by which they count as well, since keys have left it. state: a path or URL that keeps
     when each release was found whole, outside of the store: those of less than `again_after` ago are only listed, and a
     scrub that was killed goes on. grace: so old is what is reported as needed by nobody; now: the present by default.
     Raises FormatError where the state cannot be read, TransferError.
     """
     watch, now = watch or Watch(), now or datetime.now(UTC)
     check_apart(store, state)
-    work = ScrubWork(places.folder_of(store), trust.to_json(), role, task_bytes)
+    work = ScrubWork(places.folder_of(store), trust.to_json(), role, task_bytes, tuple(one.to_json() for one in past))
     reached(work)
     kept = _State.load(state)
     stored = _listed(work.store, now - grace)

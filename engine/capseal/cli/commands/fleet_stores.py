@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 def scrub(
     store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")],
-    trust: options.Trust = None,
+    trust: Annotated[
+        list[str] | None,
+        option(
+            "--trust",
+            metavar="FILE",
+            repeatable=True,
+            help="Whose seals count: the present store, then those of the past by which some were published.",
+        ),
+    ] = None,
     role: options.ExpectRole = options.RoleName.PRODUCTION,
     state: Annotated[
         str | None,
@@ -62,10 +70,12 @@ def scrub(
         from ... import fleet
         from ...format.strictjson import Role
 
+        present, *past = [options.load_trust(one) for one in trust or (options.find_config().trust,)]
         watch.bytes_per_s = None if max_mib_per_s is None else max_mib_per_s * MIB
         scrubbed = fleet.scrub(
             store,
-            trust=options.load_trust(trust or options.find_config().trust),
+            trust=present,
+            past=past,
             engine=engine,
             role=Role(role.value),
             state=state,
