@@ -6,6 +6,7 @@ import { Identity } from "./keys.js";
 import { plainOffset, segmentAt } from "./layout.js";
 import { SegmentCipher, checkCommitment, parseHeader } from "./payload.js";
 import { acceptSeal, checkSealEnd } from "./reading.js";
+import { deadline } from "./request.js";
 import { openSource, rebased } from "./source.js";
 import { Stored } from "./stored.js";
 import { loadTrust } from "./trust.js";
@@ -173,15 +174,18 @@ async function openBundle(input, options, known, seeking) {
  * @param {import("./source.js").Source} source
  * @param {import("./trust.js").TrustStore} trust
  * @param {ReturnType<typeof checkedExpect>} expect
+ * @param {number} [sealMs] how long a seal of its own may take
  */
-async function accepted({ seal, signal }, source, trust, expect) {
+export async function accepted({ seal, signal }, source, trust, expect, sealMs) {
   if (seal === undefined) return acceptSeal(source, trust, expect);
-  const detached = openSource(seal, { seeking: false, signal });
+  const within = deadline("seal", signal, sealMs);
+  const detached = openSource(seal, { seeking: false, signal: within.signal });
   try {
     const found = await acceptSeal(detached, trust, expect);
     await checkSealEnd(detached, found.sealBytes);
     return { ...found, sealBytes: 0 };
   } finally {
+    within.end();
     await detached.close();
   }
 }

@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openIncoming } from "../src/incoming.js";
-import { TransferError } from "../src/index.js";
+import { TransferError, TruncatedError, verify } from "../src/index.js";
+import { accepted } from "../src/reader.js";
 import { Releases } from "../src/releases.js";
 import { deadline } from "../src/request.js";
+import { vector } from "./support/bundles.js";
 import { serve } from "./support/serving.js";
 
 const MOST_MS = 300;
+const good = vector("valid-three-segments");
 
 /** @type {import("node:http").RequestListener} */
 function trickling(_, response) {
@@ -52,6 +55,31 @@ test("so is a seal, once and for all", () => {
     const options = /** @type {any} */ ({ seal: `${url}/seal`, signal: undefined, sealMs: MOST_MS });
     await assert.rejects(openIncoming(`${url}/payload`, options), late);
     assert.equal(asked, 1);
+  });
+});
+
+test("so is a detached seal that is read beside its payload", () =>
+  serving(
+    "/seal",
+    () => {},
+    async (url) => {
+      const options = /** @type {any} */ ({ seal: `${url}/seal` });
+      const [payload, trust, expect] = /** @type {any[]} */ ([]);
+      await assert.rejects(accepted(options, payload, trust, expect, MOST_MS), late);
+    },
+  ));
+
+test("of a file that never ends no more is read than its seal", () => {
+  let closed = () => {};
+  const left = new Promise((resolve) => (closed = () => resolve(undefined)));
+  const endless = (/** @type {any} */ _, /** @type {import("node:http").ServerResponse} */ response) => {
+    response.on("close", closed);
+    response.write(good.data);
+    response.on("drain", () => response.write(new Uint8Array(65536)));
+  };
+  return serving("/seal", endless, async (url) => {
+    await assert.rejects(verify(new Uint8Array(), { ...good.options, seal: `${url}/seal` }), TruncatedError);
+    await left;
   });
 });
 
