@@ -58,8 +58,8 @@ MUTANTS = (
     ),
     Mutant(
         "io/durable.py",
-        "fcntl.flock(fd, fcntl.LOCK_EX)  # released by closing",
-        "fcntl.flock(fd, fcntl.LOCK_SH)",
+        "fcntl.flock(file.fileno(), fcntl.LOCK_EX)",
+        "fcntl.flock(file.fileno(), fcntl.LOCK_SH)",
         "tests/project/test_log.py::test_who_adds_to_a_log_waits_for_whoever_does_already",
     ),
     Mutant(
