@@ -7,7 +7,10 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -266,7 +269,7 @@ def test_condemned_parts_to_which_a_resumed_job_put_more_are_spared_and_age_anew
     live.client.delete(live.begin((folder / "seal").read_bytes()).json()["links"]["self"]).raise_for_status()
     collected(store, trust, times=1, limits=Limits())
     assert len(parts_in(folder)) == 3
-    assert not any(path.is_file() for path in (store / "collector" / "condemned").rglob("*"))
+    assert [path.suffix for path in (store / "collector" / "condemned").iterdir()] == [".parts"]  # the list is gone
     assert served(live, published(live, folder)) == keys.plain(source_of(store.parent)).payload
     token = {"Authorization": f"Bearer {TOKEN}"}
     with live_server(str(store), trust, token=TOKEN) as other:
@@ -274,6 +277,124 @@ def test_condemned_parts_to_which_a_resumed_job_put_more_are_spared_and_age_anew
     aged(folder, timedelta(hours=25))
     collected(store, trust, limits=Limits())
     assert not any(path.is_file() for path in folder.rglob("*"))
+
+
+COLLECT = """
+import asyncio, logging, os, signal, sys
+from capseal import Role, load_trust
+from capseal.server import Limits, Storage
+from capseal.server.catalogue._condemned import Condemned
+from capseal.server.catalogue.catalogue import Catalogue
+
+def stopping(then):
+    first = [True]
+
+    async def stopped(*arguments):
+        if first:
+            first.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return await then(*arguments)
+    return stopped
+
+async def run(place, trust, before):
+    storage = Storage.open(place)
+    if before == "deleting":
+        storage.delete = stopping(storage.delete)
+    else:
+        Condemned.give_up = stopping(Condemned.give_up)
+    log = logging.getLogger("capseal.server")
+    catalogue = Catalogue(
+        storage, load_trust(trust), role=Role.PRODUCTION, limits=Limits(), log=log, verify_reads=False
+    )
+    await catalogue.collect(grace_s=0)
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def sleeper(store: Path, trust: TrustStore) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Makes collectors that stop before they give up parts, or before they delete them."""
+    trust.save(store.parent / "trust.json")
+    made: list[subprocess.Popen[bytes]] = []
+
+    def make(before: str) -> subprocess.Popen[bytes]:
+        made.append(
+            subprocess.Popen([sys.executable, "-c", COLLECT, str(store), str(store.parent / "trust.json"), before])
+        )
+        _, status = os.waitpid(made[-1].pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+        one.wait()
+
+
+def woken(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.send_signal(signal.SIGCONT)
+    assert sleeper.wait(60) == 0
+
+
+def collected_by_another(store: Path, trust: TrustStore) -> None:
+    """Collect once the lease of a sleeper has run out."""
+
+    async def collecting() -> None:
+        log, limits = logging.getLogger("capseal.server"), Limits(lease_s=0.1)
+        catalogue = Catalogue(
+            Storage.open(str(store)), trust, role=Role.PRODUCTION, limits=limits, log=log, verify_reads=False
+        )
+        while await catalogue.collect(grace_s=0) is None:
+            await asyncio.sleep(0.05)
+
+    asyncio.run(collecting())
+
+
+def test_what_was_spared_and_published_stays_when_a_collector_wakes_that_was_about_to_delete_it(
+    store: Path,
+    keys: Keys,
+    threads: Engine,
+    trust: TrustStore,
+    live: Live,
+    sleeper: Callable[[str], subprocess.Popen[bytes]],
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    late = (folder / "0000000016-05").read_bytes()
+    (folder / "0000000016-05").unlink()
+    aged(folder, timedelta(hours=25))
+    collected(store, trust, times=1, limits=Limits())
+    asleep = sleeper("giving up")
+    (folder / "0000000016-05").write_bytes(late)  # a job that was resumed
+    collected_by_another(store, trust)
+    release = published(live, folder)
+    woken(asleep)
+    assert len(parts_in(folder)) == 3
+    assert served_or_error(live, release) == keys.plain(source_of(store.parent)).payload
+
+
+def test_parts_of_which_a_sleeping_collector_may_delete_some_are_published_by_nobody(
+    store: Path,
+    keys: Keys,
+    threads: Engine,
+    trust: TrustStore,
+    live: Live,
+    sleeper: Callable[[str], subprocess.Popen[bytes]],
+) -> None:
+    folder = sealed_into(store, keys, threads)
+    there = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "0000000016-05").unlink()
+    aged(folder, timedelta(hours=25))
+    collected(store, trust, times=1, limits=Limits())
+    asleep = sleeper("deleting")
+    (folder / "0000000016-05").write_bytes(there["0000000016-05"])  # a job that was resumed
+    collected_by_another(store, trust)
+    assert sorted(os.listdir(folder)) == ["0000000016-05"]
+    for name, data in there.items():  # and puts again what it misses
+        (folder / name).write_bytes(data)
+    with Connection(live.url) as connection, pytest.raises(UsageError, match="misses"):
+        publish_stored(there["seal"], connection)
+    woken(asleep)
 
 
 @pytest.mark.parametrize("planted", ["link", "pipe", "folder"])

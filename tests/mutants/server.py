@@ -129,8 +129,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_collector.py",
-        "            if any(at > parts_before for at in modified):",
-        "            if modified and all(at > parts_before for at in modified):",
+        "        return any(at > parts_before for at in modified)",
+        "        return bool(modified) and all(at > parts_before for at in modified)",
         SEALED_PARTS + "test_condemned_parts_to_which_a_resumed_job_put_more_are_spared_and_age_anew",
     ),
     Mutant(
@@ -449,9 +449,27 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_uploads.py",
-        "if upload.payload.missing and not any(found.path in condemned for found in folder):",
-        "if upload.payload.missing:",
+        "        if upload.payload.missing and in_use:",
+        "        if upload.payload.missing:",
         SEALED_PARTS + "test_what_is_condemned_is_published_by_nobody",
+    ),
+    Mutant(
+        "server/catalogue/_condemned.py",
+        "        said = await self._named_in(path)\n",
+        "        said = frozenset(folders)\n",
+        SEALED_PARTS + "test_what_was_spared_and_published_stays_when_a_collector_wakes_that_was_about_to_delete_it",
+    ),
+    Mutant(
+        "server/catalogue/_collector.py",
+        "        spared = folders - await self._condemned.give_up(one, stopped)\n",
+        "        await self._condemned.give_up(one, stopped)\n        spared = folders - stopped\n",
+        SEALED_PARTS + "test_parts_of_which_a_sleeping_collector_may_delete_some_are_published_by_nobody",
+    ),
+    Mutant(
+        "server/catalogue/_uploads.py",
+        "(layout.parts_folder(commitment), *(found.path for found in folder))",
+        "{found.path for found in folder}",
+        SEALED_PARTS + "test_parts_of_which_a_sleeping_collector_may_delete_some_are_published_by_nobody",
     ),
     Mutant(
         "server/catalogue/_collector.py",
@@ -467,8 +485,8 @@ MUTANTS = (
     ),
     Mutant(
         "server/catalogue/_collector.py",
-        "deleted += await self._delete([name for name in one.names if name not in spared])",
-        "deleted += await self._delete(list(one.names))",
+        "names = [name for name in one.names if name not in needed]",
+        "names = list(one.names)",
         MANY + "test_what_was_condemned_and_is_needed_after_all_stays",
     ),
     Mutant(

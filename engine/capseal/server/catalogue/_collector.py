@@ -16,7 +16,7 @@ from ..storage import layout
 from ..storage.objects import Storage
 from ..storage.records import ReleaseRecord
 from ._channels import Channels
-from ._condemned import MAX_NAMES, Condemned
+from ._condemned import MAX_NAMES, Condemned, CondemnedList
 from ._lease import CollectorLease, LeaseLostError
 from ._seals import SealReader
 from ._uploads import OpenUpload, Uploads
@@ -105,9 +105,7 @@ class Collector:
         deleted = 0
         for one in lists:
             if one.modified <= before:
-                # What was put to since is condemned no more, and ages anew.
-                spared = needed | await self._growing(one.names - needed, parts_before)
-                deleted += await self._delete([name for name in one.names if name not in spared])
+                deleted += await self._delete(await self._given_up(one, needed, parts_before))
                 await self._delete([one.path])
         known = frozenset[str]().union(*(one.names for one in lists))
         unneeded = await asyncio.to_thread(_unneeded, listed.old, needed | known, open_digests)
@@ -190,21 +188,24 @@ class Collector:
         payloads = (statement.payload, *(one.payload for one in statement.companions))
         return frozenset((statement.encryption.commitment.hex(), *(one.digest.hex() for one in payloads)))
 
-    async def _growing(self, names: Iterable[str], parts_before: datetime) -> set[str]:
-        """Return those of several names that are in folders of parts to which a job that was resumed has put more."""
-        in_parts: dict[str, set[str]] = {}
-        for name in names:
-            named = layout.parse_parts_object(name)
-            if named is not None:
-                in_parts.setdefault(named[0], set()).add(name)
-        growing: set[str] = set()
-        for folder, some in in_parts.items():
-            await self._lease.keep()
-            # Anew: since all was listed, what is needed was read, which takes its time.
-            modified = [one.modified async for one in self._storage.list(layout.parts_folder(folder))]
-            if any(at > parts_before for at in modified):
-                growing |= some
-        return growing
+    async def _given_up(self, one: CondemnedList, needed: set[str], parts_before: datetime) -> list[str]:
+        """Return the names of a list that are to be deleted, of folders of parts once that was said for good."""
+        names = [name for name in one.names if name not in needed]
+        # What is in a published folder beside its parts is of no use to anybody.
+        folders = _parts_folders(names) - _parts_folders(needed)
+        if not folders:
+            return names
+        stopped = {folder for folder in folders if not await self._is_growing(folder, parts_before)}
+        # What was put to since is condemned no more, and ages anew; unless somebody else has begun to delete it.
+        spared = folders - await self._condemned.give_up(one, stopped)
+        return [name for name in names if name.rpartition("/")[0] not in spared]
+
+    async def _is_growing(self, folder: str, parts_before: datetime) -> bool:
+        """Return whether a job that was resumed has put more to a folder of parts."""
+        await self._lease.keep()
+        # Anew: since all was listed, what is needed was read, which takes its time.
+        modified = [one.modified async for one in self._storage.list(folder)]
+        return any(at > parts_before for at in modified)
 
     async def _delete(self, names: list[str]) -> int:
         for some in batched(names, _DELETED_BETWEEN_LOOKS):
@@ -223,6 +224,11 @@ def _names_in(records: Iterable[ReleaseRecord]) -> set[str]:
             names.add(record.seal_path)
             names.update(record.paths)
     return names
+
+
+def _parts_folders(names: Iterable[str]) -> set[str]:
+    """Return the folders of parts that names are in."""
+    return {name.rpartition("/")[0] for name in names if name.startswith(f"{layout.PARTS}/")}
 
 
 def _unneeded(old: Iterable[str], needed: set[str] | frozenset[str], open_digests: set[str]) -> list[str]:

@@ -171,7 +171,8 @@ class Uploads:
             one.runs = await asyncio.to_thread(_runs_in, usable, one.signed.size)
         upload.payload.parts = None
         # What came through a server was checked on its way in, and comes first.
-        if upload.payload.missing and not any(found.path in condemned for found in folder):
+        in_use = condemned.isdisjoint((layout.parts_folder(commitment), *(found.path for found in folder)))
+        if upload.payload.missing and in_use:
             sizes = {found.path: found.size for found in folder}
             upload.payload.parts = await asyncio.to_thread(
                 Parts.of_listed, commitment, sizes, upload.payload.signed.size

@@ -60,7 +60,7 @@ class Wholeness:
             return False
         # Only now: whoever condemned one of these before they were listed has told so by now.
         condemned = await self._condemned.names()
-        is_whole = not condemned or await asyncio.to_thread(lambda: condemned.isdisjoint(_needed(record)[0]))
+        is_whole = not condemned or await asyncio.to_thread(lambda: all(map(condemned.isdisjoint, _needed(record))))
         if is_whole:
             self._whole.put(entry.mark, began)
         return is_whole

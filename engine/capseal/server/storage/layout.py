@@ -2,7 +2,8 @@
 
 What is decided stands in the channels' pointers, which alone are ever replaced. All else is written once, under a
 name that ends with a mark of its own and is never used again, so that a deletion, however late, hits what it was
-meant for. Parts have no marks: their folder is named by the commitment to a key that is drawn for one payload.
+meant for. Parts have no marks: their folder is named by the commitment to a key that is drawn for one payload, and a
+job that is resumed puts a part again; so before one of them is deleted, their folder is given up for ever.
 
     store.json                                        which layout this is
     trust/APP/VERSION                                 the update that brings a version of the trust store, for ever
@@ -17,6 +18,7 @@ meant for. Parts have no marks: their folder is named by the commitment to a key
     uploads/ID/published                              which release it became
     collector/lease                                   who collects
     collector/condemned/NUMBER                        names that are used no more, and will be deleted
+    collector/condemned/NUMBER.parts                  folders of parts that were given up with them, for ever
 """
 
 import re
@@ -50,6 +52,7 @@ _INDEX = re.compile(r"index-([0-9a-f]{16})")
 _UPLOAD = re.compile(r"uploads/([0-9a-f]{64})/([0-9a-f]{64})\.seal")
 _PUBLISHED = re.compile(r"uploads/([0-9a-f]{64})/published")
 _UNFINISHED = re.compile(r".+#[0-9]+")
+_GIVEN_UP = re.compile(r"collector/condemned/([0-9]{16})\.parts")
 _CONDEMNED = re.compile(r"collector/condemned/([0-9]{16})")
 
 _MARK_BYTES = 8
@@ -196,6 +199,16 @@ def parse_upload_published(path: str) -> str | None:
 def condemned_list(number: int) -> str:
     """Return the path of a list of condemned names. number: of the lease under which they were condemned."""
     return f"{CONDEMNED}/{number:016d}"
+
+
+def given_up_parts(number: int) -> str:
+    """Return the path of what says which folders of parts were given up with a list of condemned names."""
+    return f"{CONDEMNED}/{number:016d}.parts"
+
+
+def is_given_up_parts(path: str) -> bool:
+    """Return whether an object says which folders of parts were given up."""
+    return _GIVEN_UP.fullmatch(path) is not None
 
 
 def parse_condemned_list(path: str) -> int | None:
