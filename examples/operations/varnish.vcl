@@ -45,6 +45,7 @@ sub vcl_backend_response {
         set beresp.http.X-Piece-Range = beresp.http.Content-Range;
         unset beresp.http.Content-Range;
         set beresp.status = 200;
+        unset beresp.http.X-Request-Id;                 # what is kept is not of the request that brought it
         set beresp.ttl = 30d;
         return (deliver);
     }

@@ -132,6 +132,12 @@ def test_a_variable_of_a_switch_says_yes_or_no(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "invalid value for CAPSEAL_SERVE_CAPGO: 'perhaps' is not one of 1, true, yes, on, 0" in done.stderr
+    environment = {**os.environ, "CAPSEAL_SERVE_WORKERS": "two"}
+    done = subprocess.run(
+        [*CAPSEAL, "serve", "store"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "invalid value for CAPSEAL_SERVE_WORKERS: 'two' is not a whole number" in done.stderr
     refused = run("serve", "store", "--behind-proxy", "--trusted-proxy", "10.0.0.0/8", cwd=folder)
     refused.failed_with(2, "give one of them")
 

@@ -1,5 +1,7 @@
 """Proxies and certificates in the environment: used as other programs use them, or one line that names the variable."""
 
+import contextlib
+import socket
 import ssl
 import sys
 import threading
@@ -7,10 +9,11 @@ import threading
 import httpx
 import pytest
 
-from capseal import UsageError
+from capseal import TransferError, UsageError
 from capseal.client import Connection
 from capseal.client._environment import proxy_for, tls_for
 from support.proxy import Proxy
+from support.tls import make_certificate
 
 SERVER = "http://bundles.example.com:8417"
 
@@ -132,6 +135,30 @@ def test_certificates_that_are_not_there_are_named(environment, tmp_path):
         with pytest.raises(UsageError, match=f"^{name}: {value}: {told}"):
             Connection("https://bundles.example.com")
         Connection(SERVER).close()  # which needs none
+
+
+def test_a_certificate_that_is_not_accepted_is_asked_for_once(environment, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    came = []
+
+    def answer(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                one = listener.accept()[0]
+                came.append(one)
+                with contextlib.suppress(OSError), context.wrap_socket(one, server_side=True):
+                    pass
+
+    environment()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        with Connection(f"https://127.0.0.1:{listener.getsockname()[1]}") as connection:
+            told = "certificate is not accepted: self-signed certificate; SSL_CERT_FILE names the CAs to trust, in PEM$"
+            with pytest.raises(TransferError, match=told):
+                connection.retried(lambda: connection.ask("GET", "/v1/apps", lambda value: value))
+    assert len(came) == 1
 
 
 def test_certificates_that_are_there_are_those_that_count(environment):

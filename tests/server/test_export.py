@@ -291,8 +291,23 @@ def test_the_recipe_of_nginx_lets_pages_read_and_caches_keep_what_never_changes(
             assert answer.status_code == 206, leaf
             assert answer.headers["cache-control"] == caching
             assert answer.headers["access-control-allow-origin"] == "*"
-        missing = client.get(f"/{release_path(9, 'seal')}")
-        assert (missing.status_code, missing.headers.get("cache-control")) == (404, None)
+        for leaf in (release_path(9, "seal"), release_path(9, "payload")):
+            missing = client.get(f"/{leaf}")
+            assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+            assert missing.headers["access-control-allow-origin"] == "*"  # else a page sees no 404, but a broken line
+
+
+def test_the_recipe_of_nginx_answers_what_a_browser_asks_before_it_sends_a_condition(
+    exported: tuple[Path, dict[int, Bundle], bytes], tmp_path: Path
+) -> None:
+    asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    with static_nginx(tmp_path, exported[0]) as url, httpx.Client(base_url=url) as client:
+        for leaf in (LATEST, release_path(8, "payload")):
+            answer = client.options(f"/{leaf}", headers={**asks, "Access-Control-Request-Headers": "if-range,range"})
+            assert answer.status_code == 204
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert {"Range", "If-Range"} <= set(answer.headers["access-control-allow-headers"].split(", "))
+            assert "access-control-allow-headers" not in client.get(f"/{leaf}").headers
 
 
 def test_a_server_has_every_leaf_of_a_tree_under_the_same_path(

@@ -18,10 +18,11 @@ import pytest
 from capseal import KeyFileError, PrivateKey, Role, TransferError, TrustStore
 from capseal.server import Limits, LogFormat, Storage, make_server, replace_trust
 from capseal.server._logs import log_to, told
+from capseal.server._reloading import CertificatePair
 from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.routes.reading import IMMUTABLE
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
-from support.tls import make_certificate
+from support.tls import expire, make_certificate
 
 HEX_ID = re.compile("[0-9a-f]{32}")
 
@@ -98,6 +99,19 @@ def test_nothing_that_a_client_writes_controls_the_terminal() -> None:
     line = written(Terminal(), LogFormat.AUTO, "odd\x1b[2J\nmessage", path='/\x1b]0;x\x07 a"b=', host="\u202eevil")
     assert line.count("\n") == 1
     assert line.rstrip("\n").isprintable()
+
+
+def test_what_the_system_and_the_storage_say_is_told_once() -> None:
+    assert told(FileNotFoundError(2, "No such file or directory", "trust.json")) == (
+        "trust.json: no such file or directory"
+    )
+    late = TransferError("storage: no answer to see within 30 s")
+    late.__cause__ = TimeoutError()
+    assert told(late) == "storage: no answer to see within 30 s"
+    full = "Generic LocalFileSystem error: Unable to copy data to file: No space left on device (os error 28)"
+    failed = TransferError(f"storage: cannot put x: {full}")
+    failed.__cause__ = RuntimeError(f'{full}\n\nDebug source:\nGeneric {{ store: "LocalFileSystem" }}')
+    assert told(failed) == f"storage: cannot put x: {full}"
 
 
 def test_an_error_is_told_with_all_its_causes() -> None:
@@ -229,9 +243,44 @@ def test_a_reload_takes_a_new_certificate_and_keeps_the_old_one_where_that_is_ba
         assert asked(live, caplog) == "reloaded: "
         assert shown_certificate(live.port) == second
         certificate.unlink()
-        assert "No such file" in asked(live, caplog)
+        assert f"{certificate}: no such file" in asked(live, caplog)
         assert shown_certificate(live.port) == second
         assert kept.get("/livez").status_code == 200  # nobody's connection was touched
+
+
+def test_a_certificate_that_has_expired_is_used_and_told_of(
+    store: Path, tmp_path: Path, trust: TrustStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "capseal.server")
+    certificate, key = make_certificate(tmp_path)
+    told_of = "the TLS certificate is not valid now"
+    with live_server(str(store), trust, reload=lambda: None, certificate=certificate, key=key) as live:
+        assert told_of not in caplog.messages
+        expire(certificate, key)
+        asked(live, caplog)
+        assert shown_certificate(live.port) == ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    caplog.clear()
+    with live_server(str(store), trust, reload=lambda: None, certificate=certificate, key=key):
+        warned = [record for record in caplog.records if record.message == told_of]
+        assert [record.members["file"] for record in warned] == [str(certificate)]  # type: ignore[attr-defined]
+
+
+def test_a_certificate_and_a_key_that_were_mixed_up_are_told_of(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    with pytest.raises(KeyFileError, match=r"no certificate in PEM is in the first, or no key in the second$"):
+        CertificatePair(key, certificate)
+
+
+def test_an_empty_place_that_becomes_a_store_is_told_of_once(
+    store: Path, trust: TrustStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there should be releases, the disk is not mounted."""
+    caplog.set_level("INFO", "capseal.server")
+    for _ in range(2):
+        with live_server(str(store), trust):
+            pass
+    made = [record for record in caplog.records if record.message == "made a new store"]
+    assert [record.members["place"] for record in made] == [str(store)]  # type: ignore[attr-defined]
 
 
 def test_a_server_without_anything_to_reload_says_so_by_ending(store: Path) -> None:

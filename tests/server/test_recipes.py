@@ -115,6 +115,24 @@ def test_a_proxy_lets_nobody_say_who_he_is(
 
 
 @pytest.mark.parametrize("front", [nginx, varnish])
+def test_what_a_proxy_kept_is_not_said_to_be_the_answer_to_another_ones_request(
+    front: Front, store: Path, tmp_path: Path, trust: TrustStore, bundle: Bundle
+) -> None:
+    work = tmp_path / "front"
+    work.mkdir()
+    with live_server(str(store), trust, trusted_proxies=["127.0.0.1"]) as live, front(work, live.port) as url:
+        live.publish(bundle)
+        release = url + live.release_url(7)
+        kept = [httpx.get(release + "/payload", headers={"Range": "bytes=0-9"}) for _ in range(3)]
+        assert [answer.status_code for answer in kept] == [206] * 3
+        ids = [answer.headers["x-request-id"] for answer in kept if "x-request-id" in answer.headers]
+        assert len(ids) == len(set(ids))
+        if front is nginx:
+            logged = (work / "requests.log").read_text()
+            assert len(ids) == 3 and all(one in logged for one in ids)
+
+
+@pytest.mark.parametrize("front", [nginx, varnish])
 def test_a_bad_segment_is_refused_through_a_proxy_too(
     front: Front, store: Path, tmp_path: Path, trust: TrustStore, bundle: Bundle
 ) -> None:

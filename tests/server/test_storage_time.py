@@ -13,6 +13,7 @@ from capseal.server import Limits, Storage
 from support.command import CAPSEAL
 from support.proxy import Proxy, proxy
 from support.s3 import point_at, s3_server
+from support.scripted import scripted
 from support.serving import Bundle, live_server
 
 HASTE = Limits(storage_s=1.0)
@@ -70,6 +71,26 @@ def test_a_bucket_that_cannot_be_reached_is_told_with_its_cause(monkeypatch: pyt
     storage = Storage.open("s3://bundles/x")
     with pytest.raises(TransferError, match=r"cannot get a: .*: Connection refused|no answer"):
         asyncio.run(storage.get("a", most=1))
+
+
+def test_an_endpoint_of_plain_http_is_told_with_the_variable_that_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at("http://127.0.0.1:9", monkeypatch)
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    with pytest.raises(TransferError, match=r"cannot get a: .*plain http, .* AWS_ALLOW_HTTP=true allows"):
+        asyncio.run(Storage.open("s3://bundles/x").get("a", most=1))
+
+
+def test_a_bucket_that_is_not_there_is_named_with_what_the_store_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'<?xml version="1.0"?>\n<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>'
+
+    async def listed() -> None:
+        async for _ in Storage.open("s3://bundles/x").list(""):
+            pass
+
+    with scripted(lambda request: request.answer(body, status=404)) as server:
+        point_at(server.url, monkeypatch)
+        with pytest.raises(TransferError, match=r"cannot list s3://bundles/x: [^<]*404 Not Found: NoSuchBucket$"):
+            asyncio.run(listed())
 
 
 def test_metrics_tell_of_storage_process_and_latency(store: Path, trust: TrustStore, bundle: Bundle) -> None:

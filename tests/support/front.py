@@ -36,7 +36,11 @@ http {{
 @contextlib.contextmanager
 def nginx(folder: Path, target: int) -> Iterator[str]:
     """Run nginx with the recipe, but for TLS and paths, in front of a port; yield its URL."""
-    places = ((r"127\.0\.0\.1:8417", f"127.0.0.1:{target}"), (r"/var/cache/nginx/capseal", str(folder / "cache")))
+    places = (
+        (r"127\.0\.0\.1:8417", f"127.0.0.1:{target}"),
+        (r"/var/cache/nginx/capseal", str(folder / "cache")),
+        (r"/var/log/nginx/capseal\.log", str(folder / "requests.log")),
+    )
     with _nginx("nginx.conf", folder, places) as url:
         yield url
 

@@ -1,7 +1,12 @@
 """Certificates of servers."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from support.tools import require_tool
 
@@ -19,3 +24,14 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         capture_output=True,
     )
     return certificate, key
+
+
+def expire(certificate: Path, key: Path) -> None:
+    """Put a certificate that ended yesterday, of the same key and name, in place of one."""
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    builder = builder.not_valid_before(now - timedelta(days=9)).not_valid_after(now - timedelta(days=1))
+    made = builder.public_key(private.public_key()).sign(private, hashes.SHA256())  # type: ignore[arg-type]
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))

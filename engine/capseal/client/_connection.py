@@ -1,5 +1,6 @@
 """HTTP to a capseal server: every failure becomes one of capseal's errors, and only transfers are retried."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -321,9 +322,22 @@ def _failures(url: str) -> Iterator[None]:
     except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
         raise TooSlowError(f"{url}: nothing passed for too long: {str(error) or type(error).__name__}") from error
     except (httpx.TransportError, httpx.StreamError) as error:
+        refused = _refused_certificate(error)
+        if refused is not None:
+            raise FinalTransferError(f"{url}: the server's certificate is not accepted: {refused}") from error
         raise TransferError(f"{url}: {str(error) or type(error).__name__}") from error
     except httpx.InvalidURL as error:
         raise UsageError(f"{url}: {error}") from error
+
+
+def _refused_certificate(error: BaseException | None) -> str | None:
+    """Return why a server's certificate is not accepted, where that is what an error comes from, or None."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            named = "issuer" in error.verify_message or "self-signed" in error.verify_message
+            return error.verify_message + ("; SSL_CERT_FILE names the CAs to trust, in PEM" if named else "")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

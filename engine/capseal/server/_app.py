@@ -94,7 +94,8 @@ def create_app(
     state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0) + storage.bytes_in.get(PARTS, 0))
 
     async def load_and_collect() -> asyncio.Task[None]:
-        await catalogue.check_layout()
+        if not await catalogue.check_layout():
+            log.info("made a new store", extra={"members": {"place": storage.place}})
         return asyncio.create_task(_collect_now_and_then(catalogue, state, limits))
 
     start = Once(load_and_collect)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from asyncio import CancelledError
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -58,13 +59,23 @@ def _utc(second: int) -> str:
 
 def told(error: BaseException) -> str:
     """Return what an error says and, of every error that it comes from, what that adds."""
-    texts = [str(error)]
+    texts = [_text(error)]
     while error.__cause__ is not None:
         error = error.__cause__
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = _text(error)
+        if not text and isinstance(error, TimeoutError | CancelledError):
+            continue  # that time was up has been said
+        text = text or type(error).__name__
         if text not in " ".join(texts[-1].split()):
             texts.append(text)
     return ": ".join(texts)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror.lower()}"
+    # Below what went wrong, obstore tells it again in Rust's notation; what only that says is in the error made of it.
+    return " ".join(str(error).partition("\n\nDebug source:")[0].split())
 
 
 def _members(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -7,7 +7,11 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from ..errors import CapsealError, KeyFileError
 from ..io.source import check_rereadable
@@ -15,6 +19,9 @@ from ._logs import told
 
 _SLOW_S = 10.0
 """A reload that takes longer is told of: something that it reads does not answer."""
+
+
+_NO_PEM = "no certificate in PEM is in the first, or no key in the second"
 
 
 class CertificatePair:
@@ -44,10 +51,27 @@ class CertificatePair:
         try:
             context.load_cert_chain(certificate, key)
         except ssl.SSLError as error:
-            raise KeyFileError(f"{certificate}, {key}: not a usable certificate and key: {error.reason}") from error
+            raise KeyFileError(
+                f"{certificate}, {key}: not a usable certificate and key: {error.reason or _NO_PEM}"
+            ) from error
         except OSError as error:
             raise OSError(error.errno, error.strerror, f"{certificate} or {key}") from error
         return context
+
+    def out_of_date(self) -> dict[str, str] | None:
+        """Return from when until when the certificate is valid, in UTC, where that is not now, or None."""
+        try:
+            certificate = x509.load_pem_x509_certificate(Path(self._files[0]).read_bytes())
+            first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        except (OSError, ValueError):  # OpenSSL read more of it than this does, or it was replaced just now
+            return None
+        if first <= datetime.now(UTC) <= last:
+            return None
+        return {
+            "file": self._files[0],
+            "valid_from": f"{first:%Y-%m-%dT%H:%M:%SZ}",
+            "until": f"{last:%Y-%m-%dT%H:%M:%SZ}",
+        }
 
     def use(self, context: ssl.SSLContext) -> None:
         """Let new connections have what load() returned."""
@@ -79,6 +103,7 @@ class Reloading:
     def begin(self) -> None:
         """Do it whenever it is asked for, from now on."""
         self._loop = asyncio.get_running_loop()
+        self._tell_dates()
         self._task = asyncio.create_task(self._whenever_asked())
 
     def end(self) -> None:
@@ -96,6 +121,13 @@ class Reloading:
                 self._log.error("not reloaded, all stays as it was", extra={"members": {"error": told(error)}})
             else:
                 self._log.info("reloaded")
+                self._tell_dates()
+
+    def _tell_dates(self) -> None:
+        """Warn of a certificate that clients refuse; it is used all the same: the clock here may be wrong."""
+        dates = None if self._pair is None else self._pair.out_of_date()
+        if dates is not None:
+            self._log.warning("the TLS certificate is not valid now", extra={"members": dates})
 
     async def _read_in_a_thread(self) -> None:
         """Read again in a thread that the process does not wait for at its end: a file may never answer."""

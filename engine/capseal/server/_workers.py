@@ -34,6 +34,8 @@ def not_listening(host: str | None, port: int, error: BaseException | None) -> O
     why = str(error)
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         why = os.strerror(error.errno).lower()
+    elif isinstance(error, socket.gaierror) and error.strerror:
+        why = error.strerror.lower()
     return OSError(f"cannot listen on {host} port {port}: {why}")
 
 

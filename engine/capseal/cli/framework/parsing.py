@@ -175,14 +175,17 @@ def _values(
     values = {}
     words = list(rest)
     for name, declaration in parameters.items():
+        said_by = str(declaration)
         if declaration.names:
-            found = given[name] if name in given else _from_environment(path, declaration)
+            found = given.get(name)
         elif declaration.repeatable:
             found, words = words or None, []
         else:
-            found = words.pop(0) if words else _from_environment(path, declaration)
+            found = words.pop(0) if words else None
+        if found is None:
+            found, said_by = _from_environment(path, declaration), str(declaration.env)
         if found is not None:
-            values[name] = _converted(path, declaration, found)
+            values[name] = _converted(path, declaration, found, said_by)
         elif declaration.default is REQUIRED:
             raise _mistake(path, f"missing {declaration}")
     if words:
@@ -218,7 +221,7 @@ def _from_environment(path: str, declaration: Declaration) -> str | list[str] | 
     return _SWITCHES[text.lower()]
 
 
-def _converted(path: str, declaration: Declaration, found: Any) -> Any:
+def _converted(path: str, declaration: Declaration, found: Any, said_by: str) -> Any:
     if not declaration.metavar:
         return found
     try:
@@ -228,7 +231,7 @@ def _converted(path: str, declaration: Declaration, found: Any) -> Any:
                 raise ValueError("it is empty")
         return [declaration.type(word) for word in found] if declaration.repeatable else declaration.type(found)
     except ValueError as error:
-        raise _mistake(path, f"invalid value for {declaration}: {error}") from None
+        raise _mistake(path, f"invalid value for {said_by}: {error}") from None
 
 
 def _check_text(declaration: Declaration, word: str) -> None:

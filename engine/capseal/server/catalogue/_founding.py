@@ -10,9 +10,10 @@ LAYOUT_TYPE = "capseal-store-v2"
 _MAX_LAYOUT_BYTES = 4096
 
 
-async def check_layout(storage: Storage) -> None:
-    """Make an empty place a store of this layout; parts that were sealed into it before do not count.
+async def check_layout(storage: Storage) -> bool:
+    """Make an empty place a store of this layout, and say whether it was one already.
 
+    Parts that were sealed into it before do not count.
     Raises UsageError where it has anything else or is of another layout, TransferError.
     """
     seen = await storage.see(layout.LAYOUT, most=_MAX_LAYOUT_BYTES)
@@ -28,7 +29,7 @@ async def check_layout(storage: Storage) -> None:
             raise TransferError(f"storage: {storage.place} has no {layout.LAYOUT} any more; is it mounted?")
         await storage.swap(layout.LAYOUT, strictjson.encode({"type": LAYOUT_TYPE}), None)
         storage.cornerstone = layout.LAYOUT
-        return
+        return False
     try:
         found = Members(strictjson.parse(seen.data, "store"), "store", required=("type",)).take("type", str)
     except FormatError as error:
@@ -36,6 +37,7 @@ async def check_layout(storage: Storage) -> None:
     if found != LAYOUT_TYPE:
         raise UsageError(f"the store is of type {found[:64]!r}, this server's is {LAYOUT_TYPE!r}")
     storage.cornerstone = layout.LAYOUT
+    return True
 
 
 async def _beside_parts(storage: Storage) -> str | None:

@@ -101,12 +101,12 @@ class Catalogue:
             log=log,
         )
 
-    async def check_layout(self) -> None:
-        """Make an empty place a store of this layout.
+    async def check_layout(self) -> bool:
+        """Make an empty place a store of this layout, and say whether it was one already.
 
         Raises UsageError where it has anything else or is of another layout, TransferError.
         """
-        await check_layout(self.storage)
+        return await check_layout(self.storage)
 
     # As a ReleaseStore, and what seals say.
 

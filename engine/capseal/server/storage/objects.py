@@ -325,7 +325,7 @@ class Storage:
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Yield the objects in a folder and all below it, in no order."""
-        with failures(f"cannot list {prefix}"):
+        with failures(f"cannot list {prefix or self.place}"):
             size = 0
             async for page in pages_in_time(aiter(obstore.list(self._store, prefix, chunk_size=_LIST_PAGE)), self.pace):
                 for meta in page:
