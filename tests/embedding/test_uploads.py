@@ -368,3 +368,34 @@ def test_who_is_too_slow_is_told_so() -> None:
         for now[0] in range(100, 200, 5):
             meter.count(400)
     assert caught.value.kind.status == 408
+
+
+@pytest.mark.parametrize("detached", [False, True])
+@pytest.mark.parametrize("damage", [None, "cut", "longer", "cut seal"])
+def test_an_application_that_reads_what_is_announced_has_all_of_a_chunked_upload(
+    bundle: Bundle, trust: TrustStore, damage: str | None, detached: bool
+) -> None:
+    """As Django does, which reads nothing where no size is announced."""
+    whole = bundle.payload if detached else bundle.seal + bundle.payload
+    size = {None: len(whole), "cut": len(whole) - 9, "longer": len(whole) + 9, "cut seal": 5}[damage]
+    seen = bytearray()
+    started: list[int] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        left = int(environ.get("CONTENT_LENGTH") or 0)
+        while left and (data := environ["wsgi.input"].read(min(left, 100_000))):
+            seen.extend(data)
+            left -= len(data)
+        sequence = environ[UPLOAD].verified.statement.sequence
+        start_response("200 OK", [])
+        return [b"%d" % sequence]
+
+    environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": "/bundle", "wsgi.input_terminated": True}
+    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO((whole + bytes(9))[:size])}
+    uploads = WsgiUploads(app, trust=trust, seal=bundle.seal if detached else None)
+    answered = b"".join(uploads(environ, lambda status, headers: started.append(int(status[:3]))))
+    if damage is None:
+        assert (started, answered, bytes(seen)) == ([200], b"7", whole)
+    else:
+        assert (started, b"truncated" in answered) == ([422], True)
+        assert whole.startswith(seen)

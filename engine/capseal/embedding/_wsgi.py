@@ -8,6 +8,7 @@ from typing import Any
 
 from ..bundle.opened import SealInput
 from ..errors import RejectedError
+from ..format.seal import seal_bytes_of
 from ..trust.expect import Expect
 from ..trust.store import TrustStore
 from ._streams import VerifiedStream
@@ -99,6 +100,19 @@ class _Exchange:
         self._body = _Body(self.upload, self.upload.checked(stream))
         environ[UPLOAD] = self.upload
         environ["wsgi.input"] = io.BufferedReader(self._body, _READ_BYTES)
+        if size is None:
+            # Django reads what is announced, and of a chunked body nothing. The seal says how much there will be.
+            environ["CONTENT_LENGTH"] = str(self._size_by_seal(is_detached=rules.seal is not None))
+
+    def _size_by_seal(self, *, is_detached: bool) -> int:
+        """Return how many bytes pass if all is good. Raises the refusal of a seal."""
+        self._body.look_ahead()
+        verdict = self.upload.seal_verified
+        if verdict is None:  # nothing came, which is refused when it is read
+            return 0
+        payload_bytes = verdict.statement.payload.size
+        envelope_bytes = len(verdict.seal.envelope.encode())
+        return payload_bytes if is_detached else payload_bytes + seal_bytes_of(envelope_bytes, payload_bytes)
 
     def start_response(self, status: str, headers: Any, *exc_info: Any) -> Callable[[bytes], object]:
         """Pass an answer on, unless it would say of an upload what is not so."""
@@ -139,7 +153,7 @@ class _Body(io.RawIOBase):
         self._upload = upload
         self._pieces = pieces
         self._rest = memoryview(b"")
-        upload.before_verdict(self._look_ahead)
+        upload.before_verdict(self.look_ahead)
 
     def readable(self) -> bool:
         return True
@@ -148,14 +162,14 @@ class _Body(io.RawIOBase):
         """Raises the refusal, again and again."""
         if self._upload.refusal is not None:
             raise self._upload.refusal
-        self._look_ahead()
+        self.look_ahead()
         view = memoryview(buffer)
         count = min(len(view), len(self._rest))
         view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 
-    def _look_ahead(self) -> None:
+    def look_ahead(self) -> None:
         """Have bytes to give, or none where all was given."""
         while not self._rest:
             piece = next(self._pieces, None)
