@@ -11,18 +11,17 @@ import ctypes
 import io
 import json
 import os
-import pkgutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from capseal import CapsealError, load_trust
 from capseal.device import DeviceStore
 from support.device_world import HEADS_TRUST, OTHER_TRUST, World, load_world
+from support.forking import import_rooms
 from support.local_release import serve_from
 
 DONE, REJECTED, OS_ERROR, UNEXPECTED = 0, 1, 3, 99
@@ -115,15 +114,8 @@ def run(world: World, root: str, steps: list[str], call: str | None, skip: int) 
     return DONE
 
 
-def _import_what_children_need() -> None:
-    """Import whole rooms, once; each child would else take longer for that than for its steps."""
-    for room in ("archive", "crypto", "delta", "device", "io", "native"):
-        for module in pkgutil.iter_modules(import_module(f"capseal.{room}").__path__, f"capseal.{room}."):
-            import_module(module.name)
-
-
 def main() -> None:
-    _import_what_children_need()
+    import_rooms("archive", "crypto", "delta", "device", "io", "native")
     world = load_world(Path(sys.argv[1]))
     for line in sys.stdin:
         job = json.loads(line)

@@ -18,6 +18,7 @@ import capseal.client
 from capseal.client import Connection
 from capseal.project import release as releasing
 from support.dying import die_at
+from support.forking import import_rooms
 
 
 def release(
@@ -51,6 +52,7 @@ def release(
 
 def main() -> None:
     place = Path(sys.argv[1])
+    import_rooms("archive", "bundle", "client", "crypto", "delta", "http", "io", "native", "project", "trust")
     for line in sys.stdin:
         job = json.loads(line)
         pid = os.fork()
