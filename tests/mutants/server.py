@@ -601,7 +601,7 @@ MUTANTS = (
         "server/catalogue/catalogue.py",
         "        upload.verified, trust = await self.seals.accept(seal)\n",
         "        _, trust = await self.seals.accept(seal)\n",
-        RELOADING + "test_a_reload_while_an_upload_is_looked_up_for_publishing_counts",
+        RELOADING + "test_a_release_names_who_signed_it_by_the_trust_in_force_when_it_is_published",
     ),
     Mutant(
         "server/catalogue/catalogue.py",

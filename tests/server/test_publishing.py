@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -182,7 +183,7 @@ def test_publishing_again_answers_the_same(live: Live, bundle: Bundle) -> None:
 @pytest.mark.parametrize("sequence", [6, 7])
 def test_only_a_higher_sequence_is_accepted(live: Live, bundle: Bundle, sealed: BundleMaker, sequence: int) -> None:
     live.publish(bundle)
-    answer = live.begin(sealed(sequence=sequence).seal)
+    answer = live.begin(sealed(sequence=sequence, created=datetime.now(UTC) + timedelta(days=1)).seal)
     assert answer.status_code == 409
     assert answer.json()["error"] == "RollbackError"
     assert (answer.json()["floor"], answer.json()["sequence"]) == (7, sequence)

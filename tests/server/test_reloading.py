@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,31 @@ def test_a_reload_while_an_upload_is_looked_up_for_publishing_counts(
     asyncio.run(run())
 
 
+def test_a_release_names_who_signed_it_by_the_trust_in_force_when_it_is_published(
+    server: Catalogue,
+    trust: TrustStore,
+    others: TrustStore,
+    signer: Any,
+    signer2: Any,
+    sealed: Callable[..., Bundle],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        mine = await uploaded(server, sealed(sequence=7, by=[signer, signer2]), trust)
+        look_up = server.uploads.look_up
+
+        async def look_up_and_reload(upload: Upload) -> None:
+            await look_up(upload)
+            server.trusted.replace(others)
+
+        monkeypatch.setattr(server.uploads, "look_up", look_up_and_reload)
+        release, is_new = await server.publish(mine.id)
+        assert is_new
+        assert release.signers == (signer2.public_key.fingerprint,)
+
+    asyncio.run(run())
+
+
 def test_a_reload_just_before_a_release_becomes_visible_counts(
     server: Catalogue, trust: TrustStore, others: TrustStore, sealed: BundleMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,8 +152,9 @@ def test_a_reload_just_before_a_release_becomes_visible_counts(
             server.trusted.replace(others)
 
         monkeypatch.setattr(server.storage, "sync", sync_and_reload)
-        with pytest.raises(Problem) as raised:
+        with pytest.raises((Problem, SignatureError)) as raised:
             await server.publish(mine.id)
+        assert isinstance(raised.value, Problem)  # it never was visible: what was, is taken back for its signature
         assert raised.value.kind is BUSY
         assert await server.latest(OF) is None
         monkeypatch.undo()
