@@ -12,6 +12,12 @@ REWRAP = "tests/fleet/test_rewrap.py::"
 
 MUTANTS = (
     Mutant(
+        "fleet/_plan.py",
+        "and self._entries[start:stop] != entries",
+        "and self._entries[start : stop - 32] != entries[:-32]",
+        "tests/fleet/test_plan.py::test_two_tasks_that_differ_and_an_index_with_a_hole_are_refused",
+    ),
+    Mutant(
         "fleet/_payloads.py",
         ", most=_most_seal_bytes(folder))",
         ", most=None if folder else _most_seal_bytes(folder))",
@@ -168,12 +174,6 @@ MUTANTS = (
         'return host == "localhost"',
         'return host.startswith("localhost")',
         JOBS + "test_an_address_that_would_show_keys_is_refused[tcp://localhost.example.com:8786-None]",
-    ),
-    Mutant(
-        "fleet/_plan.py",
-        "and self._entries[start:stop] != entries",
-        "and self._entries[start : stop - 32] != entries[:-32]",
-        "tests/fleet/test_plan.py::test_two_tasks_that_differ_and_an_index_with_a_hole_are_refused",
     ),
     Mutant(
         "fleet/_scrub_work.py",
