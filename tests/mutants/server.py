@@ -298,6 +298,12 @@ MUTANTS = (
         CORS + "test_the_route_of_a_request_is_the_one_for_its_method_whatever_another_application_noted",
     ),
     Mutant(
+        "server/routes/_descriptions.py",
+        "if kept is None or kept.release is not release:",
+        "if kept is None:",
+        READING + "test_a_description_is_of_the_very_release_and_of_where_the_server_is_mounted",
+    ),
+    Mutant(
         "server/_cors.py",
         "if id(self.routes.route_of(scope)) in self._own:",
         'if id(scope.get("route")) in self._own:',

@@ -3,10 +3,12 @@
 import email
 import email.policy
 import hashlib
+import json
 import os
 import random
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +17,9 @@ import pytest
 from capseal import TrustStore
 from capseal.constants import SEGMENT_BYTES
 from capseal.http.ranges import UnsatisfiableRangeError, parse_range
-from support.serving import APP, CHANNEL, Bundle, Live, kept_files, live_server, payload_file
+from capseal.http.shapes import ReleaseDescription
+from capseal.server.routes._descriptions import Descriptions
+from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, kept_files, live_server, payload_file
 
 S = SEGMENT_BYTES
 LATEST = f"/v1/apps/{APP}/channels/{CHANNEL}/latest"
@@ -191,6 +195,31 @@ def test_latest_changes_its_tag_with_a_new_release(live: Live, bundle: Bundle, s
     after = live.client.get(LATEST, headers={"If-None-Match": before})
     assert after.status_code == 200
     assert after.json()["sequence"] == 8
+
+
+def test_what_was_withdrawn_is_never_described_as_it_was(store: Path, trust: TrustStore, bundle: Bundle) -> None:
+    with live_server(str(store), trust, token=TOKEN) as live:
+        live.client.headers["Authorization"] = f"Bearer {TOKEN}"
+        live.publish(bundle).raise_for_status()
+        url = live.release_url(7)
+        before = [live.client.get(url) for _ in range(2)]
+        assert before[0].content == before[1].content
+        assert before[0].json()["withdrawn"] is None
+        live.client.delete(url).raise_for_status()
+        after = live.client.get(url, headers={"If-None-Match": before[0].headers["etag"]})
+    assert after.status_code == 200
+    assert after.json()["withdrawn"] is not None
+
+
+def test_a_description_is_of_the_very_release_and_of_where_the_server_is_mounted(published: Live) -> None:
+    descriptions = Descriptions()
+    release = ReleaseDescription.from_json(published.client.get(published.release_url(7)).json())
+    one, mounted = descriptions.of(release, ""), descriptions.of(release, "/updates")
+    assert descriptions.of(release, "") is one
+    assert mounted.etag != one.etag
+    assert json.loads(mounted.body)["links"]["seal"] == "/updates" + json.loads(one.body)["links"]["seal"]
+    withdrawn = descriptions.of(replace(release, withdrawn=release.published), "")
+    assert json.loads(withdrawn.body)["withdrawn"] == release.published
 
 
 def test_a_bit_rotten_in_storage_never_reaches_a_client(store: Path, trust: TrustStore, bundle: Bundle) -> None:

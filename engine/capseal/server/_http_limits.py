@@ -94,10 +94,10 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
         def data_received(self, data: bytes) -> None:
             if self._is_deaf or self.transport.is_closing():
                 return
-            if not self._in_body and self._head_timer is None:
-                self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
             self._withheld_bytes += len(data)
             super().data_received(data)
+            if self._withheld_bytes and not self._in_body and self._head_timer is None:  # a head that goes on
+                self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
             # Of what makes neither a whole head nor a piece of a body, the parser keeps every byte: a head without
             # end, or the trailer of a body.
             if self._withheld_bytes > limits.head_bytes and not self.transport.is_closing():
@@ -168,7 +168,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             extensions[TIMED] = {}
             # Whoever sends a body may go on with it all the while, which nobody would read.
             if self.transport.get_extra_info("sslcontext") is None and not has_body(cycle.scope["headers"]):
-                extensions[PIECE] = {}
+                extensions[PIECE] = {"threads": threads}
             super()._start_asgi_task(cycle, _sending_by(self, cycle, app))
 
         async def send(self, cycle: Any, message: Any) -> None:
@@ -201,6 +201,8 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
                     self.transport.abort()
             if cycle.disconnected:
                 raise ClientDisconnect
+            if not message.get("more_body", False):
+                await cycle.send({"type": "http.response.body"})
 
         def _count(self, size: int) -> None:
             """Count what was parsed of a head, or of the trailer that belongs to it."""

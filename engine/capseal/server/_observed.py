@@ -1,5 +1,6 @@
 """What is known of every request once it was answered: metrics, a line of the log, and an id that joins both sides'."""
 
+import logging
 import time
 
 from starlette.routing import Route
@@ -44,12 +45,19 @@ class Observed:
             route = self._routes.route_of(scope)
             label = route.path if isinstance(route, Route) else "none"  # of bounded variety
             self._state.metrics.answered(scope["method"], label, status_code, seconds)
-            members = {
-                "method": scope["method"][:20],
-                "path": scope["path"][:300],
-                "status": status_code,
-                "bytes": sent_bytes,
-                "ms": round(seconds * 1000, 1),
-                "client": (scope.get("client") or ("",))[0],
-            }
-            self._state.log.info("request", extra={"members": members})
+            self._log(scope, status_code, sent_bytes, seconds)
+
+    def _log(self, scope: Scope, status_code: int, sent_bytes: int, seconds: float) -> None:
+        log = self._state.log
+        if not log.isEnabledFor(logging.INFO):
+            return
+        members = {
+            "method": scope["method"][:20],
+            "path": scope["path"][:300],
+            "status": status_code,
+            "bytes": sent_bytes,
+            "ms": round(seconds * 1000, 1),
+            "client": (scope.get("client") or ("",))[0],
+        }
+        # As log.info() does, which would walk the stack first to find this very line.
+        log.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, "request", (), None, extra={"members": members}))

@@ -13,11 +13,11 @@ from concurrent.futures import Executor
 from typing import Any
 
 PIECE = "capseal.piece"
-"""ASGI message of a body, where the scope's extensions name it.
+"""ASGI message of a body, where the scope's extensions name it: with `threads`, an Executor that is to push.
 
 It has a `body`, or a `file` (a descriptor), `offset` and `count`, or `push` (called with the socket in a thread: writes
-what that takes and returns how many bytes) and their `count`. It is sent whole, however long a peer takes that goes on
-taking, and else send raises ClientDisconnect; the body's last message is `http.response.body` as ever.
+what that takes and returns how many bytes) and their `count`; and `more_body`, as `http.response.body` has it. It is
+sent whole, however long a peer takes that goes on taking, and else send raises ClientDisconnect.
 """
 
 _AT_ONCE_BYTES = 2 * 1024 * 1024

@@ -30,10 +30,12 @@ class Pushed(NamedTuple):
     """Bytes that are made and written by a thread. size: of all, in bytes.
 
     push(socket) writes what the socket, which does not block, takes just now, and returns how many bytes; raises
-    BlockingIOError where that is nothing, and what reading a payload raises, before anything wrong.
+    BlockingIOError where that is nothing, and what reading a payload raises, before anything wrong. check() raises
+    that for what would be written first; where it is called, then by a thread, too, and before push().
     """
 
     push: Callable[[int], int]
+    check: Callable[[], None]
     size: int
 
 

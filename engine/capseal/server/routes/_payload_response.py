@@ -19,10 +19,13 @@ _SLICE_BYTES = 256 * 1024
 class PayloadResponse(Response):
     """Streams pieces; where they fail half-way, the response is aborted and not one wrong byte is sent."""
 
-    def __init__(self, pieces: Pieces, status: int, headers: dict[str, str]) -> None:
+    def __init__(self, pieces: Pieces, status: int, headers: dict[str, str], *, length: int) -> None:
+        """length: of all pieces, in bytes."""
         self._pieces = pieces
+        self._length = length
         super().__init__(None, status)
         self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers.append((b"content-length", str(length).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope["app"].state.server
@@ -34,17 +37,21 @@ class PayloadResponse(Response):
             async for piece in self._pieces:
                 if not started:
                     # Only now: where the very first read fails, a proper answer is still possible.
+                    if isinstance(piece, Pushed):
+                        # By the threads that push it: others would evict from the caches what those work with.
+                        threads = scope["extensions"][PIECE]["threads"]
+                        await asyncio.get_running_loop().run_in_executor(threads, piece.check)
                     await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                     started = True
                 for message, size in _messages(piece, is_direct=is_direct):
                     if sent_bytes:
                         await asyncio.sleep(0)  # a fast client's send never waits: let the others have their turn
-                    await send(message)
                     sent_bytes += size
+                    await send({**message, "more_body": sent_bytes < self._length})
                     state.metrics.sent.inc(size)
-                    if gone is not None and gone.done():
+                    if sent_bytes >= self._length or (gone is not None and gone.done()):
                         return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})  # too few: that aborts it
         except ClientDisconnect:
             return
         except TimeoutError:
@@ -70,7 +77,7 @@ def _messages(piece: bytes | memoryview | FilePiece | Pushed, *, is_direct: bool
     if is_direct:
         return [({"type": PIECE, "body": piece}, len(piece))]
     slices = [piece[at : at + _SLICE_BYTES] for at in range(0, len(piece), _SLICE_BYTES)]
-    return [({"type": "http.response.body", "body": one, "more_body": True}, len(one)) for one in slices]
+    return [({"type": "http.response.body", "body": one}, len(one)) for one in slices]
 
 
 async def _disconnected(receive: Receive) -> None:

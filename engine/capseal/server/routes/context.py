@@ -1,6 +1,6 @@
 """What every request may use, and how names in a path become things."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import Logger
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from .._release_store import ReleaseStore
 from .._tokens import NO_TOKENS, Right, Token, Tokens
 from ..catalogue.catalogue import Catalogue
 from ..catalogue.receiving import RunBuffers
+from ._descriptions import Descriptions
 
 _MAX_SEQUENCE_DIGITS = 16
 
@@ -40,6 +41,7 @@ class ServerState:
     limits: ServerLimits
     metrics: Metrics
     log: Logger
+    descriptions: Descriptions = field(default_factory=Descriptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """What devices ask for: latest, releases, seals, and payloads and attachments by range."""
 
 import asyncio
-import hashlib
 import json
 import re
 import secrets
@@ -24,6 +23,7 @@ from .._problems import Problem
 from .._ranges import wanted_spans
 from .._release_store import Chunks, FittingStore, Pieces, ReadablePayload, ReleaseStore, SendablePayload
 from .._several import each
+from ._descriptions import encoded, etag_of
 from ._payload_response import PayloadResponse
 from .context import (
     mount_of,
@@ -45,11 +45,13 @@ _SLICE = re.compile(r"(?P<start>0|[1-9][0-9]{0,18})-(?P<stop>[1-9][0-9]{0,18})")
 
 def _json(request: Request, body: bytes) -> Response:
     """Answer with JSON that is revalidated by its digest."""
-    return document(request, body, f'"{hashlib.sha256(body).hexdigest()}"', JSON_TYPE, REVALIDATE)
+    return document(request, body, etag_of(body), JSON_TYPE, REVALIDATE)
 
 
-def _encoded(release: ReleaseDescription, mount: str) -> bytes:
-    return json.dumps(release.to_json(mount)).encode()
+def _described(request: Request, release: ReleaseDescription) -> Response:
+    """Answer with a release."""
+    _, body, etag = server_state(request).descriptions.of(release, mount_of(request))
+    return document(request, body, etag, JSON_TYPE, REVALIDATE)
 
 
 async def _page(request: Request, name: str, releases: Sequence[ReleaseDescription], following: str | None) -> bytes:
@@ -58,7 +60,7 @@ async def _page(request: Request, name: str, releases: Sequence[ReleaseDescripti
 
     def encode() -> bytes:
         # One by one: the encoder lets go of the interpreter's lock only in between.
-        items = b", ".join(_encoded(release, mount) for release in releases)
+        items = b", ".join(encoded(release, mount) for release in releases)
         rest = b"" if following is None else b', "next": ' + json.dumps(following).encode()
         return b'{"%s": [%s]%s}' % (name.encode(), items, rest)
 
@@ -125,11 +127,13 @@ async def get_latest(request: Request) -> Response:
         release = await _latest_fitting(store, of, native, platform)
     if release is None:
         raise _no_release(of)
-    return _json(request, _encoded(release, mount_of(request)))
+    return _described(request, release)
 
 
 def _told_app(request: Request) -> tuple[str | None, str | None]:
     """Return the version and platform that a client says its app has. Raises Problem 400."""
+    if not request.scope["query_string"]:
+        return None, None
     native, platform = request.query_params.get("native"), request.query_params.get("platform")
     try:
         if native is not None:
@@ -158,7 +162,7 @@ async def _latest_fitting(
 
 async def get_release(request: Request) -> Response:
     """GET .../releases/SEQUENCE."""
-    return _json(request, _encoded(await named_release(request), mount_of(request)))
+    return _described(request, await named_release(request))
 
 
 async def get_seal(request: Request) -> Response:
@@ -254,8 +258,7 @@ async def _send(
         length = sum(len(head) + stop - start for head, (start, stop) in zip(heads, spans, strict=True)) + len(tail)
         status = 206
         headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
-    headers["Content-Length"] = str(length)
-    return PayloadResponse(chunks, status, headers)
+    return PayloadResponse(chunks, status, headers, length=length)
 
 
 def _pieces(request: Request, payload: ReadablePayload, start: int, stop: int) -> Pieces:

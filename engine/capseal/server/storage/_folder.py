@@ -115,7 +115,7 @@ class Folder:
         """Return a descriptor of an object. Raises FileNotFoundError, TransferError where it is no file."""
         # What others put into the folder may be a link to what is nobody's to read, or a pipe, which would wait.
         try:
-            return open_regular(os.path.join(self.path, name))
+            return open_regular(f"{self.path}/{name}")
         except NotRegularError as error:
             raise TransferError(f"storage: {name} {error}") from error
 

@@ -85,7 +85,6 @@ class PayloadReader:
                 yield piece
 
     async def _verified_pieces(self, index: SignedIndex, start: int, stop: int) -> Pieces:
-        is_first = True
         for run, offset, size in pieces(self._stored.runs, start, stop):
             begin = run.first * SEGMENT_BYTES + offset
             for is_kept, group in groupby(_blocks(begin, begin + size), self._is_worth_keeping):
@@ -98,12 +97,9 @@ class PayloadReader:
                     begin, end = spans[0][0], spans[-1][1]
                     checked = CheckedRun(index, run, self._open_run(run), self._buffers, start=begin, stop=end)
                     try:
-                        if is_first:  # before anything is sent, so that a proper answer is still possible
-                            await asyncio.to_thread(checked.check_first)
-                        yield Pushed(checked.push, checked.size)
+                        yield Pushed(checked.push, checked.check_first, checked.size)
                     finally:
                         checked.close()
-                is_first = False
 
     def _is_worth_keeping(self, span: tuple[int, int]) -> bool:
         if self._stored.size <= BLOCK_BYTES:
@@ -112,8 +108,10 @@ class PayloadReader:
 
     def _open_run(self, run: StoredRun) -> int:
         path = run.path(self._stored.digest)
-        with _whole_object(path):
+        try:  # not _whole_object(): this is done for every range
             return self._storage.open_now(path)
+        except FileNotFoundError as error:
+            raise _gone(path) from error
 
     async def _checked(self, index: SignedIndex, first: int) -> memoryview:
         """Return the run of verified segments that begins at a byte of the payload."""
@@ -146,7 +144,11 @@ def _whole_object(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise TransferError(f"storage: {path} is gone") from error
+        raise _gone(path) from error
+
+
+def _gone(path: str) -> TransferError:
+    return TransferError(f"storage: {path} is gone")
 
 
 def _blocks(start: int, stop: int) -> Iterator[tuple[int, int]]:
