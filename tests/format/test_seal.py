@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import capseal
-from capseal import Expect, FormatError, SignatureError, TruncatedError, UsageError
+from capseal import Expect, FormatError, SignatureError, TruncatedError, UsageError, embedding
 from capseal.constants import MAGIC, MAX_ENVELOPE_BYTES
 from capseal.format.dsse import Envelope, Signature, pae
 from capseal.format.seal import parse_header, seal_bytes_of
@@ -97,6 +97,13 @@ def test_a_detached_seal_must_be_the_whole_of_its_file(seal_bytes, trust):
         capseal.verify(io.BytesIO(payload), seal=seal + b"\0", trust=trust)
     with pytest.raises(TruncatedError, match="payload goes on after its end"):
         capseal.verify(io.BytesIO(bundle), seal=seal, trust=trust)
+
+
+def test_a_seal_that_is_accepted_without_its_payload_must_be_the_whole_of_its_file(seal_bytes, trust):
+    seal = seal_bytes(b"hi")[:4096]
+    embedding.accept(seal, trust=trust)
+    with pytest.raises(TruncatedError, match="seal goes on after its end at byte 4096"):
+        embedding.accept(seal + b"\0", trust=trust)
 
 
 def test_inspect_reads_attached_and_detached_seals_and_believes_neither(seal_bytes):

@@ -49,6 +49,12 @@ MUTANTS = (
         "bundle/opened.py",
         "        check_seal_end(source, verified.seal)\n",
         "",
+        SEAL + "test_a_seal_that_is_accepted_without_its_payload_must_be_the_whole_of_its_file",
+    ),
+    Mutant(
+        "bundle/opened.py",
+        "        if seal is not None:\n            check_seal_end",
+        "        if seal is not None and not isinstance(seal, bytes):\n            check_seal_end",
         SEAL + "test_a_detached_seal_must_be_the_whole_of_its_file",
     ),
     Mutant(

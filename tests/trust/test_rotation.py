@@ -220,10 +220,10 @@ def test_no_byte_of_an_update_can_be_altered(stores, updates):
 
 def test_a_seal_never_passes_for_an_update_nor_an_update_for_a_seal(stores, updates, signer, seal_bytes):
     envelope, _ = capseal.inspect(io.BytesIO(seal_bytes(b"content")))
-    with pytest.raises(FormatError, match=r"is unknown, expected 'application/vnd.capseal.trust-update"):
-        accept_update(stores[0], envelope.encode())
     with pytest.raises(FormatError, match="payloadType"):
         parse_statement(Envelope.parse(updates[0]))
+    with pytest.raises(FormatError, match=r"is unknown, expected 'application/vnd.capseal.trust-update"):
+        accept_update(stores[0], envelope.encode())
 
 
 @pytest.mark.parametrize(
