@@ -74,9 +74,11 @@ def test_without_a_head_nothing_is_installed_where_one_is_required(publisher, de
 
 def test_only_what_a_fresh_head_names_is_installed(publisher, device, world):
     device.take_head(publisher.sign(publisher.head(2)))
+    expected = []
     for sequence in (1, 3):
         with pytest.raises(NotForUsError, match="does not name sequence"):
-            device.install(world.sealed(sequence))
+            device.install(world.sealed(sequence), expecting=expected.append)
+    assert expected == []  # nor is anything of another one fetched
     assert take(device, world.sealed(2)) == 2
     status = device.status()
     assert (status.head.number, status.head.expires, status.uncertain) == (1, START + 7 * DAY, None)

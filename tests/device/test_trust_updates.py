@@ -116,6 +116,8 @@ def test_what_a_stolen_release_key_did_with_the_highest_sequence_ends_with_a_res
     publisher.update(restart=Restart(5, EPOCH + timedelta(days=1)))
     device.follow(publisher.updates.get)
     assert device.status().floor == 5
+    device.install(io.BytesIO(honest))
+    assert device.status().staged is not None  # above where the store restarted, and not dropped a second time
     assert publisher.put_on(device, honest) == 7
     # Once: the floor has risen again, and no start and no later update that says the same lowers it.
     publisher.update(created=LATER)

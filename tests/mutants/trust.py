@@ -296,8 +296,8 @@ MUTANTS = (
     ),
     Mutant(
         "trust/updates.py",
-        "    new.root.check(envelope.message",
-        "    store.root.check(envelope.message",
+        "    _check_own_root(envelope, new)\n",
+        "    _check_own_root(envelope, store)\n",
         ROTATION + "test_a_threshold_of_the_old_root_and_of_the_new_one_must_have_signed",
     ),
     Mutant(
