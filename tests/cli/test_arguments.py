@@ -384,6 +384,7 @@ MISTAKES = {
     "verify a b": "unexpected argument 'b' (see capseal verify --help)",
     "verify --foo": "no such option: --foo (see capseal verify --help)",
     "verify --truts x a": "no such option: --truts; did you mean '--trust'? (see capseal verify --help)",
+    "seal a b --overwrite": "no such option: --overwrite (see capseal seal --help)",  # as like --version as --a is --b
     "verify a --trust": "option '--trust' needs a value (see capseal verify --help)",
     "verify -- a --trust b": "unexpected argument '--trust' (see capseal verify --help)",
     "seal a": "missing option '--version' (see capseal seal --help)",

@@ -251,4 +251,7 @@ def _closest(word: str, known: Iterable[str]) -> str:
     """Return a hint at the known word that may have been meant, or nothing."""
     import difflib
 
-    return "".join(f"; did you mean '{one}'?" for one in difflib.get_close_matches(word, known, n=1))
+    # All options begin alike, which makes none of them likely: without that, --overwrite is no --version.
+    bare = {one.lstrip("-"): one for one in known}
+    close = difflib.get_close_matches(word.lstrip("-"), bare, n=1)
+    return "".join(f"; did you mean '{bare[one]}'?" for one in close)
