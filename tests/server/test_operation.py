@@ -105,9 +105,9 @@ def test_what_the_system_and_the_storage_say_is_told_once() -> None:
     assert told(FileNotFoundError(2, "No such file or directory", "trust.json")) == (
         "trust.json: no such file or directory"
     )
-    late = TransferError("storage: no answer to see within 30 s")
+    late = TransferError("storage: no answer to a request to read store.json within 30 s")
     late.__cause__ = TimeoutError()
-    assert told(late) == "storage: no answer to see within 30 s"
+    assert told(late) == "storage: no answer to a request to read store.json within 30 s"
     full = "Generic LocalFileSystem error: Unable to copy data to file: No space left on device (os error 28)"
     failed = TransferError(f"storage: cannot put x: {full}")
     failed.__cause__ = RuntimeError(f'{full}\n\nDebug source:\nGeneric {{ store: "LocalFileSystem" }}')

@@ -4,17 +4,29 @@ import asyncio
 import re
 import subprocess
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from capseal import TransferError, TrustStore
 from capseal.server import Limits, Storage
+from capseal.server.storage import objects
+from capseal.server.storage.pace import Pace
 from support.command import CAPSEAL
 from support.proxy import Proxy, proxy
 from support.s3 import point_at, s3_server
 from support.scripted import scripted
 from support.serving import Bundle, live_server
+
+class SilentPages:
+    def __aiter__(self) -> "SilentPages":
+        return self
+
+    async def __anext__(self) -> list[object]:
+        await never()
+        return []
+
 
 HASTE = Limits(storage_s=1.0)
 
@@ -64,6 +76,56 @@ def test_a_server_does_not_start_on_a_silent_bucket_and_says_so(
     assert ended.returncode == 3
     assert ended.stderr.splitlines()[-1].startswith("capseal: storage: no answer to ")
     assert ended.stderr.splitlines()[-1].endswith(" within 1 s")
+
+
+async def never(*words: object, **keywords: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def listed(storage: Storage) -> None:
+    async for _ in storage.list("payloads"):
+        pass
+
+
+async def begun() -> AsyncIterator[bytes]:
+    yield b"a"
+
+
+# What is asked for in words, and calls that ask for it.
+WISHES: dict[str, list[Callable[[Storage], Awaitable[object]]]] = {
+    "look whether it is there": [lambda storage: storage.probe()],
+    "read a/b": [
+        lambda storage: storage.get("a/b", most=1),
+        lambda storage: storage.see("a/b", most=1),
+        lambda storage: storage.read("a/b", 0, 1),
+    ],
+    "write a/b": [
+        lambda storage: storage.put("a/b", b""),
+        lambda storage: storage.put_new("a/b", b""),
+        lambda storage: storage.swap("a/b", b"", None),
+        lambda storage: storage.put_stream("a/b", begun(), size=1, headers={}),
+    ],
+    "delete a/b": [lambda storage: storage.delete(["a/b"])],
+    "list payloads": [listed],
+}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_storage_that_is_late_is_told_with_what_it_was_asked_for_in_words(
+    monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    for name in ("head_async", "get_async", "get_range_async", "put_async", "delete_async"):
+        monkeypatch.setattr(objects.obstore, name, never)
+    monkeypatch.setattr(objects.obstore, "list", lambda *words, **keywords: SilentPages())
+    storage = Storage.open("memory://")
+    storage.pace = Pace(0.01)
+
+    async def asked(call: Callable[[Storage], Awaitable[object]]) -> None:
+        await call(storage)
+
+    for call in WISHES[wish]:
+        with pytest.raises(TransferError, match=f"^storage: no answer to a request to {wish} within 0.01 s$"):
+            asyncio.run(asked(call))
 
 
 def test_a_bucket_that_cannot_be_reached_is_told_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from ...io import durable
 from .._several import each
 from ._failures import failures
 from ._folder import Folder
-from .pace import Pace, in_time, pages_in_time, waited_for
+from .pace import Pace, in_time, not_in_time, pages_in_time, waited_for
 from .stored import Seen, StoredObject
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Storage:
         elif time.monotonic() - self._stood_at > age_s:
             await self._ask_for(self.cornerstone)
 
-    @in_time
+    @in_time("look for")
     async def _ask_for(self, cornerstone: str) -> None:
         asked_at = time.monotonic()
         with failures(f"cannot ask for {cornerstone}"):
@@ -124,7 +124,7 @@ class Storage:
                 raise TransferError(f"storage: {self.place} is gone, or has lost its {cornerstone}") from error
         self._stood_at = asked_at
 
-    @in_time
+    @in_time("look whether it is there")
     async def probe(self) -> None:
         """Raise TransferError where the storage cannot be reached."""
         if self._folder is not None:
@@ -135,7 +135,7 @@ class Storage:
         with failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
             await obstore.head_async(self._store, _PROBE)
 
-    @in_time
+    @in_time("write")
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
         with failures(f"cannot put {path}"):
@@ -162,9 +162,9 @@ class Storage:
                         max_concurrency=_PARTS_AT_ONCE,
                     )
             except TimeoutError as error:
-                raise TransferError(f"storage: no answer to put {path} within {wait_s:g} s") from error
+                raise not_in_time(f"write {path}", wait_s) from error
 
-    @in_time
+    @in_time("write")
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
         with failures(f"cannot put {path}"):
@@ -175,7 +175,7 @@ class Storage:
                 return False
             return True
 
-    @in_time
+    @in_time("read")
     async def see(self, path: str, *, most: int, unless: Seen | None = None) -> Seen | None:
         """Return an object of at most so many bytes, or None where there is none.
 
@@ -214,7 +214,7 @@ class Storage:
             return unless
         return Seen(data, modified, None, None)
 
-    @in_time
+    @in_time("write")
     async def swap(self, path: str, data: bytes, seen: Seen | None) -> bool:
         """Put an object in place of the one that was seen, or of none; return False where it is another one now.
 
@@ -253,7 +253,7 @@ class Storage:
         # A store in memory keeps a view of what it is given, and buffers of runs are filled anew.
         return bytes(data) if self._in_memory else data
 
-    @in_time
+    @in_time("read")
     async def get(self, path: str, *, most: int) -> bytes:
         """Return an object of at most so many bytes. Raises FileNotFoundError."""
         with failures(f"cannot get {path}"):
@@ -280,13 +280,13 @@ class Storage:
 
         return await each(paths, get)
 
-    @in_time
+    @in_time("read several objects")
     async def _read_files(self, folder: Folder, paths: Sequence[str], most: int) -> Sequence[bytes | None]:
         """Do what get_several() does with one thread: to wake one for each would cost more than to read them."""
         with failures(f"cannot get {len(paths)} objects"):
             return await asyncio.to_thread(lambda: [folder.read(path, most) for path in paths])
 
-    @in_time
+    @in_time("read")
     async def read(self, path: str, offset: int, size: int) -> memoryview:
         """Return bytes of an object: fewer where it ends before. Raises FileNotFoundError."""
         if self._folder is not None:
@@ -327,7 +327,8 @@ class Storage:
         """Yield the objects in a folder and all below it, in no order."""
         with failures(f"cannot list {prefix or self.place}"):
             size = 0
-            async for page in pages_in_time(aiter(obstore.list(self._store, prefix, chunk_size=_LIST_PAGE)), self.pace):
+            listing = aiter(obstore.list(self._store, prefix, chunk_size=_LIST_PAGE))
+            async for page in pages_in_time(listing, f"list {prefix or self.place}", self.pace):
                 for meta in page:
                     size += meta["size"]
                     yield StoredObject(meta["path"], meta["size"], meta["last_modified"])
@@ -357,7 +358,7 @@ class Storage:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    @in_time
+    @in_time("delete")
     async def _delete(self, path: str) -> None:
         await obstore.delete_async(self._store, path)
 

@@ -32,22 +32,37 @@ class _Paced(Protocol):
 S = TypeVar("S", bound=_Paced)
 
 
-def in_time(call: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
-    """Let a method of the storage raise TransferError where it does not end in time."""
-    name = call.__name__
+def in_time(
+    wish: str,
+) -> Callable[[Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]]:
+    """Let a method of the storage raise TransferError where it does not end in time.
 
-    @wraps(call)
-    async def bounded(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
-        return await _bounded(call(self, *args, **keywords), name, self.pace)
+    wish: what it asks for, in words; the path that it is called with, if it is, comes behind them.
+    """
 
-    return bounded
+    def decorated(call: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
+        name = call.__name__
+
+        @wraps(call)
+        async def bounded(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+            path = args[0] if args and isinstance(args[0], str) else ""
+            return await _bounded(call(self, *args, **keywords), name, f"{wish} {path}".rstrip(), self.pace)
+
+        return bounded
+
+    return decorated
 
 
-async def pages_in_time(pages: AsyncIterator[T], pace: Pace) -> AsyncIterator[T]:
+def not_in_time(wish: str, wait_s: float) -> TransferError:
+    """Return what to raise where the storage does not do in time what it is asked for, such as `read store.json`."""
+    return TransferError(f"storage: no answer to a request to {wish} within {wait_s:g} s")
+
+
+async def pages_in_time(pages: AsyncIterator[T], wish: str, pace: Pace) -> AsyncIterator[T]:
     """Yield the pages of a listing, each of which comes in time. Raises TransferError."""
     while True:
         try:
-            page = await _bounded(anext(pages), "list", pace)
+            page = await _bounded(anext(pages), "list", wish, pace)
         except StopAsyncIteration:
             return
         yield page
@@ -60,12 +75,12 @@ async def waited_for(pieces: AsyncIterable[T], patience: asyncio.Timeout, wait_s
         yield piece
 
 
-async def _bounded(answer: Awaitable[T], name: str, pace: Pace) -> T:
+async def _bounded(answer: Awaitable[T], name: str, wish: str, pace: Pace) -> T:
     began = time.monotonic()
     try:
         async with asyncio.timeout(pace.timeout_s):
             return await answer
     except TimeoutError as error:
-        raise TransferError(f"storage: no answer to {name} within {pace.timeout_s:g} s") from error
+        raise not_in_time(wish, pace.timeout_s) from error
     finally:
         pace.told(name, time.monotonic() - began)
