@@ -11,8 +11,12 @@ import pytest
 
 from capseal import TransferError, UsageError
 from capseal.client import Connection
+from capseal.client._connection import FinalTransferError
 from capseal.client._environment import proxy_for, tls_for
+from capseal.server import make_server
 from support.proxy import Proxy
+from support.scripted import scripted
+from support.serving import running
 from support.tls import make_certificate
 
 SERVER = "http://bundles.example.com:8417"
@@ -159,6 +163,72 @@ def test_a_certificate_that_is_not_accepted_is_asked_for_once(environment, tmp_p
             with pytest.raises(TransferError, match=told):
                 connection.retried(lambda: connection.ask("GET", "/v1/apps", lambda value: value))
     assert len(came) == 1
+
+
+async def empty(scope, receive, send):
+    """Answer every request with an empty JSON object."""
+    if scope["type"] == "lifespan":
+        while (came := (await receive())["type"]) != "lifespan.shutdown":
+            await send({"type": f"{came}.complete"})
+        await send({"type": f"{came}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+@pytest.mark.parametrize("spoken", ["https", "http"])
+def test_the_other_scheme_than_is_spoken_there_ends_at_once_and_is_named(environment, tmp_path, spoken):
+    environment()
+    certificate, key = make_certificate(tmp_path) if spoken == "https" else (None, None)
+    server = make_server(empty, host="127.0.0.1", port=0, certificate=certificate, key=key)
+    other, told = {
+        "https": ("http", "TLS is spoken there: the likely cause is http:// in place of https://"),
+        "http": ("https", "no TLS is spoken there: the likely cause is https:// in place of http://, or the port of"),
+    }[spoken]
+    tries = []
+
+    def attempt(connection, **keywords):
+        tries.append(keywords)
+        return connection.ask("POST", "/v1/apps", lambda value: value, **keywords)
+
+    with running(server, scheme=spoken) as client:
+        for keywords in ({}, {"content": bytes(3_000_000)}):  # which it does not read, either
+            with (
+                Connection(f"{other}://127.0.0.1:{client.base_url.port}") as connection,
+                pytest.raises(FinalTransferError, match=f"^{connection.url}: {told}"),
+            ):
+                connection.retried(lambda: attempt(connection, **keywords))
+    assert len(tries) == 2
+
+
+def test_a_server_without_tls_that_breaks_off_is_asked_again(environment):
+    environment()
+    came = []
+
+    def answer(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as one:
+                    came.append(one.recv(65536)[:4])
+                    if came.count(b"POST") == 2:
+                        one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        with Connection(f"http://127.0.0.1:{listener.getsockname()[1]}") as connection:
+            assert connection.retried(lambda: connection.ask("POST", "/", lambda value: value)) == {}
+    assert [one for one in came if one == b"POST"] == [b"POST"] * 2
+
+
+def test_a_bare_400_to_what_was_not_said_by_tls_names_the_likely_cause(environment):
+    environment()
+    said = b"The plain HTTP request was sent to HTTPS port"
+    with (
+        scripted(lambda request: request.answer(said, status=400)) as server,
+        Connection(server.url) as connection,
+        pytest.raises(UsageError, match=r"the URL begins with https://$"),
+    ):
+        connection.ask("GET", "/", lambda value: value)
 
 
 def test_certificates_that_are_there_are_those_that_count(environment):

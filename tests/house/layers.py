@@ -362,6 +362,7 @@ REACHES = {
         "client/_connection.py": "its purpose",
         "client/_environment.py": "how servers are reached and checked",
         "client/_sockets.py": "ends what waits on a socket",
+        "client/_tls_mistakes.py": "tells a port that speaks TLS from one that hung up",
         "fleet/_places.py": "reads and writes buckets",
         "fleet/_sources.py": "reads objects as they were",
         "server/": "its purpose",

@@ -19,6 +19,7 @@ from support.s3 import point_at, s3_server
 from support.scripted import scripted
 from support.serving import Bundle, live_server
 
+
 class SilentPages:
     def __aiter__(self) -> "SilentPages":
         return self

@@ -1,6 +1,5 @@
 """HTTP to a capseal server: every failure becomes one of capseal's errors, and only transfers are retried."""
 
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -29,6 +28,7 @@ from ..http.limits import MAX_DESCRIPTION_BYTES, MAX_PROBLEM_BYTES
 from ._deadline import within
 from ._environment import proxy_for, tls_for
 from ._sockets import OpenSockets
+from ._tls_mistakes import TLS_THERE, lasting_mistake, speaks_tls
 
 T = TypeVar("T")
 
@@ -47,10 +47,12 @@ ANSWER_PATIENCE = 4
 
 MAX_REDIRECTS = 5
 
+_BAD = 400
 _TOO_SLOW = 408
 _PASSING = (_TOO_SLOW, 425, 429)
 _NO_FILE = (403, 404)
 """Where nobody may list it, a bucket says 403 of what it has not."""
+_BROKEN_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 class FinalTransferError(TransferError):
@@ -123,6 +125,8 @@ class Connection:
         self._sockets = OpenSockets()
         # Whoever carries a secret never carries it to where an answer says.
         self._follows = token is None and not self._client.base_url.userinfo
+        # Whether it is known, or not worth a connection any more, what is spoken there.
+        self._is_tls_settled = base.scheme != "http" or transport is not None or proxy_for(base) is not None
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +145,7 @@ class Connection:
 
     def drop(self) -> None:
         """End every transfer under way at once, from any thread; the next request connects anew."""
+        self._is_tls_settled = True  # what breaks off now says nothing about the server
         self._sockets.shut()
 
     def retried(
@@ -213,8 +218,9 @@ class Connection:
 
         Raises CapsealError for all but a success.
         """
-        with _failures(self.url), ExitStack() as stack:
+        with self._failures(), ExitStack() as stack:
             response = stack.enter_context(self._send(self._client, method, path, keywords))
+            self._is_tls_settled = True
             for _ in range(MAX_REDIRECTS):
                 if not (response.has_redirect_location and self._follows and method == "GET"):
                     break
@@ -233,6 +239,30 @@ class Connection:
                     "a proxy on the way packs what passes it"
                 )
             yield response
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raise one of capseal's errors for whatever httpx raises."""
+        url = self.url
+        try:
+            yield
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise TooSlowError(f"{url}: nothing passed for too long: {str(error) or type(error).__name__}") from error
+        except (httpx.TransportError, httpx.StreamError) as error:
+            mistake = lasting_mistake(error) or self._needless_clear_text(error)
+            if mistake is not None:
+                raise FinalTransferError(f"{url}: {mistake}") from error
+            raise TransferError(f"{url}: {str(error) or type(error).__name__}") from error
+        except httpx.InvalidURL as error:
+            raise UsageError(f"{url}: {error}") from error
+
+    def _needless_clear_text(self, error: httpx.TransportError | httpx.StreamError) -> str | None:
+        """Return that TLS is spoken where HTTP was, if that is why a connection broke off, or None; look once."""
+        if self._is_tls_settled or not isinstance(error, _BROKEN_OFF):
+            return None
+        # A server of TLS hangs up on HTTP without a word, which one that is just restarted does, too.
+        self._is_tls_settled = True
+        return TLS_THERE if speaks_tls(self._client.base_url) else None
 
     def _client_for(self, base: httpx.URL) -> httpx.Client:
         return httpx.Client(
@@ -271,6 +301,8 @@ class Connection:
         detail = problem.get("detail")
         bare = f"status {response.status_code} for {response.request.url.path}"
         text = f"{self.url}: {detail if detail and type(detail) is str else bare}"
+        if not problem and response.status_code == _BAD and response.request.url.scheme == "http":
+            text = f"{text}; if TLS is spoken there, the URL begins with https://"  # in nginx's own words, and Go's
         if problem.get("type") == problems.TOKEN.urn:
             sent = "Authorization" in self._settings["headers"]
             name_it = "no token was sent; name its file with --token-file or CAPSEAL_TOKEN_FILE"
@@ -312,31 +344,6 @@ def _mistake_in(url: httpx.URL) -> str | None:
         url.host.encode("idna")
     except UnicodeError as error:
         return f"names no host: {error}"
-    return None
-
-
-@contextmanager
-def _failures(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        raise TooSlowError(f"{url}: nothing passed for too long: {str(error) or type(error).__name__}") from error
-    except (httpx.TransportError, httpx.StreamError) as error:
-        refused = _refused_certificate(error)
-        if refused is not None:
-            raise FinalTransferError(f"{url}: the server's certificate is not accepted: {refused}") from error
-        raise TransferError(f"{url}: {str(error) or type(error).__name__}") from error
-    except httpx.InvalidURL as error:
-        raise UsageError(f"{url}: {error}") from error
-
-
-def _refused_certificate(error: BaseException | None) -> str | None:
-    """Return why a server's certificate is not accepted, where that is what an error comes from, or None."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            named = "issuer" in error.verify_message or "self-signed" in error.verify_message
-            return error.verify_message + ("; SSL_CERT_FILE names the CAs to trust, in PEM" if named else "")
-        error = error.__cause__ or error.__context__
     return None
 
 
