@@ -263,6 +263,7 @@ REACHES = {
         "server/catalogue/resealing.py": "how long putting seals takes",
         "server/catalogue/catalogue.py": "how long publishing takes, and when a release came",
         "server/_readiness.py": "how old an answer is",
+        "server/_refusals.py": "at most one line each few seconds",
         "server/_reloading.py": "whether a certificate is valid now",
         "server/storage/pace.py": "how long a call of the storage takes",
         "client/_remote.py": "how long a small document has taken",

@@ -1,8 +1,10 @@
 """What one client may take of memory and connections, so that the others are served."""
 
 import contextlib
+import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from capseal import PrivateKey, TrustStore
 from capseal.constants import MAGIC
 from capseal.server import Limits
 from capseal.server._clients import client_of
+from capseal.server._refusals import Refusals
 from support.server_fixtures import BundleMaker
 from support.serving import Bundle, Live, live_server, some_bytes
 from support.serving_command import serving, serving_pid
@@ -168,6 +171,34 @@ def test_a_client_that_is_busy_on_all_its_connections_gets_no_more_and_others_do
         while not (answer := ask(live.port)).startswith(b"HTTP/1.1 200 ") and time.monotonic() < deadline:
             time.sleep(0.05)
         assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_there_is_no_room_for_is_counted_and_told_of(
+    store: Path, trust: TrustStore, opened: contextlib.ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "capseal.server")
+    with live_server(str(store), trust, limits=Limits(connections_per_client=4, connections=6)) as live, opened:
+        for _ in range(4):
+            opened.enter_context(begin(live.port, HALF_ENVELOPE[:1000]))
+        while len(live.server.server_state.tasks) < 4:
+            time.sleep(0.01)
+        for _ in range(3):
+            ask(live.port)
+        metrics = ask(live.port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", host="127.0.0.2")
+    assert b'capseal_refused_total{limit="connections_per_client"} 3.0' in metrics
+    told = [getattr(one, "members", {}) for one in caplog.records if one.getMessage() == "no room"]
+    assert told[0] == {"limit": "connections_per_client", "client": "127.0.0.1", "refused": 1}
+
+
+def test_of_many_that_there_is_no_room_for_one_line_tells_each_few_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    now_s = 100.0
+    counted: Counter[str] = Counter()
+    refusals = Refusals(logging.getLogger("capseal.server"), lambda limit: counted.update([limit]), clock=lambda: now_s)
+    for now_s in (100.0, 100.0, 104.9, 105.0, 105.1):
+        refusals.add("connections", "192.0.2.1")
+    told = [getattr(one, "members", {}) for one in caplog.records if one.getMessage() == "no room"]
+    assert [one["refused"] for one in told] == [1, 3]
+    assert counted == {"connections": 5}
 
 
 def test_behind_a_proxy_one_address_has_all_the_room_there_is(

@@ -133,6 +133,8 @@ def test_behind_a_proxy_each_client_has_its_limit(store: Path, trust: TrustStore
         )
         assert (mine.status_code, mine.json()["type"]) == (503, "urn:capseal:problem:busy")
         assert mine.headers["retry-after"]
+        shown = live.client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).text
+        assert 'capseal_refused_total{limit="connections_per_client"} 1.0' in shown
         assert mine.headers["access-control-allow-origin"] == "*"
         assert other.status_code == 200
         # The connections are the proxy's: it may have more than one client may.

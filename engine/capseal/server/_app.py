@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from ..errors import RejectedError, TransferError
 from ..format.strictjson import Role
@@ -133,6 +134,12 @@ def replace_trust(app: Starlette, trust: TrustStore, *, token: str | None = None
     publishing.catalogue.trusted.replace(trust)
     state: ServerState = app.state.server
     state.admission.tokens = replaced
+
+
+def metrics_of(app: ASGIApp) -> Metrics | None:
+    """Return the metrics of an application of create_app() or create_reading_app(), or None of any other."""
+    state = getattr(app.state, "server", None) if isinstance(app, Starlette) else None
+    return state.metrics if isinstance(state, ServerState) else None
 
 
 def _all_tokens(token: str | None, tokens: Sequence[Token]) -> Tokens:

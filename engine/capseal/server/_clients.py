@@ -73,6 +73,11 @@ class MemoryShare:
         self.size += size
 
 
+CONNECTIONS = "connections"
+CONNECTIONS_PER_CLIENT = "connections_per_client"
+"""Limits by the names of their settings."""
+
+
 class Connections(Generic[T]):
     """The connections of a server, by client, and which have been idle for longest.
 
@@ -86,26 +91,26 @@ class Connections(Generic[T]):
         self._counts: Counter[str] = Counter()
         self._idle: dict[T, None] = {}
 
-    def add(self, connection: T, client: str, *, is_one: bool = True) -> tuple[bool, T | None]:
+    def add(self, connection: T, client: str, *, is_one: bool = True) -> tuple[str | None, T | None]:
         """Take a new connection, which is idle. is_one: it is a client, and not many behind a proxy.
 
-        Returns whether there is room for it, and the connection that has to go for that, if one has to.
+        Returns the limit that leaves no room for it, or None; and the connection that has to go for it, or None.
         """
         victim = None
-        has_room = True
+        limit = None
         if is_one and self._counts[client] >= self._most_per_client:
             victim = next((one for one in self._idle if self._client_of[one] == client), None)
-            has_room = victim is not None
+            limit = CONNECTIONS_PER_CLIENT if victim is None else None
         elif len(self._client_of) >= self._most:
             victim = next(iter(self._idle), None)
-            has_room = victim is not None
+            limit = CONNECTIONS if victim is None else None
         if victim is not None:
             self.remove(victim)
-        if has_room:
+        if limit is None:
             self._client_of[connection] = client
             self._counts[client] += 1
             self._idle[connection] = None
-        return has_room, victim
+        return limit, victim
 
     def is_busy(self, connection: T) -> None:
         """Say that a request on a connection is being answered."""

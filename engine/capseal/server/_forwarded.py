@@ -9,9 +9,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import UsageError
-from ._clients import client_of
+from ._clients import CONNECTIONS_PER_CLIENT, client_of
 from ._cors import FOR_EVERY_PAGE
 from ._problems import busy
+from ._refusals import Refusals
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -60,11 +61,12 @@ class TrustedProxies:
 class Forwarded:
     """ASGI middleware that believes trusted proxies, and nobody else; and limits what each client behind them takes."""
 
-    def __init__(self, app: ASGIApp, proxies: TrustedProxies, *, most_per_client: int) -> None:
-        """most_per_client: requests at once."""
+    def __init__(self, app: ASGIApp, proxies: TrustedProxies, *, most_per_client: int, refusals: Refusals) -> None:
+        """most_per_client: requests at once; refusals: know of those that are too many."""
         self._app = app
         self._proxies = proxies
         self._most = most_per_client
+        self._refusals = refusals
         self._requests: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +78,7 @@ class Forwarded:
         client = client_of(scope["client"])
         if self._requests[client] >= self._most:
             detail = f"{self._requests[client]} requests of this client are being answered: try again"
+            self._refusals.add(CONNECTIONS_PER_CLIENT, client)
             refusal = busy(detail, headers=FOR_EVERY_PAGE)
             await refusal.response()(scope, receive, send)
             return

@@ -10,13 +10,14 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..native import processors
-from ._clients import Connections, client_of
+from ._clients import CONNECTIONS, Connections, client_of
 from ._cors import FOR_EVERY_PAGE
 from ._forwarded import TrustedProxies
 from ._limits import ServerLimits
 from ._loopback import is_loopback, send_unpaced
 from ._outlet import PIECE, Outlet
 from ._problems import busy
+from ._refusals import Refusals
 from ._slow_clients import TIMED, has_body
 
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the end of the line
@@ -46,10 +47,11 @@ class _RefusedError(Exception):
     """Ends the parsing of what a client sends."""
 
 
-def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyncio.Protocol]:
+def limited_protocol(limits: ServerLimits, proxies: TrustedProxies, refusals: Refusals) -> type[asyncio.Protocol]:
     """Return a protocol class for uvicorn; all connections of a server are of it.
 
-    proxies: hold connections for many clients, so that no limit of one client is theirs.
+    proxies: hold connections for many clients, so that no limit of one client is theirs. refusals: know of clients
+    that there is no room for.
     """
     connections: Connections[Any] = Connections(most=limits.connections, most_per_client=limits.connections_per_client)
     # As many as there are processors: more would only take turns, and lose what is in the caches.
@@ -69,12 +71,14 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
             if is_loopback(self.client):
                 send_unpaced(transport.get_extra_info("socket"))
             is_proxy = proxies.is_peer(self.client)
-            has_room, victim = connections.add(self, client_of(self.client), is_one=not is_proxy)
+            client = client_of(self.client)
+            limit, victim = connections.add(self, client, is_one=not is_proxy)
             if victim is not None:
                 victim.give_way()
-            if has_room:
+            if limit is None:
                 self._head_timer = self.loop.call_later(limits.head_s, self._head_late)
             else:
+                refusals.add(limit, client)
                 transport.write(_NO_ROOM)
                 transport.close()
 
@@ -163,6 +167,7 @@ def limited_protocol(limits: ServerLimits, proxies: TrustedProxies) -> type[asyn
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
             if app is service_unavailable:  # uvicorn's own, which says nothing to caches and pages
+                refusals.add(CONNECTIONS, client_of(self.client))
                 app = busy("too many requests at once: try again", headers=FOR_EVERY_PAGE).response()
             extensions = cycle.scope.setdefault("extensions", {})
             extensions[TIMED] = {}

@@ -31,6 +31,12 @@ class Metrics:
         self.aborted = Counter(
             "capseal_aborted_reads", "Responses aborted because the storage failed.", ("error",), registry=self.registry
         )
+        self.refused = Counter(
+            "capseal_refused",
+            "Connections and requests that there was no room for.",
+            ("limit",),
+            registry=self.registry,
+        )
         self.uploading = Gauge("capseal_uploading", "Requests that are sending payload.", registry=self.registry)
         self.stored = Gauge(
             "capseal_stored_bytes", "Payloads in the storage, when it was listed last.", registry=self.registry
@@ -56,6 +62,10 @@ class Metrics:
     def storage_answered(self, call: str, seconds: float) -> None:
         """Measure a call of the storage."""
         self.storage_seconds.labels(call.lstrip("_")).observe(seconds)
+
+    def no_room(self, limit: str) -> None:
+        """Count a client that was refused. limit: the setting that leaves no room."""
+        self.refused.labels(limit).inc()
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""

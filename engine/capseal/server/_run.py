@@ -15,11 +15,12 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import CapsealError
-from ._app import LOGGER
+from ._app import LOGGER, metrics_of
 from ._forwarded import Forwarded, TrustedProxies
 from ._http_limits import limited_protocol
 from ._limits import DEFAULT_LIMITS, ServerLimits
 from ._logs import LogFormat, log_to
+from ._refusals import Refusals
 from ._reloading import CertificatePair, Reloading
 from ._terminal import Terminal
 from ._workers import not_listening
@@ -145,11 +146,13 @@ def make_server(
     """
     starting = _Starting(app)
     proxies = TrustedProxies(trusted_proxies)
+    metrics = metrics_of(app)
+    refusals = Refusals(logging.getLogger(LOGGER), _nowhere if metrics is None else metrics.no_room)
     config = uvicorn.Config(
-        Forwarded(starting, proxies, most_per_client=limits.connections_per_client),
+        Forwarded(starting, proxies, most_per_client=limits.connections_per_client, refusals=refusals),
         host=host,
         port=port,
-        http=limited_protocol(limits, proxies),
+        http=limited_protocol(limits, proxies, refusals),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -164,6 +167,10 @@ def make_server(
     pair = None if certificate is None or key is None else CertificatePair(certificate, key)
     config.ssl = None if pair is None else pair.context
     return _Server(config, starting, None if reload is None else Reloading(reload, pair, logging.getLogger(LOGGER)))
+
+
+def _nowhere(limit: str) -> None:
+    """Leave a refusal uncounted: the application has no metrics of ours."""
 
 
 def log_as_json(level: int = logging.INFO) -> None:
