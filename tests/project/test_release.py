@@ -83,6 +83,9 @@ def test_what_the_production_store_refuses_leaves_nothing_behind(make, live, out
     with Connection(live.url) as connection, pytest.raises(SignatureError):
         make(connection=connection, signers=[development_signer])
     assert os.listdir(out) == []
+    with pytest.raises(SignatureError):  # by release itself, where neither log nor server looks at it again
+        make(log=None, signers=[development_signer])
+    assert os.listdir(out) == []
     assert not (tmp_path / "releases.log").exists()
     assert live.client.get("/v1/apps").json() == {"latest": []}
 
