@@ -21,6 +21,7 @@ from capseal.server._logs import log_to, told
 from capseal.server._reloading import CertificatePair
 from capseal.server.catalogue.catalogue import Catalogue
 from capseal.server.routes.reading import IMMUTABLE
+from capseal.server.storage.pace import Pace
 from support.serving import APP, CHANNEL, TOKEN, Bundle, Live, listed_files, live_server
 from support.tls import expire, make_certificate
 
@@ -163,6 +164,48 @@ def test_a_server_is_ready_while_its_folder_is_there(store: Path, trust: TrustSt
         store.with_name("gone").rename(store)
         time.sleep(1.1)
         assert live.client.get("/readyz").text == "ok\n"
+
+
+def writable(live: Live) -> str:
+    """Return what the metrics say of the last write."""
+    return live.client.get("/metrics").text.partition("\ncapseal_storage_writable ")[2].partition("\n")[0]
+
+
+def test_a_store_that_cannot_be_written_is_ready_for_readers_and_the_metrics_say_it(
+    store: Path, trust: TrustStore, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capseal.server._app._collect_now_and_then", never)  # which writes whenever it likes
+    with live_server(str(store), trust) as live:
+        assert writable(live) == "1.0"
+        monkeypatch.setattr(Storage, "_own", full)  # what put() and put_new() begin with
+        assert live.begin(bundle.seal).status_code == 503
+        assert writable(live) == "0.0"
+        assert live.client.get("/readyz").text == "ok\n"
+        monkeypatch.undo()
+        live.publish(bundle).raise_for_status()
+        assert writable(live) == "1.0"
+
+
+async def never(*words: object) -> None:
+    """Collect nothing."""
+
+
+def full(storage: Storage, data: object) -> bytes:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_name_that_was_taken_says_nothing_of_whether_the_store_can_be_written() -> None:
+    told: list[bool] = []
+    storage = Storage.open("memory://")
+    storage.pace = Pace(wrote=told.append)
+
+    async def write() -> None:
+        assert await storage.put_new("a", b"1") and not await storage.put_new("a", b"2")
+        assert await storage.swap("b", b"1", None) and not await storage.swap("b", b"2", None)
+        await storage.put("c", b"1")
+
+    asyncio.run(write())
+    assert told == [True, True, True]
 
 
 # --- reloading

@@ -91,7 +91,7 @@ def create_app(
         log=log,
     )
 
-    storage.pace = Pace(limits.storage_s, state.metrics.storage_answered)
+    storage.pace = Pace(limits.storage_s, state.metrics.storage_answered, state.metrics.writable.set)
     state.metrics.stored.set_function(lambda: storage.bytes_in.get(PAYLOADS, 0) + storage.bytes_in.get(PARTS, 0))
 
     async def load_and_collect() -> asyncio.Task[None]:

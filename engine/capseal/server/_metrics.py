@@ -41,6 +41,12 @@ class Metrics:
         self.stored = Gauge(
             "capseal_stored_bytes", "Payloads in the storage, when it was listed last.", registry=self.registry
         )
+        self.writable = Gauge(
+            "capseal_storage_writable",
+            "0 from a failed write of the storage to the next good one.",
+            registry=self.registry,
+        )
+        self.writable.set(1)
         self.storage_seconds = Histogram(
             "capseal_storage_seconds",
             "Time that a call of the storage took, failed ones too.",

@@ -22,7 +22,7 @@ from ...io import durable
 from .._several import each
 from ._failures import failures
 from ._folder import Folder
-from .pace import Pace, in_time, not_in_time, pages_in_time, waited_for
+from .pace import Pace, in_time, not_in_time, pages_in_time, waited_for, writes
 from .stored import Seen, StoredObject
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Storage:
         with failures("cannot be reached"), suppress(FileNotFoundError):  # which only what is reached can say
             await obstore.head_async(self._store, _PROBE)
 
+    @writes
     @in_time("write")
     async def put(self, path: str, data: Chunk) -> None:
         """Store an object, in place of what has that name."""
@@ -164,6 +165,7 @@ class Storage:
             except TimeoutError as error:
                 raise not_in_time(f"write {path}", wait_s) from error
 
+    @writes
     @in_time("write")
     async def put_new(self, path: str, data: Chunk) -> bool:
         """Store an object and return True, or return False where the name is taken."""
@@ -214,6 +216,7 @@ class Storage:
             return unless
         return Seen(data, modified, None, None)
 
+    @writes
     @in_time("write")
     async def swap(self, path: str, data: bytes, seen: Seen | None) -> bool:
         """Put an object in place of the one that was seen, or of none; return False where it is another one now.

@@ -13,16 +13,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _untold(done: bool) -> None:
+    """Leave aside whether something was written."""
+
+
 def _nowhere(call: str, seconds: float) -> None:
     """Leave a measure aside."""
 
 
 @dataclass
 class Pace:
-    """How long a call may take, and who is told how long each took: the name of the call and seconds."""
+    """How long a call may take, and who is told how each went.
+
+    told: the name of the call and seconds; wrote: whether what was to be written was.
+    """
 
     timeout_s: float = 30.0
     told: Callable[[str, float], None] = field(default=_nowhere)
+    wrote: Callable[[bool], None] = field(default=_untold)
 
 
 class _Paced(Protocol):
@@ -51,6 +59,23 @@ def in_time(
         return bounded
 
     return decorated
+
+
+def writes(call: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
+    """Let a method of the storage tell whether it wrote; one that returns False had no need to, and shows nothing."""
+
+    @wraps(call)
+    async def telling(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+        try:
+            outcome = await call(self, *args, **keywords)
+        except TransferError:
+            self.pace.wrote(False)
+            raise
+        if outcome is not False:
+            self.pace.wrote(True)
+        return outcome
+
+    return telling
 
 
 def not_in_time(wish: str, wait_s: float) -> TransferError:
