@@ -1,5 +1,6 @@
 """An output is never one of the inputs, nor a file of the project; and an empty value is never taken for none."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import capseal
 from capseal import capgo, delta
 from support.command import run
 
-REJECTED, USAGE = 1, 2
+REJECTED, USAGE, ENVIRONMENT = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,40 @@ def test_a_variable_that_is_set_but_empty_is_told(work: Path, name: str, value: 
     monkeypatch.setenv(name, value)
     refused = run("release", "--version", "1", cwd=work)
     refused.failed_with(USAGE, f"{name} is set, but empty: unset it, or set it to what option")
+
+
+KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("name", ["CAPSEAL_SIGNER", "CAPSEAL_ARCHIVE", "CAPSEAL_TOKEN_FILE", "CAPSEAL_PASSPHRASE_FILE"])
+@pytest.mark.parametrize("secret", [KEY, KEY.replace("\n", "\\n"), base64.b64encode(KEY.encode()).decode()])
+def test_a_key_in_place_of_its_file_s_name_is_refused_and_not_shown(work: Path, name: str, secret: str, monkeypatch):
+    monkeypatch.setenv(name, secret)
+    refused = run("release", "--version", "1", cwd=work)
+    refused.failed_with(USAGE, f"invalid value for {name}: it is a key itself, which is not shown here")
+    monkeypatch.delenv(name)
+    given = run("release", "--version", "1", "--signer", secret, cwd=work)
+    given.failed_with(USAGE, "invalid value for option '--signer': it is a key itself")
+    for result in (refused, given):
+        assert "PRIVATE" not in result.err
+        assert secret[20:40] not in result.err
+
+
+def test_a_passphrase_in_place_of_its_file_s_name_is_not_shown(work: Path, monkeypatch) -> None:
+    monkeypatch.setenv("CAPSEAL_PASSPHRASE_FILE", "hunter2")
+    refused = run("key", "generate", "signing", "-o", "another", "--passphrase", cwd=work)
+    refused.failed_with(ENVIRONMENT, "passphrase from CAPSEAL_PASSPHRASE_FILE, which is to name a file and is")
+    assert "hunter2" not in refused.err
+
+
+def test_a_seal_that_is_published_alone_is_told(work: Path) -> None:
+    refused = run("publish", "a.seal", "http://127.0.0.1:9", cwd=work)
+    refused.failed_with(REJECTED, "this is the seal alone: publish the payload beside it")
+
+
+def test_where_there_is_no_project_release_and_log_say_so(tmp_path: Path) -> None:
+    for words in (("release", "--version", "1"), ("log", "verify")):
+        run(*words, cwd=tmp_path).failed_with(USAGE, "there is none here or above, and 'capseal init' makes it")
 
 
 @pytest.mark.parametrize("name", ["app", "channel", "trust", "server"])

@@ -77,6 +77,10 @@ def test_server_and_token_of_the_environment_and_the_project_serve_every_command
         (folder / "wrong").write_text("x" * 32)
         monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "wrong")
         run("publish", "game.sealed", cwd=folder).failed_with(2, "what was sent is none of its own")
+        monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "the-token-itself")
+        refused = run("publish", "game.sealed", cwd=folder)
+        refused.failed_with(3, "CAPSEAL_TOKEN_FILE, which is to name a file and is not shown here: no such file")
+        assert "the-token-itself" not in refused.err
         monkeypatch.setenv("CAPSEAL_TOKEN_FILE", "token")
         run("publish", "game.sealed", cwd=folder).succeeded()
         run("fetch", "-o", "made/here", cwd=folder).succeeded()  # the folder is made, as by `release -o`

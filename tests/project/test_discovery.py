@@ -34,6 +34,10 @@ export default config;
         ({"package.json": '{"name": "game"}', "dist/index.html": ""}, WebApp("game", "dist", "package.json")),
         ({"www/index.html": "", "public/index.html": ""}, WebApp(None, "www")),
         ({"dist/readme": ""}, WebApp()),
+        (
+            {"capacitor.config.json": '\ufeff{"appId": "com.example.game",\r\n"webDir": "www"}'},
+            WebApp("com.example.game", "www", "capacitor.config.json"),
+        ),
         ({"capacitor.config.json": "{", "package.json": '{"name": "game"}'}, WebApp("game", None, "package.json")),
         ({"capacitor.config.json": '{"appId": 7, "webDir": "../out"}', "package.json": "[]"}, WebApp()),
         ({"capacitor.config.ts": "appId: process.env.APP, webDir: `${out}`"}, WebApp()),

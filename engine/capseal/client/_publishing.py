@@ -66,8 +66,11 @@ def publish(
         statement = inspect(io.BytesIO(seal_bytes))[1]
         files = _companion_files(statement, companions or {}, os.fspath(bundle))
         if source.size != statement.payload.size:
+            text = f"payload has {source.size} bytes, the seal says {statement.payload.size}"
+            if seal is None and not source.size:
+                text += "; this is the seal alone: publish the payload beside it"
             raise TruncatedError(
-                f"{source.name}: payload has {source.size} bytes, the seal says {statement.payload.size}",
+                f"{source.name}: {text}",
                 expected=statement.payload.size,
                 actual=source.size or 0,
             )

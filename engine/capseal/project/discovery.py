@@ -68,7 +68,7 @@ def has_start_page(web: str) -> bool:
 
 def _text_of(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:  # editors on Windows put a mark first
             return file.read(MAX_CONFIG_BYTES)
     except FileNotFoundError:
         return None

@@ -74,7 +74,7 @@ def _found(app: str | None, web: str | None) -> tuple[str, str | None]:
         raise UsageError(str(error)) from None
     found = find_web_app(".")
     if app is None and found.app is None:
-        raise UsageError("no app id found in capacitor.config or package.json; give --app ID")
+        raise UsageError("no app id found in capacitor.config or package.json here; go to the app's, or give --app ID")
     if app is None:
         console.say(f"app id {found.app}, as {found.source} says")
     return app or str(found.app), web or found.web

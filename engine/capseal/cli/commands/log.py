@@ -49,7 +49,7 @@ def verify(
     config = options.find_config()
     path = file or config.log
     if path is None:
-        raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
+        raise UsageError(f"no log: give LOG, or set 'log' in {options.shown_config()}")
     stores = _followed([options.load_trust(store) for store in trust or (config.trust,)], update or ())
     if not trust and not update:
         from ...project.trust_history import past
@@ -131,7 +131,7 @@ def store(
     config = options.find_config()
     path = file or config.log
     if path is None:
-        raise UsageError("no log: give LOG, or set 'log' in capseal.toml")
+        raise UsageError(f"no log: give LOG, or set 'log' in {options.shown_config()}")
     loaded = options.load_trust(trust or config.trust)
     one = options.load_signers(signer or config.signers, passphrases)[0]
     noted = log_store(path, trust=loaded, signer=one, now=datetime.now(UTC))

@@ -107,7 +107,7 @@ def release(
     source, app = source or config.web, app or config.app
     server, log = (server or config.server) if publish else None, log or config.log
     if source is None:
-        raise UsageError("nothing to release: give WEBDIR, or set 'web' in capseal.toml")
+        raise UsageError(f"nothing to release: give WEBDIR, or set 'web' in {options.shown_config()}")
     if app is None:
         raise UsageError("no app: give --app ID, or make a project with 'capseal init'")
     if server is not None:

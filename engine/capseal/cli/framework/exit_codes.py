@@ -44,6 +44,12 @@ DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _MAX_TOLD_CHARS = 400
 
+_NAMES_OF_SECRETS = ("CAPSEAL_TOKEN_FILE", "CAPSEAL_PASSPHRASE_FILE")
+"""Variables that name files of secrets which cannot be told from names."""
+
+FROM_A_FILE = "passphrase from "
+"""What stands in front of the name of a passphrase's file where that cannot be read."""
+
 
 class Interrupted(BaseException):
     """A signal asked the process to end. number: of the signal."""
@@ -180,7 +186,7 @@ def _run(run: Callable[[], int | None], verbose: bool) -> int:
     try:
         return run() or DONE
     except (CapsealError, OSError) as error:
-        complain(line_of(error))
+        complain(_without_secret(line_of(error)))
         return code_for(error)
     except MemoryError as error:
         complain(f"not enough memory: {error}" if str(error) else "not enough memory")
@@ -197,6 +203,18 @@ def _run(run: Callable[[], int | None], verbose: bool) -> int:
             return USAGE
         _tell_bug(error, verbose)
         return BUG
+
+
+def _without_secret(line: str) -> str:
+    """Return the line without a token or passphrase that stands where the name of its file belongs: logs are read."""
+    for variable in _NAMES_OF_SECRETS:
+        value = os.environ.get(variable)
+        if not value or os.path.lexists(value):
+            continue
+        before, found, reason = line.partition(f"{value}: ")
+        if found and before in ("", FROM_A_FILE):
+            return f"{before}{variable}, which is to name a file and is not shown here: {reason}"
+    return line
 
 
 def _tell_bug(error: BaseException, verbose: bool) -> None:

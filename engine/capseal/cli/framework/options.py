@@ -253,6 +253,13 @@ def project_folder() -> str:
     return os.curdir if found is None else os.path.relpath(os.path.dirname(found))
 
 
+def shown_config() -> str:
+    """Return what messages call capseal.toml: where there is none, that is the mistake, such as another folder."""
+    from ...project.config import FILE_NAME, nearest
+
+    return FILE_NAME if nearest() else f"{FILE_NAME}: there is none here or above, and 'capseal init' makes it"
+
+
 def seal_of(bundle: str, seal: str | None) -> str | None:
     """Return the detached seal of a bundle: as given, or X.seal beside X.payload; None for an attached bundle.
 

@@ -31,6 +31,9 @@ _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "fals
 _TEXTS = frozenset({"ADDRESS", "DIGEST", "ID", "NAME", "TEXT", "TYPE", "URL", "VERSION"})
 """What the values are called that are texts. All others may be paths, which are any bytes."""
 
+_PEM_STARTS = ("-----BEGIN", "LS0tLS1CRUdJTi")
+"""How PEM begins, and base64 of it."""
+
 
 def run(
     path: str,
@@ -227,6 +230,7 @@ def _converted(path: str, declaration: Declaration, found: Any, said_by: str) ->
     try:
         for word in found if declaration.repeatable else [found]:
             _check_text(declaration, word)
+            _check_no_secret(declaration, word)
             if not word and declaration.type(word) == "":
                 raise ValueError("it is empty")
         return [declaration.type(word) for word in found] if declaration.repeatable else declaration.type(found)
@@ -241,6 +245,12 @@ def _check_text(declaration: Declaration, word: str) -> None:
             word.encode()
         except UnicodeEncodeError:
             raise ValueError(f"{word!r} is not UTF-8") from None
+
+
+def _check_no_secret(declaration: Declaration, word: str) -> None:
+    """Check that the name of a file is no key, as a pipeline may have one in a variable. Raises ValueError."""
+    if declaration.metavar.removesuffix("...") not in _TEXTS and any(start in word for start in _PEM_STARTS):
+        raise ValueError("it is a key itself, which is not shown here; give the name of a file that has it")
 
 
 def _mistake(path: str, message: str) -> UsageError:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from ...errors import KeyFileError, UsageError
 from .arguments import at_least, option, together
+from .exit_codes import FROM_A_FILE
 
 MAX_PASSPHRASE_BYTES = 4096
 
@@ -61,7 +62,7 @@ class Passphrases:
                 with open(given, "rb") as file:
                     data = file.read(MAX_PASSPHRASE_BYTES + 1)
             except OSError as error:
-                raise KeyFileError(f"passphrase from {given}: {(error.strerror or str(error)).lower()}") from error
+                raise KeyFileError(f"{FROM_A_FILE}{given}: {(error.strerror or str(error)).lower()}") from error
             from ...format.text_encoding import as_utf8
 
             self._read = _checked(as_utf8(data).removesuffix(b"\n").removesuffix(b"\r"))
