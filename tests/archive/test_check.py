@@ -23,10 +23,11 @@ from support.zips import (
     check,
     contents,
     in_front,
+    like_an_end,
     patch,
     read_at,
     streamed,
-    streamed_zip64,
+    streamed_as,
     unicode_path,
     with_extra,
     with_zip64_end,
@@ -172,9 +173,63 @@ def test_sizes_behind_data_are_long_where_the_header_has_a_block_of_zip64():
     """The attack: with short ones bsdtar takes the next header's first bytes from a pipe, too, and a file is hidden."""
     members = {"index.html": b"<h1>good</h1>" * 9, "update.js": b"good()" * 9}
     for signature in (b"PK\x07\x08", b""):
-        assert contents(streamed_zip64(*members.items(), signature=signature)) == members
-        with pytest.raises(FormatError, match="behind its data"):
-            check(streamed_zip64(*members.items(), sizes="<3I", signature=signature))
+        assert contents(streamed_as(*members.items(), sizes="<IQQ", zip64=True, signature=signature)) == members
+        with pytest.raises(FormatError, match="are not its CRC and sizes"):
+            check(streamed_as(*members.items(), sizes="<3I", zip64=True, signature=signature))
+
+
+@pytest.mark.parametrize(("sizes", "zip64"), [("<3I", False), ("<IQQ", False), ("<IQQ", True)])
+@pytest.mark.parametrize("signature", [b"PK\x07\x08", b""])
+def test_deflated_data_that_a_reader_in_order_takes_to_end_too_early_is_refused(sizes, zip64, signature):
+    """The attack: a reader whose inflater does not say where data ended reads another entry from the rest of it."""
+    form = {"sizes": sizes, "signature": signature}
+    for count in (0, 1, 40):
+        ends = like_an_end(b"x" * count, **form)
+        whole = {"a": ends + b"rest" * 9, "b": b"good"}
+        with pytest.raises(FormatError, match="'a': its size stands behind its data, in which"):
+            check(streamed_as(*whole.items(), **form, zip64=zip64, level=0))
+        assert contents(streamed_as(*whole.items(), **form, zip64=zip64)) == whole  # deflated, it is not there
+        other = {"a": like_an_end(b"x" * count, **form, in_front=6) + b"rest" * 9}  # of other sizes, as in a zip
+        assert contents(streamed_as(*other.items(), **form, zip64=zip64, level=0)) == other
+
+
+def test_an_end_that_is_too_early_is_seen_wherever_two_reads_meet(monkeypatch):
+    data = streamed_as(("a", like_an_end(b"x" * 30) + b"rest" * 9), level=0)
+    for chunk_bytes in range(1, 70):
+        monkeypatch.setattr(local_headers, "CHUNK_BYTES", chunk_bytes)
+        with pytest.raises(FormatError, match="its size stands behind its data, in which"):
+            check(data)
+
+
+def test_a_descriptor_that_is_one_of_other_sizes_as_well_is_refused():
+    """Behind data whose end and CRC-32 are made for that, one of two short sizes is one of two long ones."""
+    packed_bytes = 40
+    data = bytes(packed_bytes - 4) + struct.pack("<I", packed_bytes - 8)
+    archive = bytearray(streamed_as(("a", data), signature=b"", level=None))
+    for at, method in ((archive.index(b"PK\3\4"), 8), (archive.index(b"PK\1\2"), 10)):
+        struct.pack_into("<H", archive, at + method, zipfile.ZIP_DEFLATED)
+    crc = zlib.crc32(data).to_bytes(4, "little")
+    assert archive.count(crc) == 2
+    archive = archive.replace(crc, bytes(4))
+    with pytest.raises(FormatError, match="its size stands behind its data, in which"):
+        check_archive(read_at(archive), len(archive), limits=LIMITS)
+    archive[archive.index(data) + len(data) - 4] += 1
+    check_archive(read_at(archive), len(archive), limits=LIMITS)
+
+
+def test_long_sizes_are_not_taken_for_short_ones():
+    """Deflate that saves twelve bytes, as one of these does, has the packed size of a descriptor of four bytes each."""
+    for signature in (b"PK\x07\x08", b""):
+        for count in range(60):
+            members = {"a": b"abab" + b"x" * count}
+            assert contents(streamed_as(*members.items(), sizes="<IQQ", signature=signature)) == members
+
+
+def test_data_ends_at_a_header_behind_a_descriptor_of_all_that_came():
+    window = struct.pack("<3I", zlib.crc32(b""), 2, 0)
+    assert local_headers._end_in_order(b"\x03\0" + window + b"PK\x01\x02", 0, has_zip64=False) == 2
+    assert local_headers._end_in_order(b"\x03\0" + window + b"PK\x05\x06", 0, has_zip64=False) is None
+    assert local_headers._end_in_order(b"\x03\0" + window + b"PK\x03\x04", 1, has_zip64=False) is None
 
 
 def test_the_root_of_bsdtar_and_its_dots_are_read_as_meant():

@@ -13,7 +13,6 @@ from capseal.cli._examples import EXAMPLES
 from capseal.cli.framework import console, parsing, progress, titles
 from cli.test_help import tried
 from support.command import Desk, Terminal, run, wait_until
-from support.zips import streamed, zip_of
 
 NARROW_COLUMNS = 60
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -51,17 +50,6 @@ def test_quiet_tells_errors_and_warnings_all_the_same(desk: Desk, tmp_path: Path
     assert done.code == 0
     assert "warning: web has nothing in it that ships" in done.err
     assert "left out of" not in done.err
-
-
-def test_a_zip_that_no_web_view_unpacks_is_sealed_with_a_warning(desk: Desk, tmp_path: Path) -> None:
-    (tmp_path / "whole.zip").write_bytes(zip_of(("index.html", b"hello")))
-    (tmp_path / "streamed.zip").write_bytes(streamed(("index.html", b"hello")))
-    run("seal", "whole.zip", *desk.sealing, cwd=tmp_path).succeeded()
-    told = run("seal", "streamed.zip", *desk.sealing, cwd=tmp_path)
-    assert told.code == 0
-    assert told.err.startswith("capseal: warning: streamed.zip: 1 entry has its size behind the data")
-    as_one_file = ("--content-type", "application/x-game")
-    run("seal", "streamed.zip", *desk.sealing, *as_one_file, "-f", cwd=tmp_path).succeeded()
 
 
 def test_no_bar_moves_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

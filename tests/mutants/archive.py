@@ -176,6 +176,24 @@ MUTANTS = (
     ),
     Mutant(
         "archive/local_headers.py",
+        "if _end_in_order(window, entry.packed - before, has_zip64=has_zip64) != entry.packed:",
+        "if _end_in_order(window, entry.packed - before, has_zip64=has_zip64) is None:",
+        CHECK + "test_a_descriptor_that_is_one_of_other_sizes_as_well_is_refused",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "held = window[-_HELD_BYTES:]",
+        "held = window[-_HEADER_BYTES:]",
+        CHECK + "test_an_end_that_is_too_early_is_seen_wherever_two_reads_meet",
+    ),
+    Mutant(
+        "archive/local_headers.py",
+        "if entry.flags & DESCRIPTOR and entry.method == DEFLATED:",
+        "if entry.flags & DESCRIPTOR and entry.method != DEFLATED:",
+        CHECK + "test_deflated_data_that_a_reader_in_order_takes_to_end_too_early_is_refused",
+    ),
+    Mutant(
+        "archive/local_headers.py",
         "(has_zip64 or max(entry.packed, entry.size) > MAX32)",
         "max(entry.packed, entry.size) > MAX32",
         CHECK + "test_sizes_behind_data_are_long_where_the_header_has_a_block_of_zip64",

@@ -51,20 +51,22 @@ def in_front(archive: bytes, data: bytes, *, moved: bool) -> bytes:
     return data + bytes(result)
 
 
+class Pipe(io.RawIOBase):
+    """What is written to and cannot be sought in."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.data += data
+        return len(data)
+
+
 def streamed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return a zip as it is written into a pipe: sizes and checksums behind the data."""
-
-    class Pipe(io.RawIOBase):
-        def __init__(self) -> None:
-            self.data = bytearray()
-
-        def writable(self) -> bool:
-            return True
-
-        def write(self, data) -> int:
-            self.data += data
-            return len(data)
-
     pipe = Pipe()
     with zipfile.ZipFile(pipe, "w", method) as archive:
         for name, data in members:
@@ -72,37 +74,48 @@ def streamed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) ->
     return bytes(pipe.data)
 
 
-def streamed_zip64(*members: tuple[str, bytes], sizes: str = "<IQQ", signature: bytes = b"PK\x07\x08") -> bytes:
-    """Return a zip whose headers have zip64's block, as written where the size is not known yet, and so what is behind.
+def streamed_as(
+    *members: tuple[str, bytes],
+    sizes: str = "<3I",
+    signature: bytes = b"PK\x07\x08",
+    zip64: bool = False,
+    level: int | None = 9,
+) -> bytes:
+    """Return a zip with sizes behind the data, in any of the forms that these can have.
 
-    sizes: the form of CRC and sizes behind the data, packed first; signature: what stands in front of them.
+    sizes: the form of CRC and sizes there, packed first; signature: what stands in front of them; zip64: whether local
+    headers have that block, as where the size is not known yet; level: of deflate, 0 for one block, None to store.
     """
     body, directory = b"", b""
     for name, data in members:
-        deflating = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-        packed = deflating.compress(data) + deflating.flush()
+        packed = data if level is None else _deflated(data, level)
         values = (zlib.crc32(data), len(packed), len(data))
-        fixed = (45, 1 << 3, zipfile.ZIP_DEFLATED, 0, 33)
-        directory += (
-            struct.pack(
-                "<4s6H3I5H2I",
-                b"PK\x01\x02",
-                3 << 8 | 45,
-                *fixed,
-                *values,
-                len(name),
-                *[0] * 4,
-                0o100644 << 16,
-                len(body),
-            )
-            + name.encode()
+        fixed = (45, 1 << 3, zipfile.ZIP_STORED if level is None else zipfile.ZIP_DEFLATED, 0, 33)
+        directory += struct.pack(
+            "<4s6H3I5H2I", b"PK\x01\x02", 3 << 8 | 45, *fixed, *values, len(name), *[0] * 4, 0o100644 << 16, len(body)
         )
-        body += (
-            struct.pack("<4s5H3I2H", b"PK\x03\x04", *fixed, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), 20) + name.encode()
-        )
-        body += struct.pack("<2H2Q", 1, 16, 0, 0) + packed + signature + struct.pack(sizes, *values)
+        directory += name.encode()
+        unknown = (0xFFFFFFFF, 0xFFFFFFFF, len(name), 20) if zip64 else (0, 0, len(name), 0)
+        body += struct.pack("<4s5H3I2H", b"PK\x03\x04", *fixed, 0, *unknown) + name.encode()
+        body += struct.pack("<2H2Q", 1, 16, 0, 0) * zip64 + packed + signature + struct.pack(sizes, *values)
     count, start = len(members), len(body)
     return body + directory + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(directory), start, 0)
+
+
+def _deflated(data: bytes, level: int) -> bytes:
+    if level == 0:  # zlib would choose the blocks
+        return struct.pack("<B2H", 1, len(data), len(data) ^ 0xFFFF) + data
+    deflating = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflating.compress(data) + deflating.flush()
+
+
+def like_an_end(before: bytes, *, sizes: str = "<3I", signature: bytes = b"PK\x07\x08", in_front: int = 5) -> bytes:
+    """Return data that, deflated at level 0, a reader in order takes to end behind its first bytes.
+
+    in_front: bytes that are written in front of it.
+    """
+    descriptor = struct.pack(sizes, zlib.crc32(before), in_front + len(before), len(before))
+    return before + signature + descriptor + b"PK\x03\x04"
 
 
 def with_zip64_end(archive: bytes, **lies: int) -> bytes:

@@ -13,7 +13,7 @@ import { checkPath, entries } from "./zip.js";
 /** @import { ArchiveLimits } from "./zip.js" */
 
 const ZIP_MEDIA_TYPE = "application/zip";
-const CHECK = 2; // raise it whenever something is allowed that was refused: what was refused is tried once more then
+const CHECK = 3; // raise it whenever something is allowed that was refused: what was refused is tried once more then
 
 /**
  * Return what the state calls a refusal by this check with these limits.
@@ -51,9 +51,12 @@ export async function fill(storage, folder, plaintext, { statement, seal, limits
   const { name, mediaType, size } = statement.content;
   try {
     if (mediaType === ZIP_MEDIA_TYPE) {
-      for await (const entry of entries(arriving.pieces(), limits)) {
+      for await (const entry of entries(arriving.pieces(), limits, size)) {
         if (entry.name.endsWith("/")) folders.add(entry.name.slice(0, -1));
-        else files.set(entry.name, { ...(await keep(entry.name, entry.pieces)), crc: entry.crc32 });
+        else {
+          const kept = await keep(entry.name, entry.pieces);
+          files.set(entry.name, { ...kept, crc: entry.crc32() });
+        }
       }
     } else {
       checkPath(name);

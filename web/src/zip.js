@@ -3,13 +3,15 @@
  *
  * Entries lie one after the other from byte 0 to the directory, which the end records follow, and they end the archive.
  * Nothing may be used before the last entry was taken and the directory agreed: whoever reads it stops the writer then.
- * Sizes must stand before the data (no data descriptors), as capseal writes them. Throws FormatError.
+ * Sizes may stand in front of the data, as capseal writes them, or behind it. Throws FormatError.
  */
 
-import { concat, shown } from "./bytes.js";
+import { shown } from "./bytes.js";
 import { crc32 } from "./crc.js";
 import { FormatError } from "./errors.js";
-import { UTF8_NAME, checkDirectory, decoded, localSizes } from "./zipdirectory.js";
+import { DESCRIPTOR, endFinder } from "./zipdescriptor.js";
+import { SHAPING_FLAGS, checkDirectory, checkVersion, decoded, localSizes } from "./zipdirectory.js";
+import { Input } from "./zipinput.js";
 import { Names } from "./zipnames.js";
 
 export { checkPath } from "./zipnames.js";
@@ -21,9 +23,28 @@ export { checkPath } from "./zipnames.js";
  * @typedef {{ contentBytes: number, entries: number, ratio: number }} ArchiveLimits
  */
 
-/** @typedef {{ name: string, size: number, crc32: number, pieces: AsyncIterable<Bytes> }} ZipEntry a folder's name ends with `/` */
+/**
+ * A folder's name ends with `/`; crc32: to be asked for once all pieces were taken, since it may stand behind them.
+ * @typedef {{ name: string, pieces: AsyncIterable<Bytes>, crc32: () => number }} ZipEntry
+ */
 
-/** @typedef {{ name: string, isRoot: boolean, raw: string, method: number, flags: number, crc: number, stored: number, size: number, offset: number }} Local */
+/**
+ * A header in front of data. crc, stored, size: 0 or right until the end of data whose sizes stand behind it, which isLater
+ * says; isWide: whether it has a zip64 field; isRoot: whether it is of the folder that everything is in.
+ * @typedef {object} Local
+ * @property {string} name
+ * @property {string} raw
+ * @property {boolean} isRoot
+ * @property {boolean} isFolder
+ * @property {boolean} isLater
+ * @property {boolean} isWide
+ * @property {number} method
+ * @property {number} flags
+ * @property {number} crc
+ * @property {number} stored
+ * @property {number} size
+ * @property {number} offset
+ */
 
 /** @type {ArchiveLimits} */
 export const DEFAULT_LIMITS = { contentBytes: 64 * 1024 ** 3, entries: 100_000, ratio: 100 };
@@ -32,21 +53,21 @@ const LOCAL = 0x04034b50;
 const STORED = 0;
 const DEFLATED = 8;
 const ROOT = "./"; // an entry of bsdtar's, which writes names as find does
-const LEVEL_BITS = 0x6;
 
 /**
  * Yield the entries of an archive; each one's pieces are to be taken before the next entry. Throws FormatError, and what
  * the pieces throw.
  * @param {AsyncIterable<Bytes>} pieces
  * @param {ArchiveLimits} [limits]
+ * @param {number} [archiveBytes] where that is known: the ratio holds while data arrives then, and else at the end
  * @returns {AsyncGenerator<ZipEntry, void>}
  */
-export async function* entries(pieces, limits = DEFAULT_LIMITS) {
+export async function* entries(pieces, limits = DEFAULT_LIMITS, archiveBytes = Infinity) {
   const input = new Input(pieces);
+  const unpacked = new Unpacked(limits);
   const names = new Names(limits.entries);
   /** @type {Map<number, Local>} */
   const locals = new Map();
-  let content = 0;
   let rooted = false;
   try {
     for (;;) {
@@ -61,17 +82,15 @@ export async function* entries(pieces, limits = DEFAULT_LIMITS) {
       if (!local.isRoot) names.add(local.name);
       else if (rooted) throw new FormatError(`entry ${shown(ROOT)}: appears twice`, offset);
       else rooted = true;
-      content += local.size;
-      if (content > limits.contentBytes) {
-        throw new FormatError(`archive: unpacks to more than ${limits.contentBytes} bytes`);
+      if (!local.isLater) {
+        checkSizes(local);
+        unpacked.add(local.size, archiveBytes);
       }
-      const data = new Data(input, local, limits.ratio);
-      if (!local.isRoot) yield { name: local.name, size: local.size, crc32: local.crc, pieces: data.pieces() };
+      const data = new Data(input, local, (bytes) => unpacked.add(bytes, archiveBytes));
+      if (!local.isRoot) yield { name: local.name, pieces: data.pieces(), crc32: () => local.crc };
       await data.finish();
     }
-    if (content > limits.ratio * input.position) {
-      throw new FormatError(`archive: ${input.position} bytes unpack to ${content}, more than ${limits.ratio} times as many`);
-    }
+    unpacked.add(0, input.position);
   } finally {
     await input.close();
   }
@@ -90,16 +109,49 @@ async function readLocal(input, offset) {
   const stated = decoded(raw, offset);
   const [name, isRoot] = [stated.replace(/^\.\//, ""), stated === ROOT];
   const crc = view.getUint32(10, true);
-  const [size, stored] = localSizes(extra, view.getUint32(18, true), view.getUint32(14, true), name);
-  if ((flags & ~(UTF8_NAME | LEVEL_BITS)) !== 0) {
-    throw new FormatError(`entry ${shown(name)}: flags ${flags.toString(16)}: encrypted, or sizes behind the data`, offset);
+  const { size, stored, isWide } = localSizes(extra, view.getUint32(18, true), view.getUint32(14, true), name);
+  checkVersion(name, view.getUint16(0, true));
+  if ((flags & SHAPING_FLAGS & ~DESCRIPTOR) !== 0) {
+    throw new FormatError(`entry ${shown(name)}: flags ${flags.toString(16)}: encrypted, or a patch`, offset);
   }
   if (method !== STORED && method !== DEFLATED) throw new FormatError(`entry ${shown(name)}: method ${method}`, offset);
+  const [isFolder, isLater] = [stated.endsWith("/"), (flags & DESCRIPTOR) !== 0];
+  return { name, raw: String(raw), isRoot, isFolder, isLater, isWide, method, flags, crc, stored, size, offset };
+}
+
+/**
+ * Check the sizes of an entry, once they are known. Throws FormatError.
+ * @param {Local} local
+ */
+function checkSizes({ name, isFolder, method, stored, size, offset }) {
   if (method === STORED && stored !== size) {
     throw new FormatError(`entry ${shown(name)}: ${stored} stored bytes for ${size}`, offset);
   }
-  if (stated.endsWith("/") && size > 0) throw new FormatError(`entry ${shown(name)}: a folder with content`, offset);
-  return { name, isRoot, raw: String(raw), method, flags, crc, stored, size, offset };
+  if (isFolder && size > 0) throw new FormatError(`entry ${shown(name)}: a folder with content`, offset);
+}
+
+/** What came out of an archive, or is to come as it declares. */
+class Unpacked {
+  bytes = 0;
+
+  /** @param {ArchiveLimits} limits */
+  constructor(limits) {
+    this.limits = limits;
+  }
+
+  /**
+   * Throws FormatError where that is more than an archive of so many bytes may give.
+   * @param {number} bytes
+   * @param {number} archiveBytes
+   */
+  add(bytes, archiveBytes) {
+    const { contentBytes, ratio } = this.limits;
+    this.bytes += bytes;
+    if (this.bytes > contentBytes) throw new FormatError(`archive: unpacks to more than ${contentBytes} bytes`);
+    if (this.bytes > ratio * archiveBytes) {
+      throw new FormatError(`archive: ${archiveBytes} bytes unpack to ${this.bytes}, more than ${ratio} times as many`);
+    }
+  }
 }
 
 /** The data of one entry. */
@@ -110,28 +162,33 @@ class Data {
   /**
    * @param {Input} input
    * @param {Local} local
-   * @param {number} ratio
+   * @param {(bytes: number) => void} add is told of content, before it is given, where its size was not
    */
-  constructor(input, local, ratio) {
+  constructor(input, local, add) {
     this.input = input;
     this.local = local;
-    this.ratio = ratio;
+    this.add = add;
   }
 
   async *pieces() {
-    const { name, method, size, crc } = this.local;
+    const { local, input } = this;
+    const { name, method, isLater } = local;
     if (this.#begun) return;
     this.#begun = true;
-    const raw = this.input.upTo(this.local.stored);
+    const raw = isLater ? input.upToEnd(endFinder(local, method === STORED)) : input.upTo(local.stored);
     let [found, sum] = [0, 0];
     for await (const piece of method === STORED ? raw : inflated(raw, name)) {
       found += piece.length;
-      if (found > size) throw new FormatError(`entry ${shown(name)}: more than the ${size} bytes that it declares`);
+      if (isLater) this.add(piece.length);
+      else if (found > local.size) {
+        throw new FormatError(`entry ${shown(name)}: more than the ${local.size} bytes that it declares`);
+      }
       sum = crc32(piece, sum);
       yield piece;
     }
-    if (found < size) throw new FormatError(`entry ${shown(name)}: ${found} of ${size} bytes`);
-    if (sum !== crc) throw new FormatError(`entry ${shown(name)}: its CRC-32 differs`);
+    if (isLater) checkSizes(local);
+    if (found !== local.size) throw new FormatError(`entry ${shown(name)}: ${found} of ${local.size} bytes`);
+    if (sum !== local.crc) throw new FormatError(`entry ${shown(name)}: its CRC-32 differs`);
     this.#done = true;
   }
 
@@ -182,62 +239,5 @@ async function* inflated(raw, name) {
   } finally {
     await reader.cancel().catch(() => {});
     await feeding;
-  }
-}
-
-/** Pieces, taken in any sizes. */
-export class Input {
-  position = 0;
-  /** @type {Bytes} */
-  #left = new Uint8Array();
-
-  /** @param {AsyncIterable<Bytes>} pieces */
-  constructor(pieces) {
-    this.iterator = pieces[Symbol.asyncIterator]();
-  }
-
-  async #fill() {
-    while (this.#left.length === 0) {
-      const { done, value } = await this.iterator.next();
-      if (done) return false;
-      this.#left = value;
-    }
-    return true;
-  }
-
-  /** @param {number} count */
-  async take(count) {
-    const pieces = [];
-    for await (const piece of this.upTo(count)) pieces.push(piece.slice());
-    return concat(pieces);
-  }
-
-  /** @param {number} count */
-  async view(count) {
-    return new DataView((await this.take(count)).buffer);
-  }
-
-  /**
-   * Yield so many bytes. Throws FormatError where the archive ends before.
-   * @param {number} count
-   * @returns {AsyncGenerator<Bytes, void>}
-   */
-  async *upTo(count) {
-    for (let missing = count; missing > 0;) {
-      if (!(await this.#fill())) throw new FormatError(`archive: ends early, at byte ${this.position}`, this.position);
-      const piece = this.#left.subarray(0, missing);
-      this.#left = this.#left.subarray(piece.length);
-      this.position += piece.length;
-      missing -= piece.length;
-      yield piece;
-    }
-  }
-
-  async ended() {
-    return !(await this.#fill());
-  }
-
-  async close() {
-    await this.iterator.return?.();
   }
 }

@@ -5,17 +5,19 @@ import { FormatError } from "./errors.js";
 import { UTF8 } from "./strictjson.js";
 
 /** @import { Bytes } from "./bytes.js" */
-/** @import { Input, Local } from "./zip.js" */
+/** @import { Local } from "./zip.js" */
+/** @import { Input } from "./zipinput.js" */
 
 const CENTRAL = 0x02014b50;
 const END = 0x06054b50;
 const END64 = 0x06064b50;
 const LOCATOR64 = 0x07064b50;
 const MAX_DIRECTORY_BYTES = 32 * 1024 * 1024;
-export const UTF8_NAME = 0x800;
+const UTF8_NAME = 0x800;
 const UNIX = 3;
 const ZIP64 = 1;
-const SHAPING_FLAGS = 0x9; // encrypted, or sizes behind the data
+export const SHAPING_FLAGS = 0x2069; // encrypted, in three ways, a patch, or sizes behind the data
+const NEWEST_VERSION = 46; // as in engine/capseal/archive/directory.py
 const ALL_ONES = 0xffffffff;
 
 /**
@@ -32,20 +34,22 @@ export function decoded(raw, offset) {
 }
 
 /**
- * Return both sizes that a header in front of data gives: where one is all ones, its zip64 field holds both.
+ * Return both sizes that a header in front of data gives: where one is all ones, its zip64 field holds both; isWide: it has
+ * one.
  * @param {Bytes} extra
  * @param {number} size
  * @param {number} stored
  * @param {string} name
- * @returns {[number, number]}
  */
 export function localSizes(extra, size, stored, name) {
-  if (size !== ALL_ONES && stored !== ALL_ONES) return [size, stored];
-  const [longSize = 0, longStored = 0] = wideNumbers(extra, 2, name);
+  const field = zip64Field(extra, name);
+  const isWide = field.length > 0;
+  if (size !== ALL_ONES && stored !== ALL_ONES) return { size, stored, isWide };
+  const [longSize = 0, longStored = 0] = wideNumbers(field, 2, name);
   if ((size !== ALL_ONES && size !== longSize) || (stored !== ALL_ONES && stored !== longStored)) {
     throw new FormatError(`entry ${shown(name)}: zip64 field and header differ`);
   }
-  return [longSize, longStored];
+  return { size: longSize, stored: longStored, isWide };
 }
 
 /**
@@ -55,17 +59,16 @@ export function localSizes(extra, size, stored, name) {
  * @param {string} name
  */
 function directoryNumbers(extra, short, name) {
-  const long = wideNumbers(extra, short.filter((value) => value === ALL_ONES).length, name);
+  const long = wideNumbers(zip64Field(extra, name), short.filter((value) => value === ALL_ONES).length, name);
   return /** @type {typeof short} */ (short.map((value) => (value === ALL_ONES ? long.shift() : value)));
 }
 
 /**
- * Return so many numbers of the zip64 field, which has that many; none where there is none.
+ * Return what the zip64 field of an extra block holds; nothing where there is none.
  * @param {Bytes} extra
- * @param {number} count
  * @param {string} name
  */
-function wideNumbers(extra, count, name) {
+function zip64Field(extra, name) {
   const view = viewOf(extra);
   let at = 0;
   let found = new Uint8Array();
@@ -78,12 +81,22 @@ function wideNumbers(extra, count, name) {
     found = extra.slice(at + 4, at + 4 + length);
   }
   if (extra.subarray(at).some((byte) => byte !== 0)) throw new FormatError(`entry ${shown(name)}: extra field ends early`);
-  if (found.length !== 8 * count) {
-    throw new FormatError(`entry ${shown(name)}: zip64 field of ${found.length} bytes, ${count} numbers of 8 are expected`);
+  return found;
+}
+
+/**
+ * Return the numbers of a zip64 field, which has so many.
+ * @param {Bytes} field
+ * @param {number} count
+ * @param {string} name
+ */
+function wideNumbers(field, count, name) {
+  if (field.length !== 8 * count) {
+    throw new FormatError(`entry ${shown(name)}: zip64 field of ${field.length} bytes, ${count} numbers of 8 are expected`);
   }
-  const numbers = viewOf(found);
+  const view = viewOf(field);
   return Array.from({ length: count }, (_, i) => {
-    const wide = numbers.getBigUint64(8 * i, true);
+    const wide = view.getBigUint64(8 * i, true);
     if (wide > BigInt(Number.MAX_SAFE_INTEGER)) throw new FormatError(`entry ${shown(name)}: zip64 field of ${wide}`);
     return Number(wide);
   });
@@ -111,6 +124,8 @@ export async function checkDirectory(input, first, locals, start) {
       [view.getUint32(20, true), view.getUint32(16, true), view.getUint32(38, true)],
       name,
     );
+    checkVersion(name, view.getUint16(2, true));
+    if (view.getUint16(30, true) !== 0) throw new FormatError(`entry ${shown(name)}: on another disk`);
     const local = left.get(offset);
     left.delete(offset);
     const ascii = raw.every((byte) => byte < 128);
@@ -126,6 +141,16 @@ export async function checkDirectory(input, first, locals, start) {
   }
   if (left.size > 0) throw new FormatError(`archive: ${left.size} entries are not in its directory`);
   await checkEnd(input, signature, { count: locals.size, start, size: input.position - 4 - start });
+}
+
+/**
+ * Check what version is needed to extract an entry. Throws FormatError.
+ * @param {string} name
+ * @param {number} version
+ */
+export function checkVersion(name, version) {
+  const found = version & 0xff;
+  if (found > NEWEST_VERSION) throw new FormatError(`entry ${shown(name)}: needs version ${found}, ${NEWEST_VERSION} is known`);
 }
 
 /**

@@ -69,11 +69,11 @@ def check_sizes(content_bytes: int, archive_bytes: int, *, limits: ArchiveLimits
 
 
 def check_data(read_at: ReadAt, archive: Archive, *, look: Look | None = None) -> None:
-    """Unpack every file to nowhere: data that is damaged is found. Raises as content_of().
+    """Unpack everything to nowhere: data that is damaged is found, and so is a folder's, which some readers unpack.
 
-    look: is given each file, and returns what is given its content, piece by piece.
+    look: is given each member, and returns what is given its content, piece by piece. Raises as content_of().
     """
-    for member in archive.files:
+    for member in archive.members:
         see = None if look is None else look(member)
         for piece in content_of(read_at, member):
             if see is not None:

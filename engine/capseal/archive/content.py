@@ -18,7 +18,7 @@ from ._private_keys import (
     refuse_label,
 )
 from .check import Archive, ArchiveLimits, Look, check_archive, check_data
-from .directory import DEFLATED, DESCRIPTOR, Entry, exactly, read_end, read_entries
+from .directory import DEFLATED, DESCRIPTOR, exactly, read_end, read_entries
 from .local_headers import Member
 from .names import check_path, shown
 
@@ -141,19 +141,10 @@ def _looking_for_keys(name: str) -> Look:
 
 def deflated_files(path: str) -> int:
     """Return how many files of a zip are deflated; 0 of what is no zip. Raises OSError."""
-    return sum(entry.method == DEFLATED and entry.size > 0 for entry in _entries_of(path))
-
-
-def sizes_behind(path: str) -> int:
-    """Return how many entries of a zip have their sizes behind their data only; 0 of what is no zip. Raises OSError."""
-    return sum(bool(entry.flags & DESCRIPTOR) for entry in _entries_of(path))
-
-
-def _entries_of(path: str) -> list[Entry]:
-    """Return what a zip's directory describes, unchecked otherwise: whoever seals it checks it."""
     with closing(open_source(path)) as source:
         try:
             end = read_end(source.peek, source.size or 0)
-            return read_entries(exactly(source.peek, end.start, end.size), end)
+            entries = read_entries(exactly(source.peek, end.start, end.size), end)
         except FormatError:
-            return []
+            return 0
+    return sum(entry.method == DEFLATED and entry.size > 0 for entry in entries)

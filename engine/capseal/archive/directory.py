@@ -40,6 +40,8 @@ _FULL = (MAX16, MAX16, MAX16, MAX16, MAX32, MAX32)  # what stands in an end reco
 _UNICODE_PATH_EXTRA = 0x7075
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _PATCH = 1 << 5
+SHAPING_FLAGS = _ENCRYPTED | _PATCH | DESCRIPTOR
+"""What both headers of an entry must say alike."""
 _NEWEST_VERSION = 46  # of Info-ZIP's unzip; what is allowed here needs 45, for zip64
 _METHODS = {
     1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "encrypted"

@@ -14,6 +14,7 @@ from .directory import (
     DEFLATED,
     DESCRIPTOR,
     MAX32,
+    SHAPING_FLAGS,
     UTF8_NAME,
     ZIP64_EXTRA,
     Entry,
@@ -32,16 +33,19 @@ _Z_MEM_ERROR = -4  # zlib.h
 _EXTRA_GUESS_BYTES = 64  # what most tools write; longer ones take a second read
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _NO_EXTRA = bytes(2)
-_SHAPING_FLAGS = 1 << 0 | DESCRIPTOR
 _HEADERS = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x07\x08)")
+_NEXT_HEADERS = re.compile(rb"PK(?:\x01\x02|\x03\x04)")
 _HEADER_BYTES = 4
+_DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+_HELD_BYTES = 24 + _HEADER_BYTES - 1  # the longest descriptor, and a signature behind it that has come in part
 
 
 class Member(NamedTuple):
-    """An entry whose local header says the same. data: offset of its data."""
+    """An entry whose local header says the same. data: offset of its data; has_zip64: whether it has that block."""
 
     entry: Entry
     data: int
+    has_zip64: bool
 
 
 def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> list[Member]:
@@ -63,7 +67,7 @@ def check_places(read_at: ReadAt, entries: Sequence[Entry], directory: int) -> l
         at = data + entry.packed
         if entry.flags & DESCRIPTOR:
             at += _check_descriptor(read_at, entry, at, stop - at, has_zip64=has_zip64)
-        members.append(Member(entry, data))
+        members.append(Member(entry, data, has_zip64))
     if at != directory:
         raise FormatError(f"archive: entries end at byte {at}, its directory starts at {directory}; zip it again")
     return members
@@ -112,7 +116,7 @@ def _check_header(read_at: ReadAt, entry: Entry, stop: int) -> tuple[int, bool]:
             if short not in (long, MAX32):
                 raise FormatError(f"{where}: header says {short} and, as zip64, {long}; zip it again")
         size, packed = long_size, long_packed
-    meaning = _SHAPING_FLAGS | (0 if name.isascii() else UTF8_NAME)
+    meaning = SHAPING_FLAGS | (0 if name.isascii() else UTF8_NAME)
     if (name, method, flags & meaning) != (entry.raw_name, entry.method, entry.flags & meaning):
         raise FormatError(
             f"{where}: header at byte {entry.offset} has name {name[:64]!a}, method {method}, flags {flags:#x}, the "
@@ -139,13 +143,43 @@ def _check_descriptor(read_at: ReadAt, entry: Entry, at: int, room: int, *, has_
         if sizes == "<3I" and (has_zip64 or max(entry.packed, entry.size) > MAX32):
             continue
         plain = struct.pack(sizes, entry.crc, entry.packed, entry.size)
-        forms = [b"PK\x07\x08" + plain]
+        forms = [_DESCRIPTOR_SIGNATURE + plain]
         if not _ends_at_descriptor(entry):
             forms.append(plain)
         if any(len(form) == room and found == form for form in forms):
+            before = min(entry.packed, _HELD_BYTES)
+            window = exactly(read_at, at - before, before) + found + _LOCAL_SIGNATURE
+            if _end_in_order(window, entry.packed - before, has_zip64=has_zip64) != entry.packed:
+                raise _ends_early(entry)
             return room
     raise FormatError(
         f"entry {shown(entry.path)}: {room} bytes behind its data at byte {at} are not its CRC and sizes; zip it again"
+    )
+
+
+def _end_in_order(window: bytes, before: int, *, has_zip64: bool) -> int | None:
+    """Return where a reader in order takes data to end, in bytes from its start; None where that is not in here.
+
+    window: bytes that came, behind so many others. Data ends at a descriptor whose packed size is that of all that came
+    and behind which there is a header: web/src/zipdescriptor.js says the same.
+    """
+    for header in _NEXT_HEADERS.finditer(window):
+        at = header.start()
+        for size_bytes in (8,) if has_zip64 else (8, 4):  # the longer ones are found by chance less often
+            packed = window[max(0, at - 2 * size_bytes) : max(0, at - size_bytes)]
+            for signature in (_DESCRIPTOR_SIGNATURE, b""):
+                start = at - len(signature) - 4 - 2 * size_bytes
+                if start < 0 or int.from_bytes(packed, "little") != before + start:
+                    continue
+                if window.startswith(signature, start):
+                    return before + start
+    return None
+
+
+def _ends_early(entry: Entry) -> FormatError:
+    return FormatError(
+        f"entry {shown(entry.path)}: its size stands behind its data, in which something else looks like that; zip it "
+        "again, not as a stream"
     )
 
 
@@ -156,7 +190,10 @@ def content_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
     """
     entry = member.entry
     crc = size = 0
-    data = _inflated(read_at, member) if entry.method == DEFLATED else _stored(read_at, member)
+    packed = _stored(read_at, member)
+    if entry.flags & DESCRIPTOR and entry.method == DEFLATED:
+        packed = _ending_behind(packed, member)
+    data = _inflated(packed, entry) if entry.method == DEFLATED else packed
     for chunk in _without_headers(data, entry) if _ends_at_descriptor(entry) else data:
         size += len(chunk)
         if size > entry.size:
@@ -196,17 +233,29 @@ def _without_headers(chunks: Iterator[bytes], entry: Entry) -> Iterator[bytes]:
         yield chunk
 
 
+def _ending_behind(chunks: Iterator[bytes], member: Member) -> Iterator[bytes]:
+    """Give chunks of packed data as they are. Raises FormatError where a reader in order takes it to end in them."""
+    held, before = b"", 0
+    for chunk in chunks:
+        window = held + chunk
+        if _end_in_order(window, before, has_zip64=member.has_zip64) is not None:
+            raise _ends_early(member.entry)
+        held = window[-_HELD_BYTES:]
+        before += len(window) - len(held)
+        yield chunk
+
+
 def _stored(read_at: ReadAt, member: Member) -> Iterator[bytes]:
     end = member.data + member.entry.packed
     for at in range(member.data, end, CHUNK_BYTES):
         yield exactly(read_at, at, min(CHUNK_BYTES, end - at))
 
 
-def _inflated(read_at: ReadAt, member: Member) -> Iterator[bytes]:
+def _inflated(chunks: Iterator[bytes], entry: Entry) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    where = f"entry {shown(member.entry.path)}"
+    where = f"entry {shown(entry.path)}"
     try:
-        for packed in _stored(read_at, member):
+        for packed in chunks:
             while packed:
                 if unpacker.eof:
                     raise FormatError(f"{where}: bytes behind the end of its deflated data; zip it again")

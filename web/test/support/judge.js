@@ -49,9 +49,13 @@ const KINDS = {
   recipe: async ({ recipe, mostBytes }) =>
     digested([await rebuildWhole(inTurn(bytes(recipe), 1000), { base: BASE, zstd: zstdBytes(), mostBytes })]),
   /** Give the entries of an archive, as a device that unpacks it as it arrives finds them. */
-  async zip({ zip }) {
+  async zip({ zip, pieceBytes = 5000 }) {
     const found = [];
-    for await (const { name, size, crc32 } of entries(inPieces(bytes(zip), 5000))) found.push([name, size, crc32]);
+    for await (const { name, pieces, crc32 } of entries(inPieces(bytes(zip), pieceBytes))) {
+      let size = 0;
+      for await (const piece of pieces) size += piece.length;
+      found.push([name, size, crc32()]);
+    }
     return found;
   },
   identity: async ({ identity }) => (await Identity.of(identity)).kid,

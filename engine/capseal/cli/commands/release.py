@@ -134,7 +134,6 @@ def release(
             connection = stack.enter_context(servers.connect(server, token_file))
         written = [folder, *beside]
         opened = content.open_content(source, exclude=exclude, leave_out=written)
-        content.warn_of_sizes_behind(source)
         signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
         recipients = options.load_recipients(recipient or config.recipients)
         store = options.load_trust(trust or config.trust)

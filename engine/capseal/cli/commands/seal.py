@@ -98,8 +98,6 @@ def seal(
     """Encrypt and sign a bundle."""
     import capseal
 
-    from ...constants import ZIP_MEDIA_TYPE
-
     config = options.find_config()
     app = options.chosen_app(app, config)
     if output is None:
@@ -126,8 +124,6 @@ def seal(
             recipes = [stack.enter_context(_recipes(base, output, keys, passphrases, jobs=jobs, told=told))]
             written_to += recipes[0].outputs
         opened = content.open_content(source, deflate=deflate, exclude=exclude, leave_out=written_to)
-        if content_type in (None, ZIP_MEDIA_TYPE):
-            content.warn_of_sizes_behind(source)
         if base:
             stack.enter_context(progress.noted("Sealing"))
             advance = step("Sealing", source)

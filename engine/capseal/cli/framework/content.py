@@ -49,21 +49,6 @@ def open_content(
     return folder
 
 
-def warn_of_sizes_behind(source: str) -> None:
-    """Say so where a zip cannot be unpacked as it arrives, which devices in a web view do (docs/web.md)."""
-    if not (source.lower().endswith(".zip") and os.path.isfile(source)):
-        return
-    from ...archive.content import sizes_behind
-
-    count = sizes_behind(source)
-    if count:
-        many = "entry has its size" if count == 1 else "entries have their sizes"
-        console.complain(
-            f"warning: {source}: {count} {many} behind the data, as of a zip made as a stream, which devices in a "
-            "web view refuse: ship the folder itself, or zip it with sizes in front"
-        )
-
-
 def base_of(source: str) -> str:
     """Return what an output is named after: the source's path, or the folder's own name for '.' and '..'."""
     path = os.path.normpath(source)
