@@ -8,6 +8,18 @@ SETTINGS = "tests/cli/test_serve_settings.py::"
 
 MUTANTS = (
     Mutant(
+        "cli/framework/parsing.py",
+        "not in _TEXTS and any(start in word for start in _PEM_STARTS):",
+        "not in _TEXTS and word in _PEM_STARTS:",
+        "tests/cli/test_outputs.py::test_a_key_in_place_of_its_file_s_name_is_refused_and_not_shown",
+    ),
+    Mutant(
+        "cli/framework/exit_codes.py",
+        'if found and before in ("", FROM_A_FILE):',
+        'if found and before == "":',
+        "tests/cli/test_outputs.py::test_a_passphrase_in_place_of_its_file_s_name_is_not_shown",
+    ),
+    Mutant(
         "cli/framework/exit_codes.py",
         "    except BaseException as error:  # noqa: BLE001\n        from .extras",
         "    except Exception as error:  # noqa: BLE001\n        from .extras",
