@@ -13,18 +13,26 @@ _IPV6_NETWORK_BITS = 64
 
 T = TypeVar("T")
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parsed_address(text: str) -> Address | None:
+    """Return the address that a text is, IPv4 where IPv6 only says so (RFC 4291, 2.5.5.2), or None."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
 
 def client_of(address: tuple[str, int] | None) -> str:
     """Return what counts as one client: an IPv4 address, or the network of an IPv6 one; empty for a local socket."""
     if address is None:
         return ""
-    try:
-        parsed = ipaddress.ip_address(address[0].partition("%")[0])
-    except ValueError:
+    parsed = parsed_address(address[0])
+    if parsed is None:
         return address[0]
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
     return str(parsed)
 

@@ -9,12 +9,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import UsageError
-from ._clients import CONNECTIONS_PER_CLIENT, client_of
+from ._clients import CONNECTIONS_PER_CLIENT, Address, client_of, parsed_address
 from ._cors import FOR_EVERY_PAGE
 from ._problems import busy
 from ._refusals import Refusals
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -34,7 +33,7 @@ class TrustedProxies:
         except ValueError as error:
             raise UsageError(f"trusted proxies: {error}") from error
 
-    def __contains__(self, address: _Address | None) -> bool:
+    def __contains__(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
 
     def is_peer(self, client: tuple[str, int] | None) -> bool:
@@ -117,12 +116,8 @@ def _unmapped(network: _Network) -> _Network:
     return network
 
 
-def _parsed(text: str) -> _Address | None:
+def _parsed(text: str) -> Address | None:
     with_port = _WITH_PORT.fullmatch(text)
     if with_port:
         text = with_port["ipv6"] or with_port["ipv4"] or ""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return parsed_address(text)

@@ -1,9 +1,10 @@
 """What the kernel need not do for a peer on the same machine."""
 
 import contextlib
-import ipaddress
 import socket
 from typing import Any
+
+from ._clients import parsed_address
 
 _RENO = b"reno"
 """Every Linux has it, and lets everybody have it: tcp(7), tcp_allowed_congestion_control."""
@@ -11,13 +12,8 @@ _RENO = b"reno"
 
 def is_loopback(address: tuple[str, int] | None) -> bool:
     """Return whether a peer is on this machine, as its address says."""
-    if address is None:
-        return False
-    try:
-        peer = ipaddress.ip_address(address[0].partition("%")[0])
-    except ValueError:
-        return False
-    return bool((getattr(peer, "ipv4_mapped", None) or peer).is_loopback)
+    peer = None if address is None else parsed_address(address[0])
+    return peer is not None and peer.is_loopback
 
 
 def send_unpaced(connection: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from ...errors import UsageError
 from ..framework import console, exit_codes, options, titles
-from ..framework.arguments import argument, at_least, option
+from ..framework.arguments import at_least, option
 from ..framework.extras import need
 from ..framework.passphrases import Passphrases
 from .fleet_work import MIB, Work, watched
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def scrub(
-    store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")],
+    store: options.Store,
     trust: Annotated[
         list[str] | None,
         option(
@@ -70,7 +70,7 @@ def scrub(
         from ... import fleet
         from ...format.strictjson import Role
 
-        present, *past = [options.load_trust(one) for one in trust or (options.find_config().trust,)]
+        present, *past = options.load_trusts(trust, options.find_config().trust)
         watch.bytes_per_s = None if max_mib_per_s is None else max_mib_per_s * MIB
         scrubbed = fleet.scrub(
             store,
@@ -93,7 +93,7 @@ def scrub(
 
 
 def rewrap(
-    store: Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")],
+    store: options.Store,
     select: Annotated[
         list[str] | None,
         option(
@@ -145,7 +145,7 @@ def rewrap(
         from ...project.seal_log import replacing_seals
 
         selected = [fleet.Selection.parse(text) for text in select]
-        stores = [options.load_trust(one) for one in trust or (config.trust,)]
+        stores = options.load_trusts(trust, config.trust)
         signers = options.load_signers(signer or config.signers, passphrases, command=signer_command)
         with replacing_seals(path, trust=stores, signer=signers[0], clock=lambda: datetime.now(UTC)) as seal_log:
             done = fleet.rewrap(

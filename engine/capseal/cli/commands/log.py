@@ -50,7 +50,7 @@ def verify(
     path = file or config.log
     if path is None:
         raise UsageError(f"no log: give LOG, or set 'log' in {options.shown_config()}")
-    stores = _followed([options.load_trust(store) for store in trust or (config.trust,)], update or ())
+    stores = _followed(options.load_trusts(trust, config.trust), update or ())
     if not trust and not update:
         from ...project.trust_history import past
 

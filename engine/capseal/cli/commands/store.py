@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from ...errors import UsageError
-from ..framework import console, exit_codes, progress
+from ..framework import console, exit_codes, options, progress
 from ..framework.arguments import Group, argument, at_least, flag, option
 from ..framework.coroutines import run_coroutine
 from ..framework.extras import need
 from ..framework.titles import counted, sized
 
-Store = Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")]
-
 
 def export(
-    store: Store,
+    store: options.Store,
     target: Annotated[
         str, argument("DEST", help="A folder, or an s3://, gs:// or az:// URL, that a web server or CDN gives out.")
     ],
@@ -63,7 +61,7 @@ def export(
 
 
 def prune(
-    store: Store,
+    store: options.Store,
     keep: Annotated[
         int | None,
         option("--keep", metavar="N", type=at_least(1), help="Keep the newest N releases of each app and channel."),

@@ -29,6 +29,7 @@ _PAYLOAD = ".payload"
 _SET_ASIDE = ".old"
 """What follows the name of a seal under way where it names the seal that is to be replaced."""
 
+Store = Annotated[str, argument("STORE", help="A folder, or an s3://, gs:// or az:// URL, as for 'serve'.")]
 Bundle = Annotated[
     str, argument("BUNDLE", help="A sealed bundle, or a payload with --seal; '-': stdin.", in_place=True)
 ]
@@ -236,6 +237,11 @@ def load_trust(path: str | None) -> "TrustStore":
     if path is None:
         raise UsageError("nobody is trusted: give --trust FILE, or make a project with 'capseal init'")
     return _loaded(path, trust.load_trust)
+
+
+def load_trusts(paths: Sequence[str] | None, default: str | None) -> "list[TrustStore]":
+    """Load the present store, and those of the past where they are named behind it. Raises as load_trust() does."""
+    return [load_trust(path) for path in paths or (default,)]
 
 
 def find_config() -> "Config":

@@ -108,10 +108,8 @@ class PayloadReader:
 
     def _open_run(self, run: StoredRun) -> int:
         path = run.path(self._stored.digest)
-        try:  # not _whole_object(): this is done for every range
+        with _whole_object(path):
             return self._storage.open_now(path)
-        except FileNotFoundError as error:
-            raise _gone(path) from error
 
     async def _checked(self, index: SignedIndex, first: int) -> memoryview:
         """Return the run of verified segments that begins at a byte of the payload."""
@@ -144,11 +142,7 @@ def _whole_object(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise _gone(path) from error
-
-
-def _gone(path: str) -> TransferError:
-    return TransferError(f"storage: {path} is gone")
+        raise TransferError(f"storage: {path} is gone") from error
 
 
 def _blocks(start: int, stop: int) -> Iterator[tuple[int, int]]:
